@@ -1,0 +1,100 @@
+# Candor's commands. `make` alone lists them.
+# Works with GNU make 3.81 and newer, and with any POSIX shell.
+
+.DEFAULT_GOAL := help
+# The options of the overload bench, as in: make bench-overload OVERLOAD="--seconds 3"
+OVERLOAD ?=
+.PHONY: help run test lint bench bench-overload soak overload-parts docs models fixtures clean need-rust need-python need-pip runtime
+
+# The flags for `candor serve`, as in: make run ARGS="--port 9000 my-models"
+ARGS ?= --default-model churn
+# The filter for `cargo test`, as in: make test TESTS=contract
+TESTS ?=
+
+ifeq ($(shell uname -s),Darwin)
+ORT_LIBRARY := $(CURDIR)/.onnxruntime/libonnxruntime.dylib
+else
+ORT_LIBRARY := $(CURDIR)/.onnxruntime/libonnxruntime.so
+endif
+# What tests and benches load: the caller's own library, or the one that was fetched.
+WITH_ORT := ORT_DYLIB_PATH="$${ORT_DYLIB_PATH:-$(ORT_LIBRARY)}"
+WITH_PYTHON := CANDOR_TEST_PYTHON="$${CANDOR_TEST_PYTHON:-$(CURDIR)/.venv-test/bin/python}"
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+
+run: need-rust runtime ## Build in release mode and serve models/ with config/candor.toml
+	cargo run --release --locked -- serve $(ARGS)
+
+test: need-rust need-pip runtime .venv-test/stamp ## Run every test
+	@$(WITH_ORT) $(WITH_PYTHON) cargo test --locked --lib --bins --test it $(TESTS)
+
+lint: need-rust ## Check format, lints, documentation and dependencies
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	@command -v cargo-deny >/dev/null 2>&1 || \
+		{ echo "missing: cargo-deny. Install it: cargo install --locked cargo-deny@0.20.2" >&2; exit 1; }
+	cargo deny check --hide-inclusion-graph licenses bans sources
+
+bench: need-rust runtime ## Measure throughput and latency under load
+	@$(WITH_ORT) ./benches/load/run.sh
+
+overload-parts: need-rust runtime .venv-models/stamp
+	@mkdir -p target/overload
+	cargo build --release --locked
+	cargo build --release --locked --example overload-generator
+	@.venv-models/bin/python benches/overload/heavy.py target/overload/heavy.onnx
+
+bench-overload: overload-parts ## Measure overload: goodput, lateness, refusals, isolation
+	@$(WITH_ORT) python3 benches/overload/run.py --out target/overload/overload.md $(OVERLOAD)
+
+soak: overload-parts ## Ask a million times and compare the memory
+	@$(WITH_ORT) python3 benches/overload/soak.py --out target/overload/soak.md
+
+docs: need-rust need-pip runtime .venv-test/stamp ## Write the generated documents again
+	@$(WITH_ORT) $(WITH_PYTHON) CANDOR_BLESS=1 cargo test --locked --test it documents
+
+models: need-pip .venv-models/stamp ## Train all bundled models again
+	@for script in models/*/train.py; do echo "$$script"; .venv-models/bin/python "$$script" || exit 1; done
+
+fixtures: need-pip .venv-models/stamp ## Make the test fixtures again
+	@for script in tests/fixtures/*.py; do echo "$$script"; .venv-models/bin/python "$$script" || exit 1; done
+
+clean: ## Delete what was built and fetched
+	rm -rf target .onnxruntime .onnxruntime-* .venv-test .venv-models
+
+# ---- What the commands above need ----
+
+runtime: need-python
+	@python3 scripts/fetch_onnxruntime.py
+
+need-rust:
+	@missing=0; \
+	command -v cargo >/dev/null 2>&1 || \
+		{ echo "missing: cargo. Install Rust with rustup: https://rustup.rs" >&2; missing=1; }; \
+	command -v cc >/dev/null 2>&1 || \
+		{ echo "missing: cc, a C compiler. Debian, Ubuntu: apt-get install build-essential. macOS: xcode-select --install" >&2; missing=1; }; \
+	exit $$missing
+
+need-python:
+	@command -v python3 >/dev/null 2>&1 || \
+		{ echo "missing: python3. Debian, Ubuntu: apt-get install python3 python3-pip. macOS: xcode-select --install" >&2; exit 1; }
+
+need-pip: need-python
+	@python3 -m pip --version >/dev/null 2>&1 || \
+		{ echo "missing: pip for python3. Debian, Ubuntu: apt-get install python3-pip. Elsewhere: python3 -m ensurepip" >&2; exit 1; }
+
+# `python3 -m venv` with pip asks for one more package on Debian and Ubuntu, so the environment is made without,
+# and the pip that is there puts a pinned one in. It then sees the environment's packages and no others.
+PIP := 26.3
+.venv-test/stamp: tests/requirements.txt
+.venv-models/stamp: models/requirements.txt
+.venv-test/stamp .venv-models/stamp:
+	@echo "installing $< into $(@D)"
+	@rm -rf $(@D)
+	@python3 -m venv --without-pip $(@D)
+	@PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-deps pip==$(PIP) \
+		--target "$$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	@PIP_ROOT_USER_ACTION=ignore $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@

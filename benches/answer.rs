@@ -1,0 +1,179 @@
+//! From the run's outputs to the bytes of the answer, stage by stage; then whole predictions in this process, beside
+//! the bare run of the graph. No sockets: `benches/load` has those.
+
+mod bundled;
+
+use std::{hint::black_box, path::Path, sync::Arc, time::Instant};
+
+use axum::{Router, body::Body};
+use bundled::body;
+use candor::{
+    api::http::{self, Services},
+    config::Config,
+    domain::tensor::{Inputs, Tensor},
+    lifecycle::Shutdown,
+    repository::{ModelVersion, Repository},
+    runtime::{Executor as _, Library, OrtExecutor, SessionOptions},
+    serving::{Answer, Arrival, Call, PredictionEvent, Recorder, Road, predict},
+    telemetry::Metrics,
+};
+use criterion::{BatchSize, BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
+use http_body_util::BodyExt as _;
+use serde_json::Deserializer;
+use tokio::runtime::Runtime;
+use tower::ServiceExt as _;
+
+/// The models of the load bench.
+const MODELS: [&str; 2] = ["churn", "breast-cancer"];
+
+/// As long as the ids that the server makes.
+const REQUEST_ID: &str = "0199a1c2-7d3e-7c41-9b6a-52f1d0c4e8a7";
+
+/// The log as the server has it, formatted and then thrown away: the lines would drown the report.
+fn install_log() {
+    let lines = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    lines.with_env_filter("info").with_writer(std::io::sink).init();
+}
+
+/// What all models share.
+struct Bench {
+    config: Config,
+    repository: Arc<Repository>,
+    metrics: Arc<Metrics>,
+    runtime: Runtime,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let config = bundled::config();
+        let (repository, metrics) = bundled::repository(&config);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        Self { config, repository, metrics, runtime }
+    }
+
+    fn router(&self) -> Router {
+        http::router(Services {
+            repository: Arc::clone(&self.repository),
+            recorder: Recorder::new(Arc::clone(&self.metrics)),
+            metrics: Arc::clone(&self.metrics),
+            shutdown: Shutdown::default(),
+            tokens: None,
+            rate: None,
+            rate_per_second: 0,
+            settings: self.config.http.server.clone(),
+        })
+    }
+
+    /// A session of its own for the version, as the workers have them.
+    fn executor(&self, version: &ModelVersion) -> OrtExecutor {
+        let library = Library::load(&self.config.runtime.library).expect("it is loaded already");
+        let graph = format!("models/{}/{}/model.onnx", version.model, version.version);
+        let graph = Path::new(env!("CARGO_MANIFEST_DIR")).join(graph);
+        let options = SessionOptions::new(&library, 1, &self.config.runtime.providers);
+        let mut executor = OrtExecutor::open(&library, &graph, &options).expect("a session");
+        executor.request(version.contract.output.requested());
+        executor
+    }
+}
+
+/// One model, and one request for it at every stage.
+struct Subject<'a> {
+    bench: &'a Bench,
+    version: Arc<ModelVersion>,
+    body: Vec<u8>,
+    inputs: Inputs,
+    outputs: Vec<Tensor>,
+    executor: OrtExecutor,
+}
+
+impl<'a> Subject<'a> {
+    fn new(bench: &'a Bench, model: &str) -> Self {
+        let version = bundled::stable(&bench.repository, model);
+        let mut executor = bench.executor(&version);
+        let body = body(&version);
+        let admitted = version.contract.admit(&mut Deserializer::from_slice(&body)).expect("the example is admitted");
+        let outputs = executor.run(&admitted.inputs).expect("the example runs");
+        Self { bench, version, body, inputs: admitted.inputs, outputs, executor }
+    }
+
+    /// The use case alone: bytes to answer, through the queue and a worker.
+    fn predict(&self, road: &mut Road) -> Answer {
+        let model = Some(self.version.model.as_str());
+        let call = Call { model, version: None, body: &self.body, arrived: Instant::now(), patience: None };
+        let answer = predict(&self.bench.repository, call, road);
+        self.bench.runtime.block_on(answer).unwrap_or_else(|failure| panic!("{}", failure.detail))
+    }
+
+    fn stages(&self, group: &mut BenchmarkGroup<'_, WallTime>) {
+        let contract = &self.version.contract;
+        group.bench_function("features_hash", |bencher| {
+            bencher.iter(|| contract.features_hash(&self.version.contract_id, black_box(&self.inputs)));
+        });
+        group.bench_function("interpret", |bencher| {
+            bencher.iter(|| contract.interpret(black_box(&self.outputs), 0).expect("a prediction"));
+        });
+        let mut road = Road::default();
+        let answer = self.predict(&mut road);
+        group.bench_function("encode", |bencher| {
+            bencher.iter(|| http::envelope(black_box(&answer), REQUEST_ID).expect("an envelope"));
+        });
+        let recorder = Recorder::new(Arc::clone(&self.bench.metrics));
+        let arrival = Arrival {
+            request_id: Arc::from(REQUEST_ID),
+            trace: None,
+            protocol: "native",
+            route: "/models/{model}/predict",
+            arrived: Instant::now(),
+        };
+        group.bench_function("record", |bencher| {
+            bencher.iter_batched(
+                || road.clone(),
+                |road| recorder.record(&arrival, 200, &PredictionEvent::answered(&answer, road)),
+                BatchSize::SmallInput,
+            );
+        });
+    }
+
+    fn whole(&mut self, group: &mut BenchmarkGroup<'_, WallTime>, router: &Router) {
+        group.bench_function("onnxruntime alone", |bencher| {
+            bencher.iter(|| self.executor.run(black_box(&self.inputs)).expect("a run"));
+        });
+        group.bench_function("predict", |bencher| {
+            bencher.iter(|| self.predict(&mut Road::default()));
+        });
+        group.bench_function("predict over http", |bencher| {
+            bencher.iter_batched(|| self.request(), |request| self.post(router, request), BatchSize::SmallInput);
+        });
+    }
+
+    fn request(&self) -> ::http::Request<Body> {
+        let request = ::http::Request::post(format!("/models/{}/predict", self.version.model));
+        let request = request.header("host", "localhost").header("content-type", "application/json");
+        request.body(Body::from(self.body.clone())).expect("a request")
+    }
+
+    fn post(&self, router: &Router, request: ::http::Request<Body>) -> usize {
+        self.bench.runtime.block_on(async {
+            let response = router.clone().oneshot(request).await.expect("the router always answers");
+            assert!(response.status().is_success(), "{}", response.status());
+            response.into_body().collect().await.expect("a whole answer").to_bytes().len()
+        })
+    }
+}
+
+fn benches(criterion: &mut Criterion) {
+    install_log();
+    let bench = Bench::new();
+    let router = bench.router();
+    for model in MODELS {
+        let mut subject = Subject::new(&bench, model);
+        let mut group = criterion.benchmark_group(format!("answer/{model}"));
+        subject.stages(&mut group);
+        subject.whole(&mut group, &router);
+        group.finish();
+    }
+    bench.repository.stop();
+}
+
+criterion_group!(answers, benches);
+criterion_main!(answers);

@@ -1,0 +1,144 @@
+"""diabetes: a regression in natural units, in 64-bit floats from the input to the answer.
+
+Data: the diabetes data of Efron, Hastie, Johnstone and Tibshirani (2004), unscaled, as
+scikit-learn carries it; ridge regression on standardized columns.
+"""
+
+import sys
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import package
+from skl2onnx import to_onnx
+from skl2onnx.common.data_types import DoubleTensorType
+from sklearn.datasets import load_diabetes
+from sklearn.linear_model import RidgeCV
+from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+HERE = Path(__file__).resolve().parent
+
+# name here: (name in the data set, type, description, unit)
+FEATURES = {
+    "age": ("age", "integer", "Age", "year"),
+    "sex": ("sex", "integer", "Sex, as the data set codes it: 1 or 2", None),
+    "bmi": ("bmi", "number", "Body mass index", "kg/m²"),
+    "blood_pressure": ("bp", "number", "Average blood pressure", "mmHg"),
+    "total_cholesterol": ("s1", "number", "Total serum cholesterol", None),
+    "ldl": ("s2", "number", "Low-density lipoproteins", None),
+    "hdl": ("s3", "number", "High-density lipoproteins", None),
+    "cholesterol_ratio": ("s4", "number", "Total cholesterol divided by HDL", None),
+    "log_triglycerides": ("s5", "number", "Serum triglycerides level, possibly its logarithm", None),
+    "glucose": ("s6", "number", "Blood sugar level", None),
+}
+
+
+def load():
+    """All rows, as instances of the contract, and the progression of each."""
+    data = load_diabetes(scaled=False)
+    rows = [
+        {
+            name: int(values[i]) if kind == "integer" else float(values[i])
+            for i, (name, (_, kind, _, _)) in enumerate(FEATURES.items())
+        }
+        for values in data.data
+    ]
+    assert list(data.feature_names) == [source for source, *_ in FEATURES.values()]
+    return rows, [float(t) for t in data.target]
+
+
+def matrix(rows):
+    return np.array([list(r.values()) for r in rows], dtype=np.float64)
+
+
+def contract(train):
+    properties = {}
+    for name, (_, kind, description, unit) in FEATURES.items():
+        rules = {"type": kind, "exclusiveMinimum": 0, "description": description}
+        if name == "age":
+            rules["maximum"] = 130
+        if name == "sex":
+            rules = {"type": kind, "enum": [1, 2], "description": description}
+        if unit:
+            rules["x-unit"] = unit
+        if name in ("age", "sex"):
+            rules["x-sensitive"] = True
+        if name != "sex":
+            rules["x-expected"] = package.expected([r[name] for r in train])
+        properties[name] = rules
+    return {
+        "title": "diabetes",
+        "description": "Progression of diabetes one year after the measurements. A demonstration on a "
+        "public data set, not a medical device.",
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+        "examples": [train[0]],
+        "x-inputs": [{"tensor": "measurements", "features": list(properties)}],
+        "x-output": {
+            "task": "regression",
+            "value": {"tensor": "variable", "column": 0},
+            "unit": "disease progression score",
+        },
+    }
+
+
+def main():
+    rows, target = load()
+    part = package.split(len(rows))
+    train, test = package.take(rows, part["train"]), package.take(rows, part["test"])
+    y_train, y_test = package.take(target, part["train"]), package.take(target, part["test"])
+
+    ridge = make_pipeline(StandardScaler(), RidgeCV(alphas=np.logspace(-2, 3, 26)))
+    ridge.fit(matrix(train), y_train)
+    model = to_onnx(
+        ridge,
+        initial_types=[("measurements", DoubleTensorType([None, len(FEATURES)]))],
+        target_opset=package.OPSET,
+    )
+    rules = contract(train)
+    model = package.tidy(model, "diabetes", rules["description"])
+    value = ridge.predict(matrix(test))
+    package.check(model, rules, test, value)
+
+    low = {n: r["x-expected"]["minimum"] if "x-expected" in r else 1 for n, r in rules["properties"].items()}
+    high = {n: r["x-expected"]["maximum"] if "x-expected" in r else 2 for n, r in rules["properties"].items()}
+    edges = [
+        train[0],
+        low,
+        high,
+        {**train[0], "sex": 3 - train[0]["sex"]},
+        {**train[0], "age": 1},
+        {**train[0], "age": 130},
+        {**train[0], "bmi": 24.123456789012345},  # more digits than a 32-bit float holds
+        {**train[0], "glucose": 1e-9},
+    ]
+    package.write_version(
+        HERE / "1",
+        model,
+        rules,
+        edges + test[:18],
+        {
+            "created": "2026-03-01T09:50:00Z",
+            "training_data": package.training_data("diabetes-efron-2004-train60", train, y_train),
+            "metrics": package.rounded(
+                rmse=root_mean_squared_error(y_test, value),
+                mae=mean_absolute_error(y_test, value),
+                r2=r2_score(y_test, value),
+            ),
+            "license": "MIT OR Apache-2.0",
+            "notes": "Data: B. Efron, T. Hastie, I. Johnstone, R. Tibshirani, Least Angle Regression, Annals of "
+            "Statistics 32 (2004), as in scikit-learn (BSD-3-Clause); published without a licence of its own. Ridge "
+            "regression on standardized columns, by skl2onnx, in 64-bit floats. "
+            f"Metrics are from {len(test)} rows that were not used in training.",
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+//! The admin listener: a socket of its own, for operators with the token.
+
+use std::{net::IpAddr, path::PathBuf, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::{Request, State},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::header;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{headers, problem};
+use crate::{
+    domain::code::ErrorCode,
+    security::Tokens,
+    serving::{Failure, Road},
+    telemetry::LogHandle,
+};
+
+/// The longest log level that is taken, in bytes.
+const MAX_LEVEL_BYTES: usize = 1024;
+
+/// What an operator can set about administration.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The address to listen on; loopback by default.
+    pub host: IpAddr,
+    /// The port; 0 lets the system choose.
+    pub port: u16,
+    /// The file of administrators and their tokens; empty: there is no admin listener.
+    pub tokens_file: PathBuf,
+}
+
+/// What the admin routes use.
+pub struct Admin {
+    /// Who may administer.
+    pub tokens: Tokens,
+    /// The log.
+    pub log: LogHandle,
+}
+
+/// The admin routes.
+pub fn router(admin: Admin) -> Router {
+    let admin = Arc::new(admin);
+    Router::new()
+        .route("/admin/log-level", get(level).put(set_level))
+        .fallback(unknown_path)
+        .layer(from_fn_with_state(Arc::clone(&admin), authenticate))
+        .with_state(admin)
+}
+
+fn refuse(failure: &Failure, request: &header::HeaderMap) -> Response {
+    problem::respond(failure, &headers::request_id(request), Road::default())
+}
+
+async fn authenticate(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or("?"));
+    match admin.tokens.authenticate(given) {
+        Ok(caller) => {
+            tracing::info!(caller = &*caller.name, method = %request.method(), path = request.uri().path(), "admin request");
+            next.run(request).await
+        }
+        Err(error) => refuse(&Failure::new(ErrorCode::Unauthenticated, error.to_string()), request.headers()),
+    }
+}
+
+async fn unknown_path(request: Request) -> Response {
+    let failure = Failure::new(ErrorCode::NotFound, "the admin listener has /admin/log-level only");
+    refuse(&failure, request.headers())
+}
+
+/// `GET /admin/log-level`
+async fn level(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+    Json(json!({ "level": admin.log.level(), "dropped_lines": admin.log.dropped_lines() }))
+}
+
+/// `PUT /admin/log-level`, the body a level or a list of `target=level` directives
+async fn set_level(State(admin): State<Arc<Admin>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(bytes) = axum::body::to_bytes(body, MAX_LEVEL_BYTES).await else {
+        let detail = format!("a log level has at most {MAX_LEVEL_BYTES} bytes");
+        return refuse(&Failure::new(ErrorCode::BodyTooLarge, detail), &parts.headers);
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let level = text.trim().trim_matches('"');
+    match admin.log.set_level(level) {
+        Ok(()) => Json(json!({ "level": admin.log.level() })).into_response(),
+        Err(error) => {
+            let detail = format!("the body must be a level such as info, or target=level directives: {error}");
+            refuse(&Failure::new(ErrorCode::DataContractViolation, detail), &parts.headers)
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Pages for people: how to ask each model, and what an error code means.
+
+use axum::{
+    Json,
+    extract::Request,
+    response::{IntoResponse, Response},
+};
+use http::header;
+use serde_json::json;
+
+use super::{accept::Accepted, headers, names::Names, problem};
+use crate::{
+    domain::code::ErrorCode,
+    serving::{Failure, Road},
+};
+
+/// The page asks this server alone, and loads nothing.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
+                      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// `GET /docs`
+pub(super) async fn page() -> impl IntoResponse {
+    let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, POLICY)];
+    (headers, include_str!("assets/docs.html"))
+}
+
+/// `GET /problems/{code}`
+pub(super) async fn problem(Names(text): Names<String>, request: Request) -> Response {
+    let Some(code) = ErrorCode::from_text(&text) else {
+        let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+        let quoted = crate::domain::violation::quote(&text);
+        let detail = format!("there is no error code {quoted}; there are: {}", codes.join(", "));
+        let failure = Failure::new(ErrorCode::NotFound, detail);
+        return problem::respond(&failure, &Accepted::of(request.extensions()).request_id, Road::default());
+    };
+    let status = problem::status(code);
+    let wants = |kind| headers::preference(request.headers(), kind);
+    if wants("application/json") > wants("text/plain") {
+        let body = json!({
+            "type": format!("/problems/{}", code.as_str()), "code": code.as_str(), "title": code.title(), "status": status,
+            "meaning": code.meaning(), "remedy": code.remedy(),
+        });
+        return Json(body).into_response();
+    }
+    let body = format!(
+        "{} (status {status})\n{}\n\nWhat it means\n  {}\n\nWhat to do\n  {}\n",
+        code.as_str(),
+        code.title(),
+        code.meaning(),
+        code.remedy()
+    );
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
+}

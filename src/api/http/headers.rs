@@ -1,0 +1,168 @@
+//! The headers that the server acts on, read once.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderMap, header};
+use uuid::Uuid;
+
+use crate::{domain::code::ErrorCode, serving::Failure, telemetry::TraceContext};
+
+/// The longest request id that is taken from a caller, in bytes.
+const MAX_REQUEST_ID: usize = 128;
+
+/// The longest wait that a caller may ask for; far above every model's limit.
+const MAX_DEADLINE_MS: u64 = 86_400_000;
+
+/// The caller's request id where it is well formed, else a new one (UUID version 7).
+pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
+    let given = headers.get("x-request-id").and_then(|value| value.to_str().ok());
+    let well_formed = |id: &&str| {
+        (1..=MAX_REQUEST_ID).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte))
+    };
+    match given.filter(well_formed) {
+        Some(id) => Arc::from(id),
+        None => Arc::from(&*Uuid::now_v7().as_hyphenated().encode_lower(&mut Uuid::encode_buffer())),
+    }
+}
+
+/// The trace that the request belongs to; a malformed one counts as none, as W3C Trace Context says.
+pub(super) fn trace(headers: &HeaderMap) -> Option<TraceContext> {
+    let parent = headers.get("traceparent")?.to_str().ok()?;
+    let states: Vec<&str> = headers.get_all("tracestate").iter().filter_map(|value| value.to_str().ok()).collect();
+    let state = (!states.is_empty()).then(|| states.join(","));
+    TraceContext::parse(parent, state.as_deref())
+}
+
+/// How long the caller will wait, from `x-deadline-ms`.
+pub(super) fn patience(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
+    let given: Vec<&str> = headers.get_all("x-deadline-ms").iter().map(|value| value.to_str().unwrap_or("?")).collect();
+    if given.is_empty() {
+        return Ok(None);
+    }
+    let text = given.join(", ");
+    // The parser alone would take a plus sign too.
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse::<u64>() {
+        Ok(millis) if digits && (1..=MAX_DEADLINE_MS).contains(&millis) => Ok(Some(Duration::from_millis(millis))),
+        _ => {
+            let found = crate::domain::violation::quote(&text);
+            let detail =
+                format!("x-deadline-ms must be a whole number of milliseconds, 1 to {MAX_DEADLINE_MS}; got {found}");
+            Err(Failure::new(ErrorCode::InvalidHeader, detail))
+        }
+    }
+}
+
+/// Refuses a body that does not say that it is JSON.
+pub(super) fn check_content_type(headers: &HeaderMap) -> Result<(), Failure> {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let value = values.next().and_then(|value| value.to_str().ok()).unwrap_or("");
+    let mut parts = value.split(';').map(str::trim);
+    let kind = parts.next().unwrap_or("");
+    let utf8 = parts.all(|parameter| match parameter.split_once('=') {
+        Some((name, charset)) if name.trim().eq_ignore_ascii_case("charset") => {
+            charset.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    });
+    if kind.eq_ignore_ascii_case("application/json") && utf8 && values.next().is_none() {
+        return Ok(());
+    }
+    let found = if value.is_empty() { "none".to_owned() } else { crate::domain::violation::quote(value) };
+    let detail = format!("Content-Type must be application/json in UTF-8; got {found}");
+    Err(Failure::new(ErrorCode::UnsupportedMediaType, detail))
+}
+
+/// How much a caller wants a media type, from the Accept header: 0 for not at all, 1000 for most. Without the header
+/// everything is wanted. The most specific range that fits decides (RFC 9110, section 12.5.1).
+pub(super) fn preference(headers: &HeaderMap, media_type: &str) -> u32 {
+    let main = media_type.split('/').next().unwrap_or("");
+    let mut found: Option<(u8, u32)> = None;
+    let mut any = false;
+    for value in headers.get_all(header::ACCEPT) {
+        for range in value.to_str().unwrap_or("").split(',').map(str::trim).filter(|range| !range.is_empty()) {
+            any = true;
+            let mut parts = range.split(';').map(str::trim);
+            let name = parts.next().unwrap_or("");
+            let quality = parts.find_map(|part| part.strip_prefix("q=")).and_then(|text| text.parse::<f32>().ok());
+            let specific = match name.split_once('/') {
+                _ if name.eq_ignore_ascii_case(media_type) => 2,
+                Some((kind, "*")) if kind.eq_ignore_ascii_case(main) => 1,
+                Some(("*", "*")) => 0,
+                _ => continue,
+            };
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0 to 1 first")]
+            let weight = (quality.unwrap_or(1.0).clamp(0.0, 1.0) * 1000.0) as u32;
+            // Ranges that differ in their parameters only, such as a version, are equally specific: the best one counts.
+            found = found.max(Some((specific, weight)));
+        }
+    }
+    found.map_or(if any { 0 } else { 1000 }, |(_, weight)| weight)
+}
+
+/// Refuses a request whose Accept header rules the media type out.
+pub(super) fn check_accept(headers: &HeaderMap, media_type: &str) -> Result<(), Failure> {
+    // Most clients send no Accept header, or a wildcard.
+    if !headers.contains_key(header::ACCEPT) || preference(headers, media_type) > 0 {
+        return Ok(());
+    }
+    Err(Failure::new(ErrorCode::NotAcceptable, format!("this route answers in {media_type} only")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, value.parse().expect("a header value"));
+        headers
+    }
+
+    #[test]
+    fn request_ids_are_taken_or_made() {
+        assert_eq!(&*request_id(&headers("x-request-id", "a.B_c:9-")), "a.B_c:9-");
+        for odd in ["", "a b", "é", &"x".repeat(129), "a/b"] {
+            let id = request_id(&headers("x-request-id", odd));
+            assert!(Uuid::parse_str(&id).is_ok_and(|id| id.get_version_num() == 7), "{odd}: {id}");
+        }
+    }
+
+    #[test]
+    fn content_types_are_json_or_nothing() {
+        for good in ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\""] {
+            assert!(check_content_type(&headers("content-type", good)).is_ok(), "{good}");
+        }
+        for bad in
+            ["text/plain", "application/jsonx", "application/json; charset=latin1", "application/x-www-form-urlencoded"]
+        {
+            assert!(check_content_type(&headers("content-type", bad)).is_err(), "{bad}");
+        }
+        assert!(check_content_type(&HeaderMap::new()).is_err());
+    }
+
+    #[test]
+    fn the_most_specific_range_decides() {
+        let cases = [
+            ("*/*", 1000),
+            ("application/json", 1000),
+            ("application/*;q=0.5", 500),
+            ("text/html", 0),
+            ("text/html, */*;q=0.1", 100),
+            ("application/json;q=0, */*", 0),
+            ("", 1000),
+        ];
+        for (accept, expected) in cases {
+            assert_eq!(preference(&headers("accept", accept), "application/json"), expected, "{accept}");
+        }
+    }
+
+    #[test]
+    fn patience_is_a_whole_number_of_milliseconds() {
+        assert_eq!(patience(&headers("x-deadline-ms", "25")).ok(), Some(Some(Duration::from_millis(25))));
+        for bad in ["0", "-1", "+1", "1.5", "soon", "99999999999999999999"] {
+            assert!(patience(&headers("x-deadline-ms", bad)).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The native HTTP API: routes, headers, the envelope, problems.
+
+mod accept;
+pub mod admin;
+mod body;
+mod docs;
+mod envelope;
+mod headers;
+mod health;
+mod idle;
+mod metrics;
+mod models;
+mod names;
+mod openapi;
+mod predict;
+mod problem;
+mod root;
+mod router;
+mod routes;
+mod server;
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+pub use envelope::envelope;
+pub use openapi::document as openapi_document;
+pub use problem::status;
+pub use root::curl;
+pub use router::router;
+pub use server::Server;
+
+use crate::{
+    lifecycle::Shutdown,
+    repository::Repository,
+    security::{RateLimiter, Tokens},
+    serving::Recorder,
+    telemetry::Metrics,
+};
+
+/// What an operator can set about the HTTP side.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The address to listen on.
+    pub host: IpAddr,
+    /// The port; 0 lets the system choose.
+    pub port: u16,
+    /// The largest body, decoded; bytes.
+    pub max_body_bytes: usize,
+    /// How long a body may take to arrive; milliseconds.
+    pub body_timeout_ms: u64,
+    /// How long the head of a request may take, on an open connection too; milliseconds.
+    pub header_timeout_ms: u64,
+    /// The most connections at once; further ones wait to be accepted.
+    pub max_connections: usize,
+    /// Cross-origin requests.
+    pub cors: CorsSettings,
+}
+
+/// What an operator can set about cross-origin requests.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorsSettings {
+    /// The origins that may ask; none by default.
+    pub origins: Vec<String>,
+}
+
+impl Settings {
+    fn body_timeout(&self) -> Duration {
+        Duration::from_millis(self.body_timeout_ms)
+    }
+
+    fn header_timeout(&self) -> Duration {
+        Duration::from_millis(self.header_timeout_ms)
+    }
+}
+
+/// Everything that the routes use.
+pub struct Services {
+    /// The models.
+    pub repository: Arc<Repository>,
+    /// Where requests are recorded.
+    pub recorder: Recorder,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// How far the shutdown is.
+    pub shutdown: Shutdown,
+    /// The known callers; `None`: everybody may ask.
+    pub tokens: Option<Tokens>,
+    /// The limit on each caller, where there is one.
+    pub rate: Option<RateLimiter>,
+    /// What that limit is, in requests a second; for messages.
+    pub rate_per_second: u32,
+    /// The settings.
+    pub settings: Settings,
+}
+
+type Shared = Arc<Services>;

@@ -1,0 +1,156 @@
+//! What is loaded: models, versions, contracts.
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+};
+use http::header;
+use serde_json::{Value, json};
+
+use super::{Shared, accept::Accepted, names::Names, problem};
+use crate::{
+    repository::{Catalog, ModelEntry, ModelVersion, State as VersionState},
+    serving::{Failure, Road},
+};
+
+/// `GET /models`
+pub(super) async fn list(State(services): State<Shared>) -> impl IntoResponse {
+    let catalog = services.repository.catalog();
+    let models: Vec<Value> = catalog.models.values().map(|entry| summary(&catalog, entry)).collect();
+    Json(json!({ "default_model": catalog.default_name(), "models": models }))
+}
+
+/// `GET /models/{model}`
+pub(super) async fn model(State(services): State<Shared>, Names(model): Names<String>, request: Request) -> Response {
+    let catalog = services.repository.catalog();
+    match catalog.models.get(model.as_str()) {
+        Some(entry) => Json(detailed(&catalog, entry)).into_response(),
+        None => unresolved(&catalog, &model, None, &request),
+    }
+}
+
+/// `GET /models/{model}/versions/{version}`
+pub(super) async fn version(
+    State(services): State<Shared>,
+    Names((model, version)): Names<(String, String)>,
+    request: Request,
+) -> Response {
+    let catalog = services.repository.catalog();
+    let entry = catalog.models.get(model.as_str());
+    let found = entry.and_then(|entry| entry.versions.iter().find(|found| found.name.as_str() == version));
+    match (entry, found) {
+        (Some(entry), Some(found)) => Json(describe(entry, found.name.as_str(), &found.state)).into_response(),
+        _ => unresolved(&catalog, &model, Some(&version), &request),
+    }
+}
+
+/// `GET /models/{model}/contract`
+pub(super) async fn stable_contract(
+    State(services): State<Shared>,
+    Names(model): Names<String>,
+    request: Request,
+) -> Response {
+    contract_of(&services, &model, None, &request)
+}
+
+/// `GET /models/{model}/versions/{version}/contract`
+pub(super) async fn contract(
+    State(services): State<Shared>,
+    Names((model, version)): Names<(String, String)>,
+    request: Request,
+) -> Response {
+    contract_of(&services, &model, Some(&version), &request)
+}
+
+fn contract_of(services: &Shared, model: &str, version: Option<&str>, request: &Request) -> Response {
+    let catalog = services.repository.catalog();
+    match catalog.resolve(Some(model), version) {
+        Ok(version) => {
+            let body = serde_json::to_vec_pretty(&version.document).unwrap_or_default();
+            let id = format!("\"{}\"", version.contract_id);
+            ([(header::CONTENT_TYPE, "application/schema+json".to_owned()), (header::ETAG, id)], body).into_response()
+        }
+        Err(resolved) => respond(&Failure::unresolved(resolved), request),
+    }
+}
+
+fn unresolved(catalog: &Catalog, model: &str, version: Option<&str>, request: &Request) -> Response {
+    match catalog.resolve(Some(model), version) {
+        Err(resolved) => respond(&Failure::unresolved(resolved), request),
+        // The name was looked up in the same catalog a moment ago and was not there.
+        Ok(_) => respond(&Failure::new(crate::domain::code::ErrorCode::Internal, "the server failed"), request),
+    }
+}
+
+fn respond(failure: &Failure, request: &Request) -> Response {
+    problem::respond(failure, &Accepted::of(request.extensions()).request_id, Road::default())
+}
+
+fn summary(catalog: &Catalog, entry: &ModelEntry) -> Value {
+    let stable = entry.stable();
+    json!({
+        "name": entry.name.as_str(),
+        "default": catalog.default_name() == Some(entry.name.as_str()),
+        "required": entry.required,
+        "ready": stable.is_some(),
+        "stable_version": stable.map(|version| version.version.as_str()),
+        "task": stable.map(|version| version.contract.output.task().as_str()),
+        "description": stable.and_then(|version| version.contract.description.as_deref()),
+        "versions": entry.versions.iter().map(|version| json!({
+            "version": version.name.as_str(), "state": version.state.as_str(),
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn detailed(catalog: &Catalog, entry: &ModelEntry) -> Value {
+    let mut value = summary(catalog, entry);
+    value["versions"] =
+        entry.versions.iter().map(|version| describe(entry, version.name.as_str(), &version.state)).collect();
+    value
+}
+
+fn describe(entry: &ModelEntry, name: &str, state: &VersionState) -> Value {
+    match state {
+        VersionState::Ready(version) => ready(entry, version),
+        VersionState::Loading => json!({ "version": name, "state": "loading", "reasons": [] }),
+        VersionState::Unavailable(reasons) => json!({ "version": name, "state": "unavailable", "reasons": &**reasons }),
+    }
+}
+
+fn ready(entry: &ModelEntry, version: &ModelVersion) -> Value {
+    let inputs: Vec<String> = version.signature.inputs.iter().map(ToString::to_string).collect();
+    let outputs: Vec<String> = version.signature.outputs.iter().map(ToString::to_string).collect();
+    let model = version.model.as_str();
+    json!({
+        "model": model,
+        "version": version.version.as_str(),
+        "state": "ready",
+        "reasons": [],
+        "stable": entry.stable().is_some_and(|stable| stable.version == version.version),
+        "task": version.contract.output.task().as_str(),
+        "classes": version.contract.output.classes(),
+        "contract": version.contract_id,
+        "contract_url": format!("/models/{model}/versions/{}/contract", version.version.as_str()),
+        "second_pass": version.contract.second_pass,
+        "provenance": version.provenance,
+        "model_sha256": version.graph_sha256,
+        "uncertainty_method": version.uncertainty_method(),
+        "calibration": null,
+        "limits": {
+            "max_batch_rows": if version.contract.batched { version.limits.max_batch_rows } else { 1 },
+            "max_queue_rows": version.limits.max_queue_rows,
+            "deadline_ms": version.limits.deadline_ms,
+        },
+        "runtime": {
+            "providers": version.providers,
+            "plan": version.plan,
+            "probe": version.probe,
+            "inputs": inputs,
+            "outputs": outputs,
+            "load_seconds": version.load.as_secs_f64(),
+        },
+        "notes": version.notes,
+        "example": { "features": version.example },
+    })
+}

@@ -1,0 +1,87 @@
+//! Errors as RFC 9457 problem details. The one place that knows which HTTP status a code has.
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use crate::{
+    domain::{code::ErrorCode, violation::Violation},
+    serving::{Failure, PredictionEvent, Road},
+};
+
+/// The HTTP status of a code.
+pub fn status(code: ErrorCode) -> u16 {
+    match code {
+        ErrorCode::MalformedJson | ErrorCode::DataContractViolation | ErrorCode::InvalidHeader => 400,
+        ErrorCode::Unauthenticated => 401,
+        ErrorCode::Forbidden => 403,
+        ErrorCode::UnknownModel | ErrorCode::UnknownVersion | ErrorCode::NotFound => 404,
+        ErrorCode::MethodNotAllowed => 405,
+        ErrorCode::NotAcceptable => 406,
+        ErrorCode::BodyTimeout => 408,
+        ErrorCode::BodyTooLarge => 413,
+        ErrorCode::UnsupportedMediaType | ErrorCode::UnsupportedEncoding => 415,
+        ErrorCode::RateLimited => 429,
+        ErrorCode::InferenceFailed | ErrorCode::NonFiniteOutput | ErrorCode::Internal => 500,
+        ErrorCode::Overloaded | ErrorCode::NotReady | ErrorCode::Draining => 503,
+        ErrorCode::DeadlineExceeded => 504,
+    }
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    request_id: &'a str,
+    model: Option<&'a str>,
+    model_version: Option<&'a str>,
+    contract: Option<&'a str>,
+    uncertainty: Option<f64>,
+    #[serde(skip_serializing_if = "<[Violation]>::is_empty")]
+    errors: &'a [Violation],
+}
+
+/// The response for a failure. `road` is kept beside it for the record.
+pub(super) fn respond(failure: &Failure, request_id: &str, road: Road) -> Response {
+    let code = failure.code;
+    let status = status(code);
+    let problem = Problem {
+        kind: format!("/problems/{}", code.as_str()),
+        title: code.title(),
+        status,
+        detail: &failure.detail,
+        code: code.as_str(),
+        request_id,
+        model: failure.model.as_deref(),
+        model_version: failure.version.as_deref(),
+        contract: failure.contract.as_deref(),
+        uncertainty: None,
+        errors: failure.violations.listed(),
+    };
+    // Only maps with keys that are not texts cannot be written; there are none here.
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, Body::from(body)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if let Some(wait) = failure.retry_after {
+        // Rounded up: a caller that comes too early is refused again.
+        let seconds = u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1);
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if code == ErrorCode::Unauthenticated {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if let Some(version) = failure.version.as_deref().and_then(|version| HeaderValue::from_str(version).ok()) {
+        headers.insert("x-model-version", version);
+    }
+    response.extensions_mut().insert(PredictionEvent::failed(failure, road));
+    response
+}

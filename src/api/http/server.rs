@@ -1,0 +1,160 @@
+//! The listening socket and its connections: bounded in number, timed, and drained at the end.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body};
+use http::Request;
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tower::Service as _;
+
+use super::{Settings, accept::Peer, idle::Activity};
+use crate::lifecycle::{Phase, Shutdown};
+
+/// How long to wait after the system refused to accept a connection, which it does when it has no more file handles.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a connection goes on when the server is closing: a request that was on its way is told to go elsewhere, where
+/// a closed connection would leave its sender to guess.
+const LAST_CALL: Duration = Duration::from_millis(100);
+
+/// The most connections that are still taken from the system's queue when the server is closing: as many as it holds.
+const MAX_LATE: usize = 1024;
+
+/// How long a connection without a request under way is kept while the server is closing: time for the last answer to
+/// leave, and no more for those that never send one.
+const CLOSING_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A listening socket.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    settings: Settings,
+}
+
+impl Server {
+    /// Binds the socket.
+    ///
+    /// # Errors
+    /// The operating system's own, with the address.
+    pub async fn bind(settings: &Settings) -> io::Result<Self> {
+        let address = SocketAddr::new(settings.host, settings.port);
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot listen on {address}: {error}; another port: --port"))
+        })?;
+        Ok(Self { listener, settings: settings.clone() })
+    }
+
+    /// The address that is listened on.
+    ///
+    /// # Errors
+    /// The operating system's own.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Accepts connections until the shutdown is closing. Each connection is a task that the shutdown waits for.
+    pub async fn serve(self, router: Router, shutdown: Shutdown) {
+        let room = Arc::new(Semaphore::new(self.settings.max_connections));
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.settings.header_timeout());
+        builder.http2().timer(TokioTimer::new()).max_concurrent_streams(Some(256));
+        let patience = self.settings.header_timeout();
+        let connection = Arc::new(Connection { builder, router, patience, shutdown: shutdown.clone() });
+        loop {
+            let accepted = tokio::select! {
+                () = shutdown.reached(Phase::Closing) => break,
+                accepted = accept(&self.listener, &room) => accepted,
+            };
+            match accepted {
+                Ok(accepted) => connection.spawn(accepted),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        // Whom the system has let in already is told so; the end of the listener would only reset the connection.
+        for _ in 0..MAX_LATE {
+            match tokio::time::timeout(Duration::ZERO, accept(&self.listener, &room)).await {
+                Ok(Ok(accepted)) => connection.spawn(accepted),
+                _ => break,
+            }
+        }
+    }
+}
+
+/// A connection, its caller, and its place among those that there is room for.
+type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
+
+async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> io::Result<Accepted> {
+    // The permit comes first: connections beyond the limit wait in the system's own queue.
+    let permit = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    // Answers are small and complete; waiting to fill a packet would only delay them.
+    stream.set_nodelay(true)?;
+    Ok((stream, peer, permit))
+}
+
+struct Connection {
+    builder: auto::Builder<TokioExecutor>,
+    router: Router,
+    /// How long a connection may be idle.
+    patience: Duration,
+    shutdown: Shutdown,
+}
+
+impl Connection {
+    /// Serves an accepted connection in a task that the shutdown waits for.
+    fn spawn(self: &Arc<Self>, (stream, peer, permit): Accepted) {
+        let connection = Arc::clone(self);
+        self.shutdown.spawn(async move {
+            connection.serve(stream, peer).await;
+            drop(permit);
+        });
+    }
+
+    async fn serve(&self, stream: TcpStream, peer: SocketAddr) {
+        let router = self.router.clone();
+        let peer = Peer(peer.ip());
+        let activity = Arc::new(Activity::default());
+        let told = Arc::clone(&activity);
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(peer);
+            let (busy, answer) = (told.begin(), router.clone().call(request));
+            async move {
+                let _busy = busy;
+                answer.await
+            }
+        });
+        let connection = self.builder.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = activity.idle(self.patience) => Ok(()),
+            () = self.shutdown.reached(Phase::Closing) => {
+                if let Ok(ended) = tokio::time::timeout(LAST_CALL, connection.as_mut()).await {
+                    ended
+                } else {
+                    connection.as_mut().graceful_shutdown();
+                    tokio::select! {
+                        ended = connection.as_mut() => ended,
+                        () = activity.idle(CLOSING_PATIENCE.min(self.patience)) => Ok(()),
+                    }
+                }
+            }
+        };
+        if let Err(error) = ended {
+            // Clients go away, send nonsense, or time out: their affair, not the operator's.
+            tracing::debug!(error, "a connection ended early");
+        }
+    }
+}

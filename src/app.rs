@@ -1,0 +1,183 @@
+//! Builds everything from the configuration, starts it, drains it. Decides nothing by itself.
+
+use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use crate::{
+    api::http::{self, Server, Services, admin},
+    config::Config,
+    lifecycle::{self, Phase, Shutdown},
+    repository::{Loader, ModelError, Repository},
+    runtime::{Library, LibraryError},
+    security::{RateLimiter, Tokens, TokensError},
+    serving::Recorder,
+    telemetry::{self, Build, LogHandle, Metrics},
+};
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// ONNX Runtime could not be loaded.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    /// The repository could not be read.
+    #[error(transparent)]
+    Repository(#[from] ModelError),
+    /// A file of tokens cannot be used.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
+    /// Metrics or logs could not be set up.
+    #[error(transparent)]
+    Telemetry(#[from] telemetry::Error),
+    /// A socket could not be bound.
+    #[error(transparent)]
+    Listen(#[from] io::Error),
+}
+
+/// What may be refused before any model is loaded: the files of tokens, and the sockets.
+struct Edge {
+    server: Server,
+    tokens: Option<Tokens>,
+    admin: Option<(Server, Tokens)>,
+}
+
+impl Edge {
+    async fn open(config: &Config) -> Result<Self, StartError> {
+        let callers = tokens(&config.security.tokens_file)?;
+        let administrators = tokens(&config.admin.tokens_file)?;
+        let server = Server::bind(&config.http.server).await?;
+        let admin = match administrators {
+            Some(tokens) => {
+                let (host, port) = (config.admin.host, config.admin.port);
+                let settings = http::Settings { host, port, ..config.http.server.clone() };
+                Some((Server::bind(&settings).await?, tokens))
+            }
+            None => None,
+        };
+        Ok(Self { server, tokens: callers, admin })
+    }
+}
+
+/// A running server.
+pub struct App {
+    address: SocketAddr,
+    admin: Option<SocketAddr>,
+    shutdown: Shutdown,
+    repository: Arc<Repository>,
+    settings: lifecycle::Settings,
+}
+
+impl App {
+    /// Starts everything; returns when the sockets are bound. Models go on loading.
+    ///
+    /// # Errors
+    /// [`StartError`] when nothing could be served at all. What is wrong with single models is a state, not an error.
+    pub async fn start(config: &Config, log: LogHandle) -> Result<Self, StartError> {
+        let library = Library::load(&config.runtime.library)?;
+        tracing::info!(library = %library.path().display(), build = library.build(), "ONNX Runtime loaded");
+        let metrics = Arc::new(metrics(&library)?);
+        let loader = Loader::new(library, config.runtime.clone());
+        // First what may be refused: a process must not end while threads are inside of the library.
+        let edge = Edge::open(config).await?;
+        let repository = Repository::open(&config.repository, &loader, Arc::clone(&metrics))?;
+        Self::behind(edge, config, repository, metrics, log)
+    }
+
+    /// The same over a repository that is there already.
+    ///
+    /// # Errors
+    /// As [`App::start`].
+    pub async fn over(
+        config: &Config,
+        repository: Arc<Repository>,
+        metrics: Arc<Metrics>,
+        log: LogHandle,
+    ) -> Result<Self, StartError> {
+        Self::behind(Edge::open(config).await?, config, repository, metrics, log)
+    }
+
+    fn behind(
+        edge: Edge,
+        config: &Config,
+        repository: Arc<Repository>,
+        metrics: Arc<Metrics>,
+        log: LogHandle,
+    ) -> Result<Self, StartError> {
+        let shutdown = Shutdown::default();
+        let address = edge.server.address()?;
+        let admin = edge.admin.as_ref().map(|(server, _)| server.address()).transpose()?;
+        let services = Services {
+            repository: Arc::clone(&repository),
+            recorder: Recorder::new(Arc::clone(&metrics)),
+            metrics,
+            shutdown: shutdown.clone(),
+            tokens: edge.tokens,
+            rate: RateLimiter::new(config.security.rate_per_second, config.security.rate_burst),
+            rate_per_second: config.security.rate_per_second,
+            settings: config.http.server.clone(),
+        };
+        if let Some((server, tokens)) = edge.admin {
+            shutdown.spawn(server.serve(admin::router(admin::Admin { tokens, log }), shutdown.clone()));
+        }
+        shutdown.spawn(edge.server.serve(http::router(services), shutdown.clone()));
+        Ok(Self { address, admin, shutdown, repository, settings: config.lifecycle.clone() })
+    }
+
+    /// The address of the HTTP socket.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address of the admin socket, where there is one.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// The models.
+    pub fn repository(&self) -> &Arc<Repository> {
+        &self.repository
+    }
+
+    /// Runs something that blocks, beside the threads that serve; the drain waits for it.
+    pub fn background(&self, work: impl FnOnce() + Send + 'static) {
+        self.shutdown.spawn(async move {
+            // It ends in a panic only if the work does, and then there is nobody to tell but the log.
+            if let Err(error) = tokio::task::spawn_blocking(work).await {
+                tracing::error!(%error, "background work failed");
+            }
+        });
+    }
+
+    /// Stops in order: says that it is not ready, waits for others to notice, takes no more requests, finishes those in
+    /// flight. Returns whether everything was finished in time.
+    pub async fn drain(self) -> bool {
+        self.shutdown.advance(Phase::Announced);
+        let delay = self.settings.drain_delay();
+        if delay > Duration::ZERO {
+            tracing::info!(delay_ms = self.settings.drain_delay_ms, "draining: still serving, no longer ready");
+            tokio::time::sleep(delay).await;
+        }
+        self.shutdown.advance(Phase::Closing);
+        let finished = tokio::time::timeout(self.settings.drain_timeout(), self.shutdown.finished()).await.is_ok();
+        if finished {
+            let repository = Arc::clone(&self.repository);
+            // The workers are idle by now; joining them blocks only for a moment, and not on this thread.
+            let _ = tokio::task::spawn_blocking(move || repository.stop()).await;
+        } else {
+            tracing::warn!("requests were still in flight when the drain's time was over");
+        }
+        finished
+    }
+}
+
+/// Fresh metrics that name this build.
+///
+/// # Errors
+/// [`telemetry::Error`] when they cannot be registered.
+pub fn metrics(library: &Library) -> Result<Metrics, telemetry::Error> {
+    let revision = option_env!("CANDOR_REVISION").unwrap_or("unknown");
+    Metrics::new(&Build { version: env!("CARGO_PKG_VERSION"), revision, onnxruntime: &library.version() })
+}
+
+fn tokens(path: &Path) -> Result<Option<Tokens>, TokensError> {
+    if path.as_os_str().is_empty() { Ok(None) } else { Tokens::read(path).map(Some) }
+}

@@ -1,0 +1,145 @@
+//! `candor serve`: from the configuration to a running server, and through the signals to its end.
+
+use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, sync::Arc};
+
+use clap::Args;
+
+use super::{Common, silence_onnxruntime};
+use crate::{
+    api::http,
+    app::{App, StartError},
+    config::Config,
+    lifecycle::Signals,
+    runtime::{self, Auto},
+    telemetry::{self, LogHandle},
+};
+
+/// Serve models over HTTP.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// A directory of models, the directory of one version, or one ONNX file (`repository.models`).
+    #[arg(value_name = "MODELS")]
+    path: Option<PathBuf>,
+    /// The same as MODELS.
+    #[arg(long, value_name = "PATH", conflicts_with = "path")]
+    models: Option<PathBuf>,
+    /// The model that /predict asks (`repository.default_model`).
+    #[arg(long, value_name = "NAME")]
+    default_model: Option<String>,
+    /// The address to listen on (`http.host`).
+    #[arg(long, value_name = "ADDRESS")]
+    host: Option<String>,
+    /// The port to listen on (`http.port`).
+    #[arg(long)]
+    port: Option<u16>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> ExitCode {
+        let flags = [
+            ("repository.models", self.path.or(self.models).map(|path| path.display().to_string())),
+            ("repository.default_model", self.default_model),
+            ("http.host", self.host),
+            ("http.port", self.port.map(|port| port.to_string())),
+        ];
+        let flags = flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
+        match self.common.load(flags).and_then(|loaded| silence_onnxruntime().map(|()| loaded)) {
+            Ok(loaded) => serve(&loaded.config),
+            Err(code) => code,
+        }
+    }
+}
+
+fn serve(config: &Config) -> ExitCode {
+    let log = match telemetry::init(&config.telemetry, std::io::stderr().is_terminal()) {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("candor: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads(config.http.threads))
+        .thread_name("http")
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("candor: the threads could not be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(until_stopped(config, &log));
+    // Whatever still runs was given its time; it must not hold the exit up.
+    runtime.shutdown_background();
+    log.flush();
+    code
+}
+
+/// As many as there are processors: cheap models are run on these threads, heavy ones leave them idle.
+fn threads(set: Auto) -> usize {
+    match set {
+        Auto::Exactly(threads) => threads,
+        Auto::Auto => runtime::processors(),
+    }
+}
+
+async fn until_stopped(config: &Config, log: &LogHandle) -> ExitCode {
+    let started = async {
+        // Caught before the sockets are bound, so that no signal is lost between the two.
+        let signals = Signals::catch()?;
+        Ok::<_, StartError>((signals, App::start(config, log.clone()).await?))
+    };
+    let (mut signals, app) = match started.await {
+        Ok(started) => started,
+        Err(error) => {
+            log.flush();
+            eprintln!("candor: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    announce(config, &app);
+    let signal = signals.next().await;
+    tracing::info!(signal, "stopping; a second signal stops at once");
+    tokio::select! {
+        finished = app.drain() => {
+            tracing::info!(finished, "stopped");
+            ExitCode::SUCCESS
+        }
+        signal = signals.next() => {
+            tracing::warn!(signal, "stopped at once");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says where the server listens, and, once the models are loaded, how to ask one.
+fn announce(config: &Config, app: &App) {
+    let address = app.address();
+    tracing::info!(%address, models = %config.repository.models.display(), "listening");
+    if let Some(address) = app.admin_address() {
+        tracing::info!(%address, "admin listening");
+    }
+    if config.security.tokens_file.as_os_str().is_empty() && !address.ip().is_loopback() {
+        tracing::warn!("everybody who reaches this address may ask: set security.tokens_file to change that");
+    }
+    let (repository, host) = (Arc::clone(app.repository()), address.to_string());
+    // Waiting for the models blocks, so it happens beside the threads that serve.
+    app.background(move || {
+        repository.settled();
+        let catalog = repository.catalog();
+        let reasons = catalog.not_ready();
+        if let Some(version) = catalog.showpiece() {
+            let default = catalog.default_name() == Some(version.model.as_str());
+            tracing::info!(ready = reasons.is_empty(), "try: {}", http::curl(version, &host, default));
+        } else {
+            tracing::error!("no model could be loaded");
+        }
+        for reason in reasons {
+            tracing::error!("not ready: {reason}");
+        }
+    });
+}

@@ -1,0 +1,52 @@
+//! The keys that there are, read from the shipped file: name, default, explanation.
+
+use super::SHIPPED;
+
+/// One key of the configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Key {
+    /// The name with its tables, such as `http.port`.
+    pub name: String,
+    /// The default.
+    pub default: toml::Value,
+    /// The explanation, one line.
+    pub help: String,
+}
+
+impl Key {
+    /// The environment variable that sets the key.
+    pub fn variable(&self) -> String {
+        format!("CANDOR_{}", self.name.to_uppercase().replace('.', "__"))
+    }
+}
+
+/// Every key, in the order of the shipped file.
+///
+/// # Panics
+/// Never on a released program: the shipped file is compiled in, and a test reads it.
+pub fn keys() -> Vec<Key> {
+    let table: toml::Table = SHIPPED.parse().expect("the shipped configuration is TOML");
+    let mut keys = Vec::new();
+    let mut prefix = String::new();
+    let mut help = "";
+    for line in SHIPPED.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            name.clone_into(&mut prefix);
+        } else if let Some(comment) = line.strip_prefix('#') {
+            help = comment.trim();
+        } else if let Some((name, _)) = line.split_once(" = ") {
+            let name = format!("{prefix}.{name}");
+            let default = lookup(&table, &name).expect("a key of the shipped file is in its table").clone();
+            keys.push(Key { name, default, help: help.to_owned() });
+        }
+    }
+    keys
+}
+
+/// The value at a dotted key.
+pub(super) fn lookup<'t>(table: &'t toml::Table, name: &str) -> Option<&'t toml::Value> {
+    match name.split_once('.') {
+        None => table.get(name),
+        Some((first, rest)) => lookup(table.get(first)?.as_table()?, rest),
+    }
+}

@@ -1,0 +1,350 @@
+//! From the bytes of a body to tensors in one pass: every member is checked and placed as it is read.
+
+use std::fmt;
+
+use serde::{
+    Deserializer,
+    de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
+};
+
+use super::{
+    Contract,
+    place::{FeaturePlace, Filling},
+    reader::nearest,
+    seat::{Place, Scalar, Seat, Skip},
+};
+use crate::domain::{
+    prediction::Warning,
+    tensor::Inputs,
+    violation::{MAX_LISTED, Violation, ViolationCode, Violations, pointer_step, quote},
+};
+
+/// The longest `entity_id` that is a text, in bytes.
+const MAX_ENTITY_ID: usize = 256;
+
+/// Whom or what the instance is about, as the caller names it; recorded with the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EntityId {
+    /// A text of at most 256 bytes.
+    Text(String),
+    /// A whole number.
+    Number(i128),
+}
+
+/// A request that keeps the contract.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    /// The tensors of the one instance.
+    pub inputs: Inputs,
+    /// What the caller should know.
+    pub warnings: Vec<Warning>,
+    /// Whom the instance is about.
+    pub entity_id: Option<EntityId>,
+}
+
+/// Why a body is not admitted.
+#[derive(Debug)]
+pub enum Refusal<E> {
+    /// It is not JSON.
+    Malformed(E),
+    /// It is JSON that does not keep the contract.
+    Violations(Violations),
+}
+
+impl Contract {
+    /// Reads a body `{"features": …, "entity_id": …, "explain": …}` against the contract.
+    ///
+    /// # Errors
+    /// [`Refusal::Malformed`] with the deserializer's own error, or all violations of the contract.
+    pub fn admit<'de, D: Deserializer<'de>>(&self, body: D) -> Result<Admitted, Refusal<D::Error>> {
+        let mut filling = Filling {
+            contract: self,
+            inputs: self.template.clone(),
+            // A copy is cheaper than zeroed memory, which the allocator does not keep at hand.
+            seen: self.unseen.clone(),
+            violations: Violations::default(),
+            warnings: Vec::new(),
+            positional: false,
+        };
+        let mut entity_id = None;
+        let root = Body { filling: &mut filling, entity_id: &mut entity_id };
+        Seat(root).deserialize(body).map_err(Refusal::Malformed)?;
+        if filling.violations.is_empty() {
+            Ok(Admitted { inputs: filling.inputs, warnings: filling.warnings, entity_id })
+        } else {
+            Err(Refusal::Violations(filling.violations))
+        }
+    }
+
+    /// Finds a feature by its name, first where the contract's order says it comes.
+    #[inline]
+    fn find(&self, name: &str, likely: usize) -> Option<usize> {
+        match self.features.get(likely) {
+            Some(feature) if feature.name == name => Some(likely),
+            _ => self.by_name.get(name).copied(),
+        }
+    }
+}
+
+fn fault(pointer: impl Into<String>, code: ViolationCode, detail: impl Into<String>) -> Violation {
+    Violation { pointer: pointer.into(), code, detail: detail.into(), feature: None }
+}
+
+/// The body itself.
+struct Body<'f, 'c> {
+    filling: &'f mut Filling<'c>,
+    entity_id: &'f mut Option<EntityId>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Member {
+    Features,
+    EntityId,
+    Explain,
+}
+
+impl Member {
+    const ALL: [(&'static str, Self); 3] =
+        [("features", Self::Features), ("entity_id", Self::EntityId), ("explain", Self::Explain)];
+}
+
+impl Body<'_, '_> {
+    fn wrong_type(self, found: &str) {
+        let detail = format!("the body must be an object with the member \"features\"; got {found}");
+        self.filling.violations.push(fault("", ViolationCode::WrongType, detail));
+    }
+}
+
+impl<'de> Place<'de> for Body<'_, '_> {
+    fn scalar(self, value: Scalar<'_>) {
+        self.wrong_type(value.kind());
+    }
+
+    fn list<A: SeqAccess<'de>>(self, list: A) -> Result<(), A::Error> {
+        self.wrong_type("an array");
+        Skip(0).list(list)
+    }
+
+    fn object<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
+        let mut given = [false; Member::ALL.len()];
+        while let Some(key) = object.next_key_seed(Key(|name: &str| {
+            Member::ALL.iter().find(|(text, _)| *text == name).map(|(_, member)| *member).ok_or_else(|| name.to_owned())
+        }))? {
+            let member = match key {
+                Ok(member) => member,
+                Err(name) => {
+                    let hint = nearest(&name, Member::ALL.iter().map(|(text, _)| *text));
+                    self.filling.violations.push(fault(
+                        format!("/{}", pointer_step(&name)),
+                        ViolationCode::UnknownFeature,
+                        format!("the body has no member {}{hint}", quote(&name)),
+                    ));
+                    object.next_value_seed(Seat(Skip(1)))?;
+                    continue;
+                }
+            };
+            if std::mem::replace(&mut given[member as usize], true) {
+                let name = Member::ALL[member as usize].0;
+                self.filling.violations.push(fault(
+                    format!("/{name}"),
+                    ViolationCode::Duplicate,
+                    format!("{name} stands twice"),
+                ));
+                object.next_value_seed(Seat(Skip(1)))?;
+                continue;
+            }
+            match member {
+                Member::Features => object.next_value_seed(Seat(Features { filling: &mut *self.filling }))?,
+                Member::EntityId => object.next_value_seed(Seat(ScalarOnly(|value: Result<Scalar<'_>, _>| {
+                    match take_entity_id(value) {
+                        Ok(id) => *self.entity_id = id,
+                        Err(violation) => self.filling.violations.push(violation),
+                    }
+                })))?,
+                Member::Explain => object.next_value_seed(Seat(ScalarOnly(|value: Result<Scalar<'_>, _>| {
+                    if let Err(violation) = take_explain(value) {
+                        self.filling.violations.push(violation);
+                    }
+                })))?,
+            }
+        }
+        if !given[Member::Features as usize] {
+            self.filling.violations.push(fault("/features", ViolationCode::Missing, "features is required"));
+        }
+        Ok(())
+    }
+}
+
+/// The member `features`: an object by name, or an array by position.
+struct Features<'f, 'c> {
+    filling: &'f mut Filling<'c>,
+}
+
+impl Features<'_, '_> {
+    fn wrong_type(&mut self, found: &str) {
+        let detail = format!("features must be an object by name, or an array by position; got {found}");
+        self.filling.violations.push(fault("/features", ViolationCode::WrongType, detail));
+    }
+
+    fn unknown(&mut self, name: &str) {
+        let contract = self.filling.contract;
+        match contract.closed {
+            true if self.filling.violations.is_full() => return self.filling.violations.count(),
+            false if self.filling.warnings.len() >= MAX_LISTED => return,
+            _ => {}
+        }
+        let pointer = format!("/features/{}", pointer_step(name));
+        let hint = nearest(name, contract.features.iter().map(|feature| feature.name.as_str()));
+        if contract.closed {
+            let detail = format!("the contract has no feature {}{hint}", quote(name));
+            self.filling.violations.push(fault(pointer, ViolationCode::UnknownFeature, detail));
+        } else {
+            let detail = format!("{} is not a feature of the contract and was ignored{hint}", quote(name));
+            self.filling.warnings.push(Warning { pointer, code: "ignored_member", detail, feature: None });
+        }
+    }
+
+    fn note_missing(&mut self) {
+        let contract = self.filling.contract;
+        for (index, feature) in contract.features.iter().enumerate() {
+            if feature.required && !self.filling.seen[index] {
+                self.filling.refuse(index, &[], ViolationCode::Missing, "is required");
+            }
+        }
+    }
+}
+
+impl<'de> Place<'de> for Features<'_, '_> {
+    fn scalar(mut self, value: Scalar<'_>) {
+        self.wrong_type(value.kind());
+    }
+
+    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        self.filling.positional = true;
+        let wanted = self.filling.contract.features.len();
+        let mut found = 0;
+        loop {
+            let more = if found < wanted {
+                list.next_element_seed(Seat(FeaturePlace { filling: &mut *self.filling, index: found }))?
+            } else {
+                list.next_element_seed(Seat(Skip(2)))?
+            };
+            if more.is_none() {
+                break;
+            }
+            found += 1;
+        }
+        if found != wanted {
+            let detail = format!("features by position must have {wanted} elements, one a feature; got {found}");
+            self.filling.violations.push(fault("/features", ViolationCode::WrongLength, detail));
+        }
+        Ok(())
+    }
+
+    fn object<A: MapAccess<'de>>(mut self, mut object: A) -> Result<(), A::Error> {
+        let contract = self.filling.contract;
+        let mut likely = 0;
+        let mut strangers = std::collections::HashSet::new();
+        while let Some(key) =
+            object.next_key_seed(Key(|name: &str| contract.find(name, likely).ok_or_else(|| name.to_owned())))?
+        {
+            match key {
+                Ok(index) => {
+                    likely = index + 1;
+                    if std::mem::replace(&mut self.filling.seen[index], true) {
+                        self.filling.refuse(index, &[], ViolationCode::Duplicate, "stands twice");
+                        object.next_value_seed(Seat(Skip(2)))?;
+                    } else {
+                        object.next_value_seed(Seat(FeaturePlace { filling: &mut *self.filling, index }))?;
+                    }
+                }
+                Err(name) => {
+                    if strangers.contains(&name) {
+                        let pointer = format!("/features/{}", pointer_step(&name));
+                        let detail = format!("{} stands twice", quote(&name));
+                        self.filling.violations.push(fault(pointer, ViolationCode::Duplicate, detail));
+                    } else {
+                        self.unknown(&name);
+                        strangers.insert(name);
+                    }
+                    object.next_value_seed(Seat(Skip(2)))?;
+                }
+            }
+        }
+        self.note_missing();
+        Ok(())
+    }
+}
+
+/// A place that takes a scalar: the function gets it, or the name of what came instead.
+struct ScalarOnly<F>(F);
+
+impl<'de, F: FnOnce(Result<Scalar<'_>, &'static str>)> Place<'de> for ScalarOnly<F> {
+    fn scalar(self, value: Scalar<'_>) {
+        (self.0)(Ok(value));
+    }
+
+    fn list<A: SeqAccess<'de>>(self, list: A) -> Result<(), A::Error> {
+        (self.0)(Err("an array"));
+        Skip(1).list(list)
+    }
+
+    fn object<A: MapAccess<'de>>(self, object: A) -> Result<(), A::Error> {
+        (self.0)(Err("an object"));
+        Skip(1).object(object)
+    }
+}
+
+/// Takes the member `entity_id`.
+fn take_entity_id(value: Result<Scalar<'_>, &'static str>) -> Result<Option<EntityId>, Violation> {
+    let found = match value {
+        Ok(Scalar::Null) => return Ok(None),
+        Ok(Scalar::Text(text)) if text.len() <= MAX_ENTITY_ID => return Ok(Some(EntityId::Text(text.to_owned()))),
+        Ok(Scalar::Text(_)) => "a longer string",
+        Ok(Scalar::Number(number)) => match number.as_whole() {
+            Some(whole) => return Ok(Some(EntityId::Number(whole))),
+            None => "a number that is not whole",
+        },
+        Ok(Scalar::Bool(_)) => "a boolean",
+        Err(kind) => kind,
+    };
+    let detail = format!("entity_id must be an integer, or a string of at most {MAX_ENTITY_ID} bytes; got {found}");
+    Err(fault("/entity_id", ViolationCode::WrongType, detail))
+}
+
+/// Takes the member `explain`.
+fn take_explain(value: Result<Scalar<'_>, &'static str>) -> Result<(), Violation> {
+    let found = match value {
+        Ok(Scalar::Bool(false)) => return Ok(()),
+        Ok(Scalar::Bool(true)) => {
+            let detail = "explain is not built yet: this server gives no explanations; leave it out, or send false";
+            return Err(fault("/explain", ViolationCode::Unsupported, detail));
+        }
+        Ok(other) => other.kind(),
+        Err(kind) => kind,
+    };
+    Err(fault("/explain", ViolationCode::WrongType, format!("explain must be true or false; got {found}")))
+}
+
+/// Reads a key without keeping it, unless nobody knows it.
+struct Key<F>(F);
+
+impl<'de, T, F: FnOnce(&str) -> T> DeserializeSeed<'de> for Key<F> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<T, F: FnOnce(&str) -> T> Visitor<'_> for Key<F> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a key")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<T, E> {
+        Ok((self.0)(name))
+    }
+}

@@ -1,0 +1,295 @@
+//! From contract.json and the graph's signature to a [`Contract`]: every difference is found, all are told at once.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    Contract, InputPlan,
+    feature::{Dimension, Feature, NullMeans},
+    keywords::{self, Position},
+    literal::Literal,
+    output,
+    reader::{Node, Problem, nearest},
+};
+use crate::domain::signature::{Signature, TensorSpec};
+use crate::domain::tensor::{Buffer, Inputs, Tensor};
+
+/// Compiles a contract for a graph.
+///
+/// # Errors
+/// Every problem found: unknown keywords, features and tensors that do not fit each other, inputs fed twice or never.
+pub fn compile(document: &Literal, signature: &Signature) -> Result<Contract, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let node = Node::root(document);
+    if !matches!(document, Literal::Object(_)) {
+        node.problem(&mut problems, format!("a contract is a JSON object, found {}", document.kind()));
+        return Err(problems);
+    }
+    let mut second_pass: Vec<String> =
+        keywords::sort(&node, Position::Instance, &mut problems).into_iter().map(str::to_owned).collect();
+    if node.child("type").is_none_or(|kind| kind.as_text() != Some("object")) {
+        problems.push(Problem {
+            pointer: "/type".into(),
+            detail: "must be \"object\": a contract describes one instance".into(),
+        });
+    }
+    let closed = match node.child("additionalProperties").map(|node| node.value) {
+        None | Some(Literal::Bool(true)) => false,
+        Some(Literal::Bool(false)) => true,
+        Some(_) => {
+            second_pass.push("additionalProperties".into());
+            false
+        }
+    };
+    let mut features = read_inputs(&node, signature, &mut problems);
+    apply_required(&node, &mut features, &mut problems);
+    let output = output::read(&node, signature, &mut problems);
+    second_pass.extend(features.iter().flat_map(|feature| feature.second_pass.clone()));
+    let Some(output) = output.filter(|_| problems.is_empty()) else { return Err(problems) };
+    second_pass.sort();
+    second_pass.dedup();
+    let by_name = features.iter().enumerate().map(|(index, feature)| (feature.name.clone(), index)).collect();
+    let inputs = plan_inputs(signature, &features);
+    let template = template(&inputs, &features);
+    Ok(Contract {
+        title: node.child("title").and_then(|title| title.as_text()).map(str::to_owned),
+        description: node.child("description").and_then(|text| text.as_text()).map(str::to_owned),
+        batched: signature.is_batched(),
+        closed,
+        unseen: vec![false; features.len()],
+        features,
+        by_name,
+        inputs,
+        template,
+        output,
+        second_pass,
+    })
+}
+
+/// Reads `properties` by the order of `x-inputs` and gives each feature its place.
+fn read_inputs(node: &Node<'_>, signature: &Signature, problems: &mut Vec<Problem>) -> Vec<Feature> {
+    let properties: Vec<(&str, Node<'_>)> = node.object("properties", problems).unwrap_or_default();
+    let schemas: HashMap<&str, &Node<'_>> = properties.iter().map(|(name, schema)| (*name, schema)).collect();
+    let Some(inputs) = node.list("x-inputs", problems) else {
+        node.problem(problems, "x-inputs is missing: it says which features feed which tensor of the graph");
+        return Vec::new();
+    };
+    let mut features: Vec<Feature> = Vec::new();
+    let mut fed = HashSet::new();
+    let mut used = HashSet::new();
+    for input in inputs {
+        input.only(&["tensor", "features"], problems);
+        let name = input.text("tensor", problems).unwrap_or_default();
+        let listed = input.texts("features", problems).unwrap_or_default();
+        let Some(tensor) = signature.inputs.iter().position(|spec| spec.name == name) else {
+            let known = signature.inputs.iter().map(|spec| spec.name.as_str());
+            input.problem(problems, format!("the graph has no input {name:?}{}", nearest(name, known)));
+            // One wrong name is one problem: its features are not at fault.
+            used.extend(listed);
+            continue;
+        };
+        if !fed.insert(tensor) {
+            input.problem(problems, format!("the tensor {name:?} is fed twice"));
+        }
+        let mut group = Vec::new();
+        for feature in listed {
+            let Some(schema) = schemas.get(feature) else {
+                input.problem(
+                    problems,
+                    format!("{feature:?} is not in properties{}", nearest(feature, schemas.keys().copied())),
+                );
+                continue;
+            };
+            if !used.insert(feature) {
+                input.problem(problems, format!("the feature {feature:?} is used twice"));
+            }
+            group.push((*schema, feature));
+        }
+        features.extend(place_group(&input, &signature.inputs[tensor], tensor, &group, problems));
+    }
+    for (index, spec) in signature.inputs.iter().enumerate() {
+        if !fed.contains(&index) {
+            problems.push(Problem {
+                pointer: "/x-inputs".into(),
+                detail: format!("nothing feeds the graph's input {spec}"),
+            });
+        }
+    }
+    for (name, schema) in &properties {
+        if !used.contains(name) {
+            schema
+                .problem(problems, format!("the feature {name:?} feeds no tensor: name it in x-inputs, or remove it"));
+        }
+    }
+    features
+}
+
+/// Gives the features of one tensor their places, and says where their number or shape does not fit it.
+fn place_group(
+    input: &Node<'_>,
+    spec: &TensorSpec,
+    tensor: usize,
+    group: &[(&Node<'_>, &str)],
+    problems: &mut Vec<Problem>,
+) -> Vec<Feature> {
+    let shape = spec.instance_shape();
+    let mut features: Vec<Feature> = Vec::with_capacity(group.len());
+    for (schema, name) in group {
+        let mut feature = Feature::read(schema, name, spec, problems);
+        feature.tensor = tensor;
+        feature.offset = features.len();
+        features.push(feature);
+    }
+    match features.as_mut_slice() {
+        [array] if !array.dimensions.is_empty() => fit_array(group[0].0, array, spec, problems),
+        scalars if scalars.iter().all(|feature| feature.dimensions.is_empty()) => {
+            let room = match shape {
+                [] => Some(1),
+                // An open width takes any number of them, but not none.
+                [size] => size.or(Some(scalars.len().max(1))),
+                _ => None,
+            };
+            if room != Some(scalars.len()) {
+                input.problem(
+                    problems,
+                    format!(
+                        "the tensor {spec} takes {}, and x-inputs gives it {} scalar feature{}",
+                        room.map_or_else(
+                            || "one array feature of its shape".to_owned(),
+                            |room| format!("{room} scalar features")
+                        ),
+                        scalars.len(),
+                        if scalars.len() == 1 { "" } else { "s" },
+                    ),
+                );
+            }
+        }
+        _ => {
+            input
+                .problem(problems, format!("the tensor {spec} takes scalar features only, or one array feature alone"));
+        }
+    }
+    for ((schema, _), feature) in group.iter().zip(&features) {
+        feature.check_default(schema, spec.element, problems);
+    }
+    features
+}
+
+/// Holds the lengths of an array feature against the tensor's dimensions.
+fn fit_array(schema: &Node<'_>, array: &mut Feature, spec: &TensorSpec, problems: &mut Vec<Problem>) {
+    let shape = spec.instance_shape();
+    if array.dimensions.len() != shape.len() {
+        schema.problem(
+            problems,
+            format!(
+                "an array of {} levels does not fit the tensor {spec}, which needs {}",
+                array.dimensions.len(),
+                shape.len()
+            ),
+        );
+        return;
+    }
+    for (level, (dimension, size)) in array.dimensions.iter_mut().zip(shape).enumerate() {
+        let Some(size) = *size else { continue };
+        if size < dimension.min || dimension.max.is_some_and(|max| size > max) {
+            schema.problem(
+                problems,
+                format!(
+                    "level {level} admits {} to {} elements, the tensor {spec} needs exactly {size}",
+                    dimension.min,
+                    dimension.max.map_or_else(|| "any number of".to_owned(), |max| max.to_string()),
+                ),
+            );
+        }
+        *dimension = Dimension { min: size, max: Some(size) };
+    }
+}
+
+fn apply_required(node: &Node<'_>, features: &mut [Feature], problems: &mut Vec<Problem>) {
+    let required = node.texts("required", problems).unwrap_or_default();
+    let properties = node.child("properties");
+    for name in &required {
+        match features.iter_mut().find(|feature| feature.name == *name) {
+            Some(feature) => feature.required = true,
+            // It is told already that nothing feeds it.
+            None if properties.as_ref().is_some_and(|schemas| schemas.child(name).is_some()) => {}
+            None => problems.push(Problem {
+                pointer: "/required".into(),
+                detail: format!(
+                    "{name:?} is not a feature{}",
+                    nearest(name, features.iter().map(|feature| feature.name.as_str()))
+                ),
+            }),
+        }
+    }
+    for feature in features.iter().filter(|feature| !feature.required) {
+        let has_default = feature.default.as_ref().is_some_and(|value| *value != Literal::Null);
+        if !has_default && feature.null == NullMeans::Refused {
+            problems.push(Problem {
+                pointer: "/required".into(),
+                detail: format!(
+                    "{:?} must be listed here, or have a default, or admit null: else nothing could stand for it",
+                    feature.name
+                ),
+            });
+        }
+    }
+}
+
+/// The shape of each input for one instance, where it is fixed.
+fn plan_inputs(signature: &Signature, features: &[Feature]) -> Vec<InputPlan> {
+    let plan = |(index, spec): (usize, &TensorSpec)| {
+        let mine: Vec<&Feature> = features.iter().filter(|feature| feature.tensor == index).collect();
+        let width = match mine.as_slice() {
+            [array] if !array.dimensions.is_empty() => array.width(),
+            scalars => Some(scalars.len()),
+        };
+        let leading = usize::from(spec.instance_shape().len() < spec.shape.len());
+        let mut shape = vec![1; leading];
+        match mine.as_slice() {
+            [array] if !array.dimensions.is_empty() => {
+                shape.extend(array.dimensions.iter().map(|dimension| dimension.min));
+            }
+            scalars => shape.extend(spec.instance_shape().iter().map(|size| size.unwrap_or(scalars.len()))),
+        }
+        InputPlan { name: spec.name.clone(), element: spec.element, leading, shape, width }
+    };
+    signature.inputs.iter().enumerate().map(plan).collect()
+}
+
+/// The inputs of an instance in which every feature is left out: defaults and NaN in their places, zeros elsewhere.
+fn template(inputs: &[InputPlan], features: &[Feature]) -> Inputs {
+    let mut tensors: Vec<Tensor> = inputs
+        .iter()
+        .map(|input| Tensor {
+            shape: input.shape.clone(),
+            buffer: Buffer::zeros(input.element, input.width.unwrap_or(0)),
+        })
+        .collect();
+    for feature in features {
+        let tensor = &mut tensors[feature.tensor];
+        match &feature.default {
+            Some(value) if *value != Literal::Null => {
+                let end = feature.place_literal(value, &mut tensor.buffer, feature.offset, &mut Vec::new());
+                if inputs[feature.tensor].width.is_none() {
+                    set_shape(value, &mut tensor.shape[inputs[feature.tensor].leading..]);
+                }
+                debug_assert!(end <= tensor.buffer.len(), "a default was checked to fit");
+            }
+            _ if feature.null == NullMeans::Nan => {
+                // Refused at load for any tensor but a floating-point one.
+                let _ = tensor.buffer.put_nan(feature.offset);
+            }
+            _ => {}
+        }
+    }
+    Inputs { tensors, rows: 1 }
+}
+
+fn set_shape(value: &Literal, shape: &mut [usize]) {
+    if let (Literal::List(items), Some((first, rest))) = (value, shape.split_first_mut()) {
+        *first = items.len();
+        if let Some(item) = items.first() {
+            set_shape(item, rest);
+        }
+    }
+}

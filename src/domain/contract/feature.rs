@@ -1,0 +1,345 @@
+//! One feature of a contract: its schema compiled, its place in a tensor, what null and absence feed.
+
+use super::{
+    choices::Choices,
+    keywords::{self, Position},
+    literal::Literal,
+    reader::{Node, Problem},
+    rule::{Quiet, Rule, Types},
+};
+use crate::domain::{
+    number::Number,
+    signature::TensorSpec,
+    tensor::{Buffer, ElementType, NotRepresentable},
+};
+
+/// The deepest nesting of an array feature.
+const MAX_RANK: usize = 8;
+
+/// Keywords that speak of a whole feature, and would be ignored in the items of an array.
+const OF_THE_FEATURE: &[&str] = &["default", "x-unit", "x-expected", "x-missing", "x-codes", "x-sensitive"];
+
+/// How many elements one level of a nested array may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dimension {
+    /// The fewest elements.
+    pub min: usize,
+    /// The most elements, where there is a limit.
+    pub max: Option<usize>,
+}
+
+/// What null stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NullMeans {
+    Refused,
+    Nan,
+    Default,
+}
+
+/// The soft rule `x-expected`: outside it there is a warning, not a refusal.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Expected {
+    pub(super) minimum: Option<Number>,
+    pub(super) maximum: Option<Number>,
+    pub(super) choices: Option<Choices>,
+}
+
+/// One feature, ready to check a value and to place it.
+#[derive(Debug, Clone)]
+pub struct Feature {
+    /// The name in the contract.
+    pub name: String,
+    /// The unit of the value (`x-unit`), where the contract gives one.
+    pub unit: Option<String>,
+    /// Whether the value must never be quoted.
+    pub sensitive: bool,
+    /// Whether the feature must be there.
+    pub required: bool,
+    /// The index of the graph input that it feeds.
+    pub tensor: usize,
+    /// The index of its first element in one instance of that tensor.
+    pub offset: usize,
+    /// The levels of an array, outermost first; none for a scalar.
+    pub dimensions: Vec<Dimension>,
+    pub(super) rule: Rule,
+    /// The numbers that need no closer look.
+    pub(super) quiet: Option<Quiet>,
+    pub(super) null: NullMeans,
+    pub(super) default: Option<Literal>,
+    pub(super) expected: Option<Expected>,
+    pub(super) codes: Vec<(String, Number)>,
+    /// The keywords that need the second pass.
+    pub(super) second_pass: Vec<String>,
+}
+
+impl Feature {
+    /// Compiles the schema of one feature for its place in a tensor. Problems are added; the feature is then not used.
+    pub(super) fn read(node: &Node<'_>, name: &str, spec: &TensorSpec, problems: &mut Vec<Problem>) -> Self {
+        let mut second_pass: Vec<String> = Vec::new();
+        let mut dimensions = Vec::new();
+        let mut inner = node.clone();
+        let outer_types = Types::read(node, problems);
+        let mut types = outer_types;
+        loop {
+            second_pass.extend(keywords::sort(&inner, Position::Feature, problems).into_iter().map(str::to_owned));
+            let Some(array_types) = types.filter(|types| types.has(Types::ARRAY)) else { break };
+            let beside = if dimensions.is_empty() { Types::ARRAY.with(Types::NULL) } else { Types::ARRAY };
+            if !array_types.without(beside).is_empty() {
+                inner.problem(
+                    problems,
+                    format!("the tensor takes either arrays or scalars, found {}", array_types.describe()),
+                );
+            }
+            // The plan compares scalars only; whole arrays are compared by the second pass.
+            second_pass
+                .extend(["enum", "const"].iter().filter(|key| inner.child(key).is_some()).map(ToString::to_string));
+            dimensions.push(Dimension {
+                min: inner.count("minItems", problems).unwrap_or(0),
+                max: inner.count("maxItems", problems),
+            });
+            let Some(items) = inner.child("items").filter(|_| dimensions.len() <= MAX_RANK) else {
+                inner.problem(problems, format!("an array needs items, at most {MAX_RANK} levels deep"));
+                break;
+            };
+            items.without(OF_THE_FEATURE, "belongs to the feature, not to its items", problems);
+            types = Types::read(&items, problems);
+            inner = items;
+        }
+        let scalar_types = types.unwrap_or_else(|| natural_types(spec.element));
+        let mut rule = Rule::read(&inner, scalar_types, problems);
+        second_pass.extend(rule.deferred.drain(..).map(str::to_owned));
+        let null_admitted = outer_types.is_some_and(|types| types.has(Types::NULL));
+        let mut feature = Self {
+            name: name.to_owned(),
+            unit: node.text("x-unit", problems).map(str::to_owned),
+            sensitive: node.flag("x-sensitive", problems).unwrap_or(false),
+            required: false,
+            tensor: 0,
+            offset: 0,
+            dimensions,
+            rule,
+            quiet: None,
+            null: NullMeans::Refused,
+            default: node.child("default").map(|value| value.value.clone()),
+            expected: read_expected(node, problems),
+            codes: read_codes(node, spec.element, problems),
+            second_pass,
+        };
+        feature.read_null(node, null_admitted, spec.element, problems);
+        feature.check_types(node, spec, problems);
+        feature.read_choices_of_codes(node, problems);
+        feature.quiet = feature.quiet(spec.element);
+        feature
+    }
+
+    fn read_null(&mut self, node: &Node<'_>, admitted: bool, element: ElementType, problems: &mut Vec<Problem>) {
+        let missing = node.text("x-missing", problems);
+        if let Some(other) = missing.filter(|word| *word != "nan") {
+            problems.push(Problem {
+                pointer: node.place("x-missing"),
+                detail: format!("must be \"nan\", found {other:?}"),
+            });
+        }
+        let has_default = self.default.as_ref().is_some_and(|value| *value != Literal::Null);
+        self.null = match (admitted, missing.is_some() && element.is_float() && self.dimensions.is_empty(), has_default)
+        {
+            (false, _, _) => NullMeans::Refused,
+            (true, true, _) => NullMeans::Nan,
+            (true, false, true) => NullMeans::Default,
+            (true, false, false) => {
+                node.problem(
+                    problems,
+                    format!(
+                        "null is admitted, but nothing says what it feeds: give a default{}",
+                        if element.is_float() {
+                            ", or \"x-missing\": \"nan\""
+                        } else {
+                            "; the tensor is not a floating-point one, so it cannot be NaN"
+                        }
+                    ),
+                );
+                NullMeans::Refused
+            }
+        };
+        if self.rule.types.without(Types::NULL).is_empty() {
+            node.problem(problems, "a feature that can only be null feeds nothing");
+        }
+        if !self.dimensions.is_empty() && self.rule.types.has(Types::NULL) && !(missing.is_some() && element.is_float())
+        {
+            node.problem(
+                problems,
+                "its items admit null, which needs \"x-missing\": \"nan\" and a floating-point tensor",
+            );
+        }
+    }
+
+    fn quiet(&self, element: ElementType) -> Option<Quiet> {
+        let quiet = self.rule.quiet(element);
+        match &self.expected {
+            Some(Expected { choices: Some(_), .. }) => None,
+            Some(Expected { minimum, maximum, .. }) => quiet.map(|quiet| quiet.within(*minimum, *maximum)),
+            None => quiet,
+        }
+    }
+
+    /// Refuses JSON types that the tensor's element type cannot take.
+    fn check_types(&self, node: &Node<'_>, spec: &TensorSpec, problems: &mut Vec<Problem>) {
+        let text_feeds_number =
+            !self.codes.is_empty() && !matches!(spec.element, ElementType::Text | ElementType::Bool);
+        let takes = match spec.element {
+            ElementType::Text => Types::TEXT,
+            ElementType::Bool => Types::BOOLEAN,
+            _ if text_feeds_number => Types::TEXT,
+            _ => Types::NUMBER.with(Types::INTEGER).with(Types::BOOLEAN),
+        };
+        let beside = self.rule.types.without(takes).without(Types::NULL);
+        if !beside.is_empty() {
+            let hint = if beside.has(Types::TEXT) { "; x-codes can turn texts into numbers" } else { "" };
+            node.problem(
+                problems,
+                format!("{} cannot feed the tensor {:?} of {}{hint}", beside.describe(), spec.name, spec.element),
+            );
+        }
+    }
+
+    /// A text without a code feeds nothing: the codes are the choices, or hold all of them.
+    fn read_choices_of_codes(&mut self, node: &Node<'_>, problems: &mut Vec<Problem>) {
+        if self.codes.is_empty() {
+            return;
+        }
+        let texts: Vec<Literal> = self.codes.iter().map(|(text, _)| Literal::Text(text.clone())).collect();
+        let Some(choices) = &self.rule.choices else {
+            let null = self.rule.types.has(Types::NULL).then_some(Literal::Null);
+            self.rule.choices = Some(Choices::new(&texts.into_iter().chain(null).collect::<Vec<_>>()));
+            return;
+        };
+        for choice in choices.literals().iter().filter(|choice| matches!(choice, Literal::Text(_))) {
+            if !texts.contains(choice) {
+                node.problem(problems, format!("x-codes has no code for {choice}, which enum or const admits"));
+            }
+        }
+    }
+
+    /// Holds the default against the feature's own rule; after the dimensions were held against the tensor's.
+    pub(super) fn check_default(&self, node: &Node<'_>, element: ElementType, problems: &mut Vec<Problem>) {
+        let Some(value) = self.default.as_ref().filter(|value| **value != Literal::Null) else { return };
+        let mut faults = Vec::new();
+        if !is_shaped(value, &self.dimensions, &mut vec![None; self.dimensions.len()]) {
+            faults.push(format!("{value} has not the shape that the tensor needs"));
+        }
+        let mut buffer = Buffer::with_capacity(element, 0);
+        self.place_literal(value, &mut buffer, 0, &mut faults);
+        if let Some(fault) = faults.first() {
+            problems.push(Problem {
+                pointer: node.place("default"),
+                detail: format!("does not keep the feature's own rule: {fault}"),
+            });
+        }
+    }
+
+    /// Checks a literal against the rule and writes its scalars to `buffer` from `index` on, growing it where needed.
+    /// Returns the index after the last one written.
+    pub(super) fn place_literal(
+        &self,
+        value: &Literal,
+        buffer: &mut Buffer,
+        index: usize,
+        faults: &mut Vec<String>,
+    ) -> usize {
+        if let Literal::List(items) = value {
+            return items.iter().fold(index, |next, item| self.place_literal(item, buffer, next, faults));
+        }
+        if buffer.len() <= index {
+            buffer.grow(index + 1 - buffer.len());
+        }
+        let mut report = |_, detail: String| faults.push(detail);
+        let placed = match value {
+            Literal::Number(number) => {
+                self.rule.check_number(*number, &mut report);
+                buffer.put_number(index, *number)
+            }
+            Literal::Text(text) => {
+                self.rule.check_text(text, &mut report);
+                self.put_text(buffer, index, text)
+            }
+            Literal::Bool(flag) => {
+                self.rule.check_bool(*flag, &mut report);
+                buffer.put_bool(index, *flag)
+            }
+            Literal::Null => {
+                self.rule.check_null(&mut report);
+                buffer.put_nan(index)
+            }
+            Literal::List(_) | Literal::Object(_) => Err(NotRepresentable),
+        };
+        if placed.is_err() {
+            faults.push(format!("{value} does not fit a tensor of {}", buffer.element()));
+        }
+        index + 1
+    }
+
+    /// Writes a text, or the number that `x-codes` gives it.
+    pub(super) fn put_text(&self, buffer: &mut Buffer, index: usize, text: &str) -> Result<(), NotRepresentable> {
+        if self.codes.is_empty() {
+            return buffer.put_text(index, text);
+        }
+        let found = self.codes.binary_search_by(|(code, _)| code.as_str().cmp(text)).map_err(|_| NotRepresentable)?;
+        buffer.put_number(index, self.codes[found].1)
+    }
+
+    /// How many elements one instance has, where that is fixed.
+    pub fn width(&self) -> Option<usize> {
+        self.dimensions
+            .iter()
+            .try_fold(1, |width, dimension| (dimension.max == Some(dimension.min)).then_some(width * dimension.min))
+    }
+}
+
+/// Whether a literal is nested as the dimensions say, and rectangular. `sizes` is what was found so far, a level each.
+fn is_shaped(value: &Literal, dimensions: &[Dimension], sizes: &mut [Option<usize>]) -> bool {
+    let Literal::List(items) = value else { return dimensions.is_empty() };
+    let (Some((dimension, inner)), Some((size, deeper))) = (dimensions.split_first(), sizes.split_first_mut()) else {
+        return false;
+    };
+    let length = items.len();
+    length >= dimension.min
+        && dimension.max.is_none_or(|max| length <= max)
+        && *size.get_or_insert(length) == length
+        && items.iter().all(|item| is_shaped(item, inner, deeper))
+}
+
+fn natural_types(element: ElementType) -> Types {
+    match element {
+        ElementType::Text => Types::TEXT,
+        ElementType::Bool => Types::BOOLEAN,
+        element if element.is_integer() => Types::INTEGER,
+        _ => Types::NUMBER,
+    }
+}
+
+fn read_expected(node: &Node<'_>, problems: &mut Vec<Problem>) -> Option<Expected> {
+    let soft = node.child("x-expected")?;
+    soft.only(&["minimum", "maximum", "enum"], problems);
+    Some(Expected {
+        minimum: soft.number("minimum", problems),
+        maximum: soft.number("maximum", problems),
+        choices: soft
+            .list("enum", problems)
+            .map(|items| Choices::new(&items.iter().map(|item| item.value.clone()).collect::<Vec<_>>())),
+    })
+}
+
+fn read_codes(node: &Node<'_>, element: ElementType, problems: &mut Vec<Problem>) -> Vec<(String, Number)> {
+    let mut codes = Vec::new();
+    for (text, value) in node.object("x-codes", problems).unwrap_or_default() {
+        match value.value {
+            Literal::Number(number) if Buffer::zeros(element, 1).put_number(0, *number).is_err() => {
+                value.problem(problems, format!("the code {number} does not fit a tensor of {element}"));
+            }
+            Literal::Number(number) => codes.push((text.to_owned(), *number)),
+            other => value.problem(problems, format!("a code must be a number, found {}", other.kind())),
+        }
+    }
+    codes.sort_by(|left, right| left.0.cmp(&right.0));
+    codes
+}

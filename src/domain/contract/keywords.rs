@@ -1,0 +1,113 @@
+//! Which JSON Schema keywords the one-pass plan knows, which need the second pass, and which nobody knows.
+
+use super::reader::{Node, Problem, nearest};
+
+/// Keywords that only describe; they change nothing in what is admitted.
+const ANNOTATIONS: &[&str] = &[
+    "$schema",
+    "$id",
+    "$comment",
+    "title",
+    "description",
+    "examples",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
+    "default",
+];
+
+/// Keywords of the object that holds the features.
+const INSTANCE: &[&str] = &["type", "properties", "required", "additionalProperties", "x-inputs", "x-output"];
+
+/// Keywords of a feature or of an array's items.
+const FEATURE: &[&str] = &[
+    "type",
+    "enum",
+    "const",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "items",
+    "minItems",
+    "maxItems",
+    "x-unit",
+    "x-expected",
+    "x-missing",
+    "x-codes",
+    "x-sensitive",
+];
+
+/// Keywords of draft 2020-12 that the one-pass plan does not follow; the `jsonschema` crate checks them on the parsed
+/// instance.
+pub const SECOND_PASS: &[&str] = &[
+    "$ref",
+    "$defs",
+    "$anchor",
+    "$dynamicRef",
+    "$dynamicAnchor",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "not",
+    "if",
+    "then",
+    "else",
+    "dependentSchemas",
+    "dependentRequired",
+    "patternProperties",
+    "propertyNames",
+    "minProperties",
+    "maxProperties",
+    "unevaluatedProperties",
+    "unevaluatedItems",
+    "prefixItems",
+    "contains",
+    "minContains",
+    "maxContains",
+    "uniqueItems",
+    "format",
+    "contentEncoding",
+    "contentMediaType",
+    "contentSchema",
+];
+
+/// Where a schema stands, which decides the keywords it may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Position {
+    /// The schema of the whole instance.
+    Instance,
+    /// The schema of a feature, or of the items of an array.
+    Feature,
+}
+
+/// Reports keywords that neither pass knows, and returns those that need the second pass.
+pub(super) fn sort<'a>(node: &Node<'a>, position: Position, problems: &mut Vec<Problem>) -> Vec<&'a str> {
+    let own = if position == Position::Instance { INSTANCE } else { FEATURE };
+    let mut second = Vec::new();
+    for (name, _) in node.members() {
+        let name = name.as_str();
+        if own.contains(&name) || ANNOTATIONS.contains(&name) {
+            continue;
+        }
+        if SECOND_PASS.contains(&name) {
+            second.push(name);
+            continue;
+        }
+        let known = own.iter().chain(ANNOTATIONS).chain(SECOND_PASS).copied();
+        problems.push(Problem {
+            pointer: node.place(name),
+            detail: format!("unknown keyword {name:?}{}", nearest(name, known)),
+        });
+    }
+    second
+}
+
+/// Whether `name` may stand in any schema of a contract; for the schemas inside second-pass keywords.
+pub fn is_known(name: &str) -> bool {
+    [INSTANCE, FEATURE, ANNOTATIONS, SECOND_PASS].iter().any(|list| list.contains(&name))
+}

@@ -1,0 +1,145 @@
+//! A JSON value as data, for what a contract says: defaults, enums, whole schemas. Used at load only, never for requests.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, MapAccess, SeqAccess, Visitor},
+    ser::SerializeMap as _,
+};
+
+use crate::domain::number::Number;
+
+/// A JSON value; objects keep the order of their members.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Literal {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A number
+    Number(Number),
+    /// A string
+    Text(String),
+    /// An array
+    List(Vec<Literal>),
+    /// An object; no key stands twice.
+    Object(Vec<(String, Literal)>),
+}
+
+impl Literal {
+    /// The member of an object.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        match self {
+            Self::Object(members) => members.iter().find(|(name, _)| name == key).map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    /// The kind of the value, with its article, for messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Number(_) => "a number",
+            Self::Text(_) => "a string",
+            Self::List(_) => "an array",
+            Self::Object(_) => "an object",
+        }
+    }
+}
+
+impl fmt::Display for Literal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => formatter.write_str("null"),
+            Self::Bool(value) => value.fmt(formatter),
+            Self::Number(value) => value.fmt(formatter),
+            Self::Text(value) => formatter.write_str(value),
+            Self::List(items) => {
+                let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+                write!(formatter, "[{}]", items.join(", "))
+            }
+            Self::Object(members) => write!(formatter, "an object of {} members", members.len()),
+        }
+    }
+}
+
+impl Serialize for Literal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Number(value) => value.serialize(serializer),
+            Self::Text(value) => serializer.serialize_str(value),
+            Self::List(items) => items.serialize(serializer),
+            Self::Object(members) => {
+                let mut map = serializer.serialize_map(Some(members.len()))?;
+                for (key, value) in members {
+                    map.serialize_entry(key, value)?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Literal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LiteralVisitor;
+
+        impl<'de> Visitor<'de> for LiteralVisitor {
+            type Value = Literal;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a JSON value")
+            }
+
+            fn visit_unit<E>(self) -> Result<Literal, E> {
+                Ok(Literal::Null)
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Literal, E> {
+                Ok(Literal::Bool(value))
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<Literal, E> {
+                Ok(Literal::Number(value.into()))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Literal, E> {
+                Ok(Literal::Number(value.into()))
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<Literal, E> {
+                Ok(Literal::Number(value.into()))
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<Literal, E> {
+                Ok(Literal::Text(value.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Literal, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = list.next_element()? {
+                    items.push(item);
+                }
+                Ok(Literal::List(items))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Literal, A::Error> {
+                let mut members: Vec<(String, Literal)> = Vec::new();
+                let mut known = std::collections::HashSet::new();
+                while let Some((key, value)) = object.next_entry::<String, Literal>()? {
+                    if !known.insert(key.clone()) {
+                        return Err(A::Error::custom(format!("the key {key:?} stands twice")));
+                    }
+                    members.push((key, value));
+                }
+                Ok(Literal::Object(members))
+            }
+        }
+
+        deserializer.deserialize_any(LiteralVisitor)
+    }
+}

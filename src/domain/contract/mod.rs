@@ -1,0 +1,121 @@
+//! The contract of a model: what one instance may be, how it becomes tensors, and how outputs become a prediction.
+//!
+//! It is compiled once, at load, from contract.json and the graph's signature; requests only follow the plan.
+
+mod admit;
+mod choices;
+mod compile;
+mod derive;
+mod example;
+mod feature;
+mod interpret;
+mod keywords;
+mod literal;
+mod output;
+mod pattern;
+mod place;
+mod reader;
+mod rule;
+mod seat;
+
+use std::collections::HashMap;
+
+pub use admit::{Admitted, EntityId, Refusal};
+pub use compile::compile;
+pub use derive::derive;
+pub use feature::{Dimension, Feature};
+pub use keywords::{SECOND_PASS, is_known};
+pub use literal::Literal;
+pub use output::{Decision, OutputPlan, Point, Scores, Task};
+pub use reader::{Problem, nearest};
+
+use crate::domain::tensor::{ElementType, Inputs};
+
+/// How one input of the graph is filled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputPlan {
+    /// The tensor's name in the graph.
+    pub name: String,
+    /// The type of its elements.
+    pub element: ElementType,
+    /// How many leading dimensions stand before those of the instance: 1 for a batch axis or a fixed 1, else 0.
+    pub leading: usize,
+    /// The dimensions for one instance; of an array of open length, the least.
+    pub shape: Vec<usize>,
+    /// The number of elements of one instance, where it is fixed.
+    pub width: Option<usize>,
+}
+
+/// A compiled contract.
+#[derive(Debug, Clone)]
+pub struct Contract {
+    /// The contract's `title`.
+    pub title: Option<String>,
+    /// The contract's `description`.
+    pub description: Option<String>,
+    /// The features, in the order of the positional form.
+    pub features: Vec<Feature>,
+    /// How each input of the graph is filled, in the graph's order.
+    pub inputs: Vec<InputPlan>,
+    /// What the outputs mean.
+    pub output: OutputPlan,
+    /// Whether rows may share a run.
+    pub batched: bool,
+    /// The keywords in use that the one-pass plan does not follow; empty for most contracts.
+    pub second_pass: Vec<String>,
+    closed: bool,
+    by_name: HashMap<String, usize>,
+    template: Inputs,
+    /// A `false` for each feature.
+    unseen: Vec<bool>,
+}
+
+impl Contract {
+    /// The 128-bit fingerprint of validated inputs: equal inputs under one contract, equal fingerprint.
+    ///
+    /// BLAKE3 over the contract's id, then for each tensor its name, dimensions and elements (little-endian, texts with
+    /// their lengths), cut to the first 128 bits, in hexadecimal.
+    pub fn features_hash(&self, contract_id: &str, inputs: &Inputs) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(contract_id.as_bytes());
+        for (plan, tensor) in self.inputs.iter().zip(&inputs.tensors) {
+            hasher.update(plan.name.as_bytes());
+            for size in &tensor.shape {
+                hasher.update(&size.to_le_bytes());
+            }
+            hash_elements(&mut hasher, &tensor.buffer);
+        }
+        let mut text = hasher.finalize().to_hex().to_string();
+        text.truncate(32);
+        text
+    }
+}
+
+fn hash_elements(hasher: &mut blake3::Hasher, buffer: &crate::domain::tensor::Buffer) {
+    use crate::domain::tensor::Buffer;
+    match buffer {
+        Buffer::F16(values) => hasher.update(bytemuck::cast_slice(values)),
+        Buffer::F32(values) => hasher.update(bytemuck::cast_slice(values)),
+        Buffer::F64(values) => hasher.update(bytemuck::cast_slice(values)),
+        Buffer::I8(values) => hasher.update(bytemuck::cast_slice(values)),
+        Buffer::I16(values) => hasher.update(bytemuck::cast_slice(values)),
+        Buffer::I32(values) => hasher.update(bytemuck::cast_slice(values)),
+        Buffer::I64(values) => hasher.update(bytemuck::cast_slice(values)),
+        Buffer::U8(values) => hasher.update(values),
+        Buffer::U16(values) => hasher.update(bytemuck::cast_slice(values)),
+        Buffer::U32(values) => hasher.update(bytemuck::cast_slice(values)),
+        Buffer::U64(values) => hasher.update(bytemuck::cast_slice(values)),
+        Buffer::Bool(values) => {
+            for value in values {
+                hasher.update(&[u8::from(*value)]);
+            }
+            hasher
+        }
+        Buffer::Text(values) => {
+            for value in values {
+                hasher.update(&value.len().to_le_bytes()).update(value.as_bytes());
+            }
+            hasher
+        }
+    };
+}

@@ -1,0 +1,306 @@
+//! The part `x-output` of a contract: which outputs of the graph make the prediction, and how.
+
+use super::{
+    literal::Literal,
+    reader::{Node, Problem, nearest},
+};
+use crate::domain::signature::{OutputSpec, Signature, TensorSpec};
+use crate::domain::tensor::ElementType;
+
+/// What a model predicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// One of several classes.
+    Classification,
+    /// A value in a unit.
+    Regression,
+    /// The outputs as they are.
+    Tensors,
+}
+
+impl Task {
+    /// The task as the contract writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Classification => "classification",
+            Self::Regression => "regression",
+            Self::Tensors => "tensors",
+        }
+    }
+}
+
+/// How the scores of a classifier are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scores {
+    /// One probability a class.
+    Probabilities,
+    /// The probability of the second of two classes.
+    PositiveProbability,
+    /// One logit a class, or the logit of the second of two classes.
+    Logits,
+}
+
+/// How a class is chosen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Decision {
+    /// The class of the greatest probability, the first of equals.
+    Greatest,
+    /// The positive class from a probability on, else the likeliest of the others.
+    Threshold {
+        /// The index of the positive class.
+        positive: usize,
+        /// The least probability, in [0, 1].
+        threshold: f64,
+    },
+}
+
+/// How a regression's value is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    /// A column of the output.
+    Column(usize),
+    /// The mean of all columns, one an ensemble member.
+    Mean,
+}
+
+/// What the outputs mean. `requested` are the graph's outputs that a run is asked for; others are not computed into the
+/// answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OutputPlan {
+    /// One of several classes.
+    Classification {
+        /// The names, in the order of the graph's classes.
+        classes: Vec<String>,
+        /// The output that holds the scores.
+        requested: [String; 1],
+        /// How to read them.
+        scores: Scores,
+        /// How the class is chosen.
+        decision: Decision,
+        /// The graph's own label, compared by `candor check` only.
+        label: Option<String>,
+    },
+    /// A value.
+    Regression {
+        /// The output that holds the value.
+        requested: [String; 1],
+        /// Where in the output.
+        point: Point,
+        /// The unit of the value.
+        unit: Option<String>,
+    },
+    /// The outputs as they are.
+    Tensors {
+        /// All outputs that are tensors.
+        requested: Vec<String>,
+    },
+}
+
+impl OutputPlan {
+    /// What the model predicts.
+    pub fn task(&self) -> Task {
+        match self {
+            Self::Classification { .. } => Task::Classification,
+            Self::Regression { .. } => Task::Regression,
+            Self::Tensors { .. } => Task::Tensors,
+        }
+    }
+
+    /// The graph's outputs that a run is asked for.
+    pub fn requested(&self) -> &[String] {
+        match self {
+            Self::Classification { requested, .. } | Self::Regression { requested, .. } => requested,
+            Self::Tensors { requested } => requested,
+        }
+    }
+
+    /// The names of the classes; none but for classification.
+    pub fn classes(&self) -> &[String] {
+        match self {
+            Self::Classification { classes, .. } => classes,
+            _ => &[],
+        }
+    }
+}
+
+/// Reads `x-output`; `None` after a problem was added.
+pub(super) fn read(node: &Node<'_>, signature: &Signature, problems: &mut Vec<Problem>) -> Option<OutputPlan> {
+    let Some(output) = node.child("x-output") else {
+        node.problem(problems, "x-output is missing: it says what the graph's outputs mean");
+        return None;
+    };
+    match output.text("task", problems) {
+        Some("classification") => read_classification(&output, signature, problems),
+        Some("regression") => read_regression(&output, signature, problems),
+        Some("tensors") => {
+            output.only(&["task"], problems);
+            let tensors = signature.outputs.iter().filter(|spec| matches!(spec, OutputSpec::Tensor(_)));
+            Some(OutputPlan::Tensors { requested: tensors.map(|spec| spec.name().to_owned()).collect() })
+        }
+        found => {
+            let found = found.map_or_else(|| "nothing".to_owned(), |task| format!("{task:?}"));
+            output.problem(
+                problems,
+                format!("task must be \"classification\", \"regression\" or \"tensors\", found {found}"),
+            );
+            None
+        }
+    }
+}
+
+/// Finds the output that a member `{"tensor": …}` names.
+fn find<'s>(
+    node: &Node<'_>,
+    key: &str,
+    signature: &'s Signature,
+    problems: &mut Vec<Problem>,
+) -> Option<&'s OutputSpec> {
+    let member = node.child(key)?;
+    member.only(&["tensor", "column", "levels"], problems);
+    let Some(name) = member.text("tensor", problems) else {
+        member.problem(problems, "must be an object with the member \"tensor\"");
+        return None;
+    };
+    let found = signature.outputs.iter().find(|spec| spec.name() == name);
+    if found.is_none() {
+        let known = signature.outputs.iter().map(OutputSpec::name);
+        member.problem(problems, format!("the graph has no output {name:?}{}", nearest(name, known)));
+    }
+    found
+}
+
+/// The number of columns that an output declares: `Some(None)` where it is open, `None` where it has other dimensions.
+#[expect(clippy::option_option, reason = "open and impossible are two different answers")]
+fn columns(spec: &OutputSpec) -> Option<Option<usize>> {
+    match spec {
+        OutputSpec::ZipMap { keys, .. } => Some(Some(keys.len()).filter(|count| *count > 0)),
+        OutputSpec::Tensor(TensorSpec { shape, .. }) => match shape.as_slice() {
+            [] | [_] => Some(Some(1)),
+            [_, columns] => Some(*columns),
+            _ => None,
+        },
+    }
+}
+
+fn read_classification(node: &Node<'_>, signature: &Signature, problems: &mut Vec<Problem>) -> Option<OutputPlan> {
+    node.only(&["task", "classes", "probabilities", "logits", "label", "positive", "threshold"], problems);
+    let classes: Vec<String> =
+        node.texts("classes", problems).unwrap_or_default().into_iter().map(str::to_owned).collect();
+    let distinct: std::collections::HashSet<&String> = classes.iter().collect();
+    if classes.len() < 2 || distinct.len() < classes.len() {
+        node.problem(problems, format!("classes must list at least two different names, found {}", classes.len()));
+    }
+    let label = find(node, "label", signature, problems).map(|spec| spec.name().to_owned());
+    let (key, spec) = match (node.child("probabilities"), node.child("logits")) {
+        (Some(_), None) => ("probabilities", find(node, "probabilities", signature, problems)?),
+        (None, Some(_)) => ("logits", find(node, "logits", signature, problems)?),
+        _ => {
+            node.problem(problems, "give either probabilities or logits");
+            return None;
+        }
+    };
+    if !spec.element().is_float() {
+        node.problem(problems, format!("{key} must be a floating-point output, the graph has {spec}"));
+    }
+    let single = columns(spec) == Some(Some(1)) && classes.len() == 2;
+    match columns(spec) {
+        Some(Some(found)) if found != classes.len() && !single => {
+            node.problem(
+                problems,
+                format!("classes lists {} names, the output {spec} has {found} columns", classes.len()),
+            );
+        }
+        None => node.problem(problems, format!("the output {spec} must have the dimensions [N, {}]", classes.len())),
+        _ => {}
+    }
+    let scores = match key {
+        "logits" => Scores::Logits,
+        _ if single => Scores::PositiveProbability,
+        _ => Scores::Probabilities,
+    };
+    let decision = read_decision(node, &classes, problems);
+    Some(OutputPlan::Classification { classes, requested: [spec.name().to_owned()], scores, decision, label })
+}
+
+fn read_decision(node: &Node<'_>, classes: &[String], problems: &mut Vec<Problem>) -> Decision {
+    let positive = node.text("positive", problems);
+    let threshold = node.number("threshold", problems);
+    match (positive, threshold) {
+        (None, None) => Decision::Greatest,
+        (Some(name), Some(threshold)) => {
+            let threshold = threshold.as_f64();
+            if !(0.0..=1.0).contains(&threshold) {
+                node.problem(problems, format!("threshold must lie in 0 to 1, found {threshold}"));
+            }
+            let positive = classes.iter().position(|class| class == name).unwrap_or_else(|| {
+                node.problem(problems, format!("positive must be one of the classes, found {name:?}"));
+                0
+            });
+            Decision::Threshold { positive, threshold }
+        }
+        _ => {
+            node.problem(problems, "positive and threshold belong together: give both, or neither");
+            Decision::Greatest
+        }
+    }
+}
+
+fn read_regression(node: &Node<'_>, signature: &Signature, problems: &mut Vec<Problem>) -> Option<OutputPlan> {
+    node.only(&["task", "value", "unit", "sigma", "quantiles", "members"], problems);
+    let unit = node.text("unit", problems).map(str::to_owned);
+    let value = find(node, "value", signature, problems);
+    let quantiles = find(node, "quantiles", signature, problems);
+    let members = find(node, "members", signature, problems);
+    find(node, "sigma", signature, problems);
+    let levels = node.child("quantiles").and_then(|member| read_levels(&member, problems)).unwrap_or_default();
+    let (spec, point) = match (value, members, quantiles) {
+        (Some(spec), _, _) => {
+            let column = node.child("value").and_then(|member| member.count("column", problems)).unwrap_or(0);
+            (spec, Point::Column(column))
+        }
+        (None, Some(spec), _) => (spec, Point::Mean),
+        #[expect(clippy::float_cmp, reason = "the median's level is written as 0.5")]
+        (None, None, Some(spec)) => {
+            if let Some(column) = levels.iter().position(|level| *level == 0.5) {
+                (spec, Point::Column(column))
+            } else {
+                node.problem(problems, "without a value, the levels of quantiles must hold the median, 0.5");
+                return None;
+            }
+        }
+        // A member that names no output is told already.
+        (None, None, None) if ["value", "members", "quantiles"].iter().any(|key| node.child(key).is_some()) => {
+            return None;
+        }
+        (None, None, None) => {
+            node.problem(problems, "a regression needs a value, members, or quantiles with the median");
+            return None;
+        }
+    };
+    if let (Some(Some(found)), Point::Column(column)) = (columns(spec), point)
+        && column >= found
+    {
+        node.problem(problems, format!("column {column} is not there: the output {spec} has {found}"));
+    }
+    if columns(spec).is_none() || matches!(spec.element(), ElementType::Text | ElementType::Bool) {
+        node.problem(problems, format!("a value must be a number a row, the graph has {spec}"));
+    }
+    if let Some(spec) = quantiles.filter(|spec| columns(spec).flatten().is_some_and(|found| found != levels.len())) {
+        node.problem(problems, format!("quantiles lists {} levels, the output {spec} has other columns", levels.len()));
+    }
+    Some(OutputPlan::Regression { requested: [spec.name().to_owned()], point, unit })
+}
+
+fn read_levels(member: &Node<'_>, problems: &mut Vec<Problem>) -> Option<Vec<f64>> {
+    let mut levels = Vec::new();
+    for item in member.list("levels", problems)? {
+        match item.value {
+            Literal::Number(level) if (0.0..=1.0).contains(&level.as_f64()) => levels.push(level.as_f64()),
+            other => item.problem(problems, format!("a level is a number in 0 to 1, found {other}")),
+        }
+    }
+    if !levels.is_sorted() {
+        member.problem(problems, "levels must rise");
+    }
+    Some(levels)
+}

@@ -1,0 +1,394 @@
+//! The rule for one scalar, compiled from a schema: types, bounds, choices, lengths, pattern. Checks values, places none.
+
+use regex::Regex;
+
+use super::{
+    choices::Choices,
+    literal::Literal,
+    pattern::plain_pattern,
+    reader::{Node, Problem},
+};
+use crate::domain::{
+    number::Number,
+    tensor::{Buffer, ElementType},
+    violation::ViolationCode,
+};
+
+/// The JSON types that a schema admits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Types(u8);
+
+impl Types {
+    pub(super) const NUMBER: Self = Self(1);
+    pub(super) const INTEGER: Self = Self(2);
+    pub(super) const BOOLEAN: Self = Self(4);
+    pub(super) const TEXT: Self = Self(8);
+    pub(super) const NULL: Self = Self(16);
+    pub(super) const ARRAY: Self = Self(32);
+
+    pub(super) fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub(super) fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(super) fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The types in words: `an integer or null`.
+    pub(super) fn describe(self) -> String {
+        let names = [
+            (Self::NUMBER, "a number"),
+            (Self::INTEGER, "an integer"),
+            (Self::BOOLEAN, "a boolean"),
+            (Self::TEXT, "a string"),
+            (Self::ARRAY, "an array"),
+            (Self::NULL, "null"),
+        ];
+        let words: Vec<&str> = names.iter().filter(|(kind, _)| self.has(*kind)).map(|(_, name)| *name).collect();
+        words.join(" or ")
+    }
+
+    /// Reads the `type` keyword; `None` where there is none or it cannot be used.
+    pub(super) fn read(node: &Node<'_>, problems: &mut Vec<Problem>) -> Option<Self> {
+        let value = node.child("type")?;
+        let names: Vec<&str> = match value.value {
+            Literal::Text(name) => vec![name],
+            Literal::List(_) => node.texts("type", problems)?,
+            _ => {
+                value.problem(problems, format!("must be a type or a list of types, found {}", value.value.kind()));
+                return None;
+            }
+        };
+        let mut types = Self::default();
+        for name in names {
+            types =
+                types.with(match name {
+                    "number" => Self::NUMBER,
+                    "integer" => Self::INTEGER,
+                    "boolean" => Self::BOOLEAN,
+                    "string" => Self::TEXT,
+                    "null" => Self::NULL,
+                    "array" => Self::ARRAY,
+                    _ => {
+                        value.problem(problems, format!(
+                        "{name:?} is not a type of a feature; use number, integer, boolean, string, array or null"
+                    ));
+                        return None;
+                    }
+                });
+        }
+        Some(types)
+    }
+}
+
+/// A bound of a number.
+#[derive(Debug, Clone, PartialEq)]
+struct Bound {
+    limit: Number,
+    kind: BoundKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BoundKind {
+    Minimum,
+    Maximum,
+    ExclusiveMinimum,
+    ExclusiveMaximum,
+}
+
+impl Bound {
+    fn admits(&self, number: Number) -> bool {
+        let order = number.compare(self.limit);
+        match self.kind {
+            BoundKind::Minimum => order.is_ge(),
+            BoundKind::Maximum => order.is_le(),
+            BoundKind::ExclusiveMinimum => order.is_gt(),
+            BoundKind::ExclusiveMaximum => order.is_lt(),
+        }
+    }
+}
+
+/// The numbers that keep every rule of a feature, so that most of them need no closer look. Whatever lies outside may
+/// still be admitted: then the rules themselves decide.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Quiet {
+    low: f64,
+    high: f64,
+    whole: bool,
+}
+
+impl Quiet {
+    /// Within these the double is the number itself, whole ones too, and every `float` can come near it.
+    #[expect(clippy::cast_precision_loss, reason = "one below 2^53 is exact")]
+    const WIDEST: f64 = (crate::domain::number::MAX_EXACT - 1) as f64;
+
+    fn narrow(&mut self, bound: &Bound) {
+        let limit = bound.limit.as_f64();
+        match bound.kind {
+            BoundKind::Minimum => self.low = self.low.max(limit),
+            BoundKind::Maximum => self.high = self.high.min(limit),
+            BoundKind::ExclusiveMinimum => self.low = self.low.max(limit.next_up()),
+            BoundKind::ExclusiveMaximum => self.high = self.high.min(limit.next_down()),
+        }
+    }
+
+    /// The same, within soft limits too.
+    pub(super) fn within(mut self, minimum: Option<Number>, maximum: Option<Number>) -> Self {
+        let soft = [(minimum, BoundKind::Minimum), (maximum, BoundKind::Maximum)];
+        for (limit, kind) in soft {
+            if let Some(limit) = limit {
+                self.narrow(&Bound { limit, kind });
+            }
+        }
+        self
+    }
+
+    /// Writes the number to its element if it keeps the rules and the element can hold it; says whether it was done.
+    #[inline]
+    pub(super) fn put(self, number: Number, buffer: &mut Buffer, index: usize) -> bool {
+        let value = number.as_f64();
+        #[expect(clippy::cast_possible_truncation, reason = "within 2^53 only a fraction can be lost, which is seen")]
+        let whole = value as i64;
+        #[expect(clippy::cast_precision_loss, clippy::float_cmp, reason = "exact within 2^53")]
+        let fits = self.low <= value && value <= self.high && (!self.whole || whole as f64 == value);
+        if fits {
+            match buffer {
+                #[expect(clippy::cast_possible_truncation, reason = "rounding is the conversion asked for")]
+                Buffer::F32(vector) => vector[index] = value as f32,
+                Buffer::F64(vector) => vector[index] = value,
+                Buffer::I64(vector) => vector[index] = whole,
+                _ => return false,
+            }
+        }
+        fits
+    }
+}
+
+/// The rule for a scalar.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rule {
+    pub(super) types: Types,
+    bounds: Vec<Bound>,
+    multiple_of: Option<u64>,
+    pub(super) choices: Option<Choices>,
+    min_length: Option<usize>,
+    max_length: Option<usize>,
+    pattern: Option<Regex>,
+    /// Keywords in use whose exact check is left to the second pass.
+    pub(super) deferred: Vec<&'static str>,
+}
+
+impl Rule {
+    /// Compiles the keywords of a scalar's schema. `types` is what the `type` keyword or the tensor says.
+    pub(super) fn read(node: &Node<'_>, types: Types, problems: &mut Vec<Problem>) -> Self {
+        let mut rule = Self { types, ..Self::default() };
+        for (key, kind) in [
+            ("minimum", BoundKind::Minimum),
+            ("maximum", BoundKind::Maximum),
+            ("exclusiveMinimum", BoundKind::ExclusiveMinimum),
+            ("exclusiveMaximum", BoundKind::ExclusiveMaximum),
+        ] {
+            rule.bounds.extend(node.number(key, problems).map(|limit| Bound { limit, kind }));
+        }
+        rule.min_length = node.count("minLength", problems);
+        rule.max_length = node.count("maxLength", problems);
+        rule.read_multiple(node, problems);
+        rule.read_pattern(node, problems);
+        rule.read_choices(node, problems);
+        rule
+    }
+
+    fn read_multiple(&mut self, node: &Node<'_>, problems: &mut Vec<Problem>) {
+        let Some(step) = node.number("multipleOf", problems) else { return };
+        let largest = i128::from(crate::domain::number::MAX_EXACT);
+        match step.as_whole().filter(|whole| *whole <= largest).map(u64::try_from) {
+            Some(Ok(whole)) if whole > 0 => self.multiple_of = Some(whole),
+            // A step with a fraction needs decimal arithmetic, which the second pass has.
+            None if step.as_f64() > 0.0 => self.deferred.push("multipleOf"),
+            _ => problems.push(Problem {
+                pointer: node.place("multipleOf"),
+                detail: format!("must be above zero, found {step}"),
+            }),
+        }
+    }
+
+    fn read_pattern(&mut self, node: &Node<'_>, problems: &mut Vec<Problem>) {
+        let Some(pattern) = node.text("pattern", problems) else { return };
+        match plain_pattern(pattern).map(|plain| Regex::new(&plain)) {
+            Some(Ok(regex)) => self.pattern = Some(regex),
+            // Look-around, Unicode classes and the like: the second pass reads the whole of ECMA-262.
+            _ => self.deferred.push("pattern"),
+        }
+    }
+
+    fn read_choices(&mut self, node: &Node<'_>, problems: &mut Vec<Problem>) {
+        let listed =
+            node.list("enum", problems).map(|items| items.iter().map(|item| item.value.clone()).collect::<Vec<_>>());
+        let single = node.child("const").map(|value| vec![value.value.clone()]);
+        let choices = match (listed, single) {
+            (Some(listed), Some(single)) => listed.into_iter().filter(|value| single.contains(value)).collect(),
+            (Some(values), None) | (None, Some(values)) => values,
+            (None, None) => return,
+        };
+        if choices.is_empty() {
+            node.problem(problems, "no value is left by enum and const");
+        }
+        self.choices = Some(Choices::new(&choices));
+    }
+
+    /// The numbers that keep the rule, for a tensor of this type; `None` where only a closer look can tell.
+    pub(super) fn quiet(&self, element: ElementType) -> Option<Quiet> {
+        let plain = self.choices.is_none() && self.multiple_of.is_none();
+        let fractions = self.types.has(Types::NUMBER) && element.is_float();
+        if !plain || !(self.types.has(Types::NUMBER) || self.types.has(Types::INTEGER)) {
+            return None;
+        }
+        let mut quiet = Quiet { low: -Quiet::WIDEST, high: Quiet::WIDEST, whole: !fractions };
+        self.bounds.iter().for_each(|bound| quiet.narrow(bound));
+        Some(quiet)
+    }
+
+    /// Reports what is wrong with a number: the code, and what would be right.
+    #[inline]
+    pub(super) fn check_number(&self, number: Number, mut report: impl FnMut(ViolationCode, String)) {
+        if !(self.types.has(Types::NUMBER) || self.types.has(Types::INTEGER) && number.is_whole()) {
+            return report(ViolationCode::WrongType, self.expectation());
+        }
+        for bound in &self.bounds {
+            if !bound.admits(number) {
+                let (code, words) = match bound.kind {
+                    BoundKind::Minimum => (ViolationCode::BelowMinimum, "must be at least"),
+                    BoundKind::ExclusiveMinimum => (ViolationCode::BelowMinimum, "must be above"),
+                    BoundKind::Maximum => (ViolationCode::AboveMaximum, "must be at most"),
+                    BoundKind::ExclusiveMaximum => (ViolationCode::AboveMaximum, "must be below"),
+                };
+                report(code, format!("{words} {}", bound.limit));
+            }
+        }
+        if let Some(step) = self.multiple_of
+            && !number.is_multiple_of(step)
+        {
+            report(ViolationCode::NotMultiple, format!("must be a multiple of {step}"));
+        }
+        if let Some(choices) = &self.choices
+            && !choices.has_number(number)
+        {
+            report(ViolationCode::NotInEnum, choices.describe());
+        }
+    }
+
+    /// Reports what is wrong with a text. Lengths count characters, as JSON Schema does.
+    #[inline]
+    pub(super) fn check_text(&self, text: &str, mut report: impl FnMut(ViolationCode, String)) {
+        if !self.types.has(Types::TEXT) {
+            return report(ViolationCode::WrongType, self.expectation());
+        }
+        if let Some(choices) = &self.choices
+            && !choices.has_text(text)
+        {
+            report(ViolationCode::NotInEnum, choices.describe());
+        }
+        if self.min_length.is_some() || self.max_length.is_some() {
+            let length = text.chars().count();
+            if let Some(least) = self.min_length.filter(|least| length < *least) {
+                report(ViolationCode::TooShort, format!("must have at least {least} characters"));
+            }
+            if let Some(most) = self.max_length.filter(|most| length > *most) {
+                report(ViolationCode::TooLong, format!("must have at most {most} characters"));
+            }
+        }
+        if let Some(pattern) = self.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
+            report(ViolationCode::PatternMismatch, format!("must match the pattern {pattern}"));
+        }
+    }
+
+    /// Reports what is wrong with a truth value.
+    pub(super) fn check_bool(&self, value: bool, mut report: impl FnMut(ViolationCode, String)) {
+        if !self.types.has(Types::BOOLEAN) {
+            return report(ViolationCode::WrongType, self.expectation());
+        }
+        if let Some(choices) = &self.choices
+            && !choices.has_bool(value)
+        {
+            report(ViolationCode::NotInEnum, choices.describe());
+        }
+    }
+
+    /// Reports what is wrong with null.
+    pub(super) fn check_null(&self, mut report: impl FnMut(ViolationCode, String)) {
+        if !self.types.has(Types::NULL) {
+            report(ViolationCode::NullNotAllowed, format!("cannot be null; it {}", self.expectation()));
+        } else if let Some(choices) = &self.choices
+            && !choices.has_null()
+        {
+            report(ViolationCode::NotInEnum, choices.describe());
+        }
+    }
+
+    /// Whether a value is admitted.
+    pub(super) fn admits(&self, value: &Literal) -> bool {
+        let mut fine = true;
+        let report = |_, _| fine = false;
+        match value {
+            Literal::Null => self.check_null(report),
+            Literal::Bool(flag) => self.check_bool(*flag, report),
+            Literal::Number(number) => self.check_number(*number, report),
+            Literal::Text(text) => self.check_text(text, report),
+            Literal::List(_) | Literal::Object(_) => fine = false,
+        }
+        fine
+    }
+
+    /// `must be an integer`, or the list of choices.
+    pub(super) fn expectation(&self) -> String {
+        match &self.choices {
+            Some(choices) => choices.describe(),
+            None => format!("must be {}", self.types.describe()),
+        }
+    }
+
+    /// A number that keeps the bounds, as near to zero as they allow.
+    pub(super) fn sample_number(&self) -> Number {
+        let step = self.multiple_of.unwrap_or(1);
+        let bounds = self.bounds.iter().map(|bound| bound.limit.as_f64());
+        let candidates = std::iter::once(0.0)
+            .chain(bounds.clone())
+            .chain(bounds.clone().flat_map(|limit| {
+                [limit.floor(), limit.ceil(), limit + 1.0, limit - 1.0, limit + 0.001, limit - 0.001]
+            }))
+            .chain(bounds.clone().map(|limit| {
+                #[expect(clippy::cast_precision_loss, reason = "an example, not an answer")]
+                let step = step as f64;
+                (limit / step).ceil() * step
+            }));
+        let ordered: Vec<f64> = bounds.collect();
+        let middle = (ordered.len() == 2).then(|| f64::midpoint(ordered[0], ordered[1]));
+        candidates
+            .chain(middle)
+            .map(|value| {
+                if value.fract() == 0.0 && value.abs() < 1e15 {
+                    #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
+                    Number::from(value as i64)
+                } else {
+                    Number::from(value)
+                }
+            })
+            .find(|number| self.admits(&Literal::Number(*number)))
+            .unwrap_or(Number::Unsigned(0))
+    }
+
+    /// A text that keeps the lengths; no pattern is looked at.
+    pub(super) fn sample_text(&self) -> String {
+        const SAMPLE: &str = "text";
+        let length = SAMPLE.len().max(self.min_length.unwrap_or(0)).min(self.max_length.unwrap_or(usize::MAX));
+        SAMPLE.chars().cycle().take(length).collect()
+    }
+}

@@ -1,0 +1,183 @@
+//! Floats in the graph's own type, written in the shortest form that reads back to the same float.
+
+use std::fmt::Write as _;
+
+use half::f16;
+use serde::{Serialize, Serializer, ser::SerializeSeq as _};
+
+use super::tensor::{Buffer, ElementType};
+
+/// One float of a graph's output, in the type that the graph computed it in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[expect(missing_docs, reason = "the names are the element types' own")]
+pub enum Float {
+    F16(f16),
+    F32(f32),
+    F64(f64),
+}
+
+impl Float {
+    /// The value as a double; exact for every type.
+    pub fn as_f64(self) -> f64 {
+        match self {
+            Self::F16(value) => value.to_f64(),
+            Self::F32(value) => value.into(),
+            Self::F64(value) => value,
+        }
+    }
+
+    /// The type of the float.
+    pub fn element(self) -> ElementType {
+        match self {
+            Self::F16(_) => ElementType::F16,
+            Self::F32(_) => ElementType::F32,
+            Self::F64(_) => ElementType::F64,
+        }
+    }
+
+    /// A double rounded to the given type; types other than floats keep the double.
+    #[expect(clippy::cast_possible_truncation, reason = "rounding is what is asked for")]
+    pub fn round(value: f64, element: ElementType) -> Self {
+        match element {
+            ElementType::F16 => Self::F16(f16::from_f64(value)),
+            ElementType::F32 => Self::F32(value as f32),
+            _ => Self::F64(value),
+        }
+    }
+
+    /// `1 - self`, computed in the float's own type.
+    #[must_use]
+    pub fn complement(self) -> Self {
+        match self {
+            Self::F16(value) => Self::F16(f16::ONE - value),
+            Self::F32(value) => Self::F32(1.0 - value),
+            Self::F64(value) => Self::F64(1.0 - value),
+        }
+    }
+
+    /// The float itself, or zero where it is below.
+    #[must_use]
+    pub fn at_least_zero(self) -> Self {
+        match self {
+            Self::F16(value) => Self::F16(value.max(f16::ZERO)),
+            Self::F32(value) => Self::F32(value.max(0.0)),
+            Self::F64(value) => Self::F64(value.max(0.0)),
+        }
+    }
+
+    /// The element of a numeric buffer at `index`: floats in their own type, whole numbers as doubles.
+    #[expect(clippy::cast_precision_loss, reason = "a model's 64-bit output beyond 2^53 is rounded to nearest")]
+    pub fn at(buffer: &Buffer, index: usize) -> Option<Self> {
+        Some(match buffer {
+            Buffer::F16(vector) => Self::F16(*vector.get(index)?),
+            Buffer::F32(vector) => Self::F32(*vector.get(index)?),
+            Buffer::F64(vector) => Self::F64(*vector.get(index)?),
+            Buffer::I8(vector) => Self::F64((*vector.get(index)?).into()),
+            Buffer::I16(vector) => Self::F64((*vector.get(index)?).into()),
+            Buffer::I32(vector) => Self::F64((*vector.get(index)?).into()),
+            Buffer::I64(vector) => Self::F64(*vector.get(index)? as f64),
+            Buffer::U8(vector) => Self::F64((*vector.get(index)?).into()),
+            Buffer::U16(vector) => Self::F64((*vector.get(index)?).into()),
+            Buffer::U32(vector) => Self::F64((*vector.get(index)?).into()),
+            Buffer::U64(vector) => Self::F64(*vector.get(index)? as f64),
+            Buffer::Bool(_) | Buffer::Text(_) => return None,
+        })
+    }
+}
+
+impl Serialize for Float {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match *self {
+            Self::F16(value) => serializer.serialize_f64(shortest(value)),
+            Self::F32(value) => serializer.serialize_f32(value),
+            Self::F64(value) => serializer.serialize_f64(value),
+        }
+    }
+}
+
+/// The double with the fewest decimal digits that reads back to the same half-precision float.
+fn shortest(value: f16) -> f64 {
+    let exact = value.to_f64();
+    let mut text = String::new();
+    // Five significant digits always identify a half-precision float.
+    for digits in 0..5 {
+        text.clear();
+        let written = write!(text, "{exact:.digits$e}");
+        if let (Ok(()), Ok(candidate)) = (written, text.parse::<f64>())
+            && f16::from_f64(candidate) == value
+        {
+            return candidate;
+        }
+    }
+    exact
+}
+
+/// A tensor of one instance as nested arrays, the last dimension innermost; a tensor without dimensions is a scalar.
+#[derive(Debug, Clone, Copy)]
+pub struct Nested<'a> {
+    /// The dimensions of the part that is written.
+    pub shape: &'a [usize],
+    /// The elements of the whole tensor.
+    pub buffer: &'a Buffer,
+    /// Where in `buffer` the part begins.
+    pub offset: usize,
+}
+
+impl Serialize for Nested<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some((&length, inner)) = self.shape.split_first() else {
+            return self.element(serializer);
+        };
+        let stride: usize = inner.iter().product();
+        let mut sequence = serializer.serialize_seq(Some(length))?;
+        for index in 0..length {
+            let part = Self { shape: inner, buffer: self.buffer, offset: self.offset + index * stride };
+            sequence.serialize_element(&part)?;
+        }
+        sequence.end()
+    }
+}
+
+impl Nested<'_> {
+    fn element<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let index = self.offset;
+        match self.buffer {
+            Buffer::F16(vector) => Float::F16(vector[index]).serialize(serializer),
+            Buffer::F32(vector) => vector[index].serialize(serializer),
+            Buffer::F64(vector) => vector[index].serialize(serializer),
+            Buffer::I8(vector) => vector[index].serialize(serializer),
+            Buffer::I16(vector) => vector[index].serialize(serializer),
+            Buffer::I32(vector) => vector[index].serialize(serializer),
+            Buffer::I64(vector) => vector[index].serialize(serializer),
+            Buffer::U8(vector) => vector[index].serialize(serializer),
+            Buffer::U16(vector) => vector[index].serialize(serializer),
+            Buffer::U32(vector) => vector[index].serialize(serializer),
+            Buffer::U64(vector) => vector[index].serialize(serializer),
+            Buffer::Bool(vector) => vector[index].serialize(serializer),
+            Buffer::Text(vector) => vector[index].serialize(serializer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_half_precision_float_reads_back() {
+        for bits in 0..=u16::MAX {
+            let value = f16::from_bits(bits);
+            if value.is_finite() {
+                assert_eq!(f16::from_f64(shortest(value)), value, "{bits:#06x}");
+            }
+        }
+        assert!((shortest(f16::from_f64(0.1)) - 0.1).abs() < 1e-12, "0.1 is written as 0.1");
+    }
+
+    #[test]
+    fn complements_stay_in_their_type() {
+        assert_eq!(Float::F32(0.25).complement(), Float::F32(0.75));
+        assert_eq!(Float::at(&Buffer::I64(vec![3]), 0), Some(Float::F64(3.0)));
+        assert_eq!(Float::at(&Buffer::Bool(vec![true]), 0), None);
+    }
+}

@@ -1,0 +1,12 @@
+//! The rules: what a contract admits, what an output means, what may go wrong. Pure: no IO, no clock, no waiting.
+
+pub mod code;
+pub mod contract;
+pub mod float;
+pub mod name;
+pub mod number;
+pub mod prediction;
+pub mod signature;
+pub mod tensor;
+pub mod uncertainty;
+pub mod violation;

@@ -1,0 +1,115 @@
+//! What goes into a graph and what comes out of it, as the graph declares it.
+
+use std::fmt;
+
+use super::tensor::ElementType;
+
+/// A tensor as a graph declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorSpec {
+    /// The tensor's name in the graph.
+    pub name: String,
+    /// The type of its elements.
+    pub element: ElementType,
+    /// Its dimensions; `None` where the graph leaves one open.
+    pub shape: Vec<Option<usize>>,
+}
+
+impl TensorSpec {
+    /// Whether the first dimension is open, so that rows can be put together into a batch.
+    pub fn has_batch_axis(&self) -> bool {
+        self.shape.first() == Some(&None)
+    }
+
+    /// The dimensions of one instance: all but the batch axis, which is an open first dimension or a fixed one of 1.
+    pub fn instance_shape(&self) -> &[Option<usize>] {
+        match self.shape.first() {
+            Some(None) => &self.shape[1..],
+            Some(Some(1)) if self.shape.len() > 1 => &self.shape[1..],
+            _ => &self.shape,
+        }
+    }
+}
+
+impl fmt::Display for TensorSpec {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dimensions: Vec<String> =
+            self.shape.iter().map(|size| size.map_or_else(|| "?".to_owned(), |size| size.to_string())).collect();
+        write!(formatter, "{} {}[{}]", self.name, self.element, dimensions.join(", "))
+    }
+}
+
+/// What an output of a graph is: a tensor, or scikit-learn's sequence of maps from class to probability.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutputSpec {
+    /// A plain tensor.
+    Tensor(TensorSpec),
+    /// A `ZipMap` output: one map a row; it is handed on as a tensor `[N, C]`, the columns in the order of the keys.
+    ZipMap {
+        /// The output's name in the graph.
+        name: String,
+        /// The type of the probabilities.
+        element: ElementType,
+        /// The keys, in their order; empty where a trial run could not tell them.
+        keys: Vec<String>,
+    },
+}
+
+impl OutputSpec {
+    /// The output's name in the graph.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Tensor(spec) => &spec.name,
+            Self::ZipMap { name, .. } => name,
+        }
+    }
+
+    /// The type of its elements.
+    pub fn element(&self) -> ElementType {
+        match self {
+            Self::Tensor(spec) => spec.element,
+            Self::ZipMap { element, .. } => *element,
+        }
+    }
+}
+
+impl fmt::Display for OutputSpec {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tensor(spec) => spec.fmt(formatter),
+            Self::ZipMap { name, .. } => write!(formatter, "{name} sequence of maps (ZipMap)"),
+        }
+    }
+}
+
+/// What goes into a graph and what comes out of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// The inputs, in the graph's order.
+    pub inputs: Vec<TensorSpec>,
+    /// The outputs, in the graph's order.
+    pub outputs: Vec<OutputSpec>,
+}
+
+impl Signature {
+    /// Whether every input has a batch axis; only then may rows share a run.
+    pub fn is_batched(&self) -> bool {
+        !self.inputs.is_empty() && self.inputs.iter().all(TensorSpec::has_batch_axis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_instance_shape_leaves_the_batch_axis_out() {
+        let spec =
+            |shape: &[Option<usize>]| TensorSpec { name: "x".into(), element: ElementType::F32, shape: shape.to_vec() };
+        assert_eq!(spec(&[None, Some(3)]).instance_shape(), [Some(3)]);
+        assert_eq!(spec(&[Some(1), Some(3)]).instance_shape(), [Some(3)]);
+        assert_eq!(spec(&[Some(3)]).instance_shape(), [Some(3)]);
+        assert_eq!(spec(&[None]).instance_shape(), []);
+        assert_eq!(spec(&[]).instance_shape(), []);
+    }
+}

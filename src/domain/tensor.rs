@@ -1,0 +1,308 @@
+//! Tensors as plain data: element types, and buffers that only take values that fit.
+
+use std::fmt;
+
+use half::f16;
+
+use super::number::Number;
+
+/// The element type of a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are the element types' own")]
+pub enum ElementType {
+    F16,
+    F32,
+    F64,
+    I8,
+    I16,
+    I32,
+    I64,
+    U8,
+    U16,
+    U32,
+    U64,
+    Bool,
+    Text,
+}
+
+impl ElementType {
+    /// The name of the type as ONNX writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::F16 => "float16",
+            Self::F32 => "float32",
+            Self::F64 => "float64",
+            Self::I8 => "int8",
+            Self::I16 => "int16",
+            Self::I32 => "int32",
+            Self::I64 => "int64",
+            Self::U8 => "uint8",
+            Self::U16 => "uint16",
+            Self::U32 => "uint32",
+            Self::U64 => "uint64",
+            Self::Bool => "bool",
+            Self::Text => "string",
+        }
+    }
+
+    /// Whether the type is a floating-point one, so that NaN can stand for a missing value.
+    pub fn is_float(self) -> bool {
+        matches!(self, Self::F16 | Self::F32 | Self::F64)
+    }
+
+    /// Whether the type holds whole numbers.
+    pub fn is_integer(self) -> bool {
+        !self.is_float() && !matches!(self, Self::Bool | Self::Text)
+    }
+}
+
+impl fmt::Display for ElementType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// The elements of a tensor, row-major.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the names are the element types' own")]
+pub enum Buffer {
+    F16(Vec<f16>),
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+    I8(Vec<i8>),
+    I16(Vec<i16>),
+    I32(Vec<i32>),
+    I64(Vec<i64>),
+    U8(Vec<u8>),
+    U16(Vec<u16>),
+    U32(Vec<u32>),
+    U64(Vec<u64>),
+    Bool(Vec<bool>),
+    Text(Vec<String>),
+}
+
+/// Runs one expression for whichever vector a [`Buffer`] holds.
+macro_rules! each_buffer {
+    ($buffer:expr, $vector:ident => $body:expr) => {
+        match $buffer {
+            Buffer::F16($vector) => $body,
+            Buffer::F32($vector) => $body,
+            Buffer::F64($vector) => $body,
+            Buffer::I8($vector) => $body,
+            Buffer::I16($vector) => $body,
+            Buffer::I32($vector) => $body,
+            Buffer::I64($vector) => $body,
+            Buffer::U8($vector) => $body,
+            Buffer::U16($vector) => $body,
+            Buffer::U32($vector) => $body,
+            Buffer::U64($vector) => $body,
+            Buffer::Bool($vector) => $body,
+            Buffer::Text($vector) => $body,
+        }
+    };
+}
+pub(crate) use each_buffer;
+
+/// A value does not fit the element type of its tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotRepresentable;
+
+impl Buffer {
+    /// A buffer without elements, with room for `capacity`.
+    pub fn with_capacity(element: ElementType, capacity: usize) -> Self {
+        match element {
+            ElementType::F16 => Self::F16(Vec::with_capacity(capacity)),
+            ElementType::F32 => Self::F32(Vec::with_capacity(capacity)),
+            ElementType::F64 => Self::F64(Vec::with_capacity(capacity)),
+            ElementType::I8 => Self::I8(Vec::with_capacity(capacity)),
+            ElementType::I16 => Self::I16(Vec::with_capacity(capacity)),
+            ElementType::I32 => Self::I32(Vec::with_capacity(capacity)),
+            ElementType::I64 => Self::I64(Vec::with_capacity(capacity)),
+            ElementType::U8 => Self::U8(Vec::with_capacity(capacity)),
+            ElementType::U16 => Self::U16(Vec::with_capacity(capacity)),
+            ElementType::U32 => Self::U32(Vec::with_capacity(capacity)),
+            ElementType::U64 => Self::U64(Vec::with_capacity(capacity)),
+            ElementType::Bool => Self::Bool(Vec::with_capacity(capacity)),
+            ElementType::Text => Self::Text(Vec::with_capacity(capacity)),
+        }
+    }
+
+    /// A buffer of `length` zeros, falses or empty texts, for values to be put in any order.
+    pub fn zeros(element: ElementType, length: usize) -> Self {
+        let mut buffer = Self::with_capacity(element, length);
+        each_buffer!(&mut buffer, vector => vector.resize_with(length, Default::default));
+        buffer
+    }
+
+    /// How many elements there are.
+    pub fn len(&self) -> usize {
+        each_buffer!(self, vector => vector.len())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The type of the elements.
+    pub fn element(&self) -> ElementType {
+        match self {
+            Self::F16(_) => ElementType::F16,
+            Self::F32(_) => ElementType::F32,
+            Self::F64(_) => ElementType::F64,
+            Self::I8(_) => ElementType::I8,
+            Self::I16(_) => ElementType::I16,
+            Self::I32(_) => ElementType::I32,
+            Self::I64(_) => ElementType::I64,
+            Self::U8(_) => ElementType::U8,
+            Self::U16(_) => ElementType::U16,
+            Self::U32(_) => ElementType::U32,
+            Self::U64(_) => ElementType::U64,
+            Self::Bool(_) => ElementType::Bool,
+            Self::Text(_) => ElementType::Text,
+        }
+    }
+
+    /// Adds one element that counts as nothing: zero, false, an empty text.
+    pub fn grow(&mut self, by: usize) {
+        each_buffer!(self, vector => vector.resize_with(vector.len() + by, Default::default));
+    }
+
+    /// Puts a number at `index`.
+    ///
+    /// # Errors
+    /// [`NotRepresentable`] when the element type cannot hold it: a fraction or a value out of range for an integer
+    /// type, an infinity in a floating-point type, anything but 0 and 1 for `bool`, and any number for `string`.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "rounding a double to a narrower float is the conversion asked for"
+    )]
+    pub fn put_number(&mut self, index: usize, number: Number) -> Result<(), NotRepresentable> {
+        fn whole<T: TryFrom<i128>>(slot: &mut T, number: Number) -> Result<(), NotRepresentable> {
+            let value = number.as_whole().ok_or(NotRepresentable)?;
+            *slot = T::try_from(value).map_err(|_| NotRepresentable)?;
+            Ok(())
+        }
+        let finite = |fits: bool| if fits { Ok(()) } else { Err(NotRepresentable) };
+        match self {
+            Self::F32(vector) => {
+                vector[index] = number.as_f64() as f32;
+                finite(vector[index].is_finite())
+            }
+            Self::F64(vector) => {
+                vector[index] = number.as_f64();
+                finite(vector[index].is_finite())
+            }
+            Self::F16(vector) => {
+                vector[index] = f16::from_f64(number.as_f64());
+                finite(vector[index].is_finite())
+            }
+            Self::I8(vector) => whole(&mut vector[index], number),
+            Self::I16(vector) => whole(&mut vector[index], number),
+            Self::I32(vector) => whole(&mut vector[index], number),
+            Self::I64(vector) => whole(&mut vector[index], number),
+            Self::U8(vector) => whole(&mut vector[index], number),
+            Self::U16(vector) => whole(&mut vector[index], number),
+            Self::U32(vector) => whole(&mut vector[index], number),
+            Self::U64(vector) => whole(&mut vector[index], number),
+            Self::Bool(vector) => {
+                let value = number.as_whole().ok_or(NotRepresentable)?;
+                vector[index] = value == 1;
+                finite(value == 0 || value == 1)
+            }
+            Self::Text(_) => Err(NotRepresentable),
+        }
+    }
+
+    /// Puts a truth value at `index`: itself, or 0 and 1 in a numeric tensor.
+    ///
+    /// # Errors
+    /// [`NotRepresentable`] for a tensor of strings.
+    pub fn put_bool(&mut self, index: usize, value: bool) -> Result<(), NotRepresentable> {
+        if let Self::Bool(vector) = self {
+            vector[index] = value;
+            Ok(())
+        } else {
+            self.put_number(index, Number::from(u64::from(value)))
+        }
+    }
+
+    /// Puts a text at `index`.
+    ///
+    /// # Errors
+    /// [`NotRepresentable`] for every tensor but one of strings.
+    pub fn put_text(&mut self, index: usize, text: &str) -> Result<(), NotRepresentable> {
+        // The runtime takes texts that end at a NUL, so that one inside would cut it short.
+        if let Self::Text(vector) = self
+            && !text.contains('\0')
+        {
+            text.clone_into(&mut vector[index]);
+            Ok(())
+        } else {
+            Err(NotRepresentable)
+        }
+    }
+
+    /// Puts NaN at `index`, the mark of a missing value.
+    ///
+    /// # Errors
+    /// [`NotRepresentable`] for every tensor but a floating-point one.
+    pub fn put_nan(&mut self, index: usize) -> Result<(), NotRepresentable> {
+        match self {
+            Self::F16(vector) => vector[index] = f16::NAN,
+            Self::F32(vector) => vector[index] = f32::NAN,
+            Self::F64(vector) => vector[index] = f64::NAN,
+            _ => return Err(NotRepresentable),
+        }
+        Ok(())
+    }
+}
+
+/// A tensor with its dimensions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor {
+    /// The dimensions, the batch axis among them where there is one.
+    pub shape: Vec<usize>,
+    /// The elements, row-major: as many as the product of the dimensions.
+    pub buffer: Buffer,
+}
+
+/// The inputs of one run, in the graph's order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inputs {
+    /// One tensor for each input of the graph.
+    pub tensors: Vec<Tensor>,
+    /// How many instances they hold.
+    pub rows: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_fit_or_are_refused() {
+        let cases: &[(ElementType, Number, bool)] = &[
+            (ElementType::F32, Number::from(1e39), false),
+            (ElementType::F32, Number::from(0.1), true),
+            (ElementType::F16, Number::from(70_000_u64), false),
+            (ElementType::I8, Number::from(128_u64), false),
+            (ElementType::I8, Number::from(-128_i64), true),
+            (ElementType::I64, Number::from(u64::MAX), false),
+            (ElementType::I64, Number::from(i64::MIN), true),
+            (ElementType::I64, Number::from(9_007_199_254_740_994.0), false),
+            (ElementType::I64, Number::from(9_007_199_254_740_993_u64), true),
+            (ElementType::I32, Number::from(1.5), false),
+            (ElementType::I32, Number::from(2.0), true),
+            (ElementType::U8, Number::from(-1_i64), false),
+            (ElementType::U64, Number::from(u64::MAX), true),
+            (ElementType::Bool, Number::from(1_u64), true),
+            (ElementType::Bool, Number::from(2_u64), false),
+            (ElementType::Text, Number::from(1_u64), false),
+        ];
+        for (element, number, fits) in cases {
+            let mut buffer = Buffer::zeros(*element, 1);
+            assert_eq!(buffer.put_number(0, *number).is_ok(), *fits, "{number} into {element}");
+        }
+    }
+}

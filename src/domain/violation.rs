@@ -1,0 +1,155 @@
+//! What a request did wrong, one entry a fault, with the place, the reason and what would be right.
+
+use std::borrow::Cow;
+
+/// The most violations that one answer lists; the rest is only counted.
+pub const MAX_LISTED: usize = 32;
+
+/// The most characters of a request's value that a message quotes.
+pub const MAX_QUOTED: usize = 64;
+
+/// Declares the codes once: variant, text, meaning.
+macro_rules! violation_codes {
+    ($($variant:ident, $text:literal, $meaning:literal;)*) => {
+        /// The kind of a violation, the `code` of an entry in `errors`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum ViolationCode { $(#[doc = $meaning] $variant),* }
+
+        impl ViolationCode {
+            /// Every code, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The code as it stands in an answer and in metrics.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+
+            /// What the code means, one sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning),* }
+            }
+        }
+    };
+}
+
+violation_codes! {
+    Missing, "missing", "A required member or feature is not there.";
+    UnknownFeature, "unknown_feature", "A member or feature is not in the contract.";
+    WrongType, "wrong_type", "The value has another JSON type than the contract says.";
+    NotInEnum, "not_in_enum", "The value is none of those that the contract lists.";
+    BelowMinimum, "below_minimum", "The number is below the least allowed one.";
+    AboveMaximum, "above_maximum", "The number is above the greatest allowed one.";
+    NotMultiple, "not_multiple", "The number is not a multiple of the contract's step.";
+    TooShort, "too_short", "The text has fewer characters than allowed.";
+    TooLong, "too_long", "The text has more characters than allowed.";
+    PatternMismatch, "pattern_mismatch", "The text does not match the contract's pattern.";
+    WrongLength, "wrong_length", "The array has too few or too many elements.";
+    WrongShape, "wrong_shape", "The nested array is not rectangular, or has another depth.";
+    NotRepresentable, "not_representable", "The number does not fit the element type of the graph's tensor.";
+    NullNotAllowed, "null_not_allowed", "The feature cannot be null.";
+    Duplicate, "duplicate", "The same key stands twice in one object.";
+    Unsupported, "unsupported", "The server knows the option, and does not offer it yet.";
+    Schema, "schema", "A JSON Schema keyword of the contract's second pass is not met.";
+}
+
+/// One fault of a request.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Violation {
+    /// Where: a JSON Pointer (RFC 6901) into the body.
+    pub pointer: String,
+    /// What kind.
+    #[serde(serialize_with = "code_text")]
+    pub code: ViolationCode,
+    /// In words: what was found and what would be right.
+    pub detail: String,
+    /// The contract's feature at fault, for the metrics; never the client's own text.
+    #[serde(skip)]
+    pub feature: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn code_text<S: serde::Serializer>(code: &ViolationCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(code.as_str())
+}
+
+/// All faults of one request: the first [`MAX_LISTED`] of them in full, and the count of all.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Violations {
+    listed: Vec<Violation>,
+    total: usize,
+}
+
+impl Violations {
+    /// Adds a fault.
+    pub fn push(&mut self, violation: Violation) {
+        self.total += 1;
+        if self.listed.len() < MAX_LISTED {
+            self.listed.push(violation);
+        }
+    }
+
+    /// Whether further faults are only counted, so that nobody need word them.
+    pub fn is_full(&self) -> bool {
+        self.listed.len() >= MAX_LISTED
+    }
+
+    /// Counts a fault that is not listed.
+    pub fn count(&mut self) {
+        self.total += 1;
+    }
+
+    /// The faults listed, in the order met.
+    pub fn listed(&self) -> &[Violation] {
+        &self.listed
+    }
+
+    /// How many faults there were in all.
+    pub fn total(&self) -> usize {
+        self.total
+    }
+
+    /// Whether nothing was wrong.
+    pub fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+}
+
+/// A name as one step of a JSON Pointer: `~` and `/` escaped.
+pub fn pointer_step(name: &str) -> Cow<'_, str> {
+    if name.contains(['~', '/']) { Cow::Owned(name.replace('~', "~0").replace('/', "~1")) } else { Cow::Borrowed(name) }
+}
+
+/// A text from a request in quotation marks, control characters escaped, cut to [`MAX_QUOTED`] characters.
+pub fn quote(text: &str) -> String {
+    let mut cut: String = text.chars().take(MAX_QUOTED).collect();
+    if cut.len() < text.len() {
+        cut.push('…');
+    }
+    format!("{cut:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_bounded_and_the_count_is_not() {
+        let mut violations = Violations::default();
+        for _ in 0..40 {
+            violations.push(Violation {
+                pointer: String::new(),
+                code: ViolationCode::Missing,
+                detail: String::new(),
+                feature: None,
+            });
+        }
+        assert_eq!((violations.listed().len(), violations.total()), (MAX_LISTED, 40));
+    }
+
+    #[test]
+    fn quotes_are_short_and_safe() {
+        assert_eq!(quote("a\"b\n"), r#""a\"b\n""#);
+        assert_eq!(quote(&"é".repeat(100)).chars().count(), MAX_QUOTED + 3);
+        assert_eq!(pointer_step("a/b~c"), "a~1b~0c");
+    }
+}

@@ -1,0 +1,35 @@
+//! The life of the process: phases from serving to stopped, tracked tasks, signals, deadlines.
+
+mod deadline;
+mod shutdown;
+mod signal;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use deadline::deadline;
+pub use shutdown::{Phase, Shutdown};
+pub use signal::Signals;
+
+/// What an operator can set about stopping.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// After SIGTERM, how long requests are still taken while /readyz already says no; milliseconds.
+    pub drain_delay_ms: u64,
+    /// After that, how long requests in flight may take to finish; milliseconds.
+    pub drain_timeout_ms: u64,
+}
+
+impl Settings {
+    /// How long requests are still taken after the signal.
+    pub fn drain_delay(&self) -> Duration {
+        Duration::from_millis(self.drain_delay_ms)
+    }
+
+    /// How long requests in flight may take to finish.
+    pub fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout_ms)
+    }
+}

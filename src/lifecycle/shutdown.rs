@@ -1,0 +1,87 @@
+//! The one switch from serving to stopped, which everybody can read and some wait for; and the tasks that it waits for.
+
+use std::{future::Future, sync::Arc};
+
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+/// How far the shutdown is. Phases only go forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Requests are taken.
+    Serving,
+    /// Requests are taken, and /readyz tells everyone to go elsewhere.
+    Announced,
+    /// No new requests; those in flight are finished.
+    Closing,
+}
+
+/// The switch and the tasks. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Shutdown {
+    phase: Arc<watch::Sender<Phase>>,
+    tasks: TaskTracker,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { phase: Arc::new(watch::Sender::new(Phase::Serving)), tasks: TaskTracker::new() }
+    }
+}
+
+impl Shutdown {
+    /// The phase now.
+    pub fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    /// Goes on to a later phase; an earlier one is ignored.
+    pub fn advance(&self, to: Phase) {
+        self.phase.send_if_modified(|phase| {
+            let later = to > *phase;
+            *phase = to.max(*phase);
+            later
+        });
+    }
+
+    /// Waits until the phase is `at` or later.
+    pub async fn reached(&self, at: Phase) {
+        // The sender lives as long as `self`, so the wait can only end by the phase.
+        let _ = self.phase.subscribe().wait_for(|phase| *phase >= at).await;
+    }
+
+    /// Runs a task that the shutdown waits for.
+    pub fn spawn<F>(&self, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.tasks.spawn(task);
+    }
+
+    /// Waits until every task has ended. New tasks may still be spawned by those that run.
+    pub async fn finished(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn phases_go_forward_only_and_tasks_are_waited_for() {
+        let shutdown = Shutdown::default();
+        let (task, seen) = (shutdown.clone(), Arc::new(std::sync::atomic::AtomicBool::new(false)));
+        let set = Arc::clone(&seen);
+        shutdown.spawn(async move {
+            task.reached(Phase::Announced).await;
+            set.store(true, std::sync::atomic::Ordering::Release);
+        });
+        shutdown.advance(Phase::Closing);
+        shutdown.advance(Phase::Serving);
+        assert_eq!(shutdown.phase(), Phase::Closing);
+        shutdown.finished().await;
+        assert!(seen.load(std::sync::atomic::Ordering::Acquire));
+    }
+}

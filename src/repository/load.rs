@@ -1,0 +1,239 @@
+//! From a version's files to a version that is proven and serves: read, build, compare, warm up, judge, probe.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    catalog::ModelVersion,
+    error::LoadError,
+    listing::VersionDirectory,
+    model_settings::Limits,
+    package::{self, Package},
+    prepared::Prepared,
+    schema::SchemaPass,
+};
+use crate::{
+    domain::{
+        contract::{self, Contract, Literal, Problem},
+        name::ModelName,
+        signature::Signature,
+    },
+    runtime::{
+        self, Demand, Engine, EngineOptions, Executor, Library, OrtExecutor, Placement, Plan, Policy, Probe,
+        SessionOptions,
+    },
+    telemetry::{Metrics, ModelInfo, Task, VersionLabels},
+};
+
+/// Loads versions.
+#[derive(Clone)]
+pub struct Loader {
+    library: Library,
+    settings: runtime::Settings,
+}
+
+impl Loader {
+    /// A loader over a loaded library.
+    pub fn new(library: Library, settings: runtime::Settings) -> Self {
+        Self { library, settings }
+    }
+
+    /// Reads, builds and proves a version.
+    ///
+    /// # Errors
+    /// Everything that refuses the version; of each stage all problems are told.
+    pub fn prepare(
+        &self,
+        model: &ModelName,
+        version: &VersionDirectory,
+        limits: &Limits,
+    ) -> Result<Prepared, Vec<LoadError>> {
+        let started = Instant::now();
+        let package = package::read(version)?;
+        let graph_error = |source| vec![LoadError::Graph { path: package.graph.clone(), source }];
+        let options = SessionOptions::new(&self.library, 1, &self.settings.providers);
+        let mut executor = OrtExecutor::open(&self.library, &package.graph, &options).map_err(graph_error)?;
+        let signature = executor.signature().clone();
+        let (document, mut notes) = document(&package, model, &signature);
+        let contract = contract::compile(&document, &signature).map_err(|found| contract_errors(&package, found))?;
+        let schema = second_pass(&contract, &document, &mut notes).map_err(|found| contract_errors(&package, found))?;
+        executor.request(contract.output.requested());
+        let canonical = serde_json_canonicalizer::to_vec(&document)
+            .map_err(|error| contract_errors(&package, vec![problem(error.to_string())]))?;
+        let mut prepared = Prepared {
+            model: model.clone(),
+            version: version.name.clone(),
+            probe: Probe {
+                sizes: Vec::new(),
+                seconds: Vec::new(),
+                cost: runtime::Cost { per_run: 0.0, per_row: 0.0 },
+                largest_difference: 0.0,
+            },
+            notes,
+            contract_id: format!("sha256:{}", package::digest(&canonical)),
+            contract,
+            package,
+            document,
+            schema,
+            signature,
+            executor,
+            rows: Vec::new(),
+            options,
+            limits: limits.clone(),
+            started,
+        };
+        prepared.prove()?;
+        Ok(prepared)
+    }
+
+    /// Gives a prepared version its workers, so that it can serve.
+    ///
+    /// # Errors
+    /// [`LoadError`] when a further session or a thread cannot be made.
+    pub fn start(&self, prepared: Prepared, metrics: &Metrics) -> Result<ModelVersion, LoadError> {
+        let example = prepared.example();
+        let demand = Demand {
+            cost: prepared.probe.cost,
+            max_rows: prepared.max_rows(),
+            max_delay: prepared.limits.max_delay(),
+            workers: prepared.limits.workers.unwrap_or(self.settings.workers),
+            intra_threads: self.settings.intra_threads,
+        };
+        let plan = runtime::plan(runtime::processors(), &demand);
+        let providers = prepared.executor.providers().to_vec();
+        let executors = self.executors(&prepared, plan)?;
+        let features: Vec<String> = prepared.contract.features.iter().map(|feature| feature.name.clone()).collect();
+        let recorded = metrics.version(&VersionLabels {
+            model: prepared.model.as_str(),
+            version: prepared.version.as_str(),
+            task: task(prepared.contract.output.task()),
+            classes: prepared.contract.output.classes(),
+            features: &features,
+            uncertainty_buckets: None,
+            value_buckets: None,
+        });
+        let options = EngineOptions {
+            placement: plan.placement,
+            policy: Policy {
+                max_rows: rows_in_a_run(&plan, &demand, &prepared.probe),
+                max_delay: demand.max_delay,
+                high_water: prepared.limits.max_queue_rows / 2,
+                cost: demand.cost,
+            },
+            capacity: prepared.limits.max_queue_rows,
+        };
+        let engine =
+            Engine::start(executors, options, Arc::clone(&recorded)).map_err(|source| LoadError::Workers { source })?;
+        let version = ModelVersion {
+            example,
+            model: prepared.model,
+            version: prepared.version,
+            contract: prepared.contract,
+            contract_id: prepared.contract_id,
+            document: prepared.document,
+            schema: prepared.schema,
+            provenance: prepared.package.provenance,
+            graph_sha256: prepared.package.graph_digest,
+            signature: prepared.signature,
+            limits: prepared.limits,
+            notes: prepared.notes,
+            plan,
+            probe: prepared.probe,
+            providers,
+            load: prepared.started.elapsed(),
+            metrics: recorded,
+            engine,
+        };
+        publish(&version, metrics);
+        Ok(version)
+    }
+
+    /// The sessions of a plan. The one that proved the version is let go: it has grown with the sizes that were tried.
+    fn executors(&self, prepared: &Prepared, plan: Plan) -> Result<Vec<Box<dyn Executor>>, LoadError> {
+        let options = prepared.options.with_intra_threads(plan.intra_threads);
+        let graph = &prepared.package.graph;
+        let open = |_| {
+            let mut executor = OrtExecutor::open(&self.library, graph, &options)
+                .map_err(|source| LoadError::Graph { path: graph.clone(), source })?;
+            executor.request(prepared.contract.output.requested());
+            // The first run of a session is slower than all that follow.
+            if let Some(row) = prepared.rows.first() {
+                executor.run(row).map_err(|source| LoadError::Run { path: graph.clone(), source })?;
+            }
+            Ok(Box::new(executor) as Box<dyn Executor>)
+        };
+        (0..plan.workers).map(open).collect()
+    }
+}
+
+/// The most rows in one run: on the callers' threads whatever fits, since runs are short there; on workers no more than
+/// pays, unless the operator wants rows to be waited for.
+fn rows_in_a_run(plan: &Plan, demand: &Demand, probe: &Probe) -> usize {
+    if plan.placement == Placement::Workers && demand.max_delay.is_zero() {
+        demand.max_rows.min(probe.worthwhile_rows())
+    } else {
+        demand.max_rows
+    }
+}
+
+fn task(task: contract::Task) -> Task {
+    match task {
+        contract::Task::Classification => Task::Classification,
+        contract::Task::Regression => Task::Regression,
+        contract::Task::Tensors => Task::Tensors,
+    }
+}
+
+/// Tells the metrics what was loaded.
+fn publish(version: &ModelVersion, metrics: &Metrics) {
+    version.metrics.set_load(version.load);
+    for (rows, seconds) in version.probe.sizes.iter().zip(&version.probe.seconds) {
+        version.metrics.set_cost(*rows, Duration::try_from_secs_f64(*seconds).unwrap_or_default());
+    }
+    metrics.set_model_info(&ModelInfo {
+        model: version.model.as_str(),
+        version: version.version.as_str(),
+        contract: &version.contract_id,
+        training_data: version.training_data().unwrap_or_default(),
+        model_sha256: &version.graph_sha256,
+        provider: &version.providers.join(","),
+        uncertainty_method: version.uncertainty_method(),
+    });
+}
+
+fn problem(detail: String) -> Problem {
+    Problem { pointer: String::new(), detail }
+}
+
+fn contract_errors(package: &Package, problems: Vec<Problem>) -> Vec<LoadError> {
+    let path = package.contract.as_ref().map_or(&package.graph, |file| &file.path);
+    problems.into_iter().map(|problem| LoadError::Contract { path: path.clone(), problem }).collect()
+}
+
+/// The contract's document, its own or a derived one, and what to say about it.
+fn document(package: &Package, model: &ModelName, signature: &Signature) -> (Literal, Vec<String>) {
+    if let Some(file) = &package.contract {
+        return (file.document.clone(), Vec::new());
+    }
+    let derived = contract::derive(model.as_str(), signature);
+    let mut notes = vec!["there is no contract.json: the contract was derived from the graph".to_owned()];
+    notes.extend(derived.notes);
+    (derived.document, notes)
+}
+
+fn second_pass(
+    contract: &Contract,
+    document: &Literal,
+    notes: &mut Vec<String>,
+) -> Result<Option<SchemaPass>, Vec<Problem>> {
+    if contract.second_pass.is_empty() {
+        return Ok(None);
+    }
+    notes.push(format!(
+        "the contract uses {}: each request is read a second time to check it",
+        contract.second_pass.join(", ")
+    ));
+    SchemaPass::compile(document).map(Some)
+}

@@ -1,0 +1,36 @@
+//! Models on disk and in memory: finds them, loads and proves them, and publishes one immutable catalog.
+
+mod catalog;
+mod error;
+mod golden;
+mod listing;
+mod load;
+mod model_settings;
+mod package;
+mod prepared;
+mod schema;
+mod start;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use catalog::{Catalog, ModelEntry, ModelVersion, Resolved, State, VersionEntry};
+pub use error::{LoadError, ModelError};
+pub use listing::{Listing, ModelDirectory, VersionDirectory, list};
+pub use load::Loader;
+pub use model_settings::{Limits, ModelSettings};
+pub use package::{Provenance, TrainingData};
+pub use prepared::Prepared;
+pub use schema::SchemaPass;
+pub use start::{Repository, prepare_all};
+
+/// What an operator can set about the repository.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// A directory of models, one model's version directory, or a single ONNX file.
+    pub models: PathBuf,
+    /// The model that /predict asks; empty: the only one there is.
+    pub default_model: String,
+}

@@ -1,0 +1,216 @@
+//! model.toml, beside the versions: which of them are served, and within which limits.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use serde::Deserialize;
+
+use super::{
+    error::ModelError,
+    listing::{ModelDirectory, VersionDirectory},
+};
+use crate::runtime::Auto;
+
+/// The latest point in time that a deadline may lie at; longer waits help nobody.
+const MAX_DEADLINE_MS: u64 = 600_000;
+
+/// What an operator can set about one model.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelSettings {
+    /// Which versions are loaded.
+    pub versions: Versions,
+    /// Whether the server is ready only when this model is.
+    pub required: bool,
+    /// The limits of each version.
+    pub limits: Limits,
+    promote: Option<String>,
+    canary: Option<toml::Table>,
+    shadow: Option<toml::Table>,
+}
+
+/// Which versions are loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Versions {
+    /// The newest ones, this many.
+    Latest {
+        /// How many.
+        latest: usize,
+    },
+    /// Exactly these.
+    Named(Vec<String>),
+    /// `"all"`.
+    Word(String),
+}
+
+/// The limits of a version.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// The most rows in one run.
+    pub max_batch_rows: usize,
+    /// How long a batch may wait for more rows, in milliseconds.
+    pub max_delay_ms: u64,
+    /// How long a request may take, in milliseconds, unless its caller wants it sooner.
+    pub deadline_ms: u64,
+    /// The most rows that may wait for a worker.
+    pub max_queue_rows: usize,
+    /// Worker threads; `None`: what the server's own configuration says.
+    pub workers: Option<Auto>,
+}
+
+impl Default for ModelSettings {
+    fn default() -> Self {
+        Self {
+            versions: Versions::Word("all".to_owned()),
+            required: true,
+            limits: Limits::default(),
+            promote: None,
+            canary: None,
+            shadow: None,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_batch_rows: 32, max_delay_ms: 0, deadline_ms: 1000, max_queue_rows: 1024, workers: None }
+    }
+}
+
+impl Limits {
+    /// How long a batch may wait for more rows.
+    pub fn max_delay(&self) -> Duration {
+        Duration::from_millis(self.max_delay_ms)
+    }
+
+    /// How long a request may take.
+    pub fn deadline(&self) -> Duration {
+        Duration::from_millis(self.deadline_ms)
+    }
+}
+
+/// The file beside the versions.
+const FILE: &str = "model.toml";
+
+impl ModelSettings {
+    /// Reads the settings of a model, and chooses its versions to be loaded, oldest first.
+    ///
+    /// # Errors
+    /// As [`ModelSettings::read`]; also where a version is named that is not there.
+    pub fn of(model: &ModelDirectory) -> Result<(Self, Vec<VersionDirectory>), ModelError> {
+        let settings = Self::read(model.directory.as_deref())?;
+        let chosen = settings.choose(&model.versions).map_err(|detail| {
+            let path = model.directory.as_deref().unwrap_or(Path::new("")).join(FILE);
+            ModelError::Content { path, detail }
+        })?;
+        Ok((settings, chosen))
+    }
+
+    /// Reads model.toml, or gives the defaults where there is none.
+    ///
+    /// # Errors
+    /// [`ModelError`] names the file, the line, and what would be right.
+    pub fn read(directory: Option<&Path>) -> Result<Self, ModelError> {
+        let Some(path) = directory.map(|directory| directory.join(FILE)).filter(|path| path.exists()) else {
+            return Ok(Self::default());
+        };
+        let content = |detail: String| ModelError::Content { path: path.clone(), detail };
+        let text = std::fs::read_to_string(&path).map_err(|source| ModelError::Read { path: path.clone(), source })?;
+        let settings: Self = toml::from_str(&text).map_err(|error| content(error.to_string().trim_end().to_owned()))?;
+        settings.check().map_err(content)?;
+        Ok(settings)
+    }
+
+    /// The bounds of the values, and the parts of the format that are not built yet.
+    fn check(&self) -> Result<(), String> {
+        let limits = &self.limits;
+        let unbuilt = [
+            (self.canary.is_some(), "[canary]"),
+            (self.shadow.is_some(), "[shadow]"),
+            (self.promote.as_deref().is_some_and(|promote| promote != "manual"), "promote = anything but \"manual\""),
+        ];
+        if let Some((_, what)) = unbuilt.iter().find(|(used, _)| *used) {
+            return Err(format!("{what} is not built yet; remove it"));
+        }
+        if let Versions::Word(word) = &self.versions
+            && word != "all"
+        {
+            return Err(format!("versions must be \"all\", a list of names, or {{ latest = N }}; found {word:?}"));
+        }
+        for (name, value, most) in [
+            ("max_batch_rows", limits.max_batch_rows as u64, 4096),
+            ("max_queue_rows", limits.max_queue_rows as u64, 1_000_000),
+            ("deadline_ms", limits.deadline_ms, MAX_DEADLINE_MS),
+        ] {
+            if !(1..=most).contains(&value) {
+                return Err(format!("limits.{name} must lie in 1 to {most}; found {value}"));
+            }
+        }
+        if limits.max_delay_ms >= limits.deadline_ms {
+            let (delay, deadline) = (limits.max_delay_ms, limits.deadline_ms);
+            return Err(format!("limits.max_delay_ms must lie below limits.deadline_ms, {deadline}; found {delay}"));
+        }
+        debug_assert!(Instant::now().checked_add(limits.deadline()).is_some(), "a deadline is a point in time");
+        Ok(())
+    }
+
+    fn choose(&self, versions: &[VersionDirectory]) -> Result<Vec<VersionDirectory>, String> {
+        match &self.versions {
+            Versions::Latest { latest: 0 } => Err("versions = { latest = 0 } loads none; 1 is the least".to_owned()),
+            Versions::Latest { latest } => Ok(versions[versions.len().saturating_sub(*latest)..].to_vec()),
+            Versions::Named(names) => {
+                let there: Vec<&str> = versions.iter().map(|version| version.name.as_str()).collect();
+                if let Some(missing) = names.iter().find(|name| !there.contains(&name.as_str())) {
+                    return Err(format!(
+                        "versions lists {missing:?}, which is not there; there are: {}",
+                        there.join(", ")
+                    ));
+                }
+                if names.is_empty() {
+                    return Err(format!("versions lists none; there are: {}", there.join(", ")));
+                }
+                let chosen = |version: &&VersionDirectory| names.iter().any(|name| name == version.name.as_str());
+                Ok(versions.iter().filter(chosen).cloned().collect())
+            }
+            Versions::Word(_) => Ok(versions.to_vec()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<ModelSettings, String> {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("model.toml"), text).expect("written");
+        ModelSettings::read(Some(directory.path())).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn settings_are_read_and_checked() {
+        let settings =
+            read("versions = { latest = 2 }\nrequired = false\n[limits]\ndeadline_ms = 50\nworkers = \"auto\"");
+        let settings = settings.expect("good settings");
+        assert!(!settings.required && settings.versions == Versions::Latest { latest: 2 });
+        assert_eq!(
+            (settings.limits.deadline(), settings.limits.workers),
+            (Duration::from_millis(50), Some(Auto::Auto))
+        );
+        for (text, phrase) in [
+            ("required = 1", "line 1"),
+            ("requird = true", "unknown field"),
+            ("versions = \"newest\"", "must be \"all\""),
+            ("[limits]\nmax_batch_rows = 0", "1 to 4096"),
+            ("[canary]\npercent = 5", "not built yet"),
+            ("promote = \"newest\"", "not built yet"),
+        ] {
+            let error = read(text).expect_err(text);
+            assert!(error.contains(phrase) && error.contains("model.toml"), "{text}: {error}");
+        }
+    }
+}

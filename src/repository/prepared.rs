@@ -1,0 +1,182 @@
+//! A version that was read and built: proven here, by its golden cases, before it is given workers.
+
+use std::time::Instant;
+
+use super::{error::LoadError, golden, model_settings::Limits, package::Package, schema::SchemaPass};
+use crate::{
+    domain::{
+        contract::{self, Contract, Literal},
+        name::{ModelName, VersionName},
+        prediction::Outcome,
+        signature::Signature,
+        tensor::{Inputs, Tensor},
+    },
+    runtime::{self, Executor, OrtExecutor, Probe, SessionOptions},
+};
+
+/// Rows that the probe uses at the most.
+const PROBE_ROWS: usize = 32;
+
+/// A version that is proven, and has no workers yet.
+pub struct Prepared {
+    /// The model's name.
+    pub model: ModelName,
+    /// The version's name.
+    pub version: VersionName,
+    /// The compiled contract.
+    pub contract: Contract,
+    /// What the probe measured.
+    pub probe: Probe,
+    /// What an operator should know: sentences for the start-up log.
+    pub notes: Vec<String>,
+    pub(super) package: Package,
+    pub(super) contract_id: String,
+    pub(super) document: Literal,
+    pub(super) schema: Option<SchemaPass>,
+    pub(super) signature: Signature,
+    pub(super) executor: OrtExecutor,
+    pub(super) rows: Vec<Inputs>,
+    pub(super) options: SessionOptions,
+    pub(super) limits: Limits,
+    pub(super) started: Instant,
+}
+
+impl Prepared {
+    /// The most rows in one run.
+    pub(super) fn max_rows(&self) -> usize {
+        if self.contract.batched { self.limits.max_batch_rows } else { 1 }
+    }
+
+    /// Warms up, judges the golden cases alone and batched together, and probes.
+    pub(super) fn prove(&mut self) -> Result<(), Vec<LoadError>> {
+        let run_error = |path: &std::path::Path| {
+            let path = path.to_path_buf();
+            move |source| vec![LoadError::Run { path, source }]
+        };
+        self.rows = match &self.package.golden {
+            Some(golden) => golden::admit(golden, &self.contract, self.schema.as_ref())?,
+            None => Vec::new(),
+        };
+        let probe_rows = self.probe_rows();
+        self.settle_batching(&probe_rows).map_err(run_error(&self.package.graph))?;
+        self.judge()?;
+        let limit = self.max_rows();
+        if !probe_rows.is_empty() {
+            self.probe =
+                runtime::probe(&mut self.executor, &probe_rows, limit).map_err(run_error(&self.package.graph))?;
+        }
+        if self.package.golden.is_none() {
+            self.notes.push("there is no golden.jsonl: the answers were not compared with expected ones".to_owned());
+        }
+        Ok(())
+    }
+
+    /// A graph may declare an open first dimension and still not carry rows through to its outputs: two rows tell.
+    fn settle_batching(&mut self, rows: &[Inputs]) -> Result<(), runtime::RunError> {
+        let Some(pair) = rows.first().filter(|_| self.contract.batched).and_then(|row| runtime::merge(&[row, row]))
+        else {
+            return Ok(());
+        };
+        let outputs = self.executor.run(&pair)?;
+        if let Some(output) = outputs.iter().position(|output| output.shape.first() != Some(&2)) {
+            self.contract.batched = false;
+            let name = &self.contract.output.requested()[output];
+            self.notes.push(format!("the output {name:?} has no batch axis: rows are run one at a time"));
+        }
+        Ok(())
+    }
+
+    /// An instance to show: the contract's own example, a made one, or a golden case; the first that is admitted.
+    pub(super) fn example(&self) -> Literal {
+        let written = self.document.get("examples").and_then(first_of).cloned();
+        let golden = self.package.golden.iter().flat_map(|(_, cases)| cases);
+        let golden = golden.filter_map(|case| serde_json::from_str(case.features.get()).ok());
+        let admitted = |instance: &Literal| {
+            let body = serde_json::json!({ "features": instance }).to_string();
+            golden::admit_body(&body, &self.contract, self.schema.as_ref()).is_ok()
+        };
+        let made = self.contract.example();
+        written.into_iter().chain([made.clone()]).chain(golden).find(admitted).unwrap_or(made)
+    }
+
+    fn probe_rows(&self) -> Vec<Inputs> {
+        if self.rows.is_empty() {
+            let body = serde_json::json!({ "features": self.example() }).to_string();
+            let admitted = self.contract.admit(&mut serde_json::Deserializer::from_str(&body));
+            return admitted.into_iter().map(|admitted| admitted.inputs).collect();
+        }
+        self.rows.iter().take(PROBE_ROWS).cloned().collect()
+    }
+
+    /// Runs every golden case alone, then all of them in batches.
+    fn judge(&mut self) -> Result<(), Vec<LoadError>> {
+        let Some((path, cases)) = &self.package.golden else { return Ok(()) };
+        let mut errors = Vec::new();
+        let mut check = |case: &golden::Case, outputs: &[Tensor], row: usize, how: &str| {
+            let verdict = self.contract.interpret(outputs, row).map_err(|error| error.to_string());
+            let verdict = verdict.and_then(|prediction| golden::compare(case, &self.contract.output, &prediction));
+            if let Err(detail) = verdict {
+                errors.push(golden::wrong(path, case.line, format!("{how}: {detail}")));
+            }
+        };
+        let failed = |source| vec![LoadError::Run { path: self.package.graph.clone(), source }];
+        for (case, inputs) in cases.iter().zip(&self.rows) {
+            let outputs = self.executor.run(inputs).map_err(failed)?;
+            check(case, &outputs, 0, "alone");
+        }
+        if self.contract.batched {
+            let size = self.limits.max_batch_rows;
+            for (cases, rows) in cases.chunks(size).zip(self.rows.chunks(size)) {
+                let chosen: Vec<&Inputs> = rows.iter().collect();
+                if let Some(batch) = runtime::merge(&chosen) {
+                    let outputs = self.executor.run(&batch).map_err(failed)?;
+                    for (row, case) in cases.iter().enumerate() {
+                        check(case, &outputs, row, "in a batch");
+                    }
+                }
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// Compares the graph's own label with the prediction on the golden rows: how many differ, of how many. `None`
+    /// where the contract names no label or there are no cases.
+    pub fn label_differences(&mut self) -> Option<(usize, usize)> {
+        let contract::OutputPlan::Classification { classes, requested, label: Some(label), .. } = &self.contract.output
+        else {
+            return None;
+        };
+        let outputs = [requested[0].clone(), label.clone()];
+        self.executor.request(&outputs);
+        let mut differing = 0;
+        for inputs in &self.rows {
+            let found = self.executor.run(inputs).ok()?;
+            let Outcome::Classification { class, .. } = self.contract.interpret(&found, 0).ok()?.outcome else {
+                return None;
+            };
+            let same = match &found.get(1)?.buffer {
+                crate::domain::tensor::Buffer::Text(texts) => texts.first() == Some(&classes[class]),
+                buffer => {
+                    // An integer label is the class's own name, or its place among the classes.
+                    let label = crate::domain::float::Float::at(buffer, 0)?.as_f64();
+                    classes[class] == label.to_string() || (label - class_number(class)).abs() < 0.5
+                }
+            };
+            differing += usize::from(!same);
+        }
+        self.executor.request(self.contract.output.requested());
+        (!self.rows.is_empty()).then_some((differing, self.rows.len()))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a model has far fewer than 2^53 classes")]
+fn class_number(class: usize) -> f64 {
+    class as f64
+}
+
+fn first_of(list: &Literal) -> Option<&Literal> {
+    match list {
+        Literal::List(items) => items.first(),
+        _ => None,
+    }
+}

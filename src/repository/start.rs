@@ -1,0 +1,234 @@
+//! Loads every version on threads of its own, side by side over models, and publishes each change of the catalog.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread::JoinHandle,
+};
+
+use arc_swap::ArcSwap;
+
+use super::{
+    Settings,
+    catalog::{Catalog, ModelEntry, ModelVersion, State, VersionEntry},
+    error::{LoadError, ModelError},
+    listing::{ModelDirectory, VersionDirectory, list},
+    load::Loader,
+    model_settings::ModelSettings,
+    prepared::Prepared,
+};
+use crate::telemetry::{Metrics, ModelState};
+
+/// The models of a server.
+pub struct Repository {
+    catalog: ArcSwap<Catalog>,
+    metrics: Arc<Metrics>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// A version to be loaded, with its model's settings.
+#[derive(Clone)]
+struct Task {
+    model: ModelDirectory,
+    version: VersionDirectory,
+    settings: ModelSettings,
+}
+
+impl Repository {
+    /// Lists the repository, publishes everything as loading, and starts to load. Returns at once.
+    ///
+    /// # Errors
+    /// [`ModelError`] when the repository itself cannot be read. What is wrong inside it is logged and in the catalog.
+    pub fn open(settings: &Settings, loader: &Loader, metrics: Arc<Metrics>) -> Result<Arc<Self>, ModelError> {
+        let listing = list(&settings.models)?;
+        for problem in &listing.problems {
+            tracing::error!("{problem}");
+        }
+        let mut models = BTreeMap::new();
+        let mut tasks = Vec::new();
+        for model in listing.models {
+            let (entry, mut found) = plan(&model);
+            tasks.append(&mut found);
+            models.insert(model.name.clone(), entry);
+        }
+        let catalog = Catalog { models, default_model: settings.default_model.clone() };
+        let repository = Arc::new(Self { catalog: ArcSwap::from_pointee(catalog), metrics, threads: Mutex::default() });
+        repository.load_all(tasks, loader);
+        Ok(repository)
+    }
+
+    /// A repository of versions made elsewhere, each ready: for tests with executors of their own.
+    pub fn of(versions: Vec<ModelVersion>, metrics: Arc<Metrics>) -> Arc<Self> {
+        let mut catalog = Catalog::default();
+        for version in versions {
+            let entry = catalog.models.entry(version.model.clone()).or_insert_with(|| ModelEntry {
+                name: version.model.clone(),
+                required: true,
+                versions: Vec::new(),
+            });
+            entry.versions.push(VersionEntry { name: version.version.clone(), state: State::Ready(Arc::new(version)) });
+        }
+        Arc::new(Self { catalog: ArcSwap::from_pointee(catalog), metrics, threads: Mutex::default() })
+    }
+
+    /// The catalog at this moment; a request reads it once.
+    pub fn catalog(&self) -> arc_swap::Guard<Arc<Catalog>> {
+        self.catalog.load()
+    }
+
+    /// Waits until every version is loaded or has failed. Blocks.
+    pub fn settled(&self) {
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a loading thread ended with a panic");
+            }
+        }
+    }
+
+    /// Stops the workers of every version after what is queued. Blocks until they are done.
+    pub fn stop(&self) {
+        self.settled();
+        for entry in self.catalog().models.values() {
+            for version in &entry.versions {
+                if let State::Ready(version) = &version.state {
+                    version.engine.stop();
+                }
+            }
+        }
+    }
+
+    /// Loads on as many threads as there are processors, the newest versions first.
+    fn load_all(self: &Arc<Self>, mut tasks: Vec<Task>, loader: &Loader) {
+        tasks.reverse();
+        let tasks: Arc<[Task]> = tasks.into();
+        let next = Arc::new(AtomicUsize::new(0));
+        let count = crate::runtime::processors().min(tasks.len());
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..count {
+            let (repository, tasks, next, loader) =
+                (Arc::clone(self), Arc::clone(&tasks), Arc::clone(&next), loader.clone());
+            let work = move || {
+                while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    repository.load(task, &loader);
+                }
+            };
+            match std::thread::Builder::new().name("load".to_owned()).spawn(work) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => tracing::error!(%error, "a loading thread could not be started"),
+            }
+        }
+    }
+
+    fn load(&self, task: &Task, loader: &Loader) {
+        let (model, version) = (&task.model.name, &task.version.name);
+        self.metrics.set_state(model.as_str(), version.as_str(), ModelState::Loading);
+        let outcome = loader
+            .prepare(model, &task.version, &task.settings.limits)
+            .and_then(|prepared| loader.start(prepared, &self.metrics).map_err(|error| vec![error]));
+        let state = match outcome {
+            Ok(served) => {
+                announce(&served);
+                State::Ready(Arc::new(served))
+            }
+            Err(errors) => {
+                for error in &errors {
+                    tracing::error!(%model, %version, "{error}");
+                }
+                State::Unavailable(errors.iter().map(LoadError::to_string).collect())
+            }
+        };
+        let ready = matches!(state, State::Ready(_));
+        self.catalog.rcu(|catalog| {
+            let mut catalog = Catalog::clone(catalog);
+            let versions = catalog.models.get_mut(model).map(|entry| &mut entry.versions);
+            for entry in versions.into_iter().flatten().filter(|entry| entry.name == *version) {
+                entry.state = state.clone();
+            }
+            catalog
+        });
+        // Ready is announced after it is true.
+        let state = if ready { ModelState::Ready } else { ModelState::Unavailable };
+        self.metrics.set_state(model.as_str(), version.as_str(), state);
+    }
+}
+
+/// The start-up log's lines about a version.
+fn announce(version: &ModelVersion) {
+    let cost = version.probe.cost.of(1);
+    tracing::info!(
+        model = %version.model,
+        version = %version.version,
+        contract = version.contract_id,
+        providers = version.providers.join(","),
+        placement = version.plan.placement.as_str(),
+        workers = version.plan.workers,
+        intra_threads = version.plan.intra_threads,
+        row_us = u64::try_from(cost.as_micros()).unwrap_or(u64::MAX),
+        batch_difference = version.probe.largest_difference,
+        uncertainty_method = version.uncertainty_method(),
+        load_ms = u64::try_from(version.load.as_millis()).unwrap_or(u64::MAX),
+        "loaded"
+    );
+    for note in &version.notes {
+        tracing::warn!(model = %version.model, version = %version.version, "{note}");
+    }
+}
+
+/// What is to be loaded of a model, and its entry in the first catalog.
+fn plan(model: &ModelDirectory) -> (ModelEntry, Vec<Task>) {
+    let mut entry = ModelEntry { name: model.name.clone(), required: true, versions: Vec::new() };
+    let mut tasks = Vec::new();
+    match ModelSettings::of(model) {
+        Ok((settings, chosen)) => {
+            entry.required = settings.required;
+            for version in chosen {
+                entry.versions.push(VersionEntry { name: version.name.clone(), state: State::Loading });
+                tasks.push(Task { model: model.clone(), version, settings: settings.clone() });
+            }
+        }
+        Err(error) => {
+            tracing::error!(model = %model.name, "{error}");
+            let reason: Arc<[String]> = Arc::from([error.to_string()]);
+            let versions = model.versions.iter();
+            entry.versions = versions
+                .map(|version| VersionEntry {
+                    name: version.name.clone(),
+                    state: State::Unavailable(Arc::clone(&reason)),
+                })
+                .collect();
+        }
+    }
+    (entry, tasks)
+}
+
+/// Prepares every version of a repository in turn, for `candor check`: what was proven, and everything that was not.
+///
+/// # Errors
+/// [`ModelError`] when the repository itself cannot be read.
+pub fn prepare_all(
+    settings: &Settings,
+    loader: &Loader,
+    mut each: impl FnMut(&str, Result<Prepared, Vec<String>>),
+) -> Result<(), ModelError> {
+    let listing = list(&settings.models)?;
+    for problem in listing.problems {
+        each("repository", Err(vec![problem.to_string()]));
+    }
+    for model in &listing.models {
+        let (settings, chosen) = ModelSettings::of(model).unwrap_or_else(|error| {
+            each(model.name.as_str(), Err(vec![error.to_string()]));
+            // The versions are checked all the same, so that everything is told at once.
+            (ModelSettings::default(), model.versions.clone())
+        });
+        for version in &chosen {
+            let name = format!("{} {}", model.name, version.name);
+            let errors = |errors: Vec<LoadError>| errors.iter().map(LoadError::to_string).collect();
+            each(&name, loader.prepare(&model.name, version, &settings.limits).map_err(errors));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! Rows put together into one run's inputs, and one row's part of what comes out.
+
+use crate::domain::tensor::{Buffer, Inputs, Tensor};
+
+/// Puts rows of equal shapes together along the batch axis. `None` when there are no rows or their shapes differ.
+pub fn merge(rows: &[&Inputs]) -> Option<Inputs> {
+    let (first, rest) = rows.split_first()?;
+    let mut merged = (*first).clone();
+    for inputs in rest {
+        if inputs.tensors.len() != merged.tensors.len() {
+            return None;
+        }
+        for (whole, part) in merged.tensors.iter_mut().zip(&inputs.tensors) {
+            if whole.shape.get(1..) != part.shape.get(1..) || !append(&mut whole.buffer, &part.buffer) {
+                return None;
+            }
+            *whole.shape.first_mut()? += part.shape.first()?;
+        }
+        merged.rows += inputs.rows;
+    }
+    Some(merged)
+}
+
+fn append(whole: &mut Buffer, part: &Buffer) -> bool {
+    macro_rules! extend {
+        ($($variant:ident),*) => {
+            match (whole, part) {
+                $((Buffer::$variant(whole), Buffer::$variant(part)) => whole.extend_from_slice(part),)*
+                _ => return false,
+            }
+        };
+    }
+    extend!(F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64, Bool, Text);
+    true
+}
+
+/// The elements of row `index` of a tensor with a batch axis, as doubles; texts and truth values give none.
+pub fn row(tensor: &Tensor, index: usize) -> Vec<f64> {
+    let width: usize = tensor.shape.get(1..).unwrap_or(&[]).iter().product();
+    let element = |at| crate::domain::float::Float::at(&tensor.buffer, at).map(crate::domain::float::Float::as_f64);
+    (index * width..(index + 1) * width).filter_map(element).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs(values: &[f32], texts: &[&str]) -> Inputs {
+        Inputs {
+            tensors: vec![
+                Tensor { shape: vec![1, values.len()], buffer: Buffer::F32(values.to_vec()) },
+                Tensor { shape: vec![1, 1], buffer: Buffer::Text(texts.iter().map(ToString::to_string).collect()) },
+            ],
+            rows: 1,
+        }
+    }
+
+    #[test]
+    fn merged_rows_keep_their_order_and_split_back() {
+        let merged = merge(&[&inputs(&[1.0, 2.0], &["a"]), &inputs(&[3.0, 4.0], &["b"])]).expect("equal shapes");
+        assert_eq!((merged.rows, merged.tensors[0].shape.as_slice()), (2, [2, 2].as_slice()));
+        assert_eq!(row(&merged.tensors[0], 1), [3.0, 4.0]);
+        assert_eq!(merged.tensors[1].buffer, Buffer::Text(vec!["a".into(), "b".into()]));
+    }
+
+    #[test]
+    fn rows_of_other_shapes_do_not_merge() {
+        assert!(merge(&[]).is_none());
+        assert!(merge(&[&inputs(&[1.0], &["a"]), &inputs(&[1.0, 2.0], &["a"])]).is_none());
+    }
+}

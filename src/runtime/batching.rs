@@ -1,0 +1,264 @@
+//! What to run now: a pure decision over the rows that wait. Threads and clocks are elsewhere; they only carry it out.
+
+use std::{
+    cmp::Reverse,
+    time::{Duration, Instant},
+};
+
+use super::Cost;
+use crate::telemetry::CloseReason;
+
+/// What goes before what. Earlier variants go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// Somebody waits for a prediction.
+    Predict,
+    /// Somebody waits for an explanation of one.
+    Explain,
+    /// Nobody waits.
+    Background,
+}
+
+/// A row that waits, as far as the decision needs to know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Waiting {
+    /// When it came.
+    pub queued: Instant,
+    /// When its answer must be there.
+    pub deadline: Instant,
+    /// What goes before what.
+    pub priority: Priority,
+    /// Rows of one group have the same shapes and may share a run.
+    pub group: u64,
+}
+
+/// The limits that the decision keeps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Policy {
+    /// The most rows in one run.
+    pub max_rows: usize,
+    /// How long the first row may wait for others; zero for not at all.
+    pub max_delay: Duration,
+    /// Above this many waiting rows the newest go first, since the oldest will be late anyway.
+    pub high_water: usize,
+    /// What a run costs.
+    pub cost: Cost,
+}
+
+/// What to do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// Run these rows, by their places among those that wait, the leader first.
+    Run {
+        /// The places, each once.
+        rows: Vec<usize>,
+        /// Why no more rows are waited for.
+        reason: CloseReason,
+    },
+    /// Wait for more rows, until then at the latest.
+    Wait(Instant),
+    /// Nothing waits that can still be in time.
+    Nothing,
+}
+
+/// Decides what to run of the rows that wait, which stand in the order in which they came.
+///
+/// The leader is the row of the highest priority, the oldest of these, or the newest above the high-water mark. Rows of
+/// its group join it in the same order while there is room and while nobody in the batch would be late by it. With `among`
+/// only rows of that group count.
+pub(super) fn decide<'w>(
+    waiting: impl ExactSizeIterator<Item = &'w Waiting>,
+    now: Instant,
+    policy: &Policy,
+    among: Option<u64>,
+) -> Decision {
+    let newest_first = waiting.len() > policy.high_water;
+    // A row past its deadline is dropped by whoever waited for it; here it is only passed over.
+    let mut order: Vec<(usize, &Waiting)> = waiting
+        .enumerate()
+        .filter(|(_, row)| row.deadline > now && among.is_none_or(|group| row.group == group))
+        .collect();
+    if newest_first {
+        order.reverse();
+    }
+    if !order.is_sorted_by_key(|(_, row)| row.priority) {
+        order.sort_by_key(|(_, row)| row.priority);
+    }
+    let Some((_, leader)) = order.first().copied() else { return Decision::Nothing };
+    let mut rows = Vec::with_capacity(order.len().min(policy.max_rows));
+    let (mut due, mut first) = (leader.deadline, leader.queued);
+    let mut reason = CloseReason::Idle;
+    for (place, row) in order.iter().filter(|(_, row)| row.group == leader.group) {
+        if rows.len() == policy.max_rows {
+            break;
+        }
+        let done = now + policy.cost.of(rows.len() + 1);
+        if !rows.is_empty() && done > due {
+            reason = CloseReason::Deadline;
+            break;
+        }
+        // A row that would be late in this batch leaves its room to those behind it, which would not.
+        if !rows.is_empty() && done > row.deadline {
+            continue;
+        }
+        (due, first) = (due.min(row.deadline), first.min(row.queued));
+        rows.push(*place);
+    }
+    if rows.len() == policy.max_rows {
+        return Decision::Run { rows, reason: CloseReason::Full };
+    }
+    if policy.max_delay > Duration::ZERO && reason == CloseReason::Idle {
+        let patience = first + policy.max_delay;
+        let last_moment = due.checked_sub(policy.cost.of(rows.len() + 1)).unwrap_or(now);
+        if now < patience.min(last_moment) {
+            return Decision::Wait(patience.min(last_moment));
+        }
+        reason = if last_moment < patience { CloseReason::Deadline } else { CloseReason::Delay };
+    }
+    Decision::Run { rows, reason }
+}
+
+/// The row that a free executor goes to: the leader of [`decide`]. `None` when none can still be in time.
+pub(super) fn leader<'w>(
+    waiting: impl ExactSizeIterator<Item = &'w Waiting>,
+    now: Instant,
+    high_water: usize,
+) -> Option<usize> {
+    let newest_first = waiting.len() > high_water;
+    let in_time = waiting.enumerate().filter(|(_, row)| row.deadline > now);
+    // Of equal rows the one finds the first, the other the last.
+    let found = if newest_first {
+        in_time.max_by_key(|(_, row)| Reverse(row.priority))
+    } else {
+        in_time.min_by_key(|(_, row)| row.priority)
+    };
+    found.map(|(place, _)| place)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn policy(max_rows: usize) -> Policy {
+        Policy { max_rows, max_delay: Duration::ZERO, high_water: 100, cost: Cost { per_run: 0.001, per_row: 0.001 } }
+    }
+
+    fn row(now: Instant, age: u32, left: u32, priority: Priority, group: u64) -> Waiting {
+        Waiting { queued: now.checked_sub(MS * age).unwrap_or(now), deadline: now + MS * left, priority, group }
+    }
+
+    #[test]
+    fn what_is_run_now() {
+        use Priority::{Background, Predict};
+        let now = Instant::now() + MS * 1000;
+        let plain = |left| row(now, 1, left, Predict, 0);
+        let run = |rows: &[usize], reason| Decision::Run { rows: rows.to_vec(), reason };
+        let cases: Vec<(&str, Vec<Waiting>, Policy, Decision)> = vec![
+            ("nothing waits", vec![], policy(4), Decision::Nothing),
+            ("a lone row runs at once", vec![plain(100)], policy(4), run(&[0], CloseReason::Idle)),
+            ("what waits runs together", vec![plain(100); 3], policy(4), run(&[0, 1, 2], CloseReason::Idle)),
+            ("up to the limit", vec![plain(100); 6], policy(4), run(&[0, 1, 2, 3], CloseReason::Full)),
+            ("late rows are passed over", vec![plain(0), plain(100)], policy(4), run(&[1], CloseReason::Idle)),
+            (
+                "nobody is made late",
+                vec![plain(3), plain(100), plain(100)],
+                policy(4),
+                run(&[0, 1], CloseReason::Deadline),
+            ),
+            (
+                "a row that would be late leaves its room",
+                vec![plain(100), plain(1), plain(100), plain(100)],
+                policy(3),
+                run(&[0, 2, 3], CloseReason::Full),
+            ),
+            (
+                "other shapes wait their turn",
+                vec![plain(100), row(now, 1, 100, Predict, 7), plain(100)],
+                policy(4),
+                run(&[0, 2], CloseReason::Idle),
+            ),
+            (
+                "predictions go first",
+                vec![row(now, 9, 100, Background, 0), plain(100)],
+                policy(1),
+                run(&[1], CloseReason::Full),
+            ),
+            (
+                "above high water the newest go first",
+                vec![plain(100); 4],
+                Policy { high_water: 3, ..policy(2) },
+                run(&[3, 2], CloseReason::Full),
+            ),
+            (
+                "where waiting pays, a batch waits",
+                vec![plain(100)],
+                Policy { max_delay: MS * 5, ..policy(4) },
+                Decision::Wait(now + MS * 4),
+            ),
+            (
+                "above high water the delay is still the oldest row's",
+                vec![row(now, 5, 100, Predict, 0), plain(100)],
+                Policy { max_delay: MS * 5, high_water: 1, ..policy(4) },
+                run(&[1, 0], CloseReason::Delay),
+            ),
+            (
+                "but not past its delay",
+                vec![row(now, 5, 100, Predict, 0)],
+                Policy { max_delay: MS * 5, ..policy(4) },
+                run(&[0], CloseReason::Delay),
+            ),
+            (
+                "nor past the last moment",
+                vec![plain(3)],
+                Policy { max_delay: MS * 5, ..policy(4) },
+                run(&[0], CloseReason::Deadline),
+            ),
+        ];
+        for (name, rows, policy, expected) in cases {
+            assert_eq!(decide(rows.iter(), now, &policy, None), expected, "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_batch_keeps_its_limits(
+            rows in prop::collection::vec((0_u32..50, 0_u32..50, 0_u8..3, 0_u64..3), 0..40),
+            max_rows in 1_usize..9,
+            delay in 0_u32..20,
+            high_water in 0_usize..40,
+        ) {
+            let now = Instant::now() + MS * 1000;
+            let priorities = [Priority::Predict, Priority::Explain, Priority::Background];
+            let rows: Vec<Waiting> = rows
+                .into_iter()
+                .map(|(age, left, priority, group)| row(now, age, left, priorities[usize::from(priority)], group))
+                .collect();
+            let policy = Policy { max_delay: MS * delay, high_water, ..policy(max_rows) };
+            let decision = decide(rows.iter(), now, &policy, None);
+            let first = leader(rows.iter(), now, high_water);
+            prop_assert_eq!(first.is_none(), decision == Decision::Nothing);
+            match decision {
+                Decision::Run { rows: picked, .. } => {
+                    prop_assert_eq!(picked.first().copied(), first, "both know the same leader");
+                    let late = now + policy.cost.of(picked.len());
+                    prop_assert!(picked.len() == 1 || picked.iter().all(|place| rows[*place].deadline >= late));
+                    prop_assert!(!picked.is_empty() && picked.len() <= max_rows);
+                    let distinct: std::collections::HashSet<&usize> = picked.iter().collect();
+                    prop_assert_eq!(distinct.len(), picked.len());
+                    prop_assert!(picked.iter().all(|place| rows[*place].deadline > now));
+                    prop_assert!(picked.iter().all(|place| rows[*place].group == rows[picked[0]].group));
+                    let best = rows.iter().filter(|row| row.deadline > now).map(|row| row.priority).min();
+                    prop_assert_eq!(Some(rows[picked[0]].priority), best);
+                    let rising = picked.windows(2).all(|pair| rows[pair[0]].priority <= rows[pair[1]].priority);
+                    prop_assert!(rising, "priorities keep their order within a batch");
+                }
+                Decision::Wait(until) => prop_assert!(until > now && !policy.max_delay.is_zero()),
+                Decision::Nothing => prop_assert!(rows.iter().all(|row| row.deadline <= now)),
+            }
+        }
+    }
+}

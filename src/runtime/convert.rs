@@ -1,0 +1,132 @@
+//! Between our tensors and the runtime's values.
+
+use half::f16;
+use ort::{
+    session::SessionInputValue,
+    value::{DynValue, MapValueType, Tensor as OrtTensor, TensorElementType, TensorRef, ValueType},
+};
+
+use super::RunError;
+use crate::domain::tensor::{Buffer, ElementType, Tensor};
+
+pub(super) fn failed(error: impl std::fmt::Display) -> RunError {
+    RunError::Failed(error.to_string())
+}
+
+/// The element type as we know it; `None` for those that nothing here can fill.
+pub(super) fn element(of: TensorElementType) -> Option<ElementType> {
+    Some(match of {
+        TensorElementType::Float16 => ElementType::F16,
+        TensorElementType::Float32 => ElementType::F32,
+        TensorElementType::Float64 => ElementType::F64,
+        TensorElementType::Int8 => ElementType::I8,
+        TensorElementType::Int16 => ElementType::I16,
+        TensorElementType::Int32 => ElementType::I32,
+        TensorElementType::Int64 => ElementType::I64,
+        TensorElementType::Uint8 => ElementType::U8,
+        TensorElementType::Uint16 => ElementType::U16,
+        TensorElementType::Uint32 => ElementType::U32,
+        TensorElementType::Uint64 => ElementType::U64,
+        TensorElementType::Bool => ElementType::Bool,
+        TensorElementType::String => ElementType::Text,
+        _ => return None,
+    })
+}
+
+/// A view of a tensor for the runtime; only strings are copied.
+pub(super) fn to_value(tensor: &Tensor) -> Result<SessionInputValue<'_>, RunError> {
+    macro_rules! view {
+        ($vector:expr) => {
+            TensorRef::from_array_view((tensor.shape.as_slice(), $vector.as_slice())).map_err(failed)?.into()
+        };
+    }
+    Ok(match &tensor.buffer {
+        Buffer::F16(vector) => view!(vector),
+        Buffer::F32(vector) => view!(vector),
+        Buffer::F64(vector) => view!(vector),
+        Buffer::I8(vector) => view!(vector),
+        Buffer::I16(vector) => view!(vector),
+        Buffer::I32(vector) => view!(vector),
+        Buffer::I64(vector) => view!(vector),
+        Buffer::U8(vector) => view!(vector),
+        Buffer::U16(vector) => view!(vector),
+        Buffer::U32(vector) => view!(vector),
+        Buffer::U64(vector) => view!(vector),
+        Buffer::Bool(vector) => view!(vector),
+        Buffer::Text(vector) => {
+            OrtTensor::from_string_array((tensor.shape.as_slice(), vector.as_slice())).map_err(failed)?.into()
+        }
+    })
+}
+
+/// An output of the runtime as a tensor of ours; a `ZipMap` sequence becomes `[rows, classes]`.
+pub(super) fn from_value(value: &DynValue) -> Result<Tensor, RunError> {
+    match value.dtype() {
+        ValueType::Tensor { ty, .. } => from_tensor(value, *ty),
+        ValueType::Sequence(inner) => match inner.as_ref() {
+            ValueType::Map { key: TensorElementType::String, .. } => {
+                from_maps::<String>(value).map(|(tensor, _)| tensor)
+            }
+            ValueType::Map { .. } => from_maps::<i64>(value).map(|(tensor, _)| tensor),
+            other => Err(failed(format!("a sequence of {other} is not an output that can be read"))),
+        },
+        other => Err(failed(format!("{other} is not an output that can be read"))),
+    }
+}
+
+fn from_tensor(value: &DynValue, ty: TensorElementType) -> Result<Tensor, RunError> {
+    macro_rules! copy {
+        ($kind:ty, $variant:ident) => {{
+            let (shape, data) = value.try_extract_tensor::<$kind>().map_err(failed)?;
+            (shape.to_vec(), Buffer::$variant(data.to_vec()))
+        }};
+    }
+    let (shape, buffer) = match ty {
+        TensorElementType::Float16 => copy!(f16, F16),
+        TensorElementType::Float32 => copy!(f32, F32),
+        TensorElementType::Float64 => copy!(f64, F64),
+        TensorElementType::Int8 => copy!(i8, I8),
+        TensorElementType::Int16 => copy!(i16, I16),
+        TensorElementType::Int32 => copy!(i32, I32),
+        TensorElementType::Int64 => copy!(i64, I64),
+        TensorElementType::Uint8 => copy!(u8, U8),
+        TensorElementType::Uint16 => copy!(u16, U16),
+        TensorElementType::Uint32 => copy!(u32, U32),
+        TensorElementType::Uint64 => copy!(u64, U64),
+        TensorElementType::Bool => copy!(bool, Bool),
+        TensorElementType::String => {
+            let (shape, texts) = value.try_extract_strings().map_err(failed)?;
+            (shape.to_vec(), Buffer::Text(texts))
+        }
+        other => return Err(failed(format!("a tensor of {other} is not an output that can be read"))),
+    };
+    let shape = shape.into_iter().map(|size| usize::try_from(size).unwrap_or(0)).collect();
+    Ok(Tensor { shape, buffer })
+}
+
+/// The keys that ONNX allows here besides integers, with their order.
+pub(super) trait MapKey:
+    ort::value::IntoTensorElementType + Clone + Ord + std::hash::Hash + std::fmt::Debug + ToString
+{
+}
+
+impl MapKey for String {}
+impl MapKey for i64 {}
+
+/// One map a row as a matrix, the columns in the order of the keys, and the keys.
+pub(super) fn from_maps<K: MapKey + 'static>(value: &DynValue) -> Result<(Tensor, Vec<String>), RunError> {
+    let maps = value.try_extract_sequence::<MapValueType<K, f32>>().map_err(failed)?;
+    let rows = maps.len();
+    let mut keys = Vec::new();
+    let mut values = Vec::new();
+    for map in &maps {
+        let mut entries = map.try_extract_key_values::<K, f32>().map_err(failed)?;
+        entries.sort_by(|left, right| left.0.cmp(&right.0));
+        if keys.is_empty() {
+            keys = entries.iter().map(|(key, _)| key.to_string()).collect();
+        }
+        values.extend(entries.into_iter().map(|(_, value)| value));
+    }
+    let columns = values.len().checked_div(rows).unwrap_or(0);
+    Ok((Tensor { shape: vec![rows, columns], buffer: Buffer::F32(values) }, keys))
+}

@@ -1,0 +1,245 @@
+//! The engine of one version: where a row is run, and how its caller gets the answer, or learns that there is none.
+//!
+//! A cheap version has no threads of its own: a caller that finds its session free runs its row where it is, together with
+//! what waits, and hands the session on. A heavy version has workers; callers only wait.
+
+use std::{
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+
+use super::{
+    Executor, Placement,
+    batching::{Policy, Priority, Waiting},
+    queue::{Job, Lease, Message, Shared, State},
+    run::RowResult,
+    watch::Watch,
+    worker,
+};
+use crate::{domain::tensor::Inputs, telemetry::VersionMetrics};
+
+/// What became of a row.
+#[derive(Debug)]
+pub struct Completed {
+    /// The outputs of the run that the row was part of, in the order in which they were requested, and its place there.
+    pub result: RowResult,
+    /// How many rows shared the run.
+    pub batch_rows: usize,
+    /// How long the row waited.
+    pub queue: Duration,
+    /// How long the run took.
+    pub infer: Duration,
+}
+
+/// Why a row has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// The queue is full. Refused at once.
+    #[error("the queue is full")]
+    Full {
+        /// How long the queue takes to drain.
+        wait: Duration,
+    },
+    /// It could not have been answered before its deadline. Refused at once.
+    #[error("the answer would have taken {wait:?}")]
+    Late {
+        /// How long it would have taken.
+        wait: Duration,
+    },
+    /// The deadline passed while the row waited or was run.
+    #[error("the deadline passed")]
+    Expired,
+    /// The version is being unloaded.
+    #[error("the version takes no more rows")]
+    Closed,
+    /// The thread that had the row ended without an answer.
+    #[error("the row was lost")]
+    Lost,
+}
+
+/// How an engine is set up.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineOptions {
+    /// Where rows are run.
+    pub placement: Placement,
+    /// How batches are formed.
+    pub policy: Policy,
+    /// The most rows that may wait.
+    pub capacity: usize,
+}
+
+/// The sessions of one version, and the queue before them.
+pub struct Engine {
+    shared: Arc<Shared>,
+    placement: Placement,
+}
+
+impl Engine {
+    /// Starts an engine over these executors.
+    ///
+    /// # Errors
+    /// The operating system's own when a thread cannot be started.
+    pub fn start(
+        executors: Vec<Box<dyn Executor>>,
+        options: EngineOptions,
+        metrics: Arc<VersionMetrics>,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::new(options.policy, options.capacity, executors.len(), metrics));
+        // Dropped where a thread cannot be started, it ends those that could.
+        let engine = Self { shared, placement: options.placement };
+        match options.placement {
+            Placement::Callers => engine.shared.lock().free = executors,
+            Placement::Workers => worker::start(executors, &engine.shared)?,
+        }
+        Ok(engine)
+    }
+
+    fn has_workers(&self) -> bool {
+        self.placement == Placement::Workers || self.shared.is_heavy()
+    }
+
+    /// Runs one row, alone or with others. Dropping the future gives its place up; a run for which nobody waits any more is
+    /// stopped.
+    ///
+    /// # Errors
+    /// [`SubmitError`]: at once where the row finds no place or could not be in time; later where its deadline passes.
+    pub async fn execute(
+        &self,
+        inputs: Inputs,
+        deadline: Instant,
+        priority: Priority,
+    ) -> Result<Completed, SubmitError> {
+        let now = Instant::now();
+        let waiting = Waiting { queued: now, deadline, priority, group: group(&inputs) };
+        let seat = {
+            let mut state = self.shared.lock();
+            self.shared.refuse(&state, now, deadline)?;
+            match state.free.pop() {
+                Some(executor) => Ok((Lease::new(&self.shared, executor), state.looks_around(), inputs)),
+                None => Err(self.enqueue(&mut state, inputs, waiting)),
+            }
+        };
+        match seat {
+            Ok((lease, looks_around, inputs)) => {
+                if looks_around && self.shared.policy.max_rows > 1 {
+                    // The executor is not free meanwhile, so the rows that come gather in the queue.
+                    tokio::task::yield_now().await;
+                }
+                self.lead(lease, &inputs, waiting)
+            }
+            Err((answer, place)) => {
+                if self.has_workers() {
+                    self.shared.filled.notify_one();
+                }
+                place.wait(answer, waiting).await
+            }
+        }
+    }
+
+    /// Runs one's own row, and what waits with it; an answer that comes too late is none.
+    fn lead(&self, lease: Lease, inputs: &Inputs, waiting: Waiting) -> Result<Completed, SubmitError> {
+        let completed = lease.lead(inputs, waiting).ok_or(SubmitError::Lost)?;
+        if Instant::now() > waiting.deadline {
+            self.shared.metrics.count_cancelled("infer");
+            return Err(SubmitError::Expired);
+        }
+        Ok(completed)
+    }
+
+    /// Gives the row a place in the queue.
+    fn enqueue(&self, state: &mut State, inputs: Inputs, waiting: Waiting) -> (oneshot::Receiver<Message>, Place<'_>) {
+        let (reply, answer) = oneshot::channel();
+        // Also where callers run: the version may move to a worker while the row waits.
+        let watch = Watch::new();
+        let job = |id| Job { id, waiting, inputs, reply, watch: Arc::clone(&watch) };
+        let id = self.shared.push(state, job);
+        (answer, Place { shared: &self.shared, id, watch, settled: false })
+    }
+
+    /// How long a row that comes now would take.
+    pub fn estimate(&self) -> Duration {
+        self.shared.estimate(&self.shared.lock())
+    }
+
+    /// Takes no more rows, lets what waits be finished, and joins the workers. Blocks until they are done.
+    pub fn stop(&self) {
+        self.close();
+        let workers = std::mem::take(&mut *self.shared.workers.lock().unwrap_or_else(PoisonError::into_inner));
+        for worker in workers {
+            if worker.join().is_err() {
+                tracing::error!("a worker ended with a panic");
+            }
+        }
+    }
+
+    fn close(&self) {
+        let mut state = self.shared.lock();
+        state.closed = true;
+        state.free.clear();
+        drop(state);
+        self.shared.filled.notify_all();
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // The workers end by themselves when the queue is empty; whoever drops an engine must not wait for a run.
+        self.close();
+    }
+}
+
+/// Rows whose tensors have the same dimensions, but for the first, may share a run.
+fn group(inputs: &Inputs) -> u64 {
+    // FNV-1a: a few sizes are folded together; a clash is caught when the rows are merged.
+    let sizes = inputs.tensors.iter().flat_map(|tensor| tensor.shape.iter().skip(1));
+    sizes.fold(0xcbf2_9ce4_8422_2325, |hash, size| (hash ^ *size as u64).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// A caller's place in the queue, given up when the caller goes away.
+struct Place<'e> {
+    shared: &'e Arc<Shared>,
+    id: u64,
+    watch: Arc<Watch>,
+    settled: bool,
+}
+
+impl Place<'_> {
+    async fn wait(mut self, answer: oneshot::Receiver<Message>, waiting: Waiting) -> Result<Completed, SubmitError> {
+        let message = tokio::time::timeout_at(waiting.deadline.into(), answer).await;
+        let outcome = match message {
+            Ok(Ok(Message::Done(completed))) => Ok(completed),
+            // Too late to run: dropped, the lease goes to the next row.
+            Ok(Ok(Message::Lead(..))) if Instant::now() >= waiting.deadline => return Err(SubmitError::Expired),
+            Ok(Ok(Message::Lead(lease, inputs))) => lease.lead(&inputs, waiting).ok_or(SubmitError::Lost),
+            // A worker leaves out a row only when its deadline has passed; else its thread broke.
+            Ok(Err(_)) if Instant::now() < waiting.deadline => Err(SubmitError::Lost),
+            Ok(Err(_)) => Err(SubmitError::Expired),
+            Err(_) => return Err(SubmitError::Expired),
+        };
+        // An answer that comes late is none: whoever asked was told when it would be there.
+        if outcome.is_ok() && Instant::now() > waiting.deadline {
+            return Err(SubmitError::Expired);
+        }
+        self.settled = true;
+        outcome
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        let stage = match self.shared.withdraw(self.id) {
+            Some(_) => "queue",
+            None => "infer",
+        };
+        self.watch.leave();
+        self.shared.metrics.count_cancelled(stage);
+    }
+}
+
+/// Stops a run from another thread (`true`), or lets the session run again (`false`).
+pub type Interrupt = Arc<dyn Fn(bool) + Send + Sync>;

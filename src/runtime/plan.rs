@@ -1,0 +1,148 @@
+//! How many workers and threads a version gets, from the processors that there are and from what a row costs.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use super::Cost;
+
+/// Below this cost a row is cheap: handing it to another thread costs as much as running it.
+const CHEAP_ROW: Duration = Duration::from_micros(150);
+
+/// A full batch of cheap rows may hold a caller's thread up for so long.
+const CHEAP_BATCH: Duration = Duration::from_millis(2);
+
+/// A number that an operator sets, or leaves to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auto {
+    /// The server decides.
+    Auto,
+    /// This many.
+    Exactly(usize),
+}
+
+impl<'de> Deserialize<'de> for Auto {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Number(usize),
+            Text(String),
+        }
+        match Either::deserialize(deserializer) {
+            Ok(Either::Number(number)) if number > 0 => Ok(Self::Exactly(number)),
+            Ok(Either::Text(text)) if text == "auto" => Ok(Self::Auto),
+            _ => Err(D::Error::custom("must be \"auto\" or a whole number above zero")),
+        }
+    }
+}
+
+impl Serialize for Auto {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Exactly(number) => serializer.serialize_u64(*number as u64),
+        }
+    }
+}
+
+/// Where rows are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Placement {
+    /// On the threads that ask, one at a time a session. For rows that cost less than a hand-over between threads.
+    Callers,
+    /// On threads of the engine's own, one a session. For everything else: these rows would hold the callers' threads up.
+    Workers,
+}
+
+impl Placement {
+    /// The placement's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Callers => "callers",
+            Self::Workers => "workers",
+        }
+    }
+}
+
+/// Where a version is run, by how many sessions, with how many threads each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Where rows are run.
+    pub placement: Placement,
+    /// Sessions; for [`Placement::Workers`] each with a thread of its own.
+    pub workers: usize,
+    /// Threads that a session may use inside an operator, the one that runs it included.
+    pub intra_threads: usize,
+}
+
+/// What a plan is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Demand {
+    /// What was measured at load.
+    pub cost: Cost,
+    /// The most rows in one run.
+    pub max_rows: usize,
+    /// How long a batch may wait for rows.
+    pub max_delay: Duration,
+    /// Sessions, where the operator sets them.
+    pub workers: Auto,
+    /// Threads a session, where the operator sets them.
+    pub intra_threads: Auto,
+}
+
+/// Plans a version. What the operator sets stands; the rest is chosen so that sessions times threads do not exceed the
+/// processors.
+pub fn plan(processors: usize, demand: &Demand) -> Plan {
+    let processors = processors.max(1);
+    let cheap = demand.cost.of(1) < CHEAP_ROW && demand.cost.of(demand.max_rows) < CHEAP_BATCH;
+    if cheap && demand.max_delay.is_zero() && (demand.workers, demand.intra_threads) == (Auto::Auto, Auto::Auto) {
+        // One session: rows that come while it is busy share the next run, which costs less than a second session.
+        return Plan { placement: Placement::Callers, workers: 1, intra_threads: 1 };
+    }
+    let (workers, intra_threads) = match (demand.workers, demand.intra_threads) {
+        (Auto::Exactly(workers), Auto::Exactly(threads)) => (workers, threads),
+        (Auto::Exactly(workers), Auto::Auto) => (workers, (processors / workers).max(1)),
+        (Auto::Auto, Auto::Exactly(threads)) => ((processors / threads).max(1), threads),
+        // Requests come one by one, so rows side by side use the processors better than threads inside a row.
+        (Auto::Auto, Auto::Auto) => (processors, 1),
+    };
+    Plan { placement: Placement::Workers, workers, intra_threads }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans_never_exceed_the_processors_by_themselves() {
+        let cheap = Cost { per_run: 10e-6, per_row: 10e-6 };
+        let heavy = Cost { per_run: 1e-3, per_row: 2e-3 };
+        let (auto, callers, workers) = (Auto::Auto, Placement::Callers, Placement::Workers);
+        let cases = [
+            (1, cheap, auto, auto, (callers, 1, 1)),
+            (8, cheap, auto, auto, (callers, 1, 1)),
+            (8, cheap, Auto::Exactly(2), auto, (workers, 2, 4)),
+            (1, heavy, auto, auto, (workers, 1, 1)),
+            (8, heavy, auto, auto, (workers, 8, 1)),
+            (8, heavy, Auto::Exactly(2), auto, (workers, 2, 4)),
+            (8, heavy, auto, Auto::Exactly(4), (workers, 2, 4)),
+            (2, heavy, Auto::Exactly(4), Auto::Exactly(4), (workers, 4, 4)),
+            (0, heavy, auto, auto, (workers, 1, 1)),
+        ];
+        for (processors, cost, workers, intra_threads, expected) in cases {
+            let demand = Demand { cost, max_rows: 32, max_delay: Duration::ZERO, workers, intra_threads };
+            let plan = plan(processors, &demand);
+            assert_eq!((plan.placement, plan.workers, plan.intra_threads), expected, "{processors} {demand:?}");
+        }
+        let patient = Demand {
+            cost: cheap,
+            max_rows: 32,
+            max_delay: Duration::from_millis(1),
+            workers: auto,
+            intra_threads: auto,
+        };
+        assert_eq!(plan(2, &patient).placement, workers, "rows can only be waited for by a worker");
+    }
+}

@@ -1,0 +1,134 @@
+//! Measures a loaded version before it serves: what n rows cost, and how much batching changes the answers.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::{Executor, RunError, merge, row};
+use crate::domain::tensor::Inputs;
+
+/// How often each size is run; the median counts.
+const REPETITIONS: usize = 5;
+
+/// cost(n) ≈ `per_run` + n · `per_row`, fitted by least squares to the medians of the sizes tried.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Cost {
+    /// Seconds that every run costs.
+    pub per_run: f64,
+    /// Seconds that each further row costs.
+    pub per_row: f64,
+}
+
+impl Cost {
+    /// The cost where everything takes `pace` times as long.
+    #[must_use]
+    pub fn at(self, pace: f64) -> Self {
+        Self { per_run: self.per_run * pace, per_row: self.per_row * pace }
+    }
+
+    /// What a run of `rows` rows is expected to take.
+    #[expect(clippy::cast_precision_loss, reason = "rows are far fewer than 2^53")]
+    pub fn of(self, rows: usize) -> Duration {
+        Duration::try_from_secs_f64(self.per_run + self.per_row * rows as f64).unwrap_or_default()
+    }
+}
+
+/// What the probe found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Probe {
+    /// The batch sizes tried, smallest first.
+    pub sizes: Vec<usize>,
+    /// The median seconds of a run at each size.
+    pub seconds: Vec<f64>,
+    /// The fitted cost.
+    pub cost: Cost,
+    /// The largest absolute difference of any output between a row alone and the same row in a batch.
+    pub largest_difference: f64,
+}
+
+impl Probe {
+    /// The most rows that are worth a run: the smallest size tried at which a row costs hardly more than at the best one.
+    /// More rows would make each of them wait for the others and gain nothing.
+    #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^53")]
+    pub fn worthwhile_rows(&self) -> usize {
+        const HARDLY_MORE: f64 = 1.05;
+        let a_row = |(size, seconds): (&usize, &f64)| (*size, seconds / *size as f64);
+        let best = self.sizes.iter().zip(&self.seconds).map(a_row).map(|at| at.1).fold(f64::INFINITY, f64::min);
+        let mut sizes = self.sizes.iter().zip(&self.seconds).map(a_row);
+        sizes.find(|(_, seconds)| *seconds <= best * HARDLY_MORE).map_or(1, |(size, _)| size)
+    }
+}
+
+/// The median time of one row alone, after a first run that warms up.
+///
+/// # Errors
+/// [`RunError`] when the graph fails on the row.
+pub fn measure(executor: &mut impl Executor, inputs: &Inputs) -> Result<Duration, RunError> {
+    executor.run(inputs)?;
+    let mut times = Vec::with_capacity(REPETITIONS);
+    for _ in 0..REPETITIONS {
+        let started = Instant::now();
+        executor.run(inputs)?;
+        times.push(started.elapsed());
+    }
+    times.sort();
+    Ok(times[REPETITIONS / 2])
+}
+
+/// Runs the rows at batch 1 and at every power of two up to `limit` (1 for a model without a batch axis), which also
+/// warms these sizes up.
+///
+/// # Errors
+/// [`RunError`] when the graph fails on a batch.
+pub fn probe(executor: &mut impl Executor, rows: &[Inputs], limit: usize) -> Result<Probe, RunError> {
+    let mut sizes: Vec<usize> =
+        std::iter::successors(Some(1), |size| Some(size * 2)).take_while(|size| *size < limit).collect();
+    sizes.push(limit.max(1));
+    let mut found =
+        Probe { sizes, seconds: Vec::new(), cost: Cost { per_run: 0.0, per_row: 0.0 }, largest_difference: 0.0 };
+    for size in found.sizes.clone() {
+        // The rows there are, over and over, up to the size.
+        let chosen: Vec<&Inputs> = rows.iter().cycle().take(size).collect();
+        let Some(batch) = merge(&chosen) else { break };
+        found.seconds.push(measure(executor, &batch)?.as_secs_f64());
+        if size > 1 {
+            let together = executor.run(&batch)?;
+            for (index, inputs) in chosen.iter().enumerate().take(rows.len()) {
+                let alone = executor.run(inputs)?;
+                for (whole, single) in together.iter().zip(&alone) {
+                    let differences =
+                        row(whole, index).into_iter().zip(row(single, 0)).map(|(left, right)| (left - right).abs());
+                    found.largest_difference = differences.fold(found.largest_difference, f64::max);
+                }
+            }
+        }
+    }
+    found.sizes.truncate(found.seconds.len());
+    found.cost = fit(&found.sizes, &found.seconds);
+    Ok(found)
+}
+
+/// Least squares of seconds over sizes; neither part is below zero.
+#[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^53")]
+fn fit(sizes: &[usize], seconds: &[f64]) -> Cost {
+    let count = sizes.len() as f64;
+    let mean_size = sizes.iter().map(|size| *size as f64).sum::<f64>() / count;
+    let mean_seconds = seconds.iter().sum::<f64>() / count;
+    let spread: f64 = sizes.iter().map(|size| (*size as f64 - mean_size).powi(2)).sum();
+    let joint: f64 =
+        sizes.iter().zip(seconds).map(|(size, time)| (*size as f64 - mean_size) * (time - mean_seconds)).sum();
+    let per_row = if spread > 0.0 { (joint / spread).max(0.0) } else { 0.0 };
+    Cost { per_run: (mean_seconds - per_row * mean_size).max(0.0), per_row }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fit_finds_a_line() {
+        let cost = fit(&[1, 2, 4, 8], &[12e-6, 14e-6, 18e-6, 26e-6]);
+        assert!((cost.per_run - 10e-6).abs() < 1e-9 && (cost.per_row - 2e-6).abs() < 1e-9, "{cost:?}");
+        assert_eq!(fit(&[1], &[5e-6]), Cost { per_run: 5e-6, per_row: 0.0 });
+    }
+}

@@ -1,0 +1,97 @@
+//! Runs a batch: rows put together, and a failing batch taken apart once, so that a bad row fails alone.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{Executor, RunError, merge};
+use crate::domain::tensor::{Inputs, Tensor};
+
+/// One row's part of a run: the outputs that it shares with others, and its place in them.
+pub(super) type RowResult = Result<(Arc<[Tensor]>, usize), RunError>;
+
+/// What came of a batch.
+pub(super) struct Ran {
+    /// One result a row, in the order of the rows.
+    pub(super) rows: Vec<RowResult>,
+    /// How long it took, taking apart included.
+    pub(super) took: Duration,
+}
+
+/// Runs rows together, or each alone where they cannot be put together or fail together.
+pub(super) fn run(executor: &mut dyn Executor, rows: &[&Inputs]) -> Ran {
+    let started = Instant::now();
+    let results = match rows {
+        [row] => vec![alone(executor, row)],
+        rows => together(executor, rows).unwrap_or_else(|| rows.iter().map(|row| alone(executor, row)).collect()),
+    };
+    Ran { rows: results, took: started.elapsed() }
+}
+
+fn together(executor: &mut dyn Executor, rows: &[&Inputs]) -> Option<Vec<RowResult>> {
+    let batch = merge(rows)?;
+    let outputs = guarded(executor, &batch).ok()?;
+    // An output without the batch axis would give every row the same answer.
+    if outputs.iter().any(|output| output.shape.first() != Some(&rows.len())) {
+        return None;
+    }
+    Some((0..rows.len()).map(|row| Ok((Arc::clone(&outputs), row))).collect())
+}
+
+fn alone(executor: &mut dyn Executor, row: &Inputs) -> RowResult {
+    guarded(executor, row).map(|outputs| (outputs, 0))
+}
+
+/// A panic in a run must not take its thread with it.
+fn guarded(executor: &mut dyn Executor, inputs: &Inputs) -> Result<Arc<[Tensor]>, RunError> {
+    match catch_unwind(AssertUnwindSafe(|| executor.run(inputs))) {
+        Ok(outputs) => outputs.map(Arc::from),
+        Err(_) => Err(RunError::Panicked),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::tensor::Buffer;
+
+    /// Doubles its rows; fails on a batch that holds a negative number.
+    struct Doubler;
+
+    impl Executor for Doubler {
+        fn run(&mut self, inputs: &Inputs) -> Result<Vec<Tensor>, RunError> {
+            let Buffer::F64(values) = &inputs.tensors[0].buffer else { unreachable!("rows of doubles") };
+            if values.iter().any(|value| *value < 0.0) {
+                return Err(RunError::Failed("a negative number".to_owned()));
+            }
+            let doubled = values.iter().map(|value| value * 2.0).collect();
+            Ok(vec![Tensor { shape: inputs.tensors[0].shape.clone(), buffer: Buffer::F64(doubled) }])
+        }
+    }
+
+    fn row(value: f64) -> Inputs {
+        Inputs { tensors: vec![Tensor { shape: vec![1, 1], buffer: Buffer::F64(vec![value]) }], rows: 1 }
+    }
+
+    fn answers(values: &[f64]) -> Vec<Option<f64>> {
+        let rows: Vec<Inputs> = values.iter().map(|value| row(*value)).collect();
+        let ran = run(&mut Doubler, &rows.iter().collect::<Vec<_>>());
+        ran.rows
+            .into_iter()
+            .map(|result| result.ok().map(|(outputs, at)| crate::runtime::row(&outputs[0], at)[0]))
+            .collect()
+    }
+
+    #[test]
+    fn each_row_gets_its_own_answer() {
+        assert_eq!(answers(&[1.0]), [Some(2.0)]);
+        assert_eq!(answers(&[1.0, 2.0, 3.0]), [Some(2.0), Some(4.0), Some(6.0)]);
+    }
+
+    #[test]
+    fn a_bad_row_fails_alone() {
+        assert_eq!(answers(&[1.0, -1.0, 3.0]), [Some(2.0), None, Some(6.0)]);
+    }
+}

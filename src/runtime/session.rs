@@ -1,0 +1,253 @@
+//! One session: made from a model's file, its signature read, run with the outputs that the contract asks for.
+
+use std::{path::Path, sync::Arc};
+
+use ort::{
+    ep,
+    session::{
+        RunOptions, Session,
+        builder::{PrepackedWeights, SessionBuilder},
+    },
+    value::{Outlet, TensorElementType, ValueType},
+};
+
+use super::{
+    Executor, Interrupt, Library, RunError,
+    convert::{element, failed, from_maps, from_value, to_value},
+};
+use crate::domain::signature::{OutputSpec, Signature, TensorSpec};
+use crate::domain::tensor::{Buffer, Inputs, Tensor};
+
+/// How sessions of a version are made.
+#[derive(Clone)]
+pub struct SessionOptions {
+    /// Threads inside an operator.
+    pub intra_threads: usize,
+    /// Execution providers in order of preference; a `?` at the end makes one optional.
+    pub providers: Vec<String>,
+    /// Weights in the form that kernels want, shared by the sessions of a version.
+    weights: Arc<PrepackedWeights>,
+}
+
+impl SessionOptions {
+    /// Options for the sessions of one version; the library must be loaded.
+    pub fn new(_: &Library, intra_threads: usize, providers: &[String]) -> Self {
+        Self { intra_threads, providers: providers.to_vec(), weights: Arc::new(PrepackedWeights::new()) }
+    }
+
+    /// The same, with another number of threads.
+    #[must_use]
+    pub fn with_intra_threads(&self, intra_threads: usize) -> Self {
+        Self { intra_threads, ..self.clone() }
+    }
+}
+
+/// A session could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// ONNX Runtime refused the file.
+    #[error("ONNX Runtime cannot use it: {0}")]
+    Refused(String),
+    /// The graph has an input or an output that cannot be filled or read.
+    #[error("the graph's {what} {name:?} has type {kind}, which Candor cannot {verb}")]
+    Unsupported {
+        /// `input` or `output`.
+        what: &'static str,
+        /// The tensor's name.
+        name: String,
+        /// The type that the graph declares.
+        kind: String,
+        /// `feed` or `read`.
+        verb: &'static str,
+    },
+    /// An execution provider is not known, or cannot be used.
+    #[error("execution provider {name:?} cannot be used: {reason}; write \"{name}?\" to make it optional")]
+    Provider {
+        /// The name in the configuration.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err as it is")]
+fn refused<R>(error: ort::Error<R>) -> OpenError {
+    OpenError::Refused(error.message().trim().to_owned())
+}
+
+/// A session with the outputs that are asked of it.
+pub struct OrtExecutor {
+    session: Session,
+    signature: Signature,
+    requested: Vec<String>,
+    options: Arc<RunOptions>,
+    providers: Vec<String>,
+}
+
+impl OrtExecutor {
+    /// Makes a session from a model's file; external data may lie beside it.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the file is not a graph that can be run, or has tensors of types that cannot be handled.
+    pub fn open(library: &Library, path: &Path, options: &SessionOptions) -> Result<Self, OpenError> {
+        let builder = Session::builder(&library.environment).map_err(refused)?;
+        let (builder, providers) = register(builder, &options.providers)?;
+        let mut builder = configure(builder, options).map_err(refused)?;
+        let session = builder.commit_from_file(path).map_err(refused)?;
+        let inputs = session.inputs().iter().map(input_spec).collect::<Result<Vec<_>, _>>()?;
+        let outputs = session.outputs().iter().map(output_spec).collect::<Result<Vec<_>, _>>()?;
+        let signature = Signature { inputs, outputs };
+        let requested: Vec<String> = signature.outputs.iter().map(|spec| spec.name().to_owned()).collect();
+        let run_options = Arc::new(RunOptions::new().map_err(refused)?);
+        let mut executor = Self { session, signature, requested, options: run_options, providers };
+        executor.learn_map_keys();
+        Ok(executor)
+    }
+
+    /// What goes in and what comes out.
+    pub fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    /// The execution providers in use, in order of preference.
+    pub fn providers(&self) -> &[String] {
+        &self.providers
+    }
+
+    /// Reads these outputs only, in this order. (The runtime computes a graph as a whole, whatever is read of it.)
+    pub fn request(&mut self, outputs: &[String]) {
+        outputs.clone_into(&mut self.requested);
+    }
+
+    /// A `ZipMap` output does not declare its keys: one run on zeros tells them. A graph that cannot run on zeros leaves
+    /// them unknown.
+    fn learn_map_keys(&mut self) {
+        if !self.signature.outputs.iter().any(|spec| matches!(spec, OutputSpec::ZipMap { .. })) {
+            return;
+        }
+        let tensors = self.signature.inputs.iter().map(|spec| {
+            let shape: Vec<usize> = spec.shape.iter().map(|size| size.unwrap_or(1)).collect();
+            Tensor { buffer: Buffer::zeros(spec.element, shape.iter().product()), shape }
+        });
+        let inputs: Vec<Tensor> = tensors.collect();
+        let Ok(values) = inputs.iter().map(to_value).collect::<Result<Vec<_>, _>>() else { return };
+        let Ok(outputs) = self.session.run(values.as_slice()) else { return };
+        for spec in &mut self.signature.outputs {
+            if let OutputSpec::ZipMap { name, keys, .. } = spec
+                && let Some(value) = outputs.get(&*name)
+            {
+                let found = from_maps::<String>(value).or_else(|_| from_maps::<i64>(value));
+                *keys = found.map(|(_, keys)| keys).unwrap_or_default();
+            }
+        }
+    }
+}
+
+impl Executor for OrtExecutor {
+    fn run(&mut self, inputs: &Inputs) -> Result<Vec<Tensor>, RunError> {
+        let values = inputs.tensors.iter().map(to_value).collect::<Result<Vec<_>, _>>()?;
+        let outputs = self
+            .session
+            .run_with_options(values.as_slice(), &*self.options)
+            .map_err(|error| RunError::Failed(error.message().trim().to_owned()))?;
+        let read = |name: &String| {
+            outputs.get(name).ok_or_else(|| failed(format!("no output {name:?} came"))).and_then(from_value)
+        };
+        self.requested.iter().map(read).collect()
+    }
+
+    fn interrupt(&self) -> Option<Interrupt> {
+        let options = Arc::clone(&self.options);
+        Some(Arc::new(move |stop| {
+            // Neither can fail on options that exist; if one did, the run would only end later.
+            let _ = if stop { options.terminate() } else { options.unterminate() };
+        }))
+    }
+}
+
+/// Threads by plan, no spinning, memory that does not depend on the sizes seen before.
+fn configure(builder: SessionBuilder, options: &SessionOptions) -> Result<SessionBuilder, ort::Error<SessionBuilder>> {
+    builder
+        .with_intra_threads(options.intra_threads)?
+        .with_inter_threads(1)?
+        .with_intra_op_spinning(false)?
+        .with_inter_op_spinning(false)?
+        // Patterns are kept for every batch size ever seen; without them memory stays flat under mixed sizes.
+        .with_memory_pattern(false)?
+        .with_prepacked_weights(&options.weights)
+}
+
+/// Registers the execution providers and returns the names of those in use.
+fn register(mut builder: SessionBuilder, names: &[String]) -> Result<(SessionBuilder, Vec<String>), OpenError> {
+    let mut used = Vec::new();
+    for entry in names {
+        let (name, optional) = entry.strip_suffix('?').map_or((entry.as_str(), false), |name| (name, true));
+        let dispatch = match name {
+            "cpu" => ep::CPU::default().with_arena_allocator(true).build(),
+            "cuda" => ep::CUDA::default().build(),
+            "tensorrt" => ep::TensorRT::default().build(),
+            "openvino" => ep::OpenVINO::default().build(),
+            "xnnpack" => ep::XNNPACK::default().build(),
+            _ => {
+                let reason = "it is none of cpu, cuda, tensorrt, openvino, xnnpack".to_owned();
+                return Err(OpenError::Provider { name: name.to_owned(), reason });
+            }
+        };
+        match builder.with_execution_providers([dispatch.error_on_failure()]) {
+            Ok(next) => {
+                builder = next;
+                used.push(name.to_owned());
+            }
+            Err(error) if optional => {
+                tracing::info!(provider = name, reason = error.message(), "optional execution provider left out");
+                builder = error.recover();
+            }
+            Err(error) => {
+                let reason = error.message().trim().to_owned();
+                return Err(OpenError::Provider { name: name.to_owned(), reason });
+            }
+        }
+    }
+    if !used.iter().any(|name| name == "cpu") {
+        // ONNX Runtime always falls back to it for what the others cannot do.
+        used.push("cpu".to_owned());
+    }
+    Ok((builder, used))
+}
+
+fn tensor_spec(outlet: &Outlet, ty: TensorElementType) -> Option<TensorSpec> {
+    let shape = outlet.dtype().tensor_shape()?.iter().map(|size| usize::try_from(*size).ok()).collect();
+    Some(TensorSpec { name: outlet.name().to_owned(), element: element(ty)?, shape })
+}
+
+fn input_spec(outlet: &Outlet) -> Result<TensorSpec, OpenError> {
+    outlet.dtype().tensor_type().and_then(|ty| tensor_spec(outlet, ty)).ok_or_else(|| OpenError::Unsupported {
+        what: "input",
+        name: outlet.name().to_owned(),
+        kind: outlet.dtype().to_string(),
+        verb: "feed",
+    })
+}
+
+fn output_spec(outlet: &Outlet) -> Result<OutputSpec, OpenError> {
+    let spec = match outlet.dtype() {
+        ValueType::Tensor { ty, .. } => tensor_spec(outlet, *ty).map(OutputSpec::Tensor),
+        ValueType::Sequence(inner) => match inner.as_ref() {
+            ValueType::Map {
+                key: TensorElementType::String | TensorElementType::Int64,
+                value: TensorElementType::Float32,
+            } => {
+                let element = crate::domain::tensor::ElementType::F32;
+                Some(OutputSpec::ZipMap { name: outlet.name().to_owned(), element, keys: Vec::new() })
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    spec.ok_or_else(|| OpenError::Unsupported {
+        what: "output",
+        name: outlet.name().to_owned(),
+        kind: outlet.dtype().to_string(),
+        verb: "read",
+    })
+}

@@ -1,0 +1,113 @@
+//! The worker of a heavy version: an OS thread that owns its executor, waits for rows, and runs them in batches.
+
+use std::{
+    sync::{Arc, PoisonError},
+    time::Instant,
+};
+
+use super::{
+    Completed, Executor,
+    queue::{Job, Message, Picked, Shared},
+    run::run,
+    watch::Running,
+};
+use crate::{domain::tensor::Inputs, telemetry::CloseReason};
+
+/// Works until the queue is closed and empty.
+pub(super) fn work(mut executor: Box<dyn Executor>, shared: &Shared) {
+    while let Some((jobs, reason)) = next(shared) {
+        let count = jobs.len();
+        run_batch(executor.as_mut(), shared, jobs, reason);
+        let mut state = shared.lock();
+        state.running -= count;
+        state.busy -= 1;
+    }
+}
+
+/// Waits for the next batch; its rows count as running.
+fn next(shared: &Shared) -> Option<(Vec<Job>, CloseReason)> {
+    let mut state = shared.lock();
+    loop {
+        let now = Instant::now();
+        let picked = shared.pick(&mut state, now);
+        state = match picked {
+            Picked::Batch(jobs, reason) => {
+                state.running += jobs.len();
+                state.busy += 1;
+                let more = !state.jobs.is_empty();
+                drop(state);
+                if more {
+                    // A row that came while every worker was busy woke nobody.
+                    shared.filled.notify_one();
+                }
+                return Some((jobs, reason));
+            }
+            Picked::Wait(until) => {
+                let wait = until.saturating_duration_since(now);
+                shared.filled.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
+            }
+            Picked::Nothing if state.closed => return None,
+            Picked::Nothing => shared.filled.wait(state).unwrap_or_else(PoisonError::into_inner),
+        };
+    }
+}
+
+fn run_batch(executor: &mut dyn Executor, shared: &Shared, mut jobs: Vec<Job>, reason: CloseReason) {
+    // Rows that nobody waits for any more are left out before the batch is formed.
+    jobs.retain(|job| !job.reply.is_closed());
+    let running = executor.interrupt().map(Running::new);
+    if let Some(running) = &running {
+        for job in &jobs {
+            job.watch.attach(running);
+        }
+    }
+    if jobs.is_empty() || running.as_ref().is_some_and(|running| !running.begin()) {
+        return;
+    }
+    let started = Instant::now();
+    let rows: Vec<&Inputs> = jobs.iter().map(|job| &job.inputs).collect();
+    let ran = run(executor, &rows);
+    if let Some(running) = &running {
+        running.end();
+    }
+    shared.note_pace(rows.len(), ran.took);
+    shared.metrics.observe_batch(rows.len(), reason);
+    let batch_rows = rows.len();
+    for (job, result) in jobs.into_iter().zip(ran.rows) {
+        let queue = started.saturating_duration_since(job.waiting.queued);
+        let completed = Completed { result, batch_rows, queue, infer: ran.took };
+        // Whoever asked may have gone; then the answer is nobody's.
+        let _ = job.reply.send(Message::Done(completed));
+    }
+}
+
+/// Starts the workers, one for each executor.
+///
+/// # Errors
+/// The operating system's own when a thread cannot be started.
+pub(super) fn start(executors: Vec<Box<dyn Executor>>, shared: &Arc<Shared>) -> std::io::Result<()> {
+    executors.into_iter().try_for_each(|executor| spawn(executor, shared))
+}
+
+/// Gives an executor that ran on the callers' threads a thread of its own.
+pub(super) fn take_over(executor: Box<dyn Executor>, shared: &Arc<Shared>) {
+    let metrics = &shared.metrics;
+    tracing::warn!(
+        model = metrics.model(),
+        version = metrics.version(),
+        "runs take far longer than measured at load: moved to a worker"
+    );
+    if let Err(error) = spawn(executor, shared) {
+        // Without an executor every row would wait in vain: callers are refused instead.
+        tracing::error!(%error, "the worker could not be started; the version takes no more rows");
+        shared.lock().closed = true;
+    }
+}
+
+fn spawn(executor: Box<dyn Executor>, shared: &Arc<Shared>) -> std::io::Result<()> {
+    let mine = Arc::clone(shared);
+    let name = format!("worker {}", shared.metrics.model());
+    let worker = std::thread::Builder::new().name(name).spawn(move || work(executor, &mine))?;
+    shared.workers.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! Bearer tokens: a file lists the callers by the SHA-256 of their tokens, so that the file itself opens nothing.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+/// Someone who asks, once known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The name in the file.
+    pub name: Arc<str>,
+    models: Option<Arc<[String]>>,
+}
+
+impl Caller {
+    /// Whether the caller may use a model.
+    pub fn may_use(&self, model: &str) -> bool {
+        self.models.as_ref().is_none_or(|models| models.iter().any(|name| name == model))
+    }
+}
+
+/// Why a caller is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// No Authorization header.
+    #[error("send the header `Authorization: Bearer <token>`")]
+    Missing,
+    /// Another scheme than Bearer, or nothing after it.
+    #[error("the Authorization header must be `Bearer <token>`")]
+    NotBearer,
+    /// A token that the file does not list.
+    #[error("the token is not known to this server")]
+    Unknown,
+}
+
+/// The file of tokens cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TokensError {
+    /// It cannot be read.
+    #[error("{}: cannot be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is not what it should be.
+    #[error("{}: {detail}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// Line and cause.
+        detail: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    caller: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: String,
+    token_sha256: String,
+    models: Option<Vec<String>>,
+}
+
+/// The known callers, by the digest of their tokens.
+#[derive(Debug, Clone, Default)]
+pub struct Tokens {
+    callers: HashMap<[u8; 32], Caller>,
+}
+
+impl Tokens {
+    /// Reads a file of `[[caller]]` tables with `name`, `token_sha256` (hexadecimal) and, where a caller may not use
+    /// every model, `models`.
+    ///
+    /// # Errors
+    /// [`TokensError`] with the file and what is wrong in it.
+    pub fn read(path: &Path) -> Result<Self, TokensError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| TokensError::Read { path: path.to_path_buf(), source })?;
+        let content = |detail: String| TokensError::Content { path: path.to_path_buf(), detail };
+        let file: File = toml::from_str(&text).map_err(|error| content(error.to_string().trim_end().to_owned()))?;
+        let mut callers = HashMap::new();
+        for entry in file.caller {
+            let digest = parse_digest(&entry.token_sha256).ok_or_else(|| {
+                content(format!("caller {:?}: token_sha256 must be 64 hexadecimal digits", entry.name))
+            })?;
+            let caller = Caller { name: entry.name.into(), models: entry.models.map(Arc::from) };
+            if let Some(other) = callers.insert(digest, caller) {
+                return Err(content(format!("caller {:?} and another have the same token", other.name)));
+            }
+        }
+        if callers.is_empty() {
+            return Err(content("lists no [[caller]]: nobody could ask anything".to_owned()));
+        }
+        Ok(Self { callers })
+    }
+
+    /// Finds who sent an Authorization header.
+    ///
+    /// # Errors
+    /// [`AuthError`] when nobody known did.
+    pub fn authenticate(&self, header: Option<&str>) -> Result<Caller, AuthError> {
+        let header = header.ok_or(AuthError::Missing)?;
+        let (scheme, token) = header.split_once(' ').ok_or(AuthError::NotBearer)?;
+        if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
+            return Err(AuthError::NotBearer);
+        }
+        // The table is searched by the token's digest, so the time it takes says nothing about a token.
+        let digest: [u8; 32] = Sha256::digest(token.trim()).into();
+        self.callers.get(&digest).cloned().ok_or(AuthError::Unknown)
+    }
+}
+
+fn parse_digest(text: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (index, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[index * 2..index * 2 + 2], 16).ok()?;
+    }
+    Some(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_are_known_by_their_tokens() {
+        let digest: [u8; 32] = Sha256::digest("s3cret").into();
+        let caller = Caller { name: "web".into(), models: Some(Arc::from(["churn".to_owned()])) };
+        let tokens = Tokens { callers: HashMap::from([(digest, caller)]) };
+        let cases = [
+            (None, Err(AuthError::Missing)),
+            (Some("Basic abc"), Err(AuthError::NotBearer)),
+            (Some("Bearer "), Err(AuthError::NotBearer)),
+            (Some("Bearer"), Err(AuthError::NotBearer)),
+            (Some("Bearer other"), Err(AuthError::Unknown)),
+            (Some("bearer s3cret"), Ok("web")),
+        ];
+        for (header, expected) in cases {
+            let found = tokens.authenticate(header);
+            assert_eq!(found.as_ref().map(|caller| &*caller.name).map_err(|error| *error), expected, "{header:?}");
+        }
+        let caller = tokens.authenticate(Some("Bearer s3cret")).expect("a known token");
+        assert!(caller.may_use("churn") && !caller.may_use("wine"));
+    }
+}

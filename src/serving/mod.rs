@@ -1,0 +1,10 @@
+//! The use cases, one verb a file. Every protocol joins here; none of them is known here.
+
+mod admit;
+mod failure;
+mod predict;
+mod record;
+
+pub use failure::Failure;
+pub use predict::{Answer, Call, Road, predict};
+pub use record::{Arrival, PredictionEvent, Recorder};

@@ -1,0 +1,144 @@
+//! The road of one request: pin, admit, execute, interpret. Everything that serves joins it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{Failure, admit::admit};
+use crate::{
+    domain::{
+        code::ErrorCode,
+        contract::{Admitted, EntityId},
+        prediction::{Prediction, Warning},
+        tensor::Inputs,
+    },
+    lifecycle::deadline,
+    repository::{ModelVersion, Repository},
+    runtime::{Completed, Priority, RunError, SubmitError},
+    telemetry::Stages,
+};
+
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// The model; `None` for the default one.
+    pub model: Option<&'a str>,
+    /// The version; `None` for the stable one.
+    pub version: Option<&'a str>,
+    /// The body, as JSON.
+    pub body: &'a [u8],
+    /// When the request came in.
+    pub arrived: Instant,
+    /// How long the caller will wait.
+    pub patience: Option<Duration>,
+}
+
+/// What is known of a request on its road, for the record, whether it is answered or not.
+#[derive(Clone, Default)]
+pub struct Road {
+    /// The version that was pinned.
+    pub version: Option<Arc<ModelVersion>>,
+    /// How long each stage took.
+    pub stages: Stages,
+    /// The rows that shared the run.
+    pub batch_rows: Option<usize>,
+}
+
+/// The answer to a request.
+pub struct Answer {
+    /// The version that answered.
+    pub version: Arc<ModelVersion>,
+    /// The prediction and how sure it is.
+    pub prediction: Prediction,
+    /// What the caller should know.
+    pub warnings: Vec<Warning>,
+    /// Whom the instance is about.
+    pub entity_id: Option<EntityId>,
+    /// The fingerprint of the validated inputs.
+    pub features_hash: String,
+}
+
+/// Answers one request. `road` is filled as far as the request comes.
+///
+/// # Errors
+/// [`Failure`] when a stage refuses it or fails.
+pub async fn predict(repository: &Repository, call: Call<'_>, road: &mut Road) -> Result<Answer, Failure> {
+    let version = pin(repository, call)?;
+    road.version = Some(Arc::clone(&version));
+    let result = on_version(&version, call, road).await;
+    result.map_err(|failure| Failure {
+        model: Some(version.model.to_string()),
+        version: Some(version.version.to_string()),
+        contract: Some(version.contract_id.clone()),
+        ..failure
+    })
+}
+
+fn pin(repository: &Repository, call: Call<'_>) -> Result<Arc<ModelVersion>, Failure> {
+    repository.catalog().resolve(call.model, call.version).map(Arc::clone).map_err(Failure::unresolved)
+}
+
+async fn on_version(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Road) -> Result<Answer, Failure> {
+    let _in_flight = version.metrics.in_flight.hold();
+    let started = Instant::now();
+    let due = deadline(call.arrived, call.patience, started, version.limits.deadline());
+    let Admitted { inputs, warnings, entity_id } = admit(version, call.body)?;
+    let features_hash = version.contract.features_hash(&version.contract_id, &inputs);
+    road.stages.admit = Some(started.elapsed());
+
+    let completed = execute(version, inputs, due).await?;
+    road.stages.queue = Some(completed.queue);
+    road.stages.infer = Some(completed.infer);
+    road.batch_rows = Some(completed.batch_rows);
+
+    let started = Instant::now();
+    let prediction = interpret(version, completed)?;
+    road.stages.interpret = Some(started.elapsed());
+    Ok(Answer { version: Arc::clone(version), prediction, warnings, entity_id, features_hash })
+}
+
+async fn execute(version: &ModelVersion, inputs: Inputs, due: Instant) -> Result<Completed, Failure> {
+    let model = &version.model;
+    version.engine.execute(inputs, due, Priority::Predict).await.map_err(|error| match error {
+        SubmitError::Full { wait } => {
+            let detail = format!("{model} has {} rows waiting and takes no more", version.limits.max_queue_rows);
+            Failure::overloaded(detail, "queue_full", wait)
+        }
+        SubmitError::Late { wait } => {
+            let detail = format!("{model} would have needed {} ms, more than the request has", wait.as_millis().max(1));
+            Failure::overloaded(detail, "deadline", wait)
+        }
+        SubmitError::Expired => {
+            Failure::new(ErrorCode::DeadlineExceeded, format!("{model} had no answer within the deadline"))
+        }
+        SubmitError::Closed => {
+            let detail = format!("{model} version {} is being stopped", version.version);
+            Failure::new(ErrorCode::Draining, detail).retry_after(Duration::from_secs(1))
+        }
+        SubmitError::Lost => Failure::internal().because(error),
+    })
+}
+
+fn interpret(version: &ModelVersion, completed: Completed) -> Result<Prediction, Failure> {
+    let (outputs, row) = completed.result.map_err(|error| match error {
+        RunError::Panicked => Failure::internal().because(error),
+        RunError::Failed(_) => {
+            let detail = format!("{} failed on this input; the log has the cause", version.model);
+            Failure::new(ErrorCode::InferenceFailed, detail).because(error)
+        }
+    })?;
+    version.contract.interpret(&outputs, row).map_err(|error| {
+        use crate::domain::prediction::InterpretError;
+        match error {
+            InterpretError::NonFinite { .. } => {
+                let detail = format!("{} answered with a value that is not a number", version.model);
+                Failure::new(ErrorCode::NonFiniteOutput, detail).because(error)
+            }
+            InterpretError::Shape { .. } => {
+                let detail = format!("{} answered in another shape than its contract says", version.model);
+                Failure::new(ErrorCode::InferenceFailed, detail).because(error)
+            }
+        }
+    })
+}

@@ -1,0 +1,36 @@
+//! Everything that can go wrong while telemetry is set up.
+//!
+//! Recording itself has no errors: a metric or a log line never fails a request.
+
+/// Why telemetry could not be set up or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Two metrics share a name, or a name is not a legal one.
+    #[error("the metric {name} could not be registered")]
+    Register {
+        /// The metric's name.
+        name: &'static str,
+        /// What the registry says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The log level is not written as a level or as `target=level` directives.
+    #[error(
+        "the log level \"{given}\" cannot be read at \"{part}\"; write a level (error, warn, info, debug, trace, off) \
+         or directives such as \"info,candor::request=off\""
+    )]
+    Level {
+        /// The whole text that was given.
+        given: String,
+        /// The first directive that cannot be read.
+        part: String,
+    },
+    /// The log filter is gone, because its subscriber was taken down.
+    #[error("the log level could not be changed")]
+    Reload(#[source] tracing_subscriber::reload::Error),
+    /// Another subscriber was installed first in this process.
+    #[error("the log could not be installed")]
+    Install(#[source] tracing_subscriber::util::TryInitError),
+    /// The thread that writes the log could not be started.
+    #[error("the log writer could not be started")]
+    Writer(#[source] std::io::Error),
+}

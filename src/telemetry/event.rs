@@ -1,0 +1,106 @@
+//! What happened to one request, as plain values.
+//!
+//! The serving layer fills an [`Event`] once a request, whether it was answered
+//! or refused. It borrows everything, so that filling it allocates nothing. It
+//! never carries feature values.
+
+use std::time::Duration;
+
+/// What happened to one request.
+#[derive(Debug, Clone, Copy)]
+pub struct Event<'a> {
+    /// The id by which the request can be found again.
+    pub request_id: &'a str,
+    /// The W3C trace id (32 hex digits), when the caller sent one.
+    pub trace_id: Option<&'a str>,
+    /// The protocol of the edge, such as `native`.
+    pub protocol: &'static str,
+    /// The route's template, such as `/models/{model}/predict`.
+    pub route: &'static str,
+    /// The HTTP status, or its nearest equivalent.
+    pub status: u16,
+    /// `ok`, or the error code of the answer.
+    pub code: &'static str,
+    /// From the first byte seen to the last byte encoded.
+    pub duration: Duration,
+    /// How long each stage took.
+    pub stages: Stages,
+    /// Rows of the batch that the request was part of.
+    pub batch_rows: Option<usize>,
+    /// The uncertainty in the answer: in `[0, 1]` for classification, in the
+    /// target's unit for regression.
+    pub uncertainty: Option<f64>,
+    /// What was predicted.
+    pub outcome: Outcome,
+    /// What the contract refused: the feature as the contract names it (or
+    /// `_unknown`) and the violation's code.
+    pub violations: &'a [(&'a str, &'static str)],
+    /// The features that kept the contract but broke one of its soft rules.
+    pub warnings: &'a [&'a str],
+    /// Why the request was shed, if it was: `queue_full`, `deadline`,
+    /// `rate_limit` or `draining`.
+    pub shed: Option<&'static str>,
+    /// The stage in which the caller stopped waiting, if it did.
+    pub cancelled: Option<&'static str>,
+}
+
+impl<'a> Event<'a> {
+    /// An answered request (status 200, code `ok`) about which nothing more is
+    /// known yet; fill in the rest with struct update syntax.
+    pub fn new(request_id: &'a str, protocol: &'static str, route: &'static str) -> Self {
+        Self {
+            request_id,
+            trace_id: None,
+            protocol,
+            route,
+            status: 200,
+            code: "ok",
+            duration: Duration::ZERO,
+            stages: Stages::default(),
+            batch_rows: None,
+            uncertainty: None,
+            outcome: Outcome::None,
+            violations: &[],
+            warnings: &[],
+            shed: None,
+            cancelled: None,
+        }
+    }
+}
+
+/// How long each stage of a request took; `None` for a stage it never reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stages {
+    /// From bytes to validated tensors.
+    pub admit: Option<Duration>,
+    /// Waiting for a worker.
+    pub queue: Option<Duration>,
+    /// Inside the session.
+    pub infer: Option<Duration>,
+    /// From outputs to a prediction with its uncertainty.
+    pub interpret: Option<Duration>,
+    /// From the prediction to bytes.
+    pub encode: Option<Duration>,
+}
+
+/// The names of the stages, in the order of [`Stages::in_order`].
+pub(super) const STAGE_NAMES: [&str; 5] = ["admit", "queue", "infer", "interpret", "encode"];
+
+impl Stages {
+    /// The durations in the order of the road.
+    pub(super) fn in_order(self) -> [Option<Duration>; 5] {
+        [self.admit, self.queue, self.infer, self.interpret, self.encode]
+    }
+}
+
+/// What was predicted, as far as metrics care.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Outcome {
+    /// Nothing, or raw tensors.
+    #[default]
+    None,
+    /// The index of the class in the contract's list.
+    Class(usize),
+    /// The predicted value, in the target's unit.
+    Value(f64),
+}

@@ -1,0 +1,257 @@
+//! Carries log lines to their sink on a thread of its own.
+//!
+//! A request must not wait for a pipe, so lines are gathered in a bounded
+//! buffer and written together. When the sink is too slow, lines are dropped,
+//! counted and reported. This file does not format lines.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use tracing_subscriber::fmt::MakeWriter;
+
+/// The most bytes that wait: about half a second of lines at 20 000 requests a second.
+const MOST_BYTES: usize = 4 << 20;
+/// From here on the writer is called at once instead of when its pause ends.
+const CALL_BYTES: usize = MOST_BYTES / 4;
+/// How long the writer lets lines gather: too short to be noticed, long enough
+/// that one write and one wake-up serve many lines.
+const GATHER: Duration = Duration::from_millis(10);
+/// How long a flush waits for a sink that takes nothing.
+const MOST_FLUSH: Duration = Duration::from_secs(2);
+
+/// The near end of the carrier: takes lines and never waits for the sink.
+#[derive(Debug, Clone)]
+pub(super) struct LogWriter(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+    written: Condvar,
+    dropped: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    pending: Vec<u8>,
+    /// Write now: somebody waits, or a line is a warning.
+    urgent: bool,
+    /// The thread holds bytes that it has not written yet.
+    writing: bool,
+    closed: bool,
+}
+
+/// Writes what is left and ends the thread when it is dropped.
+#[derive(Debug)]
+pub(super) struct WriterThread {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl LogWriter {
+    /// Starts the thread that writes to `sink`.
+    pub(super) fn start(sink: impl Write + Send + 'static) -> io::Result<(Self, WriterThread)> {
+        let shared = Arc::new(Shared::default());
+        let far = Arc::clone(&shared);
+        let thread = Builder::new().name("candor-log".into());
+        let thread = thread.spawn(move || far.carry(sink))?;
+        let near = Self(Arc::clone(&shared));
+        let thread = Some(thread);
+        Ok((near, WriterThread { shared, thread }))
+    }
+}
+
+impl WriterThread {
+    /// Waits until every line so far is written, two seconds at most; says
+    /// whether they are.
+    pub(super) fn flush(&self) -> bool {
+        let mut state = self.shared.lock();
+        state.urgent = true;
+        self.shared.wake.notify_one();
+        let waits = |state: &mut State| state.writing || !state.pending.is_empty();
+        let waited = self.shared.written.wait_timeout_while(state, MOST_FLUSH, waits);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// Lines that were dropped since the start, because the sink was too slow.
+    pub(super) fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for WriterThread {
+    fn drop(&mut self) {
+        let written = self.flush();
+        self.shared.lock().closed = true;
+        self.shared.wake.notify_one();
+        // A thread that hangs in a write is left to the end of the process.
+        if let Some(thread) = self.thread.take().filter(|_| written) {
+            // A panic of the thread has been reported by the panic hook.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, line: &[u8], urgent: bool) {
+        let mut state = self.lock();
+        if state.closed || state.pending.len() + line.len() > MOST_BYTES {
+            drop(state);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let before = state.pending.len();
+        state.pending.extend_from_slice(line);
+        let full = before < CALL_BYTES && state.pending.len() >= CALL_BYTES;
+        state.urgent |= urgent || full;
+        drop(state);
+        if before == 0 || urgent || full {
+            self.wake.notify_one();
+        }
+    }
+
+    fn carry(&self, mut sink: impl Write) {
+        let mut batch = Vec::new();
+        let mut reported = 0;
+        while self.take(&mut batch) {
+            // There is nowhere left to report that the log itself is broken.
+            let _ = sink.write_all(&batch).and_then(|()| sink.flush());
+            batch.clear();
+            let mut state = self.lock();
+            state.writing = false;
+            drop(state);
+            self.written.notify_all();
+            let dropped = self.dropped.load(Ordering::Relaxed);
+            if dropped > reported {
+                let lines = dropped - reported;
+                tracing::warn!(lines, "log lines were dropped, because the log is read too slowly");
+                reported = dropped;
+            }
+        }
+    }
+
+    /// Waits for lines and takes them all; false at the end.
+    fn take(&self, batch: &mut Vec<u8>) -> bool {
+        let empty = |state: &mut State| state.pending.is_empty() && !state.closed;
+        let state = self.wake.wait_while(self.lock(), empty);
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        let calm = |state: &mut State| !state.urgent && !state.closed;
+        let waited = self.wake.wait_timeout_while(state, GATHER, calm);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        std::mem::swap(&mut state.pending, batch);
+        state.urgent = false;
+        state.writing = !batch.is_empty();
+        state.writing
+    }
+}
+
+/// One line on its way in; the formatter writes it in one piece.
+pub(super) struct Line<'a> {
+    shared: &'a Shared,
+    urgent: bool,
+}
+
+impl Write for Line<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.shared.add(line, self.urgent);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for LogWriter {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line { shared: &self.0, urgent: false }
+    }
+
+    fn make_writer_for(&'a self, about: &tracing::Metadata<'_>) -> Line<'a> {
+        Line { shared: &self.0, urgent: *about.level() <= tracing::Level::WARN }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+    use std::sync::{Arc, Mutex};
+
+    use super::{LogWriter, MOST_BYTES, MakeWriter};
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no test panics here").extend(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_arrive_in_order_by_the_time_of_a_flush_and_of_the_end() {
+        let kept = Kept::default();
+        let (writer, thread) = LogWriter::start(kept.clone()).expect("a thread starts");
+        let mut wanted = String::new();
+        let text = || String::from_utf8(kept.0.lock().expect("no panic").clone());
+        for n in 0..1000 {
+            let line = format!("line {n}\n");
+            wanted.push_str(&line);
+            let written = writer.make_writer().write_all(line.as_bytes());
+            written.expect("a line is always taken");
+        }
+        assert!(thread.flush());
+        assert_eq!(text().expect("it is text"), wanted);
+        let last = writer.make_writer().write_all(b"last\n");
+        last.expect("a line is always taken");
+        assert_eq!(thread.dropped(), 0);
+        drop(thread);
+        assert_eq!(text().expect("it is text"), wanted + "last\n");
+    }
+
+    /// Takes nothing before it is told to.
+    struct Slow(Receiver<()>, SyncSender<()>);
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.1.try_send(());
+            // An error means that the test is over.
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_slow_sink_costs_lines_and_not_time() {
+        let (go, told) = sync_channel(0);
+        let (at, seen) = sync_channel(1);
+        let (writer, thread) = LogWriter::start(Slow(told, at)).expect("a thread starts");
+        let add = |bytes: usize| writer.make_writer().write_all(&vec![b'x'; bytes]);
+        add(1).expect("a line is always taken");
+        seen.recv().expect("the sink is called");
+        // The sink hangs now, and the buffer is empty behind it.
+        add(MOST_BYTES).expect("a line is always taken");
+        assert_eq!(thread.dropped(), 0);
+        add(1).expect("a line is always taken");
+        assert_eq!(thread.dropped(), 1);
+        drop(go);
+        drop(thread);
+    }
+}

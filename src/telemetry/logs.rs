@@ -1,0 +1,143 @@
+//! Installs the log: what a line looks like, where it goes, which are written.
+//!
+//! Lines go to standard error, because standard output is for what a command
+//! was asked for. What a request's line says is in `request_log`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::{LookupSpan, Registry};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt as format, reload};
+
+use super::error::Error;
+use super::json_line::JsonLine;
+use super::log_writer::{LogWriter, WriterThread};
+use super::{LogFormat, Settings};
+
+/// The installed log. Lines that still wait are written when the last clone is
+/// dropped, or by [`LogHandle::flush`].
+#[derive(Clone)]
+pub struct LogHandle {
+    filter: reload::Handle<EnvFilter, Registry>,
+    thread: Arc<WriterThread>,
+}
+
+impl fmt::Debug for LogHandle {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "LogHandle({})", self.level())
+    }
+}
+
+/// Installs the log for the whole process; `is_terminal` says whether standard
+/// error is one.
+///
+/// # Errors
+///
+/// When the level cannot be read, the writer's thread cannot be started, or a
+/// log was installed before.
+pub fn init(settings: &Settings, is_terminal: bool) -> Result<LogHandle, Error> {
+    let (filter, handle) = reload::Layer::new(parse_level(&settings.log_level)?);
+    let (writer, thread) = LogWriter::start(std::io::stderr()).map_err(Error::Writer)?;
+    let form = match settings.log_format {
+        LogFormat::Auto if is_terminal => LogFormat::Text,
+        LogFormat::Auto => LogFormat::Json,
+        given => given,
+    };
+    let lines = match form {
+        LogFormat::Text => text_lines(writer, is_terminal),
+        LogFormat::Json | LogFormat::Auto => json_lines(writer),
+    };
+    let subscriber = tracing_subscriber::registry().with(filter).with(lines);
+    subscriber.try_init().map_err(Error::Install)?;
+    Ok(LogHandle { filter: handle, thread: Arc::new(thread) })
+}
+
+impl LogHandle {
+    /// Changes which lines are written, from now on.
+    ///
+    /// # Errors
+    ///
+    /// When the level cannot be read; what was in force stays so.
+    pub fn set_level(&self, level: &str) -> Result<(), Error> {
+        let filter = parse_level(level)?;
+        self.filter.reload(filter).map_err(Error::Reload)
+    }
+
+    /// Which lines are written now, as directives.
+    pub fn level(&self) -> String {
+        let level = self.filter.with_current(ToString::to_string);
+        level.unwrap_or_default()
+    }
+
+    /// Lines that were dropped since the start, because the log was read too slowly.
+    pub fn dropped_lines(&self) -> u64 {
+        self.thread.dropped()
+    }
+
+    /// Waits until every line so far is written, two seconds at most; says
+    /// whether they are.
+    pub fn flush(&self) -> bool {
+        self.thread.flush()
+    }
+}
+
+/// One JSON object a line, the fields beside the time and the level.
+fn json_lines<S>(writer: LogWriter) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+{
+    format::layer().event_format(JsonLine).with_writer(writer).boxed()
+}
+
+/// One readable line, with colours on a terminal.
+fn text_lines<S>(writer: LogWriter, colours: bool) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+{
+    let lines = format::layer().compact().with_target(false);
+    lines.with_ansi(colours).with_writer(writer).boxed()
+}
+
+/// Reads directives. A bare word must be a level: the filter would take a
+/// misspelt `inof` for a target, and silence everything else.
+fn parse_level(given: &str) -> Result<EnvFilter, Error> {
+    let error = |part: &str| Error::Level { given: given.to_owned(), part: part.to_owned() };
+    let parts: Vec<&str> = given.split(',').map(str::trim).collect();
+    for part in &parts {
+        let level = part.rsplit_once('=').map_or(*part, |(_, level)| level);
+        if level.parse::<LevelFilter>().is_err() || level.is_empty() {
+            return Err(error(part));
+        }
+    }
+    // The filter itself takes no blanks between directives.
+    EnvFilter::try_new(parts.join(",")).map_err(|_| error(given))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_level;
+
+    #[test]
+    fn a_level_is_a_level_or_directives() {
+        let cases = [
+            ("info", true),
+            ("OFF", true),
+            ("info,candor::request=off", true),
+            ("warn, candor=debug", true),
+            ("inof", false),
+            ("", false),
+            ("info,", false),
+            ("candor", false),
+            ("candor=", false),
+            ("candor=loud", false),
+            ("=info", false),
+        ];
+        for (given, wanted) in cases {
+            let got = parse_level(given);
+            assert_eq!(got.is_ok(), wanted, "{given}: {got:?}");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Every metric of the server, as a documented field of one struct.
+//!
+//! The doc comment of a field is its help text in the scrape and in
+//! docs/metrics.md, so the three cannot differ. Requests are recorded in
+//! `record`; what belongs to one version is in `version_metrics`.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus::{Registry, TextEncoder};
+
+use super::error::Error;
+use super::family::{AnyFamily, Family};
+use super::instrument::{Counter, Gauge, Histogram, Instrument};
+use super::openmetrics::{self, Exemplars};
+use super::version_metrics::{VersionLabels, VersionMetrics};
+
+/// What one metric is, for the registry and for the documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Description {
+    /// The name, with its unit.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// The names of its labels, in order.
+    pub labels: &'static [&'static str],
+    /// What it says, in plain words.
+    pub help: &'static str,
+}
+
+/// The type of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A count that only grows.
+    Counter,
+    /// A number that goes up and down.
+    Gauge,
+    /// Counts of values by bucket.
+    Histogram,
+}
+
+// One list makes the struct, its constructor and the descriptions.
+macro_rules! metrics {
+    ($( $(#[doc = $help:literal])+ $field:ident: $kind:ident = $name:literal [$($label:literal),*]; )+) => {
+        /// Every metric of the server.
+        #[derive(Debug)]
+        pub struct Metrics {
+            registry: Registry,
+            pub(super) live: Mutex<BTreeMap<(String, String), Arc<VersionMetrics>>>,
+            $( $(#[doc = $help])+ pub(super) $field: Family<$kind>, )+
+        }
+
+        impl Metrics {
+            /// What every metric is, in the order of the struct. The `process_*`
+            /// metrics come from the `prometheus` crate and are not among them.
+            pub fn descriptions() -> Vec<Description> {
+                vec![$( Description {
+                    name: $name,
+                    kind: Kind::$kind,
+                    labels: &[$($label),*],
+                    help: concat!($($help),+).trim_ascii(),
+                } ),+]
+            }
+
+            fn registered(registry: Registry) -> Result<Self, Error> {
+                let described = Self::descriptions();
+                let mut described = described.iter();
+                $( let $field = next_family(&registry, &mut described)?; )+
+                Ok(Self { registry, live: Mutex::default(), $($field),+ })
+            }
+
+            fn families(&self) -> Vec<&dyn AnyFamily> {
+                vec![$( &self.$field ),+]
+            }
+        }
+    };
+}
+
+fn next_family<'a, I: Instrument>(
+    registry: &Registry,
+    described: &mut impl Iterator<Item = &'a Description>,
+) -> Result<Family<I>, Error> {
+    // The constructor asks once for each description, so there is always a next one.
+    let description = described.next().expect("one description a field");
+    Family::register(registry, description)
+}
+
+metrics! {
+    /// Requests that were answered, refused ones too.
+    requests: Counter = "candor_requests_total" ["protocol", "route", "model", "version", "status", "code"];
+    /// Time from the first byte of a request to the last byte of its answer, refused ones too.
+    request_seconds: Histogram = "candor_request_duration_seconds" ["protocol", "route", "model", "version"];
+    /// Time that a request spent in one stage: admit, queue, infer, interpret or encode.
+    stage_seconds: Histogram = "candor_stage_duration_seconds" ["model", "version", "stage"];
+    /// Rows in a batch when it was given to a session.
+    batch_rows: Histogram = "candor_batch_rows" ["model", "version"];
+    /// Batches by what closed them: idle, full, delay or deadline.
+    batch_close: Counter = "candor_batch_close_total" ["model", "version", "reason"];
+    /// Requests that wait for a worker now.
+    queue_depth: Gauge = "candor_queue_depth" ["model", "version"];
+    /// Requests that were accepted and are not answered yet.
+    in_flight: Gauge = "candor_in_flight" ["model", "version"];
+    /// Requests that were refused to protect the others, by reason: full queue, deadline, rate limit or draining.
+    shed: Counter = "candor_shed_total" ["model", "version", "reason"];
+    /// Requests that were dropped because nobody waited for them any more, by the stage they had reached.
+    cancelled: Counter = "candor_cancelled_total" ["model", "version", "stage"];
+    /// Violations of the data contract, by the feature at fault and the code of the violation.
+    violations: Counter = "candor_contract_violations_total" ["model", "version", "feature", "code"];
+    /// Values that keep the data contract but break one of its soft rules, by feature.
+    warnings: Counter = "candor_contract_warnings_total" ["model", "version", "feature"];
+    /// Uncertainty of the answers: from 0 to 1 for classification, in the unit of the target for regression.
+    uncertainty: Histogram = "candor_uncertainty" ["model", "version"];
+    /// Answers by predicted class, for classification.
+    predictions: Counter = "candor_predictions_total" ["model", "version", "class"];
+    /// Predicted values in the unit of the target, for regression.
+    prediction_value: Histogram = "candor_prediction_value" ["model", "version"];
+    /// Where a loaded version comes from and how it runs; the value is always 1.
+    model_info: Gauge = "candor_model_info"
+        ["model", "version", "contract", "training_data", "model_sha256", "provider", "uncertainty_method"];
+    /// 1 for the state that a version is in: loading, ready, unloading or unavailable; 0 for the others.
+    model_state: Gauge = "candor_model_state" ["model", "version", "state"];
+    /// Time that the last load of a version took, its golden cases included.
+    model_load_seconds: Gauge = "candor_model_load_seconds" ["model", "version"];
+    /// Time that a session needs for a batch of this many rows, as measured at load.
+    model_cost_seconds: Gauge = "candor_model_cost_seconds" ["model", "version", "rows"];
+    /// Which build of the server this is; the value is always 1.
+    build_info: Gauge = "candor_build_info" ["version", "revision", "onnxruntime"];
+}
+
+/// The build that runs, for `candor_build_info`.
+#[derive(Debug, Clone, Copy)]
+pub struct Build<'a> {
+    /// The server's version.
+    pub version: &'a str,
+    /// The revision it was built from; empty when unknown.
+    pub revision: &'a str,
+    /// The version of the ONNX Runtime library that was loaded.
+    pub onnxruntime: &'a str,
+}
+
+/// Where a version comes from and how it runs, for `candor_model_info`. A value
+/// that is not known is empty.
+#[derive(Debug, Clone, Copy)]
+pub struct ModelInfo<'a> {
+    /// The model's name.
+    pub model: &'a str,
+    /// The version's name.
+    pub version: &'a str,
+    /// The contract's id.
+    pub contract: &'a str,
+    /// The name of the training data.
+    pub training_data: &'a str,
+    /// The SHA-256 of the model file, in hex.
+    pub model_sha256: &'a str,
+    /// The execution provider.
+    pub provider: &'a str,
+    /// How its uncertainty is found.
+    pub uncertainty_method: &'a str,
+}
+
+/// The state of a version, for `candor_model_state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelState {
+    /// It is being read and checked.
+    Loading,
+    /// It answers.
+    Ready,
+    /// It answers what it accepted, and takes nothing new.
+    Unloading,
+    /// It could not be loaded.
+    Unavailable,
+}
+
+const STATES: [(ModelState, &str); 4] = [
+    (ModelState::Loading, "loading"),
+    (ModelState::Ready, "ready"),
+    (ModelState::Unloading, "unloading"),
+    (ModelState::Unavailable, "unavailable"),
+];
+
+impl Metrics {
+    /// Every metric, at zero, and the metrics of this process (on Linux).
+    ///
+    /// # Errors
+    ///
+    /// When two metrics share a name, which a test rules out.
+    pub fn new(build: &Build<'_>) -> Result<Self, Error> {
+        let registry = Registry::new();
+        #[cfg(target_os = "linux")]
+        {
+            let process = prometheus::process_collector::ProcessCollector::for_self();
+            let added = registry.register(Box::new(process));
+            added.map_err(|source| Error::Register { name: "process_*", source: source.into() })?;
+        }
+        let metrics = Self::registered(registry)?;
+        let labels = [build.version, build.revision, build.onnxruntime];
+        metrics.build_info.child(&labels, Gauge::default).set(1.0);
+        Ok(metrics)
+    }
+
+    /// The metrics of one version, with every series resolved, to be kept as
+    /// long as the version is served. Asked again for the same version it counts
+    /// on in the same series.
+    pub fn version(&self, labels: &VersionLabels<'_>) -> Arc<VersionMetrics> {
+        let made = Arc::new(VersionMetrics::new(self, labels));
+        let key = (labels.model.to_owned(), labels.version.to_owned());
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        live.insert(key, Arc::clone(&made));
+        made
+    }
+
+    /// Forgets an unloaded version: all its series but `candor_requests_total`.
+    /// Those stay, because a sum over versions must not fall when one leaves.
+    pub fn remove_version(&self, model: &str, version: &str) {
+        let key = (model.to_owned(), version.to_owned());
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gone) = live.remove(&key) {
+            gone.retire();
+        }
+        let kept = AnyFamily::name(&self.requests);
+        for family in self.families() {
+            if family.name() != kept {
+                family.remove(model, version);
+            }
+        }
+    }
+
+    /// Says which state a version is in.
+    pub fn set_state(&self, model: &str, version: &str, state: ModelState) {
+        for (each, name) in STATES {
+            let series = self.model_state.child(&[model, version, name], Gauge::default);
+            series.set(if each == state { 1.0 } else { 0.0 });
+        }
+    }
+
+    /// Says where a version comes from, in place of what was said before.
+    pub fn set_model_info(&self, info: &ModelInfo<'_>) {
+        let labels = [
+            info.model,
+            info.version,
+            info.contract,
+            info.training_data,
+            info.model_sha256,
+            info.provider,
+            info.uncertainty_method,
+        ];
+        self.model_info.remove(info.model, info.version);
+        self.model_info.child(&labels, Gauge::default).set(1.0);
+    }
+
+    /// The text format 0.0.4, without exemplars.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // The encoder refuses only empty families, and `gather` leaves those out.
+        if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "the metrics were written only in part");
+        }
+        text
+    }
+
+    /// `OpenMetrics` 1.0, with exemplars.
+    pub fn openmetrics(&self) -> String {
+        // The exemplars come first, so that each is in a bucket that already counts it.
+        let mut exemplars = Exemplars::default();
+        for family in self.families() {
+            family.collect_exemplars(&mut exemplars);
+        }
+        openmetrics::render(&self.registry.gather(), &exemplars)
+    }
+}

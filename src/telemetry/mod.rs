@@ -1,0 +1,90 @@
+//! What the server tells its operator: metrics, log lines and trace context.
+//!
+//! A request is described once, by one [`Event`]. [`Metrics::record`] counts it
+//! and [`log_request`] writes its line; nothing else records requests. This
+//! module does not export traces, serves no route and never sees feature
+//! values, bodies or credentials.
+
+mod buckets;
+mod error;
+mod event;
+mod exemplar;
+mod family;
+mod instrument;
+mod json_line;
+mod log_writer;
+mod logs;
+mod metrics;
+mod openmetrics;
+mod record;
+mod reference;
+mod request_log;
+mod trace_context;
+mod version_metrics;
+
+pub use error::Error;
+pub use event::{Event, Outcome, Stages};
+pub use instrument::{Counter, Gauge, GaugeHold, Histogram};
+pub use logs::{LogHandle, init};
+pub use metrics::{Build, Description, Kind, Metrics, ModelInfo, ModelState};
+pub use openmetrics::OPENMETRICS_CONTENT_TYPE;
+pub use reference::reference;
+pub use request_log::{REQUEST_TARGET, log_request};
+pub use trace_context::{TraceContext, TraceId};
+pub use version_metrics::{CloseReason, Task, VersionLabels, VersionMetrics};
+
+use serde::{Deserialize, Serialize};
+
+/// The content type of [`Metrics::text`].
+pub const TEXT_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What an operator can set about telemetry.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The form of a log line.
+    pub log_format: LogFormat,
+    /// Which lines are written: a level (`info`), or a list of
+    /// `target=level` directives (`info,candor::request=off`).
+    pub log_level: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { log_format: LogFormat::Auto, log_level: "info".to_owned() }
+    }
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON anywhere else.
+    #[default]
+    Auto,
+    /// One JSON object a line, for machines.
+    Json,
+    /// One readable line, for people.
+    Text,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LogFormat, Settings};
+
+    #[test]
+    fn settings_read_their_keys_and_refuse_others() {
+        let cases = [
+            ("{}", Some((LogFormat::Auto, "info"))),
+            (r#"{"log_format":"json","log_level":"debug"}"#, Some((LogFormat::Json, "debug"))),
+            (r#"{"log_format":"text"}"#, Some((LogFormat::Text, "info"))),
+            (r#"{"log_format":"xml"}"#, None),
+            (r#"{"level":"info"}"#, None),
+        ];
+        for (text, wanted) in cases {
+            let got = serde_json::from_str::<Settings>(text).ok();
+            let got = got.as_ref().map(|s| (s.log_format, s.log_level.as_str()));
+            assert_eq!(got, wanted, "{text}");
+        }
+    }
+}

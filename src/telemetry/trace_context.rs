@@ -1,0 +1,214 @@
+//! W3C Trace Context: reads `traceparent` and `tracestate`, and writes them on.
+//!
+//! Rules: <https://www.w3.org/TR/trace-context/>. A header that breaks them is
+//! treated as absent. Nothing is exported from here.
+
+use std::fmt;
+
+/// The most characters of `tracestate` that are kept; the specification asks
+/// for at least this many.
+const MOST_STATE_CHARS: usize = 512;
+/// The most members of `tracestate`, from the specification.
+const MOST_STATE_MEMBERS: usize = 32;
+
+/// A request's place in a trace that its caller started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceContext {
+    /// The trace, the same on the whole road.
+    pub trace_id: TraceId,
+    /// The span above: the caller's, or after [`TraceContext::child`] our own.
+    pub parent_id: u64,
+    /// Whether the caller keeps this trace.
+    pub sampled: bool,
+    /// The other vendors' members, well-formed and at most 512 characters, or empty.
+    pub state: String,
+}
+
+/// A trace id: 32 lower-case hex digits, not all zero.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TraceId([u8; 32]);
+
+impl TraceId {
+    /// The 32 hex digits.
+    pub fn as_str(&self) -> &str {
+        // The constructor takes hex digits only, so this is always the text.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for TraceId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "TraceId({self})")
+    }
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.as_str())
+    }
+}
+
+impl TraceContext {
+    /// Reads the two headers; several `tracestate` headers are to be joined
+    /// with commas. `None` when `traceparent` breaks the rules; then
+    /// `tracestate` means nothing either.
+    pub fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<Self> {
+        let version = hex(traceparent.get(..2)?)?;
+        let rest = match traceparent.len() {
+            55 => traceparent,
+            // Later versions may add fields behind a dash; ours has none.
+            56.. if version != 0 && traceparent.as_bytes()[55] == b'-' => traceparent.get(..55)?,
+            _ => return None,
+        };
+        let mut fields = rest.get(2..)?.strip_prefix('-')?.split('-');
+        let (trace, parent, flags) = (fields.next()?, fields.next()?, fields.next()?);
+        if version == 0xff || fields.next().is_some() || flags.len() != 2 {
+            return None;
+        }
+        let trace_id = TraceId(trace.as_bytes().try_into().ok()?);
+        let (high, low) = (hex(trace.get(..16)?)?, hex(trace.get(16..)?)?);
+        let parent_id = hex(parent).filter(|id| parent.len() == 16 && *id != 0)?;
+        if high | low == 0 {
+            return None;
+        }
+        Some(Self {
+            trace_id,
+            parent_id,
+            sampled: hex(flags)? & 1 == 1,
+            state: tracestate.and_then(bounded_state).unwrap_or_default(),
+        })
+    }
+
+    /// The context to send on: the same trace, with our span as the one above.
+    #[must_use]
+    pub fn child(&self, span_id: u64) -> Self {
+        Self { parent_id: span_id, ..self.clone() }
+    }
+}
+
+/// Writes the value of `traceparent`, in version 00. Flags that this version
+/// does not know are not passed on, as it demands.
+impl fmt::Display for TraceContext {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flags = u8::from(self.sampled);
+        write!(out, "00-{}-{:016x}-{flags:02x}", self.trace_id, self.parent_id)
+    }
+}
+
+/// Lower-case hex digits only; `from_str_radix` would take `+` and `F` too.
+fn hex(digits: &str) -> Option<u64> {
+    let lower = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    let fits = !digits.is_empty() && digits.bytes().all(lower);
+    fits.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
+}
+
+/// The members that fit, whole ones only; `None` when one breaks the rules.
+fn bounded_state(text: &str) -> Option<String> {
+    let mut kept = String::new();
+    let mut count = 0;
+    let members = text.split(',').map(|member| member.trim_matches([' ', '\t']));
+    for member in members.filter(|member| !member.is_empty()) {
+        let (key, value) = member.split_once('=')?;
+        count += 1;
+        if count > MOST_STATE_MEMBERS || !is_key(key) || !is_value(value) {
+            return None;
+        }
+        let comma = usize::from(!kept.is_empty());
+        if kept.len() + comma + member.len() <= MOST_STATE_CHARS {
+            kept.push_str(&","[..comma]);
+            kept.push_str(member);
+        }
+    }
+    Some(kept)
+}
+
+fn is_key(key: &str) -> bool {
+    let inner = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/');
+    let part = |text: &str, most: usize, digit_first: bool| {
+        let first = |b: &u8| b.is_ascii_lowercase() || (digit_first && b.is_ascii_digit());
+        text.len() <= most && text.as_bytes().first().is_some_and(first) && text.bytes().all(inner)
+    };
+    match key.split_once('@') {
+        Some((tenant, system)) => part(tenant, 241, true) && part(system, 14, false),
+        None => part(key, 256, true),
+    }
+}
+
+fn is_value(value: &str) -> bool {
+    let allowed = |b: u8| matches!(b, b' '..=b'~') && b != b',' && b != b'=';
+    (1..=256).contains(&value.len()) && value.bytes().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TraceContext;
+
+    const GOOD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    #[test]
+    fn traceparent_is_read_strictly() {
+        let ids = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7";
+        let zero = "00000000000000000000000000000000-00f067aa0ba902b7";
+        let cases = [
+            (GOOD.to_owned(), Some(true)),
+            (format!("00-{ids}-00"), Some(false)),
+            (format!("00-{ids}-02"), Some(false)),
+            (format!("00-{ids}-ff"), Some(true)),
+            (format!("cc-{ids}-01"), Some(true)),
+            (format!("cc-{ids}-01-what-the-future-adds"), Some(true)),
+            (format!("cc-{ids}-01."), None),
+            (format!("00-{ids}-01-more"), None),
+            (format!("ff-{ids}-01"), None),
+            (format!("00-{zero}-01"), None),
+            (format!("00-{}-01", ids.replace("00f067aa0ba902b7", &"0".repeat(16))), None),
+            (GOOD.to_uppercase(), None),
+            (format!("00-{}-01", ids.replace('f', "+")), None),
+            (format!("0g-{ids}-01"), None),
+            (format!("00-{ids}-0"), None),
+            (format!("00-{ids}-é"), None),
+            (format!(" {GOOD}"), None),
+            (GOOD.replace('-', "_"), None),
+            (format!("00-{}-01", ids.replace("6-0", "60-")), None),
+            (String::new(), None),
+            ("é".repeat(30), None),
+        ];
+        for (header, wanted) in cases {
+            let got = TraceContext::parse(&header, None).map(|c| c.sampled);
+            assert_eq!(got, wanted, "{header}");
+        }
+    }
+
+    #[test]
+    fn a_child_keeps_the_trace() {
+        let context = TraceContext::parse(GOOD, Some("a=1")).expect("it is well-formed");
+        assert_eq!(context.to_string(), GOOD);
+        assert_eq!(context.trace_id.as_str(), &GOOD[3..35]);
+        let child = context.child(0xab);
+        let wanted = "00-4bf92f3577b34da6a3ce929d0e0e4736-00000000000000ab-01";
+        assert_eq!((child.to_string().as_str(), child.state.as_str()), (wanted, "a=1"));
+    }
+
+    #[test]
+    fn tracestate_is_kept_when_well_formed() {
+        let long = format!("a={}", "x".repeat(250));
+        let many: Vec<String> = (0..33).map(|n| format!("k{n}=v")).collect();
+        let cases = [
+            ("congo=t61rcWkgMzE", "congo=t61rcWkgMzE"),
+            ("a=1 , ,b=2", "a=1,b=2"),
+            ("t@v=1", "t@v=1"),
+            ("T=1", ""),
+            ("a=1,b", ""),
+            ("a=1=2", ""),
+            ("a=\u{7f}", ""),
+            ("t@1=1", ""),
+            (&many[..32].join(","), &many[..32].join(",")),
+            (&many.join(","), ""),
+            // The member that would pass 512 characters is left out, whole.
+            (&format!("{long},b{long},c{long},d=1"), &format!("{long},b{long},d=1")),
+        ];
+        for (header, wanted) in cases {
+            let context = TraceContext::parse(GOOD, Some(header)).expect("it is well-formed");
+            assert_eq!(context.state, wanted, "{header}");
+        }
+    }
+}

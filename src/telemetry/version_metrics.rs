@@ -1,0 +1,240 @@
+//! The series of one version, resolved once when it is loaded.
+//!
+//! A successful request is recorded through these handles without looking up a
+//! label. This file does not decide what is recorded; `record` does.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::buckets;
+use super::event::STAGE_NAMES;
+use super::family::Family;
+use super::instrument::{Counter, Gauge, Histogram};
+use super::metrics::Metrics;
+
+/// What a version is called and what it predicts.
+#[derive(Debug, Clone, Copy)]
+pub struct VersionLabels<'a> {
+    /// The model's name.
+    pub model: &'a str,
+    /// The version's name.
+    pub version: &'a str,
+    /// What it predicts.
+    pub task: Task,
+    /// The classes of the contract, in the order of the output; empty unless
+    /// the task is classification.
+    pub classes: &'a [String],
+    /// The features of the contract; no other name becomes a label.
+    pub features: &'a [String],
+    /// Bucket bounds for the uncertainty of a regression, in the target's unit,
+    /// from the calibration. Without them it is not counted.
+    pub uncertainty_buckets: Option<&'a [f64]>,
+    /// Bucket bounds for the predicted value of a regression, in the target's
+    /// unit, from the profile. Without them one a decade.
+    pub value_buckets: Option<&'a [f64]>,
+}
+
+/// What a version predicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// One of several classes.
+    Classification,
+    /// A number.
+    Regression,
+    /// The graph's outputs as they are.
+    Tensors,
+}
+
+/// What closed a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseReason {
+    /// A worker was free.
+    Idle,
+    /// It held as many rows as it may.
+    Full,
+    /// Its first request had waited as long as it may.
+    Delay,
+    /// One of its requests would have missed its deadline.
+    Deadline,
+}
+
+const CLOSE_REASONS: [&str; 4] = ["idle", "full", "delay", "deadline"];
+
+/// How many pairs of protocol and route are remembered. There are fewer than
+/// this; one more would be looked up each time, and counted all the same.
+const ROADS: usize = 16;
+
+/// The series of one version.
+#[derive(Debug)]
+pub struct VersionMetrics {
+    model: String,
+    version: String,
+    /// Requests that wait for a worker now.
+    pub queue_depth: Arc<Gauge>,
+    /// Requests that were accepted and are not answered yet.
+    pub in_flight: Arc<Gauge>,
+    pub(super) stages: [Arc<Histogram>; STAGE_NAMES.len()],
+    pub(super) uncertainty: Option<Arc<Histogram>>,
+    pub(super) classes: Vec<Arc<Counter>>,
+    pub(super) value: Option<Arc<Histogram>>,
+    features: HashMap<String, OnceLock<Arc<Counter>>>,
+    roads: [OnceLock<Road>; ROADS],
+    batch_rows: Arc<Histogram>,
+    batch_close: [Arc<Counter>; CLOSE_REASONS.len()],
+    cancelled: Family<Counter>,
+    load_seconds: Family<Gauge>,
+    cost_seconds: Family<Gauge>,
+    retired: AtomicBool,
+}
+
+/// The series of one protocol and route, for answered requests.
+#[derive(Debug)]
+pub(super) struct Road {
+    protocol: &'static str,
+    route: &'static str,
+    pub(super) answered: Arc<Counter>,
+    pub(super) seconds: Arc<Histogram>,
+}
+
+impl VersionMetrics {
+    pub(super) fn new(metrics: &Metrics, of: &VersionLabels<'_>) -> Self {
+        let both = [of.model, of.version];
+        let stage = |name| {
+            let make = || Histogram::new(&buckets::STAGE_SECONDS);
+            metrics.stage_seconds.child(&[of.model, of.version, name], make)
+        };
+        let class = |name: &String| metrics.predictions.child(&[of.model, of.version, name], Counter::default);
+        let close = |name| metrics.batch_close.child(&[of.model, of.version, name], Counter::default);
+        let (uncertainty, value) = bounds(of);
+        let classes = match of.task {
+            Task::Classification => of.classes,
+            Task::Regression | Task::Tensors => &[],
+        };
+        Self {
+            model: of.model.to_owned(),
+            version: of.version.to_owned(),
+            queue_depth: metrics.queue_depth.child(&both, Gauge::default),
+            in_flight: metrics.in_flight.child(&both, Gauge::default),
+            stages: STAGE_NAMES.map(stage),
+            uncertainty: uncertainty.map(|b| histogram(&metrics.uncertainty, both, &b)),
+            classes: classes.iter().map(class).collect(),
+            value: value.map(|b| histogram(&metrics.prediction_value, both, &b)),
+            features: of.features.iter().map(|f| (f.clone(), OnceLock::new())).collect(),
+            roads: std::array::from_fn(|_| OnceLock::new()),
+            batch_rows: metrics.batch_rows.child(&both, || Histogram::new(&buckets::BATCH_ROWS)),
+            batch_close: CLOSE_REASONS.map(close),
+            cancelled: metrics.cancelled.clone(),
+            load_seconds: metrics.model_load_seconds.clone(),
+            cost_seconds: metrics.model_cost_seconds.clone(),
+            retired: AtomicBool::new(false),
+        }
+    }
+
+    /// The model's name.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// The version's name.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Counts a row that nobody waited for any more, by the stage that it had reached: `queue` or `infer`.
+    pub fn count_cancelled(&self, stage: &'static str) {
+        if !self.is_retired() {
+            self.cancelled.child(&[&self.model, &self.version, stage], Counter::default).inc();
+        }
+    }
+
+    /// Counts a batch of this many rows that was given to a session.
+    pub fn observe_batch(&self, rows: usize, reason: CloseReason) {
+        self.batch_rows.observe(f64::from(u32::try_from(rows).unwrap_or(u32::MAX)));
+        self.batch_close[reason as usize].inc();
+    }
+
+    /// Says how long the load took.
+    pub fn set_load(&self, took: Duration) {
+        let labels = [self.model.as_str(), &self.version];
+        let series = self.load_seconds.child(&labels, Gauge::default);
+        series.set(took.as_secs_f64());
+    }
+
+    /// Says how long a session needs for a batch of this many rows.
+    pub fn set_cost(&self, rows: usize, took: Duration) {
+        let labels = [self.model.as_str(), &self.version, &rows.to_string()];
+        let series = self.cost_seconds.child(&labels, Gauge::default);
+        series.set(took.as_secs_f64());
+    }
+
+    /// After this no series is made for the version: a request that ends late
+    /// must not bring back what was removed.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
+    }
+
+    /// The feature as a label: a name of the contract, or `_unknown`.
+    pub(super) fn feature<'a>(&self, name: &'a str) -> &'a str {
+        if self.features.contains_key(name) { name } else { "_unknown" }
+    }
+
+    /// The counter of a feature's warnings. A series appears with the first
+    /// one, because a wide contract would else add a row a feature to each scrape.
+    pub(super) fn warning(&self, metrics: &Metrics, feature: &str) -> Option<&Counter> {
+        let slot = self.features.get(feature)?;
+        let labels = [self.model.as_str(), &self.version, feature];
+        Some(slot.get_or_init(|| metrics.warnings.child(&labels, Counter::default)))
+    }
+
+    /// The series of a protocol and route, if they are remembered or can be.
+    pub(super) fn road(&self, metrics: &Metrics, protocol: &'static str, route: &'static str) -> Option<&Road> {
+        for slot in &self.roads {
+            // Two threads may fill two slots with one road; both are the same series.
+            let road = match slot.get() {
+                Some(road) => road,
+                None if self.is_retired() => return None,
+                None => slot.get_or_init(|| self.new_road(metrics, protocol, route)),
+            };
+            if road.route == route && road.protocol == protocol {
+                return Some(road);
+            }
+        }
+        None
+    }
+
+    fn new_road(&self, metrics: &Metrics, protocol: &'static str, route: &'static str) -> Road {
+        let labels = [protocol, route, &self.model, &self.version, "200", "ok"];
+        Road {
+            protocol,
+            route,
+            answered: metrics.requests.child(&labels, Counter::default),
+            seconds: metrics.request_seconds.child(&labels[..4], || Histogram::new(&buckets::REQUEST_SECONDS)),
+        }
+    }
+}
+
+/// The bounds for uncertainty and value, where the task has them.
+fn bounds(of: &VersionLabels<'_>) -> (Option<Vec<f64>>, Option<Vec<f64>>) {
+    match of.task {
+        Task::Classification => (Some(buckets::PROBABILITY.to_vec()), None),
+        Task::Regression => {
+            let value = of.value_buckets.and_then(buckets::usable);
+            let value = value.unwrap_or_else(|| buckets::ANY_VALUE.to_vec());
+            (of.uncertainty_buckets.and_then(buckets::usable), Some(value))
+        }
+        Task::Tensors => (None, None),
+    }
+}
+
+/// A histogram with its own bounds. When the version was loaded before with
+/// other bounds, it starts again: counts cannot move between buckets.
+fn histogram(family: &Family<Histogram>, labels: [&str; 2], bounds: &[f64]) -> Arc<Histogram> {
+    let fits = |there: &Histogram| there.bounds() == bounds;
+    family.child_that(&labels, fits, || Histogram::new(bounds))
+}

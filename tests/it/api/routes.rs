@@ -1,0 +1,221 @@
+//! Each route answers what the design says, in the form that it says.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Reply, Server, root};
+
+const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
+
+fn members(value: &Value) -> Vec<String> {
+    value.as_object().expect("an object").keys().cloned().collect()
+}
+
+fn example(model: &str) -> String {
+    let version = Server::shared().get(&format!("/models/{model}")).json()["versions"][0].clone();
+    version["example"].to_string()
+}
+
+#[test]
+fn the_envelope_of_a_classification() {
+    let reply = Server::shared().post("/predict", GOOD);
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let body = reply.json();
+    let wanted = [
+        "prediction",
+        "probabilities",
+        "uncertainty",
+        "uncertainty_method",
+        "coverage",
+        "prediction_set",
+        "explanation",
+        "warnings",
+        "model",
+        "model_version",
+        "training_data",
+        "contract",
+        "features_hash",
+        "request_id",
+    ];
+    assert_eq!(members(&body), wanted, "the members and their order");
+    assert_eq!(body["prediction"], "churn");
+    assert_eq!(members(&body["probabilities"]), ["stay", "churn"]);
+    assert_eq!(body["uncertainty_method"], "uncalibrated");
+    assert_eq!(
+        (&body["coverage"], &body["prediction_set"], &body["explanation"]),
+        (&Value::Null, &Value::Null, &Value::Null)
+    );
+    assert_eq!(body["training_data"], "churn-2026-02-28");
+    let uncertainty = body["uncertainty"].as_f64().expect("a number");
+    let predicted = body["probabilities"]["churn"].as_f64().expect("a number");
+    assert!((uncertainty - (1.0 - predicted)).abs() < 1e-6);
+    assert_eq!(reply.header("content-type"), Some("application/json"));
+    assert_eq!(reply.header("x-model-version"), Some("1"));
+    assert_eq!(reply.header("x-request-id"), body["request_id"].as_str());
+}
+
+#[test]
+fn the_envelope_of_a_regression() {
+    let body = Server::shared().post("/models/diabetes/predict", &example("diabetes")).json();
+    let wanted = [
+        "prediction",
+        "uncertainty",
+        "uncertainty_method",
+        "coverage",
+        "interval",
+        "unit",
+        "explanation",
+        "warnings",
+        "model",
+        "model_version",
+        "training_data",
+        "contract",
+        "features_hash",
+        "request_id",
+    ];
+    assert_eq!(members(&body), wanted);
+    assert!(body["prediction"].is_f64() && body["uncertainty"].is_null() && body["interval"].is_null(), "{body}");
+    assert_eq!(body["uncertainty_method"], "none");
+    assert_eq!(body["unit"], "disease progression score");
+}
+
+#[test]
+fn the_three_predict_routes() {
+    let server = Server::shared();
+    for path in ["/predict", "/models/churn/predict", "/models/churn/versions/1/predict"] {
+        let reply = server.post(path, GOOD);
+        assert_eq!((reply.status, reply.json()["model"].as_str()), (200, Some("churn")), "{path}");
+    }
+    let wine = example("wine");
+    let stable = server.post("/models/wine/predict", &wine).json();
+    let first = server.post("/models/wine/versions/1/predict", &wine).json();
+    assert_eq!((stable["model_version"].as_str(), first["model_version"].as_str()), (Some("2"), Some("1")));
+    assert_ne!(stable["probabilities"], first["probabilities"], "two versions, two answers");
+}
+
+#[test]
+fn every_bundled_model_answers_its_example() {
+    let server = Server::shared();
+    for model in server.get("/models").json()["models"].as_array().expect("models") {
+        let name = model["name"].as_str().expect("a name");
+        let reply = server.post(&format!("/models/{name}/predict"), &example(name));
+        assert_eq!(reply.status, 200, "{name}: {}", reply.text());
+    }
+}
+
+#[test]
+fn what_is_loaded_is_told() {
+    let server = Server::shared();
+    let models = server.get("/models").json();
+    assert_eq!(models["default_model"], "churn");
+    let names: Vec<&str> =
+        models["models"].as_array().expect("models").iter().filter_map(|model| model["name"].as_str()).collect();
+    assert_eq!(names, ["breast-cancer", "churn", "diabetes", "digits", "wine"]);
+    let version = server.get("/models/churn/versions/1").json();
+    assert_eq!(
+        (version["state"].as_str(), version["uncertainty_method"].as_str()),
+        (Some("ready"), Some("uncalibrated"))
+    );
+    assert_eq!(version["provenance"]["training_data"]["tag"], "churn-2026-02-28");
+    assert_eq!(version["limits"], json!({ "max_batch_rows": 32, "max_queue_rows": 1024, "deadline_ms": 1000 }));
+    assert_eq!(version["runtime"]["providers"], json!(["cpu"]));
+    assert_eq!(server.get("/models/churn").json()["versions"][0], version);
+}
+
+#[test]
+fn the_contract_is_the_file() {
+    let server = Server::shared();
+    let file = std::fs::read_to_string(root().join("models/churn/1/contract.json")).expect("a contract");
+    let file: Value = serde_json::from_str(&file).expect("JSON");
+    for path in ["/models/churn/contract", "/models/churn/versions/1/contract"] {
+        let reply = server.get(path);
+        assert_eq!(reply.header("content-type"), Some("application/schema+json"));
+        assert_eq!(reply.json(), file, "{path}");
+        let id = server.get("/models/churn/versions/1").json()["contract"].as_str().expect("an id").to_owned();
+        assert_eq!(reply.header("etag"), Some(format!("\"{id}\"").as_str()));
+    }
+}
+
+#[test]
+fn health_is_told() {
+    let server = Server::shared();
+    for path in ["/healthz", "/livez"] {
+        assert_eq!(server.get(path).json(), json!({ "status": "alive" }), "{path}");
+    }
+    let ready = server.get("/readyz");
+    assert_eq!((ready.status, ready.json()), (200, json!({ "ready": true, "reasons": [] })));
+}
+
+#[test]
+fn the_first_page_holds_a_command_that_works() {
+    let server = Server::shared();
+    let page = server.get("/").text();
+    assert!(page.contains("/docs") && page.contains("churn                1 (ready)  the default"), "{page}");
+    let body = page.split("-d '").nth(1).and_then(|rest| rest.split('\'').next()).expect("a body");
+    assert_eq!(server.post("/predict", body).status, 200, "{body}");
+}
+
+#[test]
+fn problems_are_explained_to_people_and_programs() {
+    let server = Server::shared();
+    let text = server.get("/problems/overloaded").text();
+    assert!(text.contains("What to do") && text.contains("status 503"), "{text}");
+    let reply: Reply = server.send("GET", "/problems/overloaded", &[("accept", "application/json")], b"");
+    assert_eq!(reply.json()["status"], 503);
+    assert_eq!(server.get("/problems/nothing").code(), "not_found");
+}
+
+#[test]
+fn warnings_do_not_keep_an_answer_back() {
+    let body = r#"{"features":{"tenure_months":4,"monthly_charge":99999.5,"plan":"basic"}}"#;
+    let warnings = Server::shared().post("/predict", body).json()["warnings"].clone();
+    assert_eq!(warnings[0]["code"], "outside_expected");
+    assert_eq!(warnings[0]["pointer"], "/features/monthly_charge");
+}
+
+#[test]
+fn compressed_bodies_are_read() {
+    use std::io::Write as _;
+    let server = Server::shared();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(GOOD.as_bytes()).expect("written");
+    let zstd = zstd::encode_all(GOOD.as_bytes(), 3).expect("compressed");
+    for (encoding, body) in [("gzip", gzip.finish().expect("compressed")), ("zstd", zstd), ("identity", GOOD.into())] {
+        let headers = [("content-type", "application/json; charset=utf-8"), ("content-encoding", encoding)];
+        assert_eq!(server.send("POST", "/predict", &headers, &body).status, 200, "{encoding}");
+    }
+}
+
+#[test]
+fn cross_origin_requests_are_off_until_configured() {
+    let ask = |server: &Server| {
+        let headers = [("origin", "https://app.example"), ("access-control-request-method", "POST")];
+        let preflight = server.send("OPTIONS", "/predict", &headers, b"");
+        let answer = server.send(
+            "POST",
+            "/predict",
+            &[("origin", "https://app.example"), ("content-type", "application/json")],
+            GOOD.as_bytes(),
+        );
+        (preflight.header("access-control-allow-origin").map(str::to_owned), answer)
+    };
+    let (preflight, answer) = ask(Server::shared());
+    assert_eq!((preflight, answer.header("access-control-allow-origin")), (None, None));
+    let server = Server::start(|config| config.http.server.cors.origins = vec!["https://app.example".into()]);
+    let (preflight, answer) = ask(&server);
+    assert_eq!(preflight.as_deref(), Some("https://app.example"));
+    assert_eq!(answer.header("access-control-expose-headers"), Some("x-request-id,server-timing"));
+}
+
+#[test]
+fn a_default_model_is_the_configured_one_or_the_only_one() {
+    let several = Server::start(|config| config.repository.default_model = String::new());
+    let reply = several.post("/predict", GOOD);
+    assert_eq!((reply.status, reply.code().as_str()), (404, "unknown_model"));
+    assert!(
+        reply.json()["detail"].as_str().is_some_and(|text| text.contains("breast-cancer, churn")),
+        "{}",
+        reply.text()
+    );
+    let only = Server::over(&root().join("models/churn/1"));
+    assert_eq!(only.post("/predict", GOOD).status, 200);
+}

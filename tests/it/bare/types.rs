@@ -1,0 +1,126 @@
+//! Every element type there and back: the greatest and the least values of each, and what lies just beyond them.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Server, fixture};
+
+/// An element type of the fixture `types`, values that come back as they are, and values that do not fit.
+struct Type {
+    name: &'static str,
+    fit: &'static [&'static str],
+    beyond: &'static [&'static str],
+}
+
+const TYPES: &[Type] = &[
+    // 65519 is the last that rounds to the greatest half, 65504; 65520 would become infinite.
+    Type {
+        name: "float16",
+        fit: &["65504.0", "-65504.0", "0.1", "6e-8", "65519"],
+        beyond: &["65520", "-65520", "1e39"],
+    },
+    // The double halfway between the greatest float and the next power of two rounds away from it.
+    Type {
+        name: "float",
+        fit: &["3.4028235e38", "-3.4028235e38", "1e-45", "0.1", "16777217"],
+        beyond: &["3.4028235677973366e38", "1e39", "-1e300"],
+    },
+    Type { name: "double", fit: &["1.7976931348623157e308", "5e-324", "0.1", "-0.0", "9007199254740993"], beyond: &[] },
+    Type { name: "int8", fit: &["-128", "127", "1e2", "-0.0"], beyond: &["-129", "128", "1e3"] },
+    Type { name: "uint8", fit: &["0", "255"], beyond: &["-1", "256"] },
+    Type { name: "int16", fit: &["-32768", "32767"], beyond: &["-32769", "32768"] },
+    Type { name: "uint16", fit: &["0", "65535"], beyond: &["-1", "65536"] },
+    Type { name: "int32", fit: &["-2147483648", "2147483647"], beyond: &["-2147483649", "2147483648"] },
+    Type { name: "uint32", fit: &["0", "4294967295"], beyond: &["-1", "4294967296"] },
+    Type {
+        name: "int64",
+        fit: &["-9223372036854775808", "9223372036854775807", "9007199254740993", "9007199254740992.0"],
+        beyond: &["9223372036854775808", "-9223372036854775809", "18446744073709551616", "9007199254740994.0", "1e18"],
+    },
+    Type {
+        name: "uint64",
+        fit: &["0", "18446744073709551615", "9223372036854775808"],
+        beyond: &["-1", "18446744073709551616", "1e19"],
+    },
+    Type { name: "bool", fit: &["true", "false"], beyond: &[] },
+    Type {
+        name: "string",
+        // The runtime's texts end at a NUL.
+        fit: &[r#""""#, r#""é\n\ud83d\ude00\"\\""#, r#""NaN""#],
+        beyond: &[r#""a\u0000b""#, r#""\u0000""#],
+    },
+];
+
+/// The body of a request with one value of its own, and 1 (or what stands for it) for every other type.
+fn body(name: &str, value: &str) -> String {
+    let member = |each: &Type| {
+        let usual = match each.name {
+            "bool" => "true",
+            "string" => "\"\"",
+            _ => "1",
+        };
+        format!("\"in_{}\":{}", each.name, if each.name == name { value } else { usual })
+    };
+    format!("{{\"features\":{{{}}}}}", TYPES.iter().map(member).collect::<Vec<_>>().join(","))
+}
+
+/// Whether `found` is the value nearest to what was `written` that the element type has.
+fn same(name: &str, written: &str, found: &Value) -> bool {
+    let number = || (written.parse::<f64>().expect("a number"), found.as_f64().expect("a number"));
+    match name {
+        "float16" => {
+            let (written, found) = number();
+            half::f16::from_f64(written) == half::f16::from_f64(found)
+        }
+        // The text of the answer is read as the element's own type: it has no more digits than that needs.
+        "float" => found.to_string().parse::<f32>() == written.parse::<f32>(),
+        "double" => number().0.to_bits() == number().1.to_bits(),
+        "bool" | "string" => serde_json::from_str::<Value>(written).is_ok_and(|written| written == *found),
+        _ => found.is_i64() || found.is_u64(),
+    }
+}
+
+#[test]
+fn every_element_type_goes_there_and_back() {
+    let server = Server::over(&fixture("types.onnx"));
+    for each in TYPES {
+        for written in each.fit {
+            let reply = server.post("/predict", &body(each.name, written));
+            assert_eq!(reply.status, 200, "{} {written}: {}", each.name, reply.text());
+            let outputs = reply.json()["outputs"].clone();
+            let found = &outputs[format!("out_{}", each.name)][0];
+            assert!(same(each.name, written, found), "{} {written}: {found}", each.name);
+            if let Some(whole) = written.parse::<i128>().ok().filter(|_| each.name.contains("int")) {
+                assert_eq!(found.to_string(), whole.to_string(), "{}", each.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_an_element_type_does_not_hold_is_refused() {
+    let server = Server::over(&fixture("types.onnx"));
+    for each in TYPES {
+        for written in each.beyond {
+            let reply = server.post("/predict", &body(each.name, written));
+            let problem = reply.json();
+            assert_eq!(reply.status, 400, "{} {written}: {problem:#}", each.name);
+            let pointer = format!("/features/in_{}", each.name);
+            let error = &problem["errors"][0];
+            assert_eq!(
+                (&error["pointer"], &error["code"]),
+                (&json!(pointer), &json!("not_representable")),
+                "{} {written}: {problem:#}",
+                each.name
+            );
+        }
+    }
+    for (name, written, code) in [
+        ("int8", "1.5", "wrong_type"),
+        ("bool", "1", "wrong_type"),
+        ("string", "1", "wrong_type"),
+        ("float", "\"1\"", "wrong_type"),
+    ] {
+        let problem = server.post("/predict", &body(name, written)).json();
+        assert_eq!(problem["errors"][0]["code"], code, "{name} {written}: {problem:#}");
+    }
+}

@@ -1,0 +1,113 @@
+//! Everything in `x-output` that refuses a contract: one row a problem.
+
+use serde_json::{Value, json};
+
+use super::problems::{REMOVED, check, edit};
+
+/// Where all of these stand.
+const PLACE: &str = "/x-output";
+
+/// An `x-output` with some members added or taken away.
+fn edited(mut whole: Value, members: &Value) -> Value {
+    for (key, value) in members.as_object().into_iter().flatten() {
+        edit(&mut whole, &format!("/{key}"), value.clone());
+    }
+    whole
+}
+
+#[test]
+fn classifications() {
+    let classes = |members: Value| {
+        let whole = json!({"task": "classification", "classes": ["stay", "churn"], "probabilities": {"tensor": "probabilities"}});
+        edited(whole, &members)
+    };
+    check(vec![
+        (PLACE, json!(REMOVED), "", "x-output is missing"),
+        (PLACE, json!({"task": "ranking"}), PLACE, "found \"ranking\""),
+        (PLACE, json!({}), PLACE, "found nothing"),
+        (PLACE, json!({"task": "tensors", "unit": "m"}), "/x-output/unit", "unknown member"),
+        (PLACE, classes(json!({"labels": 1})), "/x-output/labels", "did you mean \"label\"?"),
+        (PLACE, classes(json!({"classes": ["stay"]})), PLACE, "at least two different names, found 1"),
+        (PLACE, classes(json!({"classes": ["a", "a"]})), PLACE, "at least two different names"),
+        (
+            PLACE,
+            classes(json!({"classes": ["a", "b", "c"]})),
+            PLACE,
+            "lists 3 names, the output probabilities float32[?, 2] has 2 columns",
+        ),
+        (PLACE, classes(json!({"probabilities": REMOVED})), PLACE, "give either probabilities or logits"),
+        (PLACE, classes(json!({"logits": {"tensor": "score"}})), PLACE, "give either probabilities or logits"),
+        (
+            PLACE,
+            classes(json!({"probabilities": {"tensor": "probabilitys"}})),
+            "/x-output/probabilities",
+            "did you mean \"probabilities\"?",
+        ),
+        (
+            PLACE,
+            classes(json!({"probabilities": "probabilities"})),
+            "/x-output/probabilities",
+            "must be an object with the member \"tensor\"",
+        ),
+        (PLACE, classes(json!({"probabilities": {"tensor": "label"}})), PLACE, "must be a floating-point output"),
+        (PLACE, classes(json!({"probabilities": {"tensor": "image"}})), PLACE, "must have the dimensions [N, 2]"),
+        (
+            PLACE,
+            classes(json!({"label": {"tensor": "labels"}})),
+            "/x-output/label",
+            "no output \"labels\"; did you mean \"label\"?",
+        ),
+        (PLACE, classes(json!({"positive": "churn"})), PLACE, "positive and threshold belong together"),
+        (PLACE, classes(json!({"threshold": 0.3})), PLACE, "positive and threshold belong together"),
+        (PLACE, classes(json!({"positive": "left", "threshold": 0.3})), PLACE, "one of the classes, found \"left\""),
+        (
+            PLACE,
+            classes(json!({"positive": "churn", "threshold": 30})),
+            PLACE,
+            "threshold must lie in 0 to 1, found 30",
+        ),
+    ]);
+}
+
+#[test]
+fn regressions() {
+    let value = |members: Value| edited(json!({"task": "regression"}), &members);
+    check(vec![
+        (PLACE, value(json!({})), PLACE, "a regression needs a value, members, or quantiles"),
+        (PLACE, value(json!({"value": {"tensor": "score", "column": 1}})), PLACE, "column 1 is not there"),
+        (
+            PLACE,
+            value(json!({"value": {"tensor": "score", "colum": 1}})),
+            "/x-output/value/colum",
+            "did you mean \"column\"?",
+        ),
+        (PLACE, value(json!({"value": {"tensor": "image"}})), PLACE, "a value must be a number a row"),
+        (PLACE, value(json!({"value": {"tensor": "words"}})), PLACE, "a value must be a number a row"),
+        (
+            PLACE,
+            value(json!({"quantiles": {"tensor": "probabilities", "levels": [0.1, 0.9]}})),
+            PLACE,
+            "must hold the median, 0.5",
+        ),
+        (PLACE, value(json!({"quantiles": {"tensor": "probabilities", "levels": [0.5]}})), PLACE, "lists 1 levels"),
+        (
+            PLACE,
+            value(json!({"quantiles": {"tensor": "probabilities", "levels": [0.9, 0.5]}})),
+            "/x-output/quantiles",
+            "levels must rise",
+        ),
+        (
+            PLACE,
+            value(json!({"quantiles": {"tensor": "probabilities", "levels": [0.5, 2]}})),
+            "/x-output/quantiles/levels/1",
+            "a level is a number in 0 to 1",
+        ),
+        (
+            PLACE,
+            value(json!({"value": {"tensor": "score"}, "sigma": {"tensor": "sigma"}})),
+            "/x-output/sigma",
+            "no output \"sigma\"",
+        ),
+        (PLACE, value(json!({"value": {"tensor": "score"}, "unit": 1})), "/x-output/unit", "must be a string"),
+    ]);
+}

@@ -1,0 +1,155 @@
+//! The engine's promises: right answers under concurrency, rows together without waiting, deadlines, room given up by
+//! callers that go away, overload survived.
+
+mod answers;
+mod batching;
+mod cancellation;
+mod deadlines;
+mod moving;
+mod overload;
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use candor::{
+    domain::tensor::{Buffer, Inputs, Tensor},
+    runtime::{Completed, Engine, EngineOptions, Executor, Priority, SubmitError},
+    telemetry::{Build, Metrics, VersionMetrics},
+};
+use tokio::sync::oneshot;
+
+use crate::{
+    fake,
+    harness::{PATIENCE, Server, block_on},
+    shutdown::client::Kept,
+};
+
+/// Far longer than any test.
+const LONG: Duration = Duration::from_mins(1);
+
+/// Waits until something is so, which must come by itself.
+fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !so() {
+        assert!(started.elapsed() < PATIENCE, "it never came: {what}");
+        thread::yield_now();
+    }
+}
+
+/// An engine without a server.
+struct Bare {
+    engine: Arc<Engine>,
+    recorded: Arc<VersionMetrics>,
+    metrics: Metrics,
+}
+
+impl Bare {
+    fn start(executor: Box<dyn Executor>, options: EngineOptions) -> Self {
+        let build = Build { version: "0", revision: "test", onnxruntime: "none" };
+        let metrics = Metrics::new(&build).expect("metrics");
+        let recorded = fake::recorded(&metrics);
+        let engine = Engine::start(vec![executor], options, Arc::clone(&recorded)).expect("an engine");
+        Self { engine: Arc::new(engine), recorded, metrics }
+    }
+
+    /// Asks on a thread of its own, which also runs the row where callers do.
+    fn ask(&self, value: f64, within: Duration, priority: Priority) -> Caller {
+        let (leave, left) = oneshot::channel::<()>();
+        let engine = Arc::clone(&self.engine);
+        let deadline = Instant::now() + within;
+        let thread = thread::spawn(move || {
+            let tensors = vec![Tensor { shape: vec![1, 1], buffer: Buffer::F64(vec![value]) }];
+            block_on(async {
+                tokio::select! {
+                    outcome = engine.execute(Inputs { tensors, rows: 1 }, deadline, priority) => Some(outcome),
+                    Ok(()) = left => None,
+                }
+            })
+        });
+        Caller { leave, thread }
+    }
+
+    fn predict(&self, value: f64) -> Caller {
+        self.ask(value, LONG, Priority::Predict)
+    }
+
+    /// Asks, and returns once the row waits, the `place`-th of the queue.
+    fn queue(&self, value: f64, priority: Priority, place: u32) -> Caller {
+        let caller = self.ask(value, LONG, priority);
+        self.wait_for_queue(place);
+        caller
+    }
+
+    fn wait_for_queue(&self, length: u32) {
+        until(&format!("{length} rows wait"), || (self.recorded.queue_depth.get() - f64::from(length)).abs() < 0.5);
+    }
+
+    fn counted(&self, series: &str) -> u64 {
+        value_of(&self.metrics.text(), series)
+    }
+}
+
+/// Somebody who waits for an answer.
+struct Caller {
+    leave: oneshot::Sender<()>,
+    thread: thread::JoinHandle<Option<Result<Completed, SubmitError>>>,
+}
+
+impl Caller {
+    fn outcome(self) -> Result<Completed, SubmitError> {
+        self.thread.join().expect("no panic").expect("nobody left")
+    }
+
+    /// The answer, which must be one, and how many rows shared the run.
+    fn answer(self) -> (f64, usize) {
+        let completed = self.outcome().expect("an answer");
+        let (outputs, row) = completed.result.expect("no failure");
+        (candor::runtime::row(&outputs[0], row)[0], completed.batch_rows)
+    }
+
+    /// Goes away; whether nothing had been answered by then.
+    fn leave(self) -> bool {
+        let _ = self.leave.send(());
+        self.thread.join().expect("no panic").is_none()
+    }
+}
+
+/// The value of a series in the text format, 0 where it is not there yet. Labels are given in their own order.
+fn value_of(text: &str, series: &str) -> u64 {
+    let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    value.map_or(0, |value| value.parse().expect("a whole number"))
+}
+
+/// The same, asked of a server.
+fn scraped(server: &Server, series: &str) -> u64 {
+    value_of(&server.get("/metrics").text(), series)
+}
+
+/// A series of version 1 of a model, with further labels, which come after these.
+fn series(name: &str, model: &str, more: &str) -> String {
+    format!("candor_{name}{{model=\"{model}\",version=\"1\"{more}}}")
+}
+
+/// Waits until a series of a server has a value.
+fn wait_for(server: &Server, series: &str, value: u64) {
+    until(&format!("{series} is {value}"), || scraped(server, series) == value);
+}
+
+/// A request for a prediction on a connection that is kept; `headers` are whole lines.
+fn request(path: &str, headers: &str, features: &serde_json::Value) -> Vec<u8> {
+    let body = serde_json::json!({ "features": features }).to_string();
+    let length = body.len();
+    let kind = "content-type: application/json";
+    format!("POST {path} HTTP/1.1\r\nhost: test\r\n{kind}\r\n{headers}content-length: {length}\r\n\r\n{body}")
+        .into_bytes()
+}
+
+/// A connection on which a request is under way.
+fn under_way(server: &Server, request: &[u8]) -> Kept {
+    let mut kept = Kept::open(server.address).expect("a connection");
+    kept.send(request);
+    kept
+}

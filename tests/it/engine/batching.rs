@@ -1,0 +1,126 @@
+//! Which rows share a run, in which order they are run, and what becomes of them when the engine is stopped.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use candor::runtime::{EngineOptions, Placement, Policy, Priority, SubmitError};
+
+use super::{Bare, Caller, LONG, until};
+use crate::fake::{gated, options};
+
+const BOTH: [Placement; 2] = [Placement::Workers, Placement::Callers];
+
+fn engine(placement: Placement, change: impl FnOnce(&mut Policy)) -> (Bare, crate::fake::Gate) {
+    let (executor, gate) = gated();
+    let EngineOptions { mut policy, capacity, .. } = options(16);
+    change(&mut policy);
+    (Bare::start(executor, EngineOptions { placement, policy, capacity }), gate)
+}
+
+/// Queues rows of these numbers, in this order, behind one that is run.
+fn queued(bare: &Bare, values: &[f64]) -> Vec<Caller> {
+    let places = values.iter().zip(1..);
+    places.map(|(value, place)| bare.queue(*value, Priority::Predict, place)).collect()
+}
+
+#[test]
+fn rows_that_wait_while_one_is_run_share_the_next_run() {
+    for placement in BOTH {
+        let (bare, gate) = engine(placement, |policy| policy.max_rows = 4);
+        let first = bare.predict(0.0);
+        assert_eq!(gate.begun(), [0.0], "nothing is waited for");
+        let others = queued(&bare, &[1.0, 2.0, 3.0, 4.0, 5.0]);
+        gate.open();
+        assert_eq!(gate.begun(), [1.0, 2.0, 3.0, 4.0], "in order, up to the limit: {placement:?}");
+        gate.open();
+        assert_eq!(gate.begun(), [5.0]);
+        gate.open();
+        assert_eq!(first.answer(), (0.0, 1));
+        let answers: Vec<(f64, usize)> = others.into_iter().map(Caller::answer).collect();
+        assert_eq!(answers, [(2.0, 4), (4.0, 4), (6.0, 4), (8.0, 4), (10.0, 1)]);
+        bare.wait_for_queue(0);
+    }
+}
+
+#[test]
+fn predictions_go_before_explanations_and_these_before_background_work() {
+    for placement in BOTH {
+        let (bare, gate) = engine(placement, |_| {});
+        let first = bare.predict(0.0);
+        gate.begun();
+        let ranks = [Priority::Background, Priority::Explain, Priority::Predict];
+        let others: Vec<Caller> =
+            ranks.into_iter().zip([1, 2, 3]).map(|(rank, at)| bare.queue(f64::from(at), rank, at)).collect();
+        for expected in [3.0, 2.0, 1.0] {
+            gate.open();
+            assert_eq!(gate.begun(), [expected], "{placement:?}");
+        }
+        gate.open();
+        assert_eq!(first.answer(), (0.0, 1));
+        assert!(others.into_iter().all(|caller| caller.outcome().is_ok()));
+    }
+}
+
+#[test]
+fn above_the_high_water_mark_the_newest_go_first() {
+    for placement in BOTH {
+        let (bare, gate) = engine(placement, |policy| policy.high_water = 2);
+        let first = bare.predict(0.0);
+        gate.begun();
+        let others = queued(&bare, &[1.0, 2.0, 3.0]);
+        for expected in [3.0, 1.0, 2.0] {
+            gate.open();
+            assert_eq!(gate.begun(), [expected], "{placement:?}");
+        }
+        gate.open();
+        assert!(first.outcome().is_ok() && others.into_iter().all(|caller| caller.outcome().is_ok()));
+    }
+}
+
+#[test]
+fn where_waiting_pays_a_batch_waits_until_it_is_full_or_the_delay_is_over() {
+    let (bare, gate) = engine(Placement::Workers, |policy| {
+        (policy.max_rows, policy.max_delay) = (3, LONG / 2);
+    });
+    let rows = queued(&bare, &[1.0, 2.0]);
+    assert!(gate.is_quiet(), "two rows wait for a third");
+    let third = bare.predict(3.0);
+    assert_eq!(gate.begun(), [1.0, 2.0, 3.0]);
+    gate.open();
+    assert!(third.outcome().is_ok() && rows.into_iter().all(|caller| caller.answer().1 == 3));
+    assert_eq!(bare.counted(&super::series("batch_close_total", "fake", ",reason=\"full\"")), 1);
+
+    let delay = Duration::from_millis(30);
+    let (bare, gate) = engine(Placement::Workers, |policy| (policy.max_rows, policy.max_delay) = (3, delay));
+    gate.open();
+    let completed = bare.predict(1.0).outcome().expect("an answer");
+    assert!(completed.queue >= delay, "it waited for others: {:?}", completed.queue);
+    assert_eq!(bare.counted(&super::series("batch_close_total", "fake", ",reason=\"delay\"")), 1);
+}
+
+#[test]
+fn a_stopped_engine_finishes_what_waits_and_takes_nothing_more() {
+    let at_once = Duration::ZERO;
+    for (placement, delay) in
+        [(Placement::Workers, at_once), (Placement::Workers, LONG / 2), (Placement::Callers, at_once)]
+    {
+        let (bare, gate) = engine(placement, |policy| (policy.max_rows, policy.max_delay) = (4, delay));
+        // With a delay, these are rows that wait for others to come.
+        let first = (delay == at_once).then(|| bare.predict(0.0)).inspect(|_| assert_eq!(gate.begun(), [0.0]));
+        let others = queued(&bare, &[1.0, 2.0]);
+        let engine = Arc::clone(&bare.engine);
+        let stopped = thread::spawn(move || engine.stop());
+        until("no row is taken", || {
+            let soon = bare.ask(9.0, Duration::ZERO, Priority::Predict).outcome();
+            matches!(soon, Err(SubmitError::Closed))
+        });
+        if let Some(first) = first {
+            gate.open();
+            assert_eq!(first.answer(), (0.0, 1));
+        }
+        assert_eq!(gate.begun(), [1.0, 2.0], "{placement:?}");
+        gate.open();
+        assert!(others.into_iter().all(|caller| caller.answer().1 == 2));
+        stopped.join().expect("the engine stops");
+        bare.wait_for_queue(0);
+    }
+}

@@ -1,0 +1,132 @@
+//! Deadlines: refused at once where they cannot be met, told when they pass, never answered late as if in time.
+
+use std::time::{Duration, Instant};
+
+use candor::runtime::{Cost, EngineOptions, Placement, Policy, Priority, SubmitError};
+use serde_json::json;
+
+use super::{Bare, LONG, request, scraped, series, under_way, until, wait_for};
+use crate::{
+    fake::{Gate, gated, options, server_of},
+    harness::{Reply, Server},
+    shutdown::client::Kept,
+};
+
+const SHORT: Duration = Duration::from_millis(200);
+
+/// Rows that cost so many seconds, as was measured; in truth they take what the gate says.
+fn costing(per_row: f64) -> EngineOptions {
+    let options = options(8);
+    EngineOptions { policy: Policy { cost: Cost { per_run: 0.0, per_row }, ..options.policy }, ..options }
+}
+
+fn server(per_row: f64) -> (Server, Gate) {
+    let (executor, gate) = gated();
+    (server_of(executor, costing(per_row)), gate)
+}
+
+fn ask(server: &Server, headers: &str) -> Reply {
+    let mut kept = Kept::open(server.address).expect("a connection");
+    kept.ask(&request("/predict", headers, &json!({ "x": 1 }))).expect("an answer")
+}
+
+/// The seconds after which to come again lie between the drain's estimate and twice that, rounded up.
+fn assert_overloaded(reply: &Reply, drain: u64) {
+    assert_eq!((reply.status, reply.code().as_str()), (503, "overloaded"), "{}", reply.text());
+    let wait: u64 = reply.header("retry-after").and_then(|text| text.parse().ok()).expect("a number of seconds");
+    assert!((drain..=2 * drain).contains(&wait), "{wait} is not {drain} to twice that");
+}
+
+#[test]
+fn a_deadline_below_the_cost_of_a_row_is_refused_at_once() {
+    let (server, gate) = server(3.0);
+    let started = Instant::now();
+    assert_overloaded(&ask(&server, "x-deadline-ms: 2000\r\n"), 3);
+    assert!(started.elapsed() < Duration::from_secs(2), "before the deadline");
+    assert!(gate.is_quiet(), "nothing was run");
+    assert_eq!(scraped(&server, &series("shed_total", "fake", ",reason=\"deadline\"")), 1);
+    assert_eq!(scraped(&server, &series("cancelled_total", "fake", ",stage=\"queue\"")), 0);
+}
+
+#[test]
+fn a_deadline_below_what_the_queue_costs_is_refused_at_once() {
+    let (server, gate) = server(3.0);
+    let running = under_way(&server, &request("/predict", "", &json!({ "x": 1 })));
+    gate.begun();
+    let waiting = under_way(&server, &request("/predict", "", &json!({ "x": 2 })));
+    wait_for(&server, &series("queue_depth", "fake", ""), 1);
+    // Half of the run under way, the row that waits, and one's own: 7.5 s.
+    assert_overloaded(&ask(&server, "x-deadline-ms: 7000\r\n"), 8);
+    assert!(gate.is_quiet());
+    drop((running, waiting));
+}
+
+#[test]
+fn a_deadline_that_passes_is_told_and_gives_the_place_up() {
+    let (server, gate) = server(0.0);
+    let running = under_way(&server, &request("/predict", "x-deadline-ms: 500\r\n", &json!({ "x": 1 })));
+    gate.begun();
+    let reply = ask(&server, "x-deadline-ms: 250\r\n");
+    assert_eq!((reply.status, reply.code().as_str()), (504, "deadline_exceeded"), "{}", reply.text());
+    wait_for(&server, &series("queue_depth", "fake", ""), 0);
+    wait_for(&server, &series("cancelled_total", "fake", ",stage=\"queue\""), 1);
+    // The one that is run learns it too, though its run goes on.
+    wait_for(&server, &series("cancelled_total", "fake", ",stage=\"infer\""), 1);
+    wait_for(&server, &series("in_flight", "fake", ""), 0);
+    drop(running);
+    gate.open();
+    assert!(gate.is_quiet(), "the row whose deadline has passed was not run");
+    gate.open();
+    assert_eq!(ask(&server, "").status, 200);
+}
+
+#[test]
+fn an_answer_is_never_late_without_saying_so() {
+    for placement in [Placement::Workers, Placement::Callers] {
+        let (executor, gate) = gated();
+        let bare = Bare::start(executor, EngineOptions { placement, ..options(8) });
+        let deadline = Instant::now() + SHORT;
+        let running = bare.ask(1.0, SHORT, Priority::Predict);
+        gate.begun();
+        let waiting = bare.ask(2.0, SHORT, Priority::Predict);
+        let patient = bare.predict(3.0);
+        // The second may have come and gone; the third stays.
+        until("the deadline passes", || Instant::now() > deadline + SHORT / 10);
+        bare.wait_for_queue(1);
+        gate.open();
+        assert_eq!(gate.begun(), [3.0], "a row that is late already is not run: {placement:?}");
+        gate.open();
+        for late in [running, waiting] {
+            assert_eq!(late.outcome().err(), Some(SubmitError::Expired), "{placement:?}");
+        }
+        assert!(patient.outcome().is_ok());
+        let counted = |stage| bare.counted(&series("cancelled_total", "fake", stage));
+        assert_eq!((counted(",stage=\"infer\""), counted(",stage=\"queue\"")), (1, 1), "{placement:?}");
+    }
+}
+
+/// A version that was slow for a while must not refuse for ever what it could answer.
+#[test]
+fn slow_runs_of_the_past_do_not_close_the_door() {
+    let (executor, gate) = gated();
+    let policy = Policy { cost: Cost { per_run: 0.0, per_row: 0.001 }, ..options(8).policy };
+    let bare = Bare::start(executor, EngineOptions { policy, ..options(8) });
+    let mut runs = 0;
+    until("the estimate is far above the cost", || {
+        let row = bare.predict(1.0);
+        gate.begun();
+        let started = Instant::now();
+        until("a slow run", || started.elapsed() > Duration::from_millis(20));
+        let behind = bare.queue(2.0, Priority::Predict, 1);
+        let estimate = bare.engine.estimate();
+        gate.open();
+        gate.begun();
+        gate.open();
+        assert!(row.outcome().is_ok() && behind.outcome().is_ok());
+        runs += 1;
+        estimate > Duration::from_millis(12)
+    });
+    until("the estimate of an idle engine is its cost", || bare.engine.estimate() < Duration::from_millis(2));
+    gate.open();
+    assert!(bare.ask(3.0, LONG, Priority::Predict).outcome().is_ok(), "after {runs} slow runs");
+}

@@ -1,0 +1,65 @@
+//! A version that looked cheap at load and is not: it moves from the callers' threads to a worker.
+
+use std::time::{Duration, Instant};
+
+use candor::runtime::{EngineOptions, Placement, Priority};
+use serde_json::json;
+
+use super::{Bare, LONG, request, until};
+use crate::{
+    fake::{gated, options},
+    harness::Process,
+    shutdown::client::Kept,
+    workshop::package,
+};
+
+/// Rows that waited for the caller's thread are answered by the worker.
+#[test]
+fn rows_that_wait_while_a_version_moves_are_answered() {
+    let (executor, gate) = gated();
+    let bare = Bare::start(executor, EngineOptions { placement: Placement::Callers, ..options(8) });
+    let first = bare.predict(1.0);
+    gate.begun();
+    let before = bare.queue(2.0, Priority::Predict, 1);
+    let started = Instant::now();
+    until("a run that is far too long for a caller's thread", || started.elapsed() > Duration::from_millis(30));
+    gate.open();
+    assert_eq!(gate.begun(), [2.0]);
+    // The row whose run moved the version has its answer while the worker is busy.
+    assert_eq!(first.answer(), (2.0, 1));
+    let after = bare.queue(3.0, Priority::Predict, 1);
+    gate.open();
+    gate.begun();
+    gate.open();
+    assert_eq!((before.answer().0, after.answer().0), (4.0, 6.0));
+    drop(gate);
+    bare.engine.stop();
+    assert!(bare.ask(4.0, LONG, Priority::Predict).outcome().is_err(), "the worker was joined with the others");
+}
+
+/// The same with a real graph, seen from outside.
+#[test]
+fn a_version_that_turns_out_heavy_holds_nobody_up() {
+    let models = package("slow_loop", &[]);
+    std::fs::write(models.path().join("model/model.toml"), "[limits]\ndeadline_ms = 600000\n").expect("written");
+    let process = Process::serve(&["--models", &models.path().display().to_string()]);
+    let open = || Kept::open(process.address).expect("a connection");
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n");
+    let mut kept = open();
+    let long = kept.ask(&request("/predict", "", &json!([4, 300_000]))).expect("an answer");
+    assert_eq!(long.status, 200, "{}", long.text());
+    let moved =
+        |line: &serde_json::Value| line["message"].as_str().is_some_and(|text| text.contains("moved to a worker"));
+    process.wait_for(moved).expect("it moves");
+
+    // Far longer than anybody waits: only a worker can be left to it, and stopped.
+    let mut endless = open();
+    endless.send(&request("/predict", "x-deadline-ms: 1000\r\n", &json!([4, 1_u64 << 40])));
+    for path in ["/livez", "/readyz", "/healthz", "/models"] {
+        assert_eq!(kept.ask(get(path).as_bytes()).expect("an answer").status, 200, "{path}");
+    }
+    let reply = endless.ask(b"").expect("an answer");
+    assert_eq!((reply.status, reply.code().as_str()), (504, "deadline_exceeded"));
+    let quick = endless.ask(&request("/predict", "", &json!([4, 2]))).expect("an answer");
+    assert_eq!((quick.status, &quick.json()["prediction"]), (200, &json!(2.5)));
+}

@@ -1,0 +1,169 @@
+//! A version around a fake executor: the seam where tests stand in for ONNX Runtime.
+
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use candor::{
+    app::{App, metrics},
+    domain::{
+        contract::{Literal, compile},
+        name::{ModelName, VersionName},
+        signature::{OutputSpec, Signature, TensorSpec},
+        tensor::{Buffer, ElementType, Inputs, Tensor},
+    },
+    repository::{Limits, ModelVersion, Repository},
+    runtime::{Cost, Engine, EngineOptions, Executor, Interrupt, Library, Placement, Plan, Policy, Probe, RunError},
+    telemetry::{Metrics, Task, VersionLabels, VersionMetrics},
+};
+
+use crate::harness::{PATIENCE, Server, config, log};
+
+const CONTRACT: &str = r#"{
+    "type": "object",
+    "properties": { "x": { "type": "number" } },
+    "required": ["x"],
+    "additionalProperties": false,
+    "x-inputs": [{ "tensor": "x", "features": ["x"] }],
+    "x-output": { "task": "regression", "value": { "tensor": "y" } }
+}"#;
+
+/// Runs a function of the test's in place of a graph; one number goes in, one comes out.
+pub(crate) struct Fake<F>(pub F);
+
+impl<F: FnMut(f64) -> f64 + Send + 'static> Executor for Fake<F> {
+    fn run(&mut self, inputs: &Inputs) -> Result<Vec<Tensor>, RunError> {
+        let Buffer::F64(values) = &inputs.tensors[0].buffer else { panic!("a tensor of doubles") };
+        let answers = values.iter().map(|value| (self.0)(*value)).collect();
+        Ok(vec![Tensor { shape: inputs.tensors[0].shape.clone(), buffer: Buffer::F64(answers) }])
+    }
+}
+
+/// Waits, run by run, until the test lets it answer twice each number; a gate that is gone holds nothing up.
+pub(crate) struct Gated {
+    begun: mpsc::Sender<Vec<f64>>,
+    go: mpsc::Receiver<()>,
+}
+
+/// The test's side of [`Gated`].
+pub(crate) struct Gate {
+    begun: mpsc::Receiver<Vec<f64>>,
+    go: mpsc::Sender<()>,
+}
+
+impl Gate {
+    /// The numbers of the next run, once it has begun; it then waits for [`Gate::open`].
+    pub(crate) fn begun(&self) -> Vec<f64> {
+        self.begun.recv_timeout(PATIENCE).expect("a run begins")
+    }
+
+    /// Whether no run has begun that was not yet asked for.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.begun.try_recv().is_err()
+    }
+
+    /// Lets one run end.
+    pub(crate) fn open(&self) {
+        self.go.send(()).expect("the executor is there");
+    }
+}
+
+pub(crate) fn gated() -> (Box<dyn Executor>, Gate) {
+    let (told, begun) = mpsc::channel();
+    let (open, go) = mpsc::channel();
+    (Box::new(Gated { begun: told, go }), Gate { begun, go: open })
+}
+
+impl Executor for Gated {
+    fn run(&mut self, inputs: &Inputs) -> Result<Vec<Tensor>, RunError> {
+        let Buffer::F64(values) = &inputs.tensors[0].buffer else { panic!("a tensor of doubles") };
+        // The test may have ended, and with it whoever listens and whoever holds the run up.
+        let _ = self.begun.send(values.clone());
+        let _ = self.go.recv();
+        let answers = values.iter().map(|value| value * 2.0).collect();
+        Ok(vec![Tensor { shape: inputs.tensors[0].shape.clone(), buffer: Buffer::F64(answers) }])
+    }
+
+    fn interrupt(&self) -> Option<Interrupt> {
+        // Like a session it can be asked to stop; only the gate ends its runs.
+        Some(Arc::new(|_| ()))
+    }
+}
+
+/// One row at a time, on a worker, at no cost.
+pub(crate) fn options(capacity: usize) -> EngineOptions {
+    let cost = Cost { per_run: 0.0, per_row: 0.0 };
+    let policy = Policy { max_rows: 1, max_delay: Duration::ZERO, high_water: capacity, cost };
+    EngineOptions { placement: Placement::Workers, policy, capacity }
+}
+
+/// The metrics of a version 1 of the model `fake`.
+pub(crate) fn recorded(metrics: &Metrics) -> Arc<VersionMetrics> {
+    metrics.version(&VersionLabels {
+        model: "fake",
+        version: "1",
+        task: Task::Regression,
+        classes: &[],
+        features: &["x".to_owned()],
+        uncertainty_buckets: None,
+        value_buckets: None,
+    })
+}
+
+/// A model `fake` with one executor.
+fn version(executor: Box<dyn Executor>, options: EngineOptions, metrics: &Metrics) -> ModelVersion {
+    let spec = |name: &str| TensorSpec { name: name.into(), element: ElementType::F64, shape: vec![None, Some(1)] };
+    let signature = Signature { inputs: vec![spec("x")], outputs: vec![OutputSpec::Tensor(spec("y"))] };
+    let document: Literal = serde_json::from_str(CONTRACT).expect("JSON");
+    let contract = compile(&document, &signature).expect("a good contract");
+    let recorded = recorded(metrics);
+    let engine = Engine::start(vec![executor], options, Arc::clone(&recorded)).expect("a worker");
+    ModelVersion {
+        model: ModelName::new("fake").expect("a name"),
+        version: VersionName::new("1").expect("a name"),
+        example: contract.example(),
+        contract,
+        contract_id: "sha256:fake".into(),
+        document,
+        schema: None,
+        provenance: candor::repository::Provenance::default(),
+        graph_sha256: String::new(),
+        signature,
+        limits: Limits { max_queue_rows: options.capacity, deadline_ms: 60_000, ..Limits::default() },
+        notes: Vec::new(),
+        plan: Plan { placement: options.placement, workers: 1, intra_threads: 1 },
+        probe: Probe { sizes: Vec::new(), seconds: Vec::new(), cost: options.policy.cost, largest_difference: 0.0 },
+        providers: vec!["fake".into()],
+        load: Duration::ZERO,
+        metrics: recorded,
+        engine,
+    }
+}
+
+/// A repository of the one model `fake`, and its metrics.
+pub(crate) fn repository(
+    run: impl FnMut(f64) -> f64 + Send + 'static,
+    capacity: usize,
+) -> (Arc<Repository>, Arc<Metrics>) {
+    repository_of(Box::new(Fake(run)), options(capacity))
+}
+
+fn repository_of(executor: Box<dyn Executor>, options: EngineOptions) -> (Arc<Repository>, Arc<Metrics>) {
+    let library = Library::load(std::path::Path::new("")).expect("the library");
+    let metrics = Arc::new(metrics(&library).expect("metrics"));
+    (Repository::of(vec![version(executor, options, &metrics)], Arc::clone(&metrics)), metrics)
+}
+
+/// A server of the one model `fake`.
+pub(crate) fn server(run: impl FnMut(f64) -> f64 + Send + 'static, capacity: usize) -> Server {
+    server_of(Box::new(Fake(run)), options(capacity))
+}
+
+/// The same with an executor and options of the test's own.
+pub(crate) fn server_of(executor: Box<dyn Executor>, options: EngineOptions) -> Server {
+    let (repository, metrics) = repository_of(executor, options);
+    let mut config = config();
+    config.repository.default_model = String::new();
+    Server::around(async move { App::over(&config, repository, metrics, log()).await.expect("a server") })
+}

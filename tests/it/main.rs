@@ -1,0 +1,23 @@
+//! What is promised, through real sockets, with real models: one module a topic.
+
+mod api;
+mod architecture;
+mod bare;
+mod commands;
+mod contract;
+mod differential;
+mod documents;
+mod engine;
+mod fake;
+mod golden;
+mod harness;
+mod identity;
+mod malformed;
+mod metrics;
+mod openapi;
+mod packages;
+mod python;
+mod second_pass;
+mod shutdown;
+mod telemetry_off;
+mod workshop;

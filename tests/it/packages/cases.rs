@@ -1,0 +1,272 @@
+//! The table of broken packages: what was done to a good one, and what must be said about it.
+
+use std::{fs, path::Path};
+
+use serde_json::json;
+
+use crate::{harness::root, workshop::edit};
+
+/// One broken package.
+#[derive(Clone, Copy)]
+pub(super) struct Case {
+    /// The model's name.
+    pub(super) name: &'static str,
+    /// The bundled model that was good.
+    pub(super) from: &'static str,
+    /// Whether version.json, with its digests, is kept.
+    pub(super) digests: bool,
+    /// What was done to the directory of the version.
+    pub(super) damage: fn(&Path),
+    /// The reasons, in order; `{v}` is the version's directory, `…` anything.
+    pub(super) messages: &'static [&'static str],
+}
+
+const fn case(name: &'static str, damage: fn(&Path), messages: &'static [&'static str]) -> Case {
+    Case { name, from: "diabetes", digests: false, damage, messages }
+}
+
+const fn of(from: &'static str, case: Case) -> Case {
+    Case { from, ..case }
+}
+
+const fn listed(case: Case) -> Case {
+    Case { digests: true, ..case }
+}
+
+pub(super) const CASES: &[Case] = &[
+    case(
+        "graph-truncated",
+        |version| shorten(&version.join("model.onnx")),
+        &["{v}/model.onnx: ONNX Runtime cannot use it: Load model from {v}/model.onnx failed:Protobuf parsing failed."],
+    ),
+    case(
+        "graph-garbage",
+        |version| write(version, "model.onnx", "no graph at all"),
+        &["{v}/model.onnx: ONNX Runtime cannot use it: Load model from {v}/model.onnx failed:Protobuf parsing failed."],
+    ),
+    case(
+        "graph-empty",
+        |version| write(version, "model.onnx", ""),
+        &[
+            "{v}/model.onnx: ONNX Runtime cannot use it: Load model from {v}/model.onnx failed:No graph was found in the protobuf.",
+        ],
+    ),
+    case(
+        "graph-missing",
+        |version| remove(version, "model.onnx"),
+        &["{v}/model.onnx: cannot be read: No such file or directory (os error 2)"],
+    ),
+    case(
+        "input-bfloat16",
+        |version| bare(version, "bfloat16_input"),
+        &["{v}/model.onnx: the graph's input \"x\" has type …, which Candor cannot feed"],
+    ),
+    case(
+        "input-sequence",
+        |version| bare(version, "sequence_input"),
+        &["{v}/model.onnx: the graph's input \"x\" has type …, which Candor cannot feed"],
+    ),
+    case(
+        "data-outside",
+        outside,
+        &["{v}/model.onnx: ONNX Runtime cannot use it: External data path validation failed…escapes model directory…"],
+    ),
+    case(
+        "contract-no-json",
+        |version| write(version, "contract.json", "{\"type\": \"object\",}"),
+        &["{v}/contract.json: trailing comma at line 1 column 19"],
+    ),
+    case(
+        "contract-list",
+        |version| write(version, "contract.json", "[]"),
+        &["{v}/contract.json: /: a contract is a JSON object, found an array"],
+    ),
+    case(
+        "contract-unknown-keyword",
+        |version| contract(version, |value| value["properties"]["bmi"]["minimun"] = json!(1)),
+        &[r#"{v}/contract.json: /properties/bmi/minimun: unknown keyword "minimun"; did you mean "minimum"?"#],
+    ),
+    case(
+        "contract-tensor-renamed",
+        |version| contract(version, |value| value["x-inputs"][0]["tensor"] = json!("inptu")),
+        &[
+            r#"{v}/contract.json: /x-inputs/0: the graph has no input "inptu""#,
+            "{v}/contract.json: /x-inputs: nothing feeds the graph's input measurements float64[?, 10]",
+        ],
+    ),
+    case(
+        "contract-feature-left-out",
+        |version| {
+            contract(version, |value| {
+                value["x-inputs"][0]["features"].as_array_mut().expect("a list").pop();
+            });
+        },
+        &[
+            "{v}/contract.json: /x-inputs/0: the tensor measurements float64[?, 10] takes 10 scalar features, and x-inputs gives it 9 scalar features",
+            r#"{v}/contract.json: /properties/glucose: the feature "glucose" feeds no tensor: name it in x-inputs, or remove it"#,
+        ],
+    ),
+    case(
+        "contract-output-renamed",
+        |version| contract(version, |value| value["x-output"]["value"]["tensor"] = json!("variabel")),
+        &[r#"{v}/contract.json: /x-output/value: the graph has no output "variabel"; did you mean "variable"?"#],
+    ),
+    of(
+        "wine",
+        case(
+            "contract-class-count",
+            |version| contract(version, |value| value["x-output"]["classes"] = json!(["class_0", "class_1"])),
+            &[
+                "{v}/contract.json: /x-output: classes lists 2 names, the output output_probability sequence of maps (ZipMap) has 3 columns",
+            ],
+        ),
+    ),
+    listed(case(
+        "digest-differs",
+        |version| append(version, "golden.jsonl", "\n"),
+        &["{v}/golden.jsonl: its digest is sha256:…, version.json lists sha256:…"],
+    )),
+    listed(case(
+        "digest-no-sha256",
+        |version| version_json(version, |value| value["files"] = json!({ "contract.json": "md5:1" })),
+        &["{v}/contract.json: its digest is sha256:…, version.json lists md5:1"],
+    )),
+    listed(case(
+        "listed-file-missing",
+        |version| remove(version, "golden.jsonl"),
+        &[r#"{v}/version.json: lists "golden.jsonl", which cannot be read: No such file or directory (os error 2)"#],
+    )),
+    listed(case(
+        "listed-file-outside",
+        |version| version_json(version, |value| value["files"] = json!({ "../../wine/1/model.onnx": "sha256:0" })),
+        &["{v}/version.json: lists \"../../wine/1/model.onnx\", which lies outside of the version's directory"],
+    )),
+    listed(case(
+        "listed-file-absolute",
+        |version| version_json(version, |value| value["files"] = json!({ "/etc/hostname": "sha256:0" })),
+        &["{v}/version.json: lists \"/etc/hostname\", which lies outside of the version's directory"],
+    )),
+    listed(case(
+        "version-unknown-member",
+        |version| version_json(version, |value| value["licence"] = json!("MIT")),
+        &["{v}/version.json: unknown field `licence`, expected one of …`license`…"],
+    )),
+    listed(case(
+        "version-no-json",
+        |version| write(version, "version.json", "created = 1"),
+        &["{v}/version.json: expected value at line 1 column 1"],
+    )),
+    case(
+        "golden-wrong-value",
+        |version| {
+            golden(version, r#""expect": {"prediction": 216.34644083275944}"#, r#""expect": {"prediction": 216.4}"#);
+        },
+        &[
+            "{v}/golden.jsonl: case 1: alone: prediction must be 216.4 within 0.000001; got 216.34644083275944",
+            "{v}/golden.jsonl: case 1: in a batch: prediction must be 216.4 within 0.000001; got 216.34644083275944",
+        ],
+    ),
+    of(
+        "wine",
+        case(
+            "golden-wrong-class",
+            |version| golden(version, r#""expect": {"prediction": "class_0""#, r#""expect": {"prediction": "class_1""#),
+            &[
+                r#"{v}/golden.jsonl: case 1: alone: prediction must be "class_1"; got "class_0""#,
+                r#"{v}/golden.jsonl: case 1: in a batch: prediction must be "class_1"; got "class_0""#,
+            ],
+        ),
+    ),
+    case(
+        "golden-no-json",
+        |version| append(version, "golden.jsonl", "{\"features\": }\n"),
+        &["{v}/golden.jsonl: case 27: expected value at line 1 column 14"],
+    ),
+    case(
+        "golden-no-expect",
+        |version| write(version, "golden.jsonl", "{\"features\": []}\n"),
+        &["{v}/golden.jsonl: case 1: missing field `expect` at line 1 column 16"],
+    ),
+    case(
+        "golden-not-admitted",
+        |version| golden(version, r#""sex": 2, "bmi": 32.1"#, r#""sex": 3, "bmi": -1"#),
+        &[
+            "{v}/golden.jsonl: case 1: the contract does not admit it: sex must be one of 1, 2; got a value that is not shown; bmi must be above 0 (kg/m²); got -1",
+        ],
+    ),
+    case(
+        "calibration-not-built",
+        |version| write(version, "calibration.json", "{}"),
+        &["{v}/calibration.json: is not built yet: this server cannot use it; move it away"],
+    ),
+    case(
+        "profile-not-built",
+        |version| write(version, "profile.json", "{}"),
+        &["{v}/profile.json: is not built yet: this server cannot use it; move it away"],
+    ),
+    listed(case(
+        "several",
+        several,
+        &[
+            "{v}/contract.json: its digest is sha256:…, version.json lists sha256:…",
+            "{v}/golden.jsonl: its digest is sha256:…, version.json lists sha256:…",
+            "{v}/contract.json: EOF while parsing an object at line 1 column 1",
+            "{v}/golden.jsonl: case 27: unknown field `features_`, expected one of …",
+            "{v}/profile.json: is not built yet: this server cannot use it; move it away",
+        ],
+    )),
+];
+
+fn write(version: &Path, name: &str, text: &str) {
+    fs::write(version.join(name), text).expect("written");
+}
+
+fn append(version: &Path, name: &str, text: &str) {
+    let before = fs::read_to_string(version.join(name)).expect("a file");
+    write(version, name, &(before + text));
+}
+
+fn remove(version: &Path, name: &str) {
+    fs::remove_file(version.join(name)).expect("removed");
+}
+
+fn shorten(path: &Path) {
+    let bytes = fs::read(path).expect("a file");
+    fs::write(path, &bytes[..bytes.len() / 2]).expect("written");
+}
+
+/// A graph from tests/fixtures/refused and nothing else.
+fn bare(version: &Path, graph: &str) {
+    remove(version, "contract.json");
+    remove(version, "golden.jsonl");
+    let source = root().join("tests/fixtures/refused").join(format!("{graph}.onnx"));
+    fs::copy(source, version.join("model.onnx")).expect("copied");
+}
+
+/// A graph whose weights lie above its directory, where they really are.
+fn outside(version: &Path) {
+    bare(version, "outside_data");
+    let weights = root().join("tests/fixtures/refused/outside_data.bin");
+    fs::copy(weights, version.with_file_name("outside_data.bin")).expect("copied");
+}
+
+fn contract(version: &Path, change: fn(&mut serde_json::Value)) {
+    edit(&version.join("contract.json"), change);
+}
+
+fn version_json(version: &Path, change: fn(&mut serde_json::Value)) {
+    edit(&version.join("version.json"), change);
+}
+
+fn golden(version: &Path, from: &str, to: &str) {
+    let before = fs::read_to_string(version.join("golden.jsonl")).expect("a file");
+    let after = before.replacen(from, to, 1);
+    assert_ne!(before, after, "{from} is there");
+    write(version, "golden.jsonl", &after);
+}
+
+fn several(version: &Path) {
+    append(version, "golden.jsonl", "{\"features_\": 1}\n");
+    write(version, "contract.json", "{");
+    write(version, "profile.json", "{}");
+}

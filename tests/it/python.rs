@@ -1,0 +1,32 @@
+//! Tools of others that judge what the server writes: Python's libraries and promtool.
+
+use std::{
+    io::Write as _,
+    process::{Command, Stdio},
+};
+
+/// Runs a Python script with `input` on its standard input, and gives what it printed.
+///
+/// The interpreter is the one that `CANDOR_TEST_PYTHON` names, which `make test` sets, else `python3`.
+pub(crate) fn python(script: &str, input: &str) -> String {
+    let name = std::env::var("CANDOR_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let remedy = "`make test` sets CANDOR_TEST_PYTHON to a Python with tests/requirements.txt installed";
+    tool(Command::new(name).args(["-c", script]), remedy, input)
+}
+
+/// Runs a tool that must succeed; `remedy` says how to get it.
+pub(crate) fn tool(command: &mut Command, remedy: &str, input: &str) -> String {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{name}: {error}: {remedy}"));
+    // A tool that fails at once reads nothing; what it said then tells more.
+    let _ = child.stdin.take().expect("its input").write_all(input.as_bytes());
+    let output = child.wait_with_output().expect("it ends");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{name}: {}\n{out}\n{err}\n{remedy}", output.status);
+    out.into_owned() + &err
+}

@@ -1,0 +1,338 @@
+//! Contracts with keywords beyond the one-pass plan: served, told in the log, and checked on a second pass.
+
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{Server, candor},
+    workshop::{ask, package},
+};
+
+/// A keyword at work: the features, what is added to the contract, an instance that is admitted, and one that is not
+/// with the code and the pointer (by name, by position) of its fault.
+struct Keyword {
+    name: &'static str,
+    properties: Value,
+    added: Value,
+    good: Value,
+    bad: Value,
+    code: &'static str,
+    pointers: [&'static str; 2],
+}
+
+/// A keyword on the feature `a` alone, beside a number `b`.
+fn feature(name: &'static str, schema: &Value, good: &Value, (bad, code): (&Value, &'static str)) -> Keyword {
+    Keyword {
+        name,
+        properties: json!({ "a": schema, "b": { "type": "number" } }),
+        added: json!({}),
+        good: json!({ "a": good, "b": 1 }),
+        bad: json!({ "a": bad, "b": 1 }),
+        code,
+        pointers: ["/features/a", "/features/0"],
+    }
+}
+
+/// Keywords on the whole instance, over two numbers.
+fn instance(name: &'static str, added: Value, good: [i64; 2], bad: [i64; 2]) -> Keyword {
+    let number = json!({ "type": "number" });
+    let named = |values: [i64; 2]| json!({ "a": values[0], "b": values[1] });
+    Keyword {
+        name,
+        properties: json!({ "a": number, "b": number }),
+        added,
+        good: named(good),
+        bad: named(bad),
+        code: "schema",
+        pointers: ["/features", "/features"],
+    }
+}
+
+fn at(pointers: [&'static str; 2], keyword: Keyword) -> Keyword {
+    Keyword { pointers, ..keyword }
+}
+
+fn keywords() -> Vec<Keyword> {
+    let least = |name: &str, minimum: i64| json!({ "properties": { name: { "minimum": minimum } } });
+    let number = |more: Value| {
+        let mut schema = more;
+        schema["type"] = json!("number");
+        schema
+    };
+    let conditional = json!({ "if": least("a", 10), "then": least("b", 5), "else": least("b", 1) });
+    let referring = json!({ "$defs": { "share": { "type": "number", "minimum": 0, "maximum": 1 } } });
+    let share = json!({ "type": "number", "$ref": "#/$defs/share" });
+    let referred = Keyword { added: referring, ..feature("$ref", &share, &json!(0.5), (&json!(1.5), "schema")) };
+    vec![
+        at(["/features/b", "/features/1"], instance("if", conditional.clone(), [10, 5], [10, 4])),
+        at(["/features/b", "/features/1"], instance("else", conditional, [9, 1], [9, 0])),
+        instance("oneOf", json!({ "oneOf": [least("a", 1), least("b", 1)] }), [1, 0], [1, 1]),
+        instance("anyOf", json!({ "anyOf": [least("a", 1), least("b", 1)] }), [1, 0], [0, 0]),
+        instance("not", json!({ "not": least("a", 100) }), [99, 0], [100, 0]),
+        at(["/features/a", "/features/0"], instance("allOf", json!({ "allOf": [least("a", 3)] }), [3, 0], [2, 0])),
+        referred,
+        feature("multipleOf", &number(json!({ "multipleOf": 0.01 })), &json!(19.99), (&json!(19.999), "not_multiple")),
+        feature(
+            "anyOf",
+            &number(json!({ "anyOf": [{ "maximum": 1 }, { "minimum": 9 }] })),
+            &json!(9),
+            (&json!(5), "schema"),
+        ),
+        feature("not", &number(json!({ "not": { "const": 0 } })), &json!(0.5), (&json!(0), "schema")),
+        feature(
+            "const",
+            &number(json!({ "oneOf": [{ "const": 1 }, { "const": 2 }] })),
+            &json!(2),
+            (&json!(3), "schema"),
+        ),
+    ]
+}
+
+/// A contract over the two columns of the fixture `members`.
+fn contract(keyword: &Keyword) -> Value {
+    let output = json!({ "task": "regression", "members": { "tensor": "m" } });
+    let mut contract = crate::workshop::contract("x", &keyword.properties, &output);
+    if let (Value::Object(contract), Value::Object(added)) = (&mut contract, &keyword.added) {
+        contract.extend(added.clone());
+    }
+    contract
+}
+
+fn positional(instance: &Value) -> Value {
+    Value::Array(instance.as_object().expect("an object").values().cloned().collect())
+}
+
+fn check(keyword: &Keyword, graph: &str, contract: &Value) {
+    let root = package(graph, &[("contract.json", &contract.to_string())]);
+    let server = Server::over(root.path());
+    let version = server.get("/models/model/versions/1").json();
+    assert_eq!(version["state"], "ready", "{}: {version:#}", keyword.name);
+    assert_eq!(version["second_pass"].as_array().map(Vec::is_empty), Some(false), "{}: {version:#}", keyword.name);
+    let noted = version["notes"].as_array().expect("notes").iter().filter_map(Value::as_str);
+    assert!(noted.clone().any(|note| note.contains("read a second time")), "{}: {version:#}", keyword.name);
+    for (form, bad, good) in
+        [(0, keyword.bad.clone(), keyword.good.clone()), (1, positional(&keyword.bad), positional(&keyword.good))]
+    {
+        let reply = ask(&server, "model", &good);
+        assert_eq!(reply.status, 200, "{} {good}: {}", keyword.name, reply.text());
+        let reply = ask(&server, "model", &bad);
+        assert_eq!(
+            (reply.status, reply.code().as_str()),
+            (400, "data_contract_violation"),
+            "{}: {}",
+            keyword.name,
+            reply.text()
+        );
+        let problem = reply.json();
+        let errors = problem["errors"].as_array().expect("errors");
+        assert_eq!(errors.len(), 1, "{}: {problem:#}", keyword.name);
+        let found = (errors[0]["pointer"].as_str(), errors[0]["code"].as_str());
+        assert_eq!(found, (Some(keyword.pointers[form]), Some(keyword.code)), "{} {bad}: {problem:#}", keyword.name);
+    }
+}
+
+#[test]
+fn each_keyword_admits_the_good_and_refuses_the_bad() {
+    for keyword in keywords() {
+        check(&keyword, "members", &contract(&keyword));
+    }
+}
+
+/// The fixture `embedding` takes four whole numbers as one array; `types` takes texts.
+#[test]
+fn arrays_and_texts_are_checked_too() {
+    let array = |more: (&str, Value), items: Value| {
+        let mut schema = json!({ "type": "array", "items": items, "minItems": 4, "maxItems": 4 });
+        schema[more.0] = more.1;
+        schema
+    };
+    let integer = json!({ "type": "integer" });
+    let tensors = json!({ "task": "tensors" });
+    for (schema, good, bad, code, pointer) in [
+        (array(("uniqueItems", json!(true)), integer.clone()), json!([1, 2, 3, 4]), json!([1, 2, 3, 1]), "schema", ""),
+        (
+            array(("contains", json!({ "const": 7 })), integer.clone()),
+            json!([7, 2, 3, 4]),
+            json!([1, 2, 3, 4]),
+            "schema",
+            "",
+        ),
+        (
+            array(("prefixItems", json!([{ "const": 1 }])), integer),
+            json!([1, 2, 3, 4]),
+            json!([2, 2, 3, 4]),
+            "schema",
+            "/0",
+        ),
+        (
+            array(("description", json!("odd")), json!({ "type": "integer", "not": { "multipleOf": 2 } })),
+            json!([1, 3, 5, 7]),
+            json!([1, 3, 4, 7]),
+            "schema",
+            "/2",
+        ),
+    ] {
+        let contract = crate::workshop::contract("ids", &json!({ "ids": schema }), &tensors);
+        let pointers = [format!("/features/ids{pointer}"), format!("/features/0{pointer}")];
+        let keyword = Keyword {
+            name: "array",
+            properties: json!({}),
+            added: json!({}),
+            good: json!({ "ids": good }),
+            bad: json!({ "ids": bad }),
+            code,
+            pointers: pointers.map(|text| &*text.leak()),
+        };
+        check(&keyword, "embedding", &contract);
+    }
+}
+
+/// A contract over the fixture `types` whose text has a rule, with a default for everything else.
+fn text_contract(rule: &Value, added: &Value) -> Value {
+    let names =
+        ["float16", "float", "double", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"];
+    let mut properties = json!({});
+    let mut inputs = Vec::new();
+    for name in names {
+        properties[name] = json!({ "type": if name.contains("int") { "integer" } else { "number" }, "default": 1 });
+    }
+    properties["bool"] = json!({ "type": "boolean", "default": true });
+    properties["string"] = rule.clone();
+    properties["string"]["type"] = json!("string");
+    for name in properties.as_object().expect("an object").keys() {
+        inputs.push(json!({ "tensor": format!("in_{name}"), "features": [name] }));
+    }
+    let mut contract = json!({
+        "type": "object", "properties": properties, "required": ["string"], "additionalProperties": false,
+        "x-inputs": inputs, "x-output": { "task": "tensors" },
+    });
+    if let (Value::Object(contract), Value::Object(added)) = (&mut contract, added) {
+        contract.extend(added.clone());
+    }
+    contract
+}
+
+/// The rule of the text, what is added to the contract, a good and a bad instance, the code and the place of its fault.
+type TextCase = (Value, Value, Value, Value, &'static str, &'static str);
+
+fn text_cases() -> Vec<TextCase> {
+    let text = |rule: Value, good: &str, bad: &str, code: &'static str| {
+        (rule, json!({}), json!({ "string": good }), json!({ "string": bad }), code, "/string")
+    };
+    let whole = |added: Value, good: &[&str], bad: &[&str]| {
+        let instance = |names: &[&str]| {
+            let mut instance = json!({ "string": "" });
+            for name in names {
+                instance[*name] = json!(1);
+            }
+            instance
+        };
+        (json!({}), added, instance(good), instance(bad), "schema", "")
+    };
+    let uuid = "0199a1c2-0000-7000-8000-000000000000";
+    vec![
+        text(json!({ "format": "date" }), "2026-02-28", "2026-02-30", "schema"),
+        text(json!({ "format": "email" }), "a@b.example", "a b", "schema"),
+        text(json!({ "format": "uuid" }), uuid, "0199", "schema"),
+        text(json!({ "pattern": "^(?!x)\\p{L}+$" }), "éa", "xé", "pattern_mismatch"),
+        text(json!({ "pattern": "^.{2}\\s" }), "ab c", "abc", "pattern_mismatch"),
+        text(json!({ "anyOf": [{ "maxLength": 1 }, { "pattern": "^id-" }] }), "id-5", "5-id", "schema"),
+        whole(json!({ "dependentRequired": { "int8": ["uint8"] } }), &["int8", "uint8"], &["int8"]),
+        whole(json!({ "propertyNames": { "maxLength": 6 } }), &["uint8"], &["float16"]),
+        whole(json!({ "minProperties": 2 }), &["int8"], &[]),
+        whole(json!({ "maxProperties": 2 }), &["int8"], &["int8", "int16"]),
+        whole(json!({ "dependentSchemas": { "int8": { "required": ["int16"] } } }), &["int8", "int16"], &["int8"]),
+    ]
+}
+
+#[test]
+fn texts_and_whole_instances_have_rules_too() {
+    for (rule, added, good, bad, code, pointer) in text_cases() {
+        let contract = text_contract(&rule, &added);
+        let root = package("types", &[("contract.json", &contract.to_string())]);
+        let server = Server::over(root.path());
+        let reply = ask(&server, "model", &good);
+        assert_eq!(reply.status, 200, "{rule} {added} {good}: {}", reply.text());
+        let problem = ask(&server, "model", &bad).json();
+        let error = &problem["errors"][0];
+        let pointer = json!(format!("/features{pointer}"));
+        assert_eq!((&error["pointer"], &error["code"]), (&pointer, &json!(code)), "{rule} {added}: {problem:#}");
+    }
+}
+
+#[test]
+fn faults_of_both_passes_are_told_together() {
+    let keyword = instance(
+        "if",
+        json!({ "if": { "properties": { "a": { "minimum": 10 } } }, "then": { "properties": { "b": { "minimum": 5 } } } }),
+        [10, 5],
+        [10, 4],
+    );
+    let root = package("members", &[("contract.json", &contract(&keyword).to_string())]);
+    let server = Server::over(root.path());
+    let problem = ask(&server, "model", &json!({ "a": 10, "b": 4, "c": 1 })).json();
+    assert_eq!(problem["errors"][0]["code"], "unknown_feature", "{problem:#}");
+}
+
+#[test]
+fn an_unknown_keyword_at_any_depth_refuses_the_contract() {
+    for (name, added, pointer) in [
+        ("oneOf", json!({ "oneOf": [{ "properties": { "a": { "minimun": 1 } } }] }), "/oneOf/0/properties/a/minimun"),
+        ("$defs", json!({ "$defs": { "x": { "typ": "number" } } }), "/$defs/x/typ"),
+        ("then", json!({ "if": {}, "then": { "requird": ["a"] } }), "/then/requird"),
+        ("not", json!({ "not": { "allOf": [{ "enmu": [1] }] } }), "/not/allOf/0/enmu"),
+        (
+            "dependentSchemas",
+            json!({ "dependentSchemas": { "a": { "propertees": {} } } }),
+            "/dependentSchemas/a/propertees",
+        ),
+    ] {
+        let contract = contract(&instance(name, added, [0, 0], [0, 0]));
+        let root = package("members", &[("contract.json", &contract.to_string())]);
+        let server = Server::over(root.path());
+        let version = server.get("/models/model").json()["versions"][0].clone();
+        let keyword = pointer.rsplit('/').next().unwrap_or_default();
+        let reason =
+            format!("{}: {pointer}: unknown keyword {keyword:?}", root.path().join("model/1/contract.json").display());
+        let reasons = version["reasons"].as_array().expect("reasons");
+        assert!(
+            reasons.len() == 1 && reasons[0].as_str().is_some_and(|text| text.starts_with(&reason)),
+            "{version:#}\n{reason}"
+        );
+        let checked = candor(&["check", &root.path().display().to_string()]).output().expect("it ran");
+        assert!(String::from_utf8_lossy(&checked.stdout).contains(&reason) && checked.status.code() == Some(1));
+    }
+}
+
+#[test]
+fn a_golden_case_must_pass_the_second_pass_too() {
+    let keyword = instance(
+        "oneOf",
+        json!({ "oneOf": [{ "properties": { "a": { "minimum": 1 } } }, { "properties": { "b": { "minimum": 1 } } }] }),
+        [1, 0],
+        [1, 1],
+    );
+    let golden = |instance: &Value| json!({ "features": instance, "expect": {} }).to_string();
+    for (case, state) in [(&keyword.good, "ready"), (&keyword.bad, "unavailable")] {
+        let files = [("contract.json", contract(&keyword).to_string()), ("golden.jsonl", golden(case))];
+        let root = package("members", &files.each_ref().map(|(name, text)| (*name, text.as_str())));
+        let version = Server::over(root.path()).get("/models/model/versions/1").json();
+        assert_eq!(version["state"], state, "{version:#}");
+    }
+}
+
+#[test]
+fn the_example_is_one_that_is_admitted() {
+    let keyword = instance(
+        "oneOf",
+        json!({ "oneOf": [{ "properties": { "a": { "minimum": 7 } } }, { "properties": { "b": { "minimum": 7 } } }] }),
+        [7, 0],
+        [7, 7],
+    );
+    let golden = json!({ "features": [7, 0], "expect": {} }).to_string();
+    let contract = contract(&keyword).to_string();
+    let root = package("members", &[("contract.json", &contract), ("golden.jsonl", &golden)]);
+    let server = Server::over(root.path());
+    let example = server.get("/models/model/versions/1").json()["example"].clone();
+    let reply = server.post("/predict", &example.to_string());
+    assert_eq!(reply.status, 200, "{example}: {}", reply.text());
+}

@@ -1,0 +1,235 @@
+//! The way down: what was accepted is finished, the rest is turned away cleanly, and a second signal ends it at once.
+
+pub(crate) mod client;
+mod http2;
+
+use std::{
+    cell::Cell,
+    net::TcpStream,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use client::{Ended, Kept};
+
+use crate::harness::{PATIENCE, Process, Server, copy_models};
+
+const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
+
+/// The program, asked for churn where a path names no model.
+fn serve(settings: &[&str]) -> Process {
+    let set = settings.iter().flat_map(|setting| ["--set", *setting]);
+    let arguments: Vec<&str> = ["--default-model", "churn"].into_iter().chain(set).collect();
+    Process::serve(&arguments)
+}
+
+/// A server in this process whose churn waits for a slow body: the deadline runs from the head of the request.
+fn patient() -> (tempfile::TempDir, Server) {
+    let models = copy_models(&["churn"]);
+    std::fs::write(models.path().join("churn/model.toml"), "[limits]\ndeadline_ms = 60000\n").expect("written");
+    let server = Server::over(models.path());
+    (models, server)
+}
+
+/// The head of a prediction with the good body's length; `lines` are whole header lines.
+fn head(lines: &str) -> String {
+    let length = GOOD.len();
+    format!(
+        "POST /predict HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n{lines}content-length: {length}\r\n\r\n"
+    )
+}
+
+/// What one client saw until its connections ended.
+#[derive(Debug, Default)]
+struct Seen {
+    sent: usize,
+    answered: usize,
+    turned_away: usize,
+    unread: usize,
+}
+
+/// Asks again and again until the server is gone; `told` hears of each answer. A client that does not keep its
+/// connection takes a new one for each request.
+fn ask_until_the_end(process: &Process, keep: bool, told: &mpsc::Sender<()>) -> impl FnOnce() -> Seen + Send + 'static {
+    let (address, told) = (process.address, told.clone());
+    let request = head(if keep { "" } else { "connection: close\r\n" }) + GOOD;
+    move || {
+        let mut seen = Seen::default();
+        while let Ok(mut connection) = Kept::open(address) {
+            loop {
+                seen.sent += 1;
+                let reply = connection.ask(request.as_bytes());
+                let last = reply.as_ref().is_ok_and(|reply| reply.header("connection") == Some("close"));
+                match reply {
+                    Ok(reply) if reply.status == 200 => seen.answered += 1,
+                    Ok(reply) => {
+                        assert_eq!((reply.status, reply.code().as_str()), (503, "draining"));
+                        assert!(reply.header("retry-after").is_some() && reply.header("connection") == Some("close"));
+                        seen.turned_away += 1;
+                    }
+                    Err(Ended::Unanswered) => {
+                        seen.unread += 1;
+                        break;
+                    }
+                    Err(Ended::Inside(bytes)) => panic!("an answer was cut: {:?}", String::from_utf8_lossy(&bytes)),
+                }
+                let _ = told.send(());
+                if last {
+                    break;
+                }
+            }
+        }
+        seen
+    }
+}
+
+/// Every request that the server has read, as its log says, was answered, and whole.
+#[test]
+fn a_server_under_constant_requests_completes_what_it_accepted() {
+    let mut process = serve(&[]);
+    let (told, answers) = mpsc::channel();
+    let clients: Vec<_> = [true, true, true, true, false, false]
+        .map(|keep| thread::spawn(ask_until_the_end(&process, keep, &told)))
+        .into_iter()
+        .collect();
+    for _ in 0..300 {
+        answers.recv_timeout(PATIENCE).expect("an answer");
+    }
+    process.signal("TERM");
+    let seen: Vec<Seen> = clients.into_iter().map(|client| client.join().expect("a client that is content")).collect();
+
+    let logged = Cell::new((0, 0));
+    process.wait_for(|line| {
+        if line["route"] == "/predict" {
+            let (answered, others) = logged.get();
+            logged.set(if line["status"] == 200 { (answered + 1, others) } else { (answered, others + 1) });
+        }
+        false
+    });
+    assert_eq!(process.ended(), Some(0));
+    let total = |field: fn(&Seen) -> usize| seen.iter().map(field).sum::<usize>();
+    let (answered, turned_away) = (total(|seen| seen.answered), total(|seen| seen.turned_away));
+    assert_eq!(logged.get(), (answered, turned_away), "read by the server, and seen by the clients: {seen:?}");
+    assert_eq!(total(|seen| seen.sent), answered + turned_away + total(|seen| seen.unread));
+    // At most one request a client was never read: on a new connection that the system took in the very moment in which
+    // the listener was closed.
+    assert!(seen.iter().all(|seen| seen.unread <= 1), "{seen:?}");
+}
+
+#[test]
+fn during_the_delay_the_server_serves_and_says_that_it_will_not_for_long() {
+    let mut process = serve(&["lifecycle.drain_delay_ms=1000"]);
+    let mut kept = Kept::open(process.address).expect("a connection");
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n");
+    assert_eq!(kept.ask(get("/readyz").as_bytes()).expect("an answer").status, 200);
+
+    process.signal("TERM");
+    process.wait_for(|line| line["message"].as_str().is_some_and(|text| text.starts_with("draining"))).expect("a line");
+    let ready = kept.ask(get("/readyz").as_bytes()).expect("an answer");
+    assert_eq!(ready.status, 503);
+    assert_eq!(ready.json()["ready"], false);
+    assert_eq!(ready.json()["reasons"], serde_json::json!(["the server is shutting down"]));
+    assert_eq!(kept.ask(get("/livez").as_bytes()).expect("an answer").status, 200);
+    assert_eq!(kept.ask((head("") + GOOD).as_bytes()).expect("an answer").status, 200);
+    let fresh = Kept::open(process.address).expect("a connection").ask((head("") + GOOD).as_bytes());
+    assert_eq!(fresh.expect("an answer").status, 200);
+
+    // Then the kept connection is closed without a byte, and the program is done.
+    assert!(kept.ends_cleanly());
+    assert_eq!(process.ended(), Some(0));
+    assert!(TcpStream::connect(process.address).is_err(), "nobody listens any more");
+}
+
+#[test]
+fn both_signals_stop_an_idle_server() {
+    for signal in ["TERM", "INT"] {
+        let mut process = serve(&[]);
+        let kept = Kept::open(process.address).expect("a connection");
+        process.signal(signal);
+        assert!(kept.ends_cleanly());
+        let stopped = process.wait_for(|line| line["message"] == "stopped").expect("a last line");
+        assert_eq!((&stopped["finished"], process.ended()), (&true.into(), Some(0)), "{signal}");
+    }
+}
+
+/// A request whose body never comes would hold the end up for a minute.
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let limits = ["http.body_timeout_ms=60000", "lifecycle.drain_timeout_ms=60000"];
+    let mut process = serve(&limits);
+    let hanging = hang(&process);
+    let started = Instant::now();
+    process.signal("TERM");
+    process.wait_for(|line| line["message"].as_str().is_some_and(|text| text.starts_with("stopping"))).expect("a line");
+    process.signal("TERM");
+    let code = process.ended();
+    assert!(code.is_some_and(|code| code != 0), "a code other than 0, and no death by the signal: {code:?}");
+    assert!(started.elapsed() < PATIENCE, "at once");
+    drop(hanging);
+}
+
+#[test]
+fn a_drain_has_an_end() {
+    let limits = ["http.body_timeout_ms=60000", "lifecycle.drain_timeout_ms=100"];
+    let mut process = serve(&limits);
+    let hanging = hang(&process);
+    process.signal("TERM");
+    let stopped = process.wait_for(|line| line["message"] == "stopped").expect("a last line");
+    assert_eq!(stopped["finished"], false);
+    assert_eq!(process.ended(), Some(0));
+    drop(hanging);
+}
+
+/// A connection with a request that the server has begun and can never finish.
+fn hang(process: &Process) -> Kept {
+    let mut hanging = Kept::open(process.address).expect("a connection");
+    // The server asks for the body only once it reads it, so the request is under way then.
+    hanging.send(head("expect: 100-continue\r\n").as_bytes());
+    hanging.expect_continue();
+    hanging.send(&GOOD.as_bytes()[..10]);
+    hanging
+}
+
+#[test]
+fn a_request_in_flight_is_finished() {
+    let (_models, server) = patient();
+    let address = server.address;
+    let mut kept = Kept::open(address).expect("a connection");
+    kept.send(head("expect: 100-continue\r\n").as_bytes());
+    kept.expect_continue();
+    kept.send(&GOOD.as_bytes()[..10]);
+
+    let drained = thread::spawn(move || server.drain());
+    wait_until_closing(address);
+    assert!(!drained.is_finished(), "the drain waits for the request");
+    let reply = kept.ask(&GOOD.as_bytes()[10..]).expect("an answer");
+    assert_eq!((reply.status, reply.header("connection")), (200, Some("close")), "{}", reply.text());
+    assert!(drained.join().expect("a drain"), "everything was finished");
+    assert!(kept.ends_cleanly());
+}
+
+/// Connections that never say anything whole do not hold the end up.
+#[test]
+fn silent_connections_do_not_hold_the_end_up() {
+    let server = Server::start(|_| {});
+    let silent = ["", "P", "POST /predict HTTP/1.1\r\nhost: te", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"].map(|bytes| {
+        let mut kept = Kept::open(server.address).expect("a connection");
+        kept.send(bytes.as_bytes());
+        kept
+    });
+    assert_eq!(server.post("/predict", GOOD).status, 200);
+    let started = Instant::now();
+    assert!(server.drain(), "everything was finished");
+    assert!(started.elapsed() < Duration::from_secs(10), "far sooner than the drain's own limit of 30 s");
+    drop(silent);
+}
+
+/// Returns when the server accepts no more connections.
+fn wait_until_closing(address: std::net::SocketAddr) {
+    let started = Instant::now();
+    while TcpStream::connect(address).is_ok() {
+        assert!(started.elapsed() < PATIENCE, "the server goes on listening");
+        thread::yield_now();
+    }
+}
