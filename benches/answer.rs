@@ -5,10 +5,10 @@ mod bundled;
 
 use std::{hint::black_box, path::Path, sync::Arc, time::Instant};
 
-use axum::{Router, body::Body};
+use axum::body::Body;
 use bundled::body;
 use candor::{
-    api::http::{self, Services},
+    api::http::{self, Front, Peer, Services},
     config::Config,
     domain::tensor::{Inputs, Tensor},
     lifecycle::Shutdown,
@@ -21,7 +21,6 @@ use criterion::{BatchSize, BenchmarkGroup, Criterion, criterion_group, criterion
 use http_body_util::BodyExt as _;
 use serde_json::Deserializer;
 use tokio::runtime::Runtime;
-use tower::ServiceExt as _;
 
 /// The models of the load bench.
 const MODELS: [&str; 2] = ["churn", "breast-cancer"];
@@ -51,8 +50,8 @@ impl Bench {
         Self { config, repository, metrics, runtime }
     }
 
-    fn router(&self) -> Router {
-        http::router(Services {
+    fn front(&self) -> Front {
+        http::front(Services {
             repository: Arc::clone(&self.repository),
             recorder: Recorder::new(Arc::clone(&self.metrics)),
             metrics: Arc::clone(&self.metrics),
@@ -107,7 +106,7 @@ impl<'a> Subject<'a> {
     fn stages(&self, group: &mut BenchmarkGroup<'_, WallTime>) {
         let contract = &self.version.contract;
         group.bench_function("features_hash", |bencher| {
-            bencher.iter(|| contract.features_hash(&self.version.contract_id, black_box(&self.inputs)));
+            bencher.iter(|| self.version.fingerprint.of(black_box(&self.inputs)));
         });
         group.bench_function("interpret", |bencher| {
             bencher.iter(|| contract.interpret(black_box(&self.outputs), 0).expect("a prediction"));
@@ -134,7 +133,7 @@ impl<'a> Subject<'a> {
         });
     }
 
-    fn whole(&mut self, group: &mut BenchmarkGroup<'_, WallTime>, router: &Router) {
+    fn whole(&mut self, group: &mut BenchmarkGroup<'_, WallTime>, front: &Front) {
         group.bench_function("onnxruntime alone", |bencher| {
             bencher.iter(|| self.executor.run(black_box(&self.inputs)).expect("a run"));
         });
@@ -142,7 +141,7 @@ impl<'a> Subject<'a> {
             bencher.iter(|| self.predict(&mut Road::default()));
         });
         group.bench_function("predict over http", |bencher| {
-            bencher.iter_batched(|| self.request(), |request| self.post(router, request), BatchSize::SmallInput);
+            bencher.iter_batched(|| self.request(), |request| self.post(front, request), BatchSize::SmallInput);
         });
     }
 
@@ -152,9 +151,9 @@ impl<'a> Subject<'a> {
         request.body(Body::from(self.body.clone())).expect("a request")
     }
 
-    fn post(&self, router: &Router, request: ::http::Request<Body>) -> usize {
+    fn post(&self, front: &Front, request: ::http::Request<Body>) -> usize {
         self.bench.runtime.block_on(async {
-            let response = router.clone().oneshot(request).await.expect("the router always answers");
+            let response = front.answer(request, Peer::default()).await;
             assert!(response.status().is_success(), "{}", response.status());
             response.into_body().collect().await.expect("a whole answer").to_bytes().len()
         })
@@ -164,12 +163,12 @@ impl<'a> Subject<'a> {
 fn benches(criterion: &mut Criterion) {
     install_log();
     let bench = Bench::new();
-    let router = bench.router();
+    let front = bench.front();
     for model in MODELS {
         let mut subject = Subject::new(&bench, model);
         let mut group = criterion.benchmark_group(format!("answer/{model}"));
         subject.stages(&mut group);
-        subject.whole(&mut group, &router);
+        subject.whole(&mut group, &front);
         group.finish();
     }
     bench.repository.stop();

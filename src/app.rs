@@ -116,9 +116,15 @@ impl App {
             settings: config.http.server.clone(),
         };
         if let Some((server, tokens)) = edge.admin {
-            shutdown.spawn(server.serve(admin::router(admin::Admin { tokens, log }), shutdown.clone()));
+            let answer = admin::answer(admin::Admin { tokens, log });
+            shutdown.spawn(server.serve(answer, shutdown.clone()));
         }
-        shutdown.spawn(edge.server.serve(http::router(services), shutdown.clone()));
+        let front = Arc::new(http::front(services));
+        let answer = move |request, peer| {
+            let front = Arc::clone(&front);
+            async move { front.answer(request, peer).await }
+        };
+        shutdown.spawn(edge.server.serve(answer, shutdown.clone()));
         Ok(Self { address, admin, shutdown, repository, settings: config.lifecycle.clone() })
     }
 

@@ -6,7 +6,7 @@ use super::{model_settings::Limits, package::Provenance, schema::SchemaPass};
 use crate::{
     domain::{
         code::ErrorCode,
-        contract::{Contract, Literal, Task},
+        contract::{Contract, Fingerprint, Literal, Task},
         name::{ModelName, VersionName},
         signature::Signature,
         uncertainty::method,
@@ -25,6 +25,8 @@ pub struct ModelVersion {
     pub contract: Contract,
     /// `sha256:` and the digest of the contract's canonical form.
     pub contract_id: String,
+    /// Makes the fingerprints of instances.
+    pub fingerprint: Fingerprint,
     /// The contract's document.
     pub document: Literal,
     /// The second pass, where the contract needs one.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::{
-        contract::{self, Contract, Literal, Problem},
+        contract::{self, Contract, Fingerprint, Literal, Problem},
         name::ModelName,
         signature::Signature,
     },
@@ -130,6 +130,7 @@ impl Loader {
             example,
             model: prepared.model,
             version: prepared.version,
+            fingerprint: Fingerprint::new(&prepared.contract, &prepared.contract_id),
             contract: prepared.contract,
             contract_id: prepared.contract_id,
             document: prepared.document,

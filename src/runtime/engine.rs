@@ -13,10 +13,10 @@ use tokio::sync::oneshot;
 use super::{
     Executor, Placement,
     batching::{Policy, Priority, Waiting},
-    queue::{Job, Lease, Message, Shared, State},
+    queue::{Job, Lease, Message, Shared, State, Station},
     run::RowResult,
     watch::Watch,
-    worker,
+    watchdog, worker,
 };
 use crate::{domain::tensor::Inputs, telemetry::VersionMetrics};
 
@@ -73,7 +73,6 @@ pub struct EngineOptions {
 /// The sessions of one version, and the queue before them.
 pub struct Engine {
     shared: Arc<Shared>,
-    placement: Placement,
 }
 
 impl Engine {
@@ -86,18 +85,18 @@ impl Engine {
         options: EngineOptions,
         metrics: Arc<VersionMetrics>,
     ) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::new(options.policy, options.capacity, executors.len(), metrics));
+        let shared = Arc::new(Shared::new(options, executors.len(), metrics));
         // Dropped where a thread cannot be started, it ends those that could.
-        let engine = Self { shared, placement: options.placement };
+        let engine = Self { shared };
         match options.placement {
-            Placement::Callers => engine.shared.lock().free = executors,
+            Placement::Callers => {
+                let stations = executors.into_iter().enumerate();
+                engine.shared.lock().free = stations.map(|(number, executor)| Station::new(number, executor)).collect();
+                watchdog::start(&engine.shared)?;
+            }
             Placement::Workers => worker::start(executors, &engine.shared)?,
         }
         Ok(engine)
-    }
-
-    fn has_workers(&self) -> bool {
-        self.placement == Placement::Workers || self.shared.is_heavy()
     }
 
     /// Runs one row, alone or with others. Dropping the future gives its place up; a run for which nobody waits any more is
@@ -117,7 +116,7 @@ impl Engine {
             let mut state = self.shared.lock();
             self.shared.refuse(&state, now, deadline)?;
             match state.free.pop() {
-                Some(executor) => Ok((Lease::new(&self.shared, executor), state.looks_around(), inputs)),
+                Some(station) => Ok((Lease::new(&self.shared, station), state.looks_around(), inputs)),
                 None => Err(self.enqueue(&mut state, inputs, waiting)),
             }
         };
@@ -130,7 +129,7 @@ impl Engine {
                 self.lead(lease, &inputs, waiting)
             }
             Err((answer, place)) => {
-                if self.has_workers() {
+                if self.shared.has_workers() {
                     self.shared.filled.notify_one();
                 }
                 place.wait(answer, waiting).await
@@ -180,6 +179,7 @@ impl Engine {
         state.free.clear();
         drop(state);
         self.shared.filled.notify_all();
+        self.shared.over.notify_all();
     }
 }
 

@@ -14,7 +14,9 @@ mod processors;
 mod queue;
 mod run;
 mod session;
+mod strikes;
 mod watch;
+mod watchdog;
 mod worker;
 
 use std::path::PathBuf;

@@ -13,11 +13,13 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    Completed, Executor, SubmitError,
+    Completed, EngineOptions, Executor, Interrupt, Placement, SubmitError,
     admission::{Backlog, estimate},
     batching::{Decision, Policy, Waiting, decide, leader},
     run::run,
+    strikes::Strikes,
     watch::Watch,
+    watchdog::UnderWay,
     worker,
 };
 use crate::{
@@ -47,12 +49,15 @@ const LOOK_AROUND_EVERY: u32 = 32;
 
 pub(super) struct State {
     pub(super) jobs: VecDeque<Job>,
-    pub(super) free: Vec<Box<dyn Executor>>,
+    pub(super) free: Vec<Station>,
     /// Rows that are being run.
     pub(super) running: usize,
     /// Executors that run them.
     pub(super) busy: usize,
     pub(super) closed: bool,
+    /// What runs on callers' threads, by the station's number.
+    pub(super) under_way: Vec<Option<UnderWay>>,
+    strikes: Strikes,
     /// Whether other rows joined the last run that a caller led.
     company: bool,
     /// Runs that callers led, for [`State::looks_around`].
@@ -69,14 +74,30 @@ impl State {
     }
 }
 
+/// An executor that callers run on, and how its runs are stopped.
+pub(super) struct Station {
+    number: usize,
+    executor: Box<dyn Executor>,
+    interrupt: Option<Interrupt>,
+}
+
+impl Station {
+    pub(super) fn new(number: usize, executor: Box<dyn Executor>) -> Self {
+        Self { number, interrupt: executor.interrupt(), executor }
+    }
+}
+
 /// Everything that the callers and the workers of one version share.
 pub(super) struct Shared {
     state: Mutex<State>,
     pub(super) filled: Condvar,
+    /// The version takes no more rows.
+    pub(super) over: Condvar,
     pub(super) policy: Policy,
     pub(super) metrics: Arc<VersionMetrics>,
     pub(super) workers: Mutex<Vec<JoinHandle<()>>>,
-    heavy: AtomicBool,
+    /// Whether workers run the rows, and not callers.
+    by_workers: AtomicBool,
     capacity: usize,
     executors: usize,
     /// How much slower runs are now than at the probe, as the bits of a double; a moving average.
@@ -84,26 +105,30 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(policy: Policy, capacity: usize, executors: usize, metrics: Arc<VersionMetrics>) -> Self {
+    pub(super) fn new(options: EngineOptions, executors: usize, metrics: Arc<VersionMetrics>) -> Self {
+        let EngineOptions { placement, policy, capacity } = options;
         let state = State {
             jobs: VecDeque::new(),
             free: Vec::new(),
             running: 0,
             busy: 0,
             closed: false,
+            under_way: (0..executors).map(|_| None).collect(),
+            strikes: Strikes::default(),
             company: false,
             led: 0,
             next: 0,
         };
         let pace = AtomicU64::new(1.0_f64.to_bits());
-        let (workers, heavy) = (Mutex::default(), AtomicBool::new(false));
+        let (workers, by_workers) = (Mutex::default(), AtomicBool::new(placement == Placement::Workers));
         Self {
             state: Mutex::new(state),
             filled: Condvar::new(),
+            over: Condvar::new(),
             policy,
             metrics,
             workers,
-            heavy,
+            by_workers,
             capacity,
             executors,
             pace,
@@ -115,13 +140,20 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether runs turned out too long for the threads that ask, whatever the probe measured.
-    pub(super) fn is_heavy(&self) -> bool {
-        self.heavy.load(Ordering::Relaxed)
+    /// Whether workers run the rows, and not callers.
+    pub(super) fn has_workers(&self) -> bool {
+        self.by_workers.load(Ordering::Relaxed)
+    }
+
+    /// Runs turned out too long for the threads that ask, whatever the probe measured: each executor gets a worker when it
+    /// is handed on.
+    pub(super) fn set_heavy(&self) {
+        self.by_workers.store(true, Ordering::Relaxed);
     }
 
     fn backlog(&self, state: &State) -> Backlog {
-        let free = self.executors.saturating_sub(state.busy);
+        // A caller that looks around has its executor already, and does not run yet.
+        let free = if self.has_workers() { self.executors.saturating_sub(state.busy) } else { state.free.len() };
         Backlog { waiting: state.jobs.len(), running: state.running, free, executors: self.executors }
     }
 
@@ -219,27 +251,21 @@ pub(super) enum Picked {
     Nothing,
 }
 
-/// A run that takes longer than this on a thread that asks, and [`FAR_OVER`] its measured cost, moves the version to a
-/// worker: the cost depends on the input, and the probe's rows were cheap ones.
-const LONGEST_FOR_CALLERS: Duration = Duration::from_millis(20);
-
-/// How many times the measured cost is far over it.
-const FAR_OVER: u32 = 10;
-
 /// An executor on its way: whoever holds it runs. Dropped, it goes to the next row that waits, or is free again.
 pub(super) struct Lease {
     shared: Arc<Shared>,
-    executor: Option<Box<dyn Executor>>,
+    station: Option<Station>,
 }
 
 impl Lease {
-    pub(super) fn new(shared: &Arc<Shared>, executor: Box<dyn Executor>) -> Self {
-        Self { shared: Arc::clone(shared), executor: Some(executor) }
+    pub(super) fn new(shared: &Arc<Shared>, station: Station) -> Self {
+        Self { shared: Arc::clone(shared), station: Some(station) }
     }
 
     /// Runs one's own row, and with it what waits and fits.
     pub(super) fn lead(mut self, own: &Inputs, waiting: Waiting) -> Option<Completed> {
         let shared = Arc::clone(&self.shared);
+        let station = self.station.as_mut()?;
         let started = Instant::now();
         let (jobs, reason) = {
             let mut state = shared.lock();
@@ -247,13 +273,12 @@ impl Lease {
             state.company = !beside.0.is_empty();
             state.running += 1 + beside.0.len();
             state.busy += 1;
+            let until = beside.0.iter().map(|job| job.waiting.deadline).fold(waiting.deadline, Instant::max);
+            state.under_way[station.number] = Some(UnderWay::new(until, station.interrupt.clone()));
             beside
         };
         let rows: Vec<&Inputs> = std::iter::once(own).chain(jobs.iter().map(|job| &job.inputs)).collect();
-        let ran = run(self.executor.as_mut()?.as_mut(), &rows);
-        if ran.took > LONGEST_FOR_CALLERS && ran.took > shared.policy.cost.of(rows.len()) * FAR_OVER {
-            shared.heavy.store(true, Ordering::Relaxed);
-        }
+        let ran = run(station.executor.as_mut(), &rows);
         shared.note_pace(rows.len(), ran.took);
         shared.metrics.observe_batch(rows.len(), reason);
         let (count, mut results) = (rows.len(), ran.rows.into_iter());
@@ -271,6 +296,12 @@ impl Lease {
         let mut state = shared.lock();
         state.running -= count;
         state.busy -= 1;
+        if let Some(run) = state.under_way[station.number].take() {
+            run.end();
+        }
+        if state.strikes.note(ran.took, shared.policy.cost.of(count)) {
+            shared.set_heavy();
+        }
         drop(state);
         Some(mine)
     }
@@ -292,9 +323,9 @@ impl Shared {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(mut executor) = self.executor.take() else { return };
-        if self.shared.is_heavy() {
-            return worker::take_over(executor, &self.shared);
+        let Some(mut station) = self.station.take() else { return };
+        if self.shared.has_workers() {
+            return worker::take_over(station.executor, &self.shared);
         }
         loop {
             let mut state = self.shared.lock();
@@ -303,17 +334,17 @@ impl Drop for Lease {
             let Some(job) = next.and_then(|place| state.jobs.remove(place)) else {
                 // What is left has passed its deadline, and is taken out by whoever waited for it.
                 if !state.closed {
-                    state.free.push(executor);
+                    state.free.push(station);
                 }
                 return;
             };
             drop(state);
             self.shared.metrics.queue_depth.dec();
-            let lease = Self { shared: Arc::clone(&self.shared), executor: Some(executor) };
+            let lease = Self { shared: Arc::clone(&self.shared), station: Some(station) };
             // Where its caller has gone, the next row gets the executor.
             let Err(Message::Lead(mut lease, _)) = job.reply.send(Message::Lead(lease, job.inputs)) else { return };
-            let Some(returned) = lease.executor.take() else { return };
-            executor = returned;
+            let Some(returned) = lease.station.take() else { return };
+            station = returned;
         }
     }
 }

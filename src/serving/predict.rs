@@ -84,7 +84,7 @@ async fn on_version(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Road
     let started = Instant::now();
     let due = deadline(call.arrived, call.patience, started, version.limits.deadline());
     let Admitted { inputs, warnings, entity_id } = admit(version, call.body)?;
-    let features_hash = version.contract.features_hash(&version.contract_id, &inputs);
+    let features_hash = version.fingerprint.of(&inputs);
     road.stages.admit = Some(started.elapsed());
 
     let completed = execute(version, inputs, due).await?;

@@ -1,7 +1,7 @@
 //! One log line as a JSON object: time, level, the event's fields, target.
 //!
-//! The road of a request writes one such line, so it is written straight into
-//! the formatter's buffer, without a serializer in between.
+//! It is written straight into the formatter's buffer, without a serializer in
+//! between. The line of a request, which is the frequent one, is in `request_line`.
 
 use std::fmt::{self, Write};
 
@@ -93,7 +93,7 @@ fn text(to: &mut impl Write, value: &str) -> fmt::Result {
 }
 
 /// Escapes what a JSON text may not hold as it is.
-struct Escaped<'a, W>(&'a mut W);
+pub(super) struct Escaped<'a, W>(pub(super) &'a mut W);
 
 impl<W: Write> Write for Escaped<'_, W> {
     fn write_str(&mut self, value: &str) -> fmt::Result {

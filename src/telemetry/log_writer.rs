@@ -62,6 +62,11 @@ impl LogWriter {
         let thread = Some(thread);
         Ok((near, WriterThread { shared, thread }))
     }
+
+    /// Takes one whole line, without hurry.
+    pub(super) fn add(&self, line: &[u8]) {
+        self.0.add(line, false);
+    }
 }
 
 impl WriterThread {

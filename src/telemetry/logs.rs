@@ -15,7 +15,7 @@ use tracing_subscriber::{EnvFilter, fmt as format, reload};
 use super::error::Error;
 use super::json_line::JsonLine;
 use super::log_writer::{LogWriter, WriterThread};
-use super::{LogFormat, Settings};
+use super::{LogFormat, Settings, request_log};
 
 /// The installed log. Lines that still wait are written when the last clone is
 /// dropped, or by [`LogHandle::flush`].
@@ -47,11 +47,14 @@ pub fn init(settings: &Settings, is_terminal: bool) -> Result<LogHandle, Error> 
         given => given,
     };
     let lines = match form {
-        LogFormat::Text => text_lines(writer, is_terminal),
-        LogFormat::Json | LogFormat::Auto => json_lines(writer),
+        LogFormat::Text => text_lines(writer.clone(), is_terminal),
+        LogFormat::Json | LogFormat::Auto => json_lines(writer.clone()),
     };
     let subscriber = tracing_subscriber::registry().with(filter).with(lines);
     subscriber.try_init().map_err(Error::Install)?;
+    if form != LogFormat::Text {
+        request_log::write_straight_to(writer);
+    }
     Ok(LogHandle { filter: handle, thread: Arc::new(thread) })
 }
 

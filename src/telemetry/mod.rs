@@ -18,6 +18,7 @@ mod metrics;
 mod openmetrics;
 mod record;
 mod reference;
+mod request_line;
 mod request_log;
 mod trace_context;
 mod version_metrics;

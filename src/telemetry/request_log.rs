@@ -3,18 +3,41 @@
 //! It is written from the same event as the metrics. It never holds feature
 //! values, bodies or credentials, because the event does not.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use tracing::Level;
+
 use super::event::Event;
+use super::log_writer::LogWriter;
+use super::request_line::{named, with_line};
 
 /// The target of the lines, so that `candor::request=off` silences them alone.
 pub const REQUEST_TARGET: &str = "candor::request";
+
+/// Where lines go that are written straight, as JSON; set with the log itself.
+static STRAIGHT: OnceLock<LogWriter> = OnceLock::new();
+
+/// From now on lines are JSON, and go straight to this writer.
+pub(super) fn write_straight_to(writer: LogWriter) {
+    // The log is installed once; so is this.
+    let _ = STRAIGHT.set(writer);
+}
 
 /// Writes the line at level info. Fields without a value are left out; times
 /// are in milliseconds with three decimals. `model` and `version` are empty
 /// where the request has none.
 pub fn log_request(event: &Event<'_>, model: &str, version: &str) {
-    let named = |name| Some(name).filter(|name: &&str| !name.is_empty());
+    if !tracing::enabled!(target: REQUEST_TARGET, Level::INFO) {
+        return;
+    }
+    match STRAIGHT.get() {
+        Some(writer) => with_line(event, model, version, |line| writer.add(line)),
+        None => trace(event, model, version),
+    }
+}
+
+fn trace(event: &Event<'_>, model: &str, version: &str) {
     tracing::info!(
         target: REQUEST_TARGET,
         request_id = event.request_id,
@@ -39,4 +62,61 @@ pub fn log_request(event: &Event<'_>, model: &str, version: &str) {
 /// Milliseconds, rounded to a microsecond: more digits would only be noise.
 fn millis(took: Duration) -> f64 {
     (took.as_secs_f64() * 1e6).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use serde_json::Value;
+
+    use super::super::json_line::JsonLine;
+    use super::super::{Event, Stages};
+    use super::{trace, with_line};
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no test panics here").extend(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn both_ways_write_the_same_line() {
+        let some = |nanos| Some(Duration::from_nanos(nanos));
+        let stages =
+            Stages { admit: some(1_000), queue: some(0), infer: some(2_345_678), interpret: None, encode: some(9_400) };
+        let full = Event {
+            trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
+            duration: Duration::from_micros(1_234),
+            stages,
+            batch_rows: Some(7),
+            uncertainty: Some(0.125),
+            ..Event::new("odd \" id \\ \u{1}é", "native", "/predict")
+        };
+        let bare = Event { status: 404, code: "not_found", ..Event::new("id", "native", "_other") };
+        for (event, model, version) in [(full, "churn", "1"), (bare, "", "")] {
+            let kept = Kept::default();
+            let writer = kept.clone();
+            let lines = tracing_subscriber::fmt().event_format(JsonLine).with_writer(move || writer.clone()).finish();
+            tracing::subscriber::with_default(lines, || trace(&event, model, version));
+            let general = kept.0.lock().expect("no test panics here").clone();
+            let mut straight = Vec::new();
+            with_line(&event, model, version, |line| straight.extend_from_slice(line));
+            let [general, straight] = [general, straight].map(|line| {
+                let mut line: Value = serde_json::from_slice(&line).expect("the line is JSON");
+                assert_eq!(line["timestamp"].take().as_str().map(str::len), Some(27));
+                line
+            });
+            assert_eq!(straight, general);
+        }
+    }
 }

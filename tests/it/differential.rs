@@ -14,7 +14,7 @@ use std::{
 };
 
 use candor::domain::{
-    contract::{Admitted, Contract, Literal, Refusal, compile},
+    contract::{Admitted, Contract, Fingerprint, Literal, Refusal, compile},
     float::Float,
     violation::MAX_LISTED,
 };
@@ -216,7 +216,7 @@ fn named_edges_agree_too() {
 fn outcome(contract: &Contract, features: &str) -> Result<(String, String), usize> {
     match admit(contract, features) {
         Ok(admitted) => {
-            Ok((format!("{:?}", admitted.inputs), contract.features_hash("sha256:generated", &admitted.inputs)))
+            Ok((format!("{:?}", admitted.inputs), Fingerprint::new(contract, "sha256:generated").of(&admitted.inputs)))
         }
         Err(Refusal::Violations(violations)) => Err(violations.total()),
         Err(Refusal::Malformed(error)) => panic!("{error}: {features}"),

@@ -8,7 +8,7 @@ use std::{
 use candor::{
     app::{App, metrics},
     domain::{
-        contract::{Literal, compile},
+        contract::{Fingerprint, Literal, compile},
         name::{ModelName, VersionName},
         signature::{OutputSpec, Signature, TensorSpec},
         tensor::{Buffer, ElementType, Inputs, Tensor},
@@ -123,6 +123,7 @@ fn version(executor: Box<dyn Executor>, options: EngineOptions, metrics: &Metric
         model: ModelName::new("fake").expect("a name"),
         version: VersionName::new("1").expect("a name"),
         example: contract.example(),
+        fingerprint: Fingerprint::new(&contract, "sha256:fake"),
         contract,
         contract_id: "sha256:fake".into(),
         document,

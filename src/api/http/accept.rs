@@ -1,29 +1,40 @@
-//! What happens to every request before and after its handler: its id, its record, who asks, whether there is room.
+//! What happens to every request before and after it is handled: its id, its record, and what becomes of a panic.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
-
-use axum::{
-    extract::{MatchedPath, Request, State},
-    middleware::Next,
-    response::Response,
+use std::{
+    any::Any,
+    net::{IpAddr, Ipv4Addr},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::Instant,
 };
-use http::{Extensions, HeaderMap, HeaderValue, Version, header};
 
-use super::{Shared, headers, problem, routes};
+use axum::{Router, body::Body, response::Response};
+use futures_util::FutureExt as _;
+use http::{Extensions, HeaderMap, HeaderValue, Request, Version, header, request::Parts};
+use tower::Service as _;
+
+use super::{
+    Shared,
+    body::Arriving,
+    headers,
+    predict::{self, Target},
+    problem, routes,
+};
 use crate::{
     domain::code::ErrorCode,
     lifecycle::Phase,
-    security::{Allowance, AuthError},
     serving::{Arrival, Failure, PredictionEvent, Recorder, Road},
 };
 
-/// The address of the caller, put into each request by the server.
+/// The address of the caller.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Peer(pub(super) IpAddr);
+pub struct Peer(pub IpAddr);
 
-/// A handler panicked; the cause is for the log.
-#[derive(Debug, Clone)]
-pub(super) struct Panicked(pub(super) String);
+impl Default for Peer {
+    fn default() -> Self {
+        Self(Ipv4Addr::UNSPECIFIED.into())
+    }
+}
 
 /// What handlers know of the request they handle.
 #[derive(Debug, Clone)]
@@ -33,9 +44,23 @@ pub(super) struct Accepted {
 }
 
 impl Accepted {
-    /// Taken from a request's extensions, where [`accept`] put it.
+    /// Taken from a request's extensions, where [`Front::answer`] put it.
     pub(super) fn of(extensions: &Extensions) -> Self {
         extensions.get().cloned().unwrap_or_else(|| Self { request_id: Arc::from(""), arrived: Instant::now() })
+    }
+}
+
+/// An answer and what is to be recorded of it.
+pub(super) struct Handled {
+    pub(super) response: Response,
+    pub(super) event: PredictionEvent,
+}
+
+impl Handled {
+    /// A request that was refused or that failed.
+    pub(super) fn failed(failure: &Failure, request_id: &str, road: Road) -> Self {
+        let response = problem::response(failure, request_id);
+        Self { response, event: PredictionEvent::failed(failure, road) }
     }
 }
 
@@ -53,43 +78,82 @@ impl Drop for Pending {
     }
 }
 
-/// The outermost layer: gives the request its id, and records what became of it.
-pub(super) async fn accept(State(services): State<Shared>, mut request: Request, next: Next) -> Response {
-    let arrived = Instant::now();
-    let request_id = headers::request_id(request.headers());
-    let trace = headers::trace(request.headers());
-    let route = routes::template(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str));
-    let arrival = Arrival { request_id: Arc::clone(&request_id), trace, protocol: "native", route, arrived };
-    let host_fault = check_host(&request);
-    let http1 = request.version() <= Version::HTTP_11;
-    request.extensions_mut().insert(Accepted { request_id: Arc::clone(&request_id), arrived });
+/// The front of the server: every request comes in here.
+///
+/// Nearly all of them ask for a prediction. These go straight to their handler; the layers of a router, each of which boxes
+/// its future, cost as much as checking the request. Everything else goes through the router.
+#[derive(Clone)]
+pub struct Front {
+    services: Shared,
+    router: Router,
+}
 
-    let mut pending = Pending { recorder: services.recorder.clone(), arrival: Some(arrival) };
-    let mut response = match host_fault {
-        Err(failure) => problem::respond(&failure, &request_id, Road::default()),
-        Ok(()) => next.run(request).await,
-    };
-    let arrival = pending.arrival.take();
+impl Front {
+    /// In front of this router, over the same services.
+    pub(super) fn new(services: Shared, router: Router) -> Self {
+        Self { services, router }
+    }
 
-    if let Some(Panicked(cause)) = response.extensions().get() {
-        let failure = Failure::internal().because(cause);
-        response = problem::respond(&failure, &request_id, Road::default());
-    }
-    // A later request on this connection would only be turned away.
-    if http1 && services.shutdown.phase() >= Phase::Closing {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    if let Ok(id) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert("x-request-id", id);
-    }
-    if let Some(arrival) = arrival {
-        if let Some(context) = &arrival.trace {
-            continue_trace(context, response.headers_mut());
+    /// Answers one request.
+    pub async fn answer<B: Arriving>(&self, request: Request<B>, peer: Peer) -> Response {
+        let arrived = Instant::now();
+        let (parts, body) = request.into_parts();
+        let request_id = headers::request_id(&parts.headers);
+        let accepted = Accepted { request_id: Arc::clone(&request_id), arrived };
+        let arrival = Arrival {
+            request_id,
+            trace: headers::trace(&parts.headers),
+            protocol: "native",
+            route: Target::of(&parts).map_or_else(|| routes::template(parts.uri.path()), Target::route),
+            arrived,
+        };
+        let http1 = parts.version <= Version::HTTP_11;
+
+        let mut pending = Pending { recorder: self.services.recorder.clone(), arrival: Some(arrival) };
+        let handled = AssertUnwindSafe(self.handle(parts, body, peer, &accepted)).catch_unwind().await;
+        let arrival = pending.arrival.take();
+        let Handled { mut response, event } = handled.unwrap_or_else(|panic| {
+            Handled::failed(&Failure::internal().because(cause(&*panic)), &accepted.request_id, Road::default())
+        });
+
+        // A later request on this connection would only be turned away.
+        if http1 && self.services.shutdown.phase() >= Phase::Closing {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        let event = response.extensions_mut().remove::<PredictionEvent>().unwrap_or_default();
-        services.recorder.record(&arrival, response.status().as_u16(), &event);
+        if let Ok(id) = HeaderValue::from_str(&accepted.request_id) {
+            response.headers_mut().insert(headers::X_REQUEST_ID, id);
+        }
+        if let Some(arrival) = arrival {
+            if let Some(context) = &arrival.trace {
+                continue_trace(context, response.headers_mut());
+            }
+            self.services.recorder.record(&arrival, response.status().as_u16(), &event);
+        }
+        response
     }
-    response
+
+    async fn handle<B: Arriving>(&self, parts: Parts, body: B, peer: Peer, accepted: &Accepted) -> Handled {
+        if let Err(failure) = check_host(&parts) {
+            return Handled::failed(&failure, &accepted.request_id, Road::default());
+        }
+        // Answers for pages of other origins need the router's layer for them.
+        let straight = self.services.settings.cors.origins.is_empty();
+        if let Some(target) = Target::of(&parts).filter(|_| straight) {
+            return predict::guarded(&self.services, target, &parts, body, (peer, accepted)).await;
+        }
+        let mut request = Request::from_parts(parts, Body::new(body));
+        request.extensions_mut().insert(accepted.clone());
+        request.extensions_mut().insert(peer);
+        let Ok(mut response) = self.router.clone().call(request).await;
+        let event = response.extensions_mut().remove::<PredictionEvent>().unwrap_or_default();
+        Handled { response, event }
+    }
+}
+
+/// What a panic said.
+fn cause(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("a handler panicked: {}", text.unwrap_or("no message"))
 }
 
 /// Tells the caller under which span of its trace the request was handled.
@@ -102,60 +166,14 @@ fn continue_trace(context: &crate::telemetry::TraceContext, headers: &mut Header
 }
 
 /// HTTP/1.1 wants exactly one Host (RFC 9112, section 3.2).
-fn check_host(request: &Request) -> Result<(), Failure> {
-    let hosts = request.headers().get_all(header::HOST).iter().count();
-    if request.version() == Version::HTTP_11 && hosts != 1 {
+fn check_host(parts: &Parts) -> Result<(), Failure> {
+    if parts.version != Version::HTTP_11 {
+        return Ok(());
+    }
+    let hosts = parts.headers.get_all(header::HOST).iter().count();
+    if hosts != 1 {
         let detail = format!("an HTTP/1.1 request needs exactly one Host header; got {hosts}");
         return Err(Failure::new(ErrorCode::InvalidHeader, detail));
     }
     Ok(())
-}
-
-/// The layer of the routes that models answer: no new work while draining, known callers only, each within its share.
-pub(super) async fn admit_caller(State(services): State<Shared>, mut request: Request, next: Next) -> Response {
-    let accepted = Accepted::of(request.extensions());
-    let refuse = |failure: &Failure| problem::respond(failure, &accepted.request_id, Road::default());
-    if services.shutdown.phase() >= Phase::Closing {
-        let failure = Failure::new(ErrorCode::Draining, "the server is shutting down")
-            .retry_after(std::time::Duration::from_secs(1));
-        return refuse(&failure);
-    }
-    let mut name = None;
-    if let Some(tokens) = &services.tokens {
-        let given = request.headers().get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or("?"));
-        match tokens.authenticate(given) {
-            Ok(caller) => {
-                name = Some(caller.name.to_string());
-                request.extensions_mut().insert(caller);
-            }
-            Err(error) => return refuse(&unauthenticated(error)),
-        }
-    }
-    let Some(rate) = &services.rate else { return next.run(request).await };
-    let peer = || request.extensions().get::<Peer>().map_or_else(String::new, |peer| peer.0.to_string());
-    let allowance = rate.check(&name.unwrap_or_else(peer));
-    let mut response = if allowance.allowed {
-        next.run(request).await
-    } else {
-        let detail = format!("at most {} requests a second", services.rate_per_second);
-        refuse(&Failure::new(ErrorCode::RateLimited, detail).retry_after(allowance.retry_after))
-    };
-    tell_allowance(allowance, response.headers_mut());
-    response
-}
-
-fn unauthenticated(error: AuthError) -> Failure {
-    Failure::new(ErrorCode::Unauthenticated, error.to_string())
-}
-
-/// The header fields of the IETF draft "RateLimit header fields for HTTP".
-fn tell_allowance(allowance: Allowance, headers: &mut HeaderMap) {
-    let seconds = allowance.retry_after.as_millis().div_ceil(1000);
-    let remaining = format!("\"default\";r={};t={seconds}", allowance.remaining);
-    let policy = format!("\"default\";q={};w=1", allowance.burst);
-    for (name, text) in [("ratelimit", remaining), ("ratelimit-policy", policy)] {
-        if let Ok(value) = HeaderValue::from_str(&text) {
-            headers.insert(name, value);
-        }
-    }
 }

@@ -1,19 +1,23 @@
 //! The admin listener: a socket of its own, for operators with the token.
 
-use std::{net::IpAddr, path::PathBuf, sync::Arc};
+use std::{convert::Infallible, net::IpAddr, path::PathBuf, sync::Arc};
 
 use axum::{
     Json, Router,
+    body::Body,
     extract::{Request, State},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{future::RouteFuture, get},
 };
+use futures_util::{FutureExt as _, future::Map};
 use http::header;
+use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tower::Service as _;
 
-use super::{headers, problem};
+use super::{Peer, headers, problem};
 use crate::{
     domain::code::ErrorCode,
     security::Tokens,
@@ -44,8 +48,16 @@ pub struct Admin {
     pub log: LogHandle,
 }
 
-/// The admin routes.
-pub fn router(admin: Admin) -> Router {
+/// What a route's future says, and what an answer is: the error has no values.
+type Answering = Map<RouteFuture<Infallible>, fn(Result<Response, Infallible>) -> Response>;
+
+/// Answers requests to the admin routes.
+pub fn answer(admin: Admin) -> impl Fn(http::Request<Incoming>, Peer) -> Answering + Clone + Send + Sync + 'static {
+    let router = router(admin);
+    move |request, _| router.clone().call(request.map(Body::new)).map(|Ok(response)| response)
+}
+
+fn router(admin: Admin) -> Router {
     let admin = Arc::new(admin);
     Router::new()
         .route("/admin/log-level", get(level).put(set_level))

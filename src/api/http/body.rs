@@ -1,8 +1,8 @@
 //! Reads a request's body: bounded in size and time, decoded where it is compressed.
 
-use std::{io::Read as _, time::Duration};
+use std::{future::poll_fn, io::Read as _, pin::pin, task::Poll, time::Duration};
 
-use axum::body::Body;
+use axum::BoxError;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
@@ -10,17 +10,28 @@ use http_body_util::BodyExt as _;
 use super::Settings;
 use crate::{domain::code::ErrorCode, serving::Failure};
 
+/// A body on its way in.
+pub trait Arriving: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static {}
+
+impl<B> Arriving for B where B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static {}
+
 /// Reads the whole body.
-pub(super) async fn read(headers: &HeaderMap, body: Body, settings: &Settings) -> Result<Bytes, Failure> {
+pub(super) async fn read<B: Arriving>(headers: &HeaderMap, body: B, settings: &Settings) -> Result<Bytes, Failure> {
     let limit = settings.max_body_bytes;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large(limit));
     }
     let encoding = Encoding::of(headers)?;
-    let bytes = match tokio::time::timeout(settings.body_timeout(), collect(body, limit)).await {
-        Ok(result) => result?,
-        Err(_) => return Err(timed_out(settings.body_timeout())),
+    let mut reading = pin!(collect(body, limit));
+    // Nearly every body is there already, with the head; a clock for it would cost more than reading it.
+    let at_once = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await;
+    let bytes = match at_once {
+        Poll::Ready(result) => result?,
+        Poll::Pending => match tokio::time::timeout(settings.body_timeout(), reading).await {
+            Ok(result) => result?,
+            Err(_) => return Err(timed_out(settings.body_timeout())),
+        },
     };
     encoding.decode(bytes, limit)
 }
@@ -33,11 +44,12 @@ fn timed_out(limit: Duration) -> Failure {
     Failure::new(ErrorCode::BodyTimeout, format!("the body did not arrive within {} ms", limit.as_millis()))
 }
 
-async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Failure> {
+async fn collect<B: Arriving>(mut body: B, limit: usize) -> Result<Bytes, Failure> {
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
+            let error: BoxError = error.into();
             Failure::new(ErrorCode::MalformedJson, "the body ended before it was whole").because(error)
         })?;
         let Ok(data) = frame.into_data() else { continue };

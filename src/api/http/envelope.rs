@@ -1,6 +1,9 @@
 //! The envelope: every member always present and in this order, null where it does not apply.
+//!
+//! The members are written one after the other into one buffer: their names are known, so no serializer has to look for what
+//! it must escape in them.
 
-use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use serde::{Serialize, Serializer};
 
 use crate::{
     domain::{
@@ -20,15 +23,77 @@ const ENVELOPE_BYTES: usize = 768;
 /// # Errors
 /// `serde_json`'s own; no answer that was interpreted makes one.
 pub fn envelope(answer: &Answer, request_id: &str) -> serde_json::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(ENVELOPE_BYTES);
-    serde_json::to_writer(&mut bytes, &Envelope { answer, request_id })?;
-    Ok(bytes)
+    let mut members = Members(Vec::with_capacity(ENVELOPE_BYTES));
+    let version = &answer.version;
+    let assessment = &answer.prediction.assessment;
+    let plan = &version.contract.output;
+    let classes = plan.classes();
+    match &answer.prediction.outcome {
+        Outcome::Classification { class, probabilities } => {
+            members.add("prediction", &classes[*class])?;
+            members.add("probabilities", &Pairs(classes, probabilities))?;
+        }
+        Outcome::Regression { value } => members.add("prediction", value)?,
+        Outcome::Tensors { outputs } => {
+            members.add("prediction", &None::<Float>)?;
+            members.add("outputs", &Outputs(plan.requested(), outputs))?;
+        }
+    }
+    members.add("uncertainty", &assessment.uncertainty)?;
+    members.add_plain("uncertainty_method", assessment.method);
+    members.add("coverage", &assessment.coverage)?;
+    match plan {
+        OutputPlan::Classification { .. } => {
+            let set = assessment.prediction_set.as_ref();
+            let names: Option<Vec<&String>> = set.map(|set| set.iter().map(|class| &classes[*class]).collect());
+            members.add("prediction_set", &names)?;
+        }
+        OutputPlan::Regression { unit, .. } => {
+            members.add("interval", &assessment.interval)?;
+            members.add("unit", unit)?;
+        }
+        OutputPlan::Tensors { .. } => {}
+    }
+    members.add("explanation", &None::<()>)?;
+    members.add("warnings", &answer.warnings)?;
+    members.add_plain("model", version.model.as_str());
+    members.add_plain("model_version", version.version.as_str());
+    members.add("training_data", &version.training_data())?;
+    members.add_plain("contract", &version.contract_id);
+    members.add_plain("features_hash", &answer.features_hash);
+    members.add_plain("request_id", request_id);
+    Ok(members.close())
 }
 
-/// The body of a 200.
-struct Envelope<'a> {
-    answer: &'a Answer,
-    request_id: &'a str,
+/// A JSON object that is being written.
+struct Members(Vec<u8>);
+
+impl Members {
+    fn name(&mut self, name: &'static str) {
+        let Self(bytes) = self;
+        bytes.extend_from_slice(if bytes.is_empty() { b"{\"" } else { b",\"" });
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.extend_from_slice(b"\":");
+    }
+
+    fn add<T: Serialize>(&mut self, name: &'static str, value: &T) -> serde_json::Result<()> {
+        self.name(name);
+        serde_json::to_writer(&mut self.0, value)
+    }
+
+    /// A text that by its kind holds nothing that needs an escape: the name of a model or a method, a digest, an id.
+    fn add_plain(&mut self, name: &'static str, value: &str) {
+        debug_assert!(value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\'), "{value}");
+        self.name(name);
+        self.0.push(b'"');
+        self.0.extend_from_slice(value.as_bytes());
+        self.0.push(b'"');
+    }
+
+    fn close(mut self) -> Vec<u8> {
+        self.0.push(b'}');
+        self.0
+    }
 }
 
 /// Names and values side by side as a JSON object.
@@ -51,50 +116,5 @@ impl Serialize for Outputs<'_> {
                 .zip(self.1)
                 .map(|(name, tensor)| (name, Nested { shape: &tensor.shape, buffer: &tensor.buffer, offset: 0 })),
         )
-    }
-}
-
-impl Serialize for Envelope<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let version = &self.answer.version;
-        let assessment = &self.answer.prediction.assessment;
-        let plan = &version.contract.output;
-        let classes = plan.classes();
-        let mut map = serializer.serialize_map(None)?;
-        match &self.answer.prediction.outcome {
-            Outcome::Classification { class, probabilities } => {
-                map.serialize_entry("prediction", &classes[*class])?;
-                map.serialize_entry("probabilities", &Pairs(classes, probabilities))?;
-            }
-            Outcome::Regression { value } => map.serialize_entry("prediction", value)?,
-            Outcome::Tensors { outputs } => {
-                map.serialize_entry("prediction", &None::<Float>)?;
-                map.serialize_entry("outputs", &Outputs(plan.requested(), outputs))?;
-            }
-        }
-        map.serialize_entry("uncertainty", &assessment.uncertainty)?;
-        map.serialize_entry("uncertainty_method", assessment.method)?;
-        map.serialize_entry("coverage", &assessment.coverage)?;
-        match plan {
-            OutputPlan::Classification { .. } => {
-                let set = assessment.prediction_set.as_ref();
-                let names: Option<Vec<&String>> = set.map(|set| set.iter().map(|class| &classes[*class]).collect());
-                map.serialize_entry("prediction_set", &names)?;
-            }
-            OutputPlan::Regression { unit, .. } => {
-                map.serialize_entry("interval", &assessment.interval)?;
-                map.serialize_entry("unit", unit)?;
-            }
-            OutputPlan::Tensors { .. } => {}
-        }
-        map.serialize_entry("explanation", &None::<()>)?;
-        map.serialize_entry("warnings", &self.answer.warnings)?;
-        map.serialize_entry("model", version.model.as_str())?;
-        map.serialize_entry("model_version", version.version.as_str())?;
-        map.serialize_entry("training_data", &version.training_data())?;
-        map.serialize_entry("contract", &version.contract_id)?;
-        map.serialize_entry("features_hash", &self.answer.features_hash)?;
-        map.serialize_entry("request_id", self.request_id)?;
-        map.end()
     }
 }

@@ -2,10 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 use uuid::Uuid;
 
 use crate::{domain::code::ErrorCode, serving::Failure, telemetry::TraceContext};
+
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const X_MODEL_VERSION: HeaderName = HeaderName::from_static("x-model-version");
+pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+const X_DEADLINE_MS: HeaderName = HeaderName::from_static("x-deadline-ms");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The longest request id that is taken from a caller, in bytes.
 const MAX_REQUEST_ID: usize = 128;
@@ -15,7 +21,7 @@ const MAX_DEADLINE_MS: u64 = 86_400_000;
 
 /// The caller's request id where it is well formed, else a new one (UUID version 7).
 pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
-    let given = headers.get("x-request-id").and_then(|value| value.to_str().ok());
+    let given = headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
     let well_formed = |id: &&str| {
         (1..=MAX_REQUEST_ID).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte))
@@ -28,7 +34,7 @@ pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
 
 /// The trace that the request belongs to; a malformed one counts as none, as W3C Trace Context says.
 pub(super) fn trace(headers: &HeaderMap) -> Option<TraceContext> {
-    let parent = headers.get("traceparent")?.to_str().ok()?;
+    let parent = headers.get(TRACEPARENT)?.to_str().ok()?;
     let states: Vec<&str> = headers.get_all("tracestate").iter().filter_map(|value| value.to_str().ok()).collect();
     let state = (!states.is_empty()).then(|| states.join(","));
     TraceContext::parse(parent, state.as_deref())
@@ -36,10 +42,10 @@ pub(super) fn trace(headers: &HeaderMap) -> Option<TraceContext> {
 
 /// How long the caller will wait, from `x-deadline-ms`.
 pub(super) fn patience(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
-    let given: Vec<&str> = headers.get_all("x-deadline-ms").iter().map(|value| value.to_str().unwrap_or("?")).collect();
-    if given.is_empty() {
+    if !headers.contains_key(X_DEADLINE_MS) {
         return Ok(None);
     }
+    let given: Vec<&str> = headers.get_all(X_DEADLINE_MS).iter().map(|value| value.to_str().unwrap_or("?")).collect();
     let text = given.join(", ");
     // The parser alone would take a plus sign too.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());

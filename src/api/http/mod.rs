@@ -5,6 +5,7 @@ pub mod admin;
 mod body;
 mod docs;
 mod envelope;
+mod guard;
 mod headers;
 mod health;
 mod idle;
@@ -23,11 +24,12 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+pub use accept::{Front, Peer};
 pub use envelope::envelope;
 pub use openapi::document as openapi_document;
 pub use problem::status;
 pub use root::curl;
-pub use router::router;
+pub use router::front;
 pub use server::Server;
 
 use crate::{

@@ -1,15 +1,23 @@
 //! The three predict routes.
 
-use std::{fmt::Write as _, time::Instant};
+use std::time::{Duration, Instant};
 
 use axum::{
     body::Body,
     extract::{Request, State},
     response::Response,
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 
-use super::{Shared, accept::Accepted, body, envelope::envelope, headers, names::Names, problem};
+use super::{
+    Shared,
+    accept::{Accepted, Handled, Peer},
+    body::{self, Arriving},
+    envelope::envelope,
+    guard::{self, Guarded},
+    headers,
+    names::Names,
+};
 use crate::{
     domain::code::ErrorCode,
     security::Caller,
@@ -17,42 +25,113 @@ use crate::{
     telemetry::Stages,
 };
 
-/// `POST /predict`
+/// Headers of an answer, with those that the connection adds.
+const HEADERS: usize = 8;
+
+/// What is asked: a model's name or the default one, a version's name or the stable one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Target<'a> {
+    model: Option<&'a str>,
+    version: Option<&'a str>,
+}
+
+impl<'a> Target<'a> {
+    /// The target of a request for a prediction, from its path as it is; `None` for other requests, and where a name would
+    /// first have to be decoded.
+    pub(super) fn of(parts: &'a Parts) -> Option<Self> {
+        if parts.method != Method::POST {
+            return None;
+        }
+        let path = parts.uri.path();
+        if path == "/predict" {
+            return Some(Self::default());
+        }
+        let names = path.strip_prefix("/models/")?.strip_suffix("/predict")?;
+        let (model, version) = match names.bytes().position(|byte| byte == b'/') {
+            Some(end) => (&names[..end], Some(names[end..].strip_prefix("/versions/")?)),
+            None => (names, None),
+        };
+        let plain = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte != b'/' && byte != b'%');
+        (plain(model) && version.is_none_or(plain)).then_some(Self { model: Some(model), version })
+    }
+
+    /// The template of its route.
+    pub(super) fn route(self) -> &'static str {
+        match self {
+            Self { model: None, .. } => "/predict",
+            Self { version: None, .. } => "/models/{model}/predict",
+            Self { .. } => "/models/{model}/versions/{version}/predict",
+        }
+    }
+}
+
+/// `POST /predict`, behind the router
 pub(super) async fn default_model(State(services): State<Shared>, request: Request) -> Response {
-    answer(&services, None, None, request).await
+    routed(&services, Target::default(), request).await
 }
 
-/// `POST /models/{model}/predict`
+/// `POST /models/{model}/predict`, behind the router
 pub(super) async fn stable(State(services): State<Shared>, Names(model): Names<String>, request: Request) -> Response {
-    answer(&services, Some(&model), None, request).await
+    routed(&services, Target { model: Some(&model), version: None }, request).await
 }
 
-/// `POST /models/{model}/versions/{version}/predict`
+/// `POST /models/{model}/versions/{version}/predict`, behind the router
 pub(super) async fn pinned(
     State(services): State<Shared>,
     Names((model, version)): Names<(String, String)>,
     request: Request,
 ) -> Response {
-    answer(&services, Some(&model), Some(&version), request).await
+    routed(&services, Target { model: Some(&model), version: Some(&version) }, request).await
 }
 
-async fn answer(services: &Shared, model: Option<&str>, version: Option<&str>, request: Request) -> Response {
+async fn routed(services: &Shared, target: Target<'_>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let accepted = Accepted::of(&parts.extensions);
+    let (accepted, caller) = (Accepted::of(&parts.extensions), parts.extensions.get());
+    let Handled { mut response, event } = answer(services, target, &parts.headers, body, (&accepted, caller)).await;
+    response.extensions_mut().insert(event);
+    response
+}
+
+/// Answers a request that did not go through the router, whose layer would have looked at its caller.
+pub(super) async fn guarded<B: Arriving>(
+    services: &Shared,
+    target: Target<'_>,
+    parts: &Parts,
+    body: B,
+    (peer, accepted): (Peer, &Accepted),
+) -> Handled {
+    let (Guarded { caller, allowance }, verdict) = guard::look(services, &parts.headers, peer);
+    let mut handled = match verdict {
+        Ok(()) => answer(services, target, &parts.headers, body, (accepted, caller.as_ref())).await,
+        Err(failure) => Handled::failed(&failure, &accepted.request_id, Road::default()),
+    };
+    if let Some(allowance) = allowance {
+        guard::tell(allowance, handled.response.headers_mut());
+    }
+    handled
+}
+
+async fn answer<B: Arriving>(
+    services: &Shared,
+    Target { model, version }: Target<'_>,
+    headers: &HeaderMap,
+    body: B,
+    (accepted, caller): (&Accepted, Option<&Caller>),
+) -> Handled {
     let mut road = Road::default();
     let result = async {
-        authorize(services, model, parts.extensions.get())?;
-        headers::check_accept(&parts.headers, "application/json")?;
-        headers::check_content_type(&parts.headers)?;
-        let patience = headers::patience(&parts.headers)?;
-        let body = body::read(&parts.headers, body, &services.settings).await?;
+        authorize(services, model, caller)?;
+        headers::check_accept(headers, "application/json")?;
+        headers::check_content_type(headers)?;
+        let patience = headers::patience(headers)?;
+        let body = body::read(headers, body, &services.settings).await?;
         let call = Call { model, version, body: &body, arrived: accepted.arrived, patience };
         predict(&services.repository, call, &mut road).await
     }
     .await;
-    match result.and_then(|answer| encode(&answer, &accepted, road.clone())) {
-        Ok(response) => response,
-        Err(failure) => problem::respond(&failure, &accepted.request_id, road),
+    match result.and_then(|answer| Ok((encode(&answer, accepted, &mut road)?, answer))) {
+        Ok((response, answer)) => Handled { response, event: PredictionEvent::answered(&answer, road) },
+        Err(failure) => Handled::failed(&failure, &accepted.request_id, road),
     }
 }
 
@@ -70,35 +149,86 @@ fn authorize(services: &Shared, model: Option<&str>, caller: Option<&Caller>) ->
     }
 }
 
-fn encode(answer: &Answer, accepted: &Accepted, mut road: Road) -> Result<Response, Failure> {
+fn encode(answer: &Answer, accepted: &Accepted, road: &mut Road) -> Result<Response, Failure> {
     let started = Instant::now();
     let bytes = envelope(answer, &accepted.request_id)
         .map_err(|error| Failure::new(ErrorCode::Internal, "the answer could not be written").because(error))?;
-    road.stages.encode = Some(started.elapsed());
+    let ended = Instant::now();
+    road.stages.encode = Some(ended - started);
     let mut response = Response::new(Body::from(bytes));
-    *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
+    headers.reserve(HEADERS);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Ok(version) = HeaderValue::from_str(answer.version.version.as_str()) {
-        headers.insert("x-model-version", version);
+        headers.insert(headers::X_MODEL_VERSION, version);
     }
-    if let Ok(timing) = HeaderValue::from_str(&server_timing(road.stages, accepted.arrived)) {
-        headers.insert("server-timing", timing);
+    if let Ok(timing) = HeaderValue::from_maybe_shared(server_timing(road.stages, ended - accepted.arrived)) {
+        headers.insert(headers::SERVER_TIMING, timing);
     }
-    response.extensions_mut().insert(PredictionEvent::answered(answer, road));
     Ok(response)
 }
 
 /// The stages in milliseconds, as the Server-Timing header wants them.
-fn server_timing(stages: Stages, arrived: Instant) -> String {
-    let mut text = String::with_capacity(80);
-    for (name, duration) in [("parse", stages.admit), ("queue", stages.queue), ("infer", stages.infer)] {
-        if let Some(duration) = duration {
-            let micros = duration.as_micros();
-            let _ = write!(text, "{name};dur={}.{:03}, ", micros / 1000, micros % 1000);
+fn server_timing(stages: Stages, total: Duration) -> bytes::Bytes {
+    let mut text = Vec::with_capacity(96);
+    let mut digits = itoa::Buffer::new();
+    for (name, duration) in
+        [("parse", stages.admit), ("queue", stages.queue), ("infer", stages.infer), ("total", Some(total))]
+    {
+        let Some(duration) = duration else { continue };
+        if !text.is_empty() {
+            text.extend_from_slice(b", ");
         }
+        text.extend_from_slice(name.as_bytes());
+        text.extend_from_slice(b";dur=");
+        let micros = duration.as_micros();
+        text.extend_from_slice(digits.format(micros / 1000).as_bytes());
+        text.push(b'.');
+        // Three digits, the zeros in front of them too.
+        text.extend_from_slice(&digits.format(1000 + micros % 1000).as_bytes()[1..]);
     }
-    let micros = arrived.elapsed().as_micros();
-    let _ = write!(text, "total;dur={}.{:03}", micros / 1000, micros % 1000);
-    text
+    text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::routes, *};
+
+    #[test]
+    fn a_prediction_is_asked_for_by_its_path() {
+        let target = |model, version| Some(Target { model, version });
+        let cases = [
+            ("/predict", target(None, None)),
+            ("/models/churn/predict", target(Some("churn"), None)),
+            ("/models/churn/versions/1/predict?x=1", target(Some("churn"), Some("1"))),
+            ("/models/versions/predict", target(Some("versions"), None)),
+            ("/models/ch%75rn/predict", None),
+            ("/models//predict", None),
+            ("/models/a/b/predict", None),
+            ("/models/a/versions//predict", None),
+            ("/models/a/versions/b/c/predict", None),
+            ("/models/churn", None),
+        ];
+        for (path, expected) in cases {
+            let (parts, ()) = http::Request::post(path).body(()).expect("a request").into_parts();
+            assert_eq!(Target::of(&parts), expected, "{path}");
+            if let Some(target) = expected {
+                assert_eq!(target.route(), routes::template(parts.uri.path()));
+            }
+        }
+        let (parts, ()) = http::Request::get("/predict").body(()).expect("a request").into_parts();
+        assert_eq!(Target::of(&parts), None);
+    }
+
+    #[test]
+    fn server_timing_is_in_milliseconds() {
+        let stages = Stages {
+            admit: Some(Duration::from_micros(7)),
+            queue: None,
+            infer: Some(Duration::from_micros(12_045)),
+            ..Stages::default()
+        };
+        let text = server_timing(stages, Duration::from_micros(13_100));
+        assert_eq!(&text[..], b"parse;dur=0.007, infer;dur=12.045, total;dur=13.100");
+    }
 }

@@ -48,8 +48,15 @@ struct Problem<'a> {
     errors: &'a [Violation],
 }
 
-/// The response for a failure. `road` is kept beside it for the record.
+/// The response of a handler behind the router. `road` is kept beside it for the record.
 pub(super) fn respond(failure: &Failure, request_id: &str, road: Road) -> Response {
+    let mut response = response(failure, request_id);
+    response.extensions_mut().insert(PredictionEvent::failed(failure, road));
+    response
+}
+
+/// The response for a failure.
+pub(super) fn response(failure: &Failure, request_id: &str) -> Response {
     let code = failure.code;
     let status = status(code);
     let problem = Problem {
@@ -80,8 +87,7 @@ pub(super) fn respond(failure: &Failure, request_id: &str, road: Road) -> Respon
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if let Some(version) = failure.version.as_deref().and_then(|version| HeaderValue::from_str(version).ok()) {
-        headers.insert("x-model-version", version);
+        headers.insert(super::headers::X_MODEL_VERSION, version);
     }
-    response.extensions_mut().insert(PredictionEvent::failed(failure, road));
     response
 }

@@ -1,7 +1,5 @@
 //! Every route on one screen.
 
-use std::any::Any;
-
 use axum::{
     Router,
     extract::Request,
@@ -10,23 +8,20 @@ use axum::{
     routing::{get, post},
 };
 use http::{HeaderName, Method, header};
-use tower_http::{
-    catch_panic::CatchPanicLayer,
-    cors::{AllowOrigin, CorsLayer},
-};
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::{
     Services, Shared,
-    accept::{self, Accepted, Panicked},
-    docs, health, metrics, models, openapi, predict, problem, root,
+    accept::{Accepted, Front},
+    docs, guard, health, metrics, models, openapi, predict, problem, root,
 };
 use crate::{
     domain::code::ErrorCode,
     serving::{Failure, Road},
 };
 
-/// The routes over these services.
-pub fn router(services: Services) -> Router {
+/// The routes over these services, behind the front that sees every request.
+pub fn front(services: Services) -> Front {
     let origins = services.settings.cors.origins.clone();
     let services: Shared = services.into();
     let data = Router::new()
@@ -39,11 +34,11 @@ pub fn router(services: Services) -> Router {
         .route("/models/{model}/versions/{version}", get(models::version))
         .route("/models/{model}/versions/{version}/contract", get(models::contract))
         .route("/openapi.json", get(openapi::get))
-        .route_layer(from_fn_with_state(Shared::clone(&services), accept::admit_caller))
+        .route_layer(from_fn_with_state(Shared::clone(&services), guard::layer))
         // Before the layer for other origins, whose preflight requests come with a method that no route takes.
         .method_not_allowed_fallback(wrong_method);
     let data = if origins.is_empty() { data } else { data.layer(cors(&origins)) };
-    Router::new()
+    let router = Router::new()
         .merge(data)
         .route("/metrics", get(metrics::get))
         .route("/healthz", get(health::live))
@@ -54,9 +49,8 @@ pub fn router(services: Services) -> Router {
         .route("/", get(root::text))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(Shared::clone(&services), accept::accept))
-        .with_state(services)
+        .with_state(Shared::clone(&services));
+    Front::new(services, router)
 }
 
 fn cors(origins: &[String]) -> CorsLayer {
@@ -88,12 +82,4 @@ async fn wrong_method(request: Request) -> Response {
     let detail = format!("{} takes {wanted}, not {}", crate::domain::violation::quote(path), request.method());
     let failure = Failure::new(ErrorCode::MethodNotAllowed, detail);
     problem::respond(&failure, &Accepted::of(request.extensions()).request_id, Road::default())
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over by value")]
-fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    let mut response = Response::default();
-    response.extensions_mut().insert(Panicked(format!("a handler panicked: {}", text.unwrap_or("no message"))));
-    response
 }

@@ -1,8 +1,8 @@
 //! The listening socket and its connections: bounded in number, timed, and drained at the end.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body};
+use axum::response::Response;
 use http::Request;
 use hyper::body::Incoming;
 use hyper_util::{
@@ -13,7 +13,6 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tower::Service as _;
 
 use super::{Settings, accept::Peer, idle::Activity};
 use crate::lifecycle::{Phase, Shutdown};
@@ -60,14 +59,18 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Accepts connections until the shutdown is closing. Each connection is a task that the shutdown waits for.
-    pub async fn serve(self, router: Router, shutdown: Shutdown) {
+    /// Accepts connections until the shutdown is closing, and has `handler` answer what comes on them. Each connection is a task that the shutdown waits for.
+    pub async fn serve<H, F>(self, handler: H, shutdown: Shutdown)
+    where
+        H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response> + Send + 'static,
+    {
         let room = Arc::new(Semaphore::new(self.settings.max_connections));
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(self.settings.header_timeout());
         builder.http2().timer(TokioTimer::new()).max_concurrent_streams(Some(256));
         let patience = self.settings.header_timeout();
-        let connection = Arc::new(Connection { builder, router, patience, shutdown: shutdown.clone() });
+        let connection = Arc::new(Connection { builder, handler, patience, shutdown: shutdown.clone() });
         loop {
             let accepted = tokio::select! {
                 () = shutdown.reached(Phase::Closing) => break,
@@ -103,15 +106,20 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> io::Result<Acc
     Ok((stream, peer, permit))
 }
 
-struct Connection {
+struct Connection<H> {
     builder: auto::Builder<TokioExecutor>,
-    router: Router,
+    /// Answers a request.
+    handler: H,
     /// How long a connection may be idle.
     patience: Duration,
     shutdown: Shutdown,
 }
 
-impl Connection {
+impl<H, F> Connection<H>
+where
+    H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
     /// Serves an accepted connection in a task that the shutdown waits for.
     fn spawn(self: &Arc<Self>, (stream, peer, permit): Accepted) {
         let connection = Arc::clone(self);
@@ -122,17 +130,15 @@ impl Connection {
     }
 
     async fn serve(&self, stream: TcpStream, peer: SocketAddr) {
-        let router = self.router.clone();
+        let handler = self.handler.clone();
         let peer = Peer(peer.ip());
         let activity = Arc::new(Activity::default());
         let told = Arc::clone(&activity);
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(peer);
-            let (busy, answer) = (told.begin(), router.clone().call(request));
+            let (busy, answer) = (told.begin(), handler(request, peer));
             async move {
                 let _busy = busy;
-                answer.await
+                Ok::<_, Infallible>(answer.await)
             }
         });
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);

@@ -8,6 +8,7 @@ mod compile;
 mod derive;
 mod example;
 mod feature;
+mod fingerprint;
 mod interpret;
 mod keywords;
 mod literal;
@@ -24,6 +25,7 @@ pub use admit::{Admitted, EntityId, Refusal};
 pub use compile::compile;
 pub use derive::derive;
 pub use feature::{Dimension, Feature};
+pub use fingerprint::Fingerprint;
 pub use keywords::{SECOND_PASS, is_known};
 pub use literal::Literal;
 pub use output::{Decision, OutputPlan, Point, Scores, Task};
@@ -68,54 +70,4 @@ pub struct Contract {
     template: Inputs,
     /// A `false` for each feature.
     unseen: Vec<bool>,
-}
-
-impl Contract {
-    /// The 128-bit fingerprint of validated inputs: equal inputs under one contract, equal fingerprint.
-    ///
-    /// BLAKE3 over the contract's id, then for each tensor its name, dimensions and elements (little-endian, texts with
-    /// their lengths), cut to the first 128 bits, in hexadecimal.
-    pub fn features_hash(&self, contract_id: &str, inputs: &Inputs) -> String {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(contract_id.as_bytes());
-        for (plan, tensor) in self.inputs.iter().zip(&inputs.tensors) {
-            hasher.update(plan.name.as_bytes());
-            for size in &tensor.shape {
-                hasher.update(&size.to_le_bytes());
-            }
-            hash_elements(&mut hasher, &tensor.buffer);
-        }
-        let mut text = hasher.finalize().to_hex().to_string();
-        text.truncate(32);
-        text
-    }
-}
-
-fn hash_elements(hasher: &mut blake3::Hasher, buffer: &crate::domain::tensor::Buffer) {
-    use crate::domain::tensor::Buffer;
-    match buffer {
-        Buffer::F16(values) => hasher.update(bytemuck::cast_slice(values)),
-        Buffer::F32(values) => hasher.update(bytemuck::cast_slice(values)),
-        Buffer::F64(values) => hasher.update(bytemuck::cast_slice(values)),
-        Buffer::I8(values) => hasher.update(bytemuck::cast_slice(values)),
-        Buffer::I16(values) => hasher.update(bytemuck::cast_slice(values)),
-        Buffer::I32(values) => hasher.update(bytemuck::cast_slice(values)),
-        Buffer::I64(values) => hasher.update(bytemuck::cast_slice(values)),
-        Buffer::U8(values) => hasher.update(values),
-        Buffer::U16(values) => hasher.update(bytemuck::cast_slice(values)),
-        Buffer::U32(values) => hasher.update(bytemuck::cast_slice(values)),
-        Buffer::U64(values) => hasher.update(bytemuck::cast_slice(values)),
-        Buffer::Bool(values) => {
-            for value in values {
-                hasher.update(&[u8::from(*value)]);
-            }
-            hasher
-        }
-        Buffer::Text(values) => {
-            for value in values {
-                hasher.update(&value.len().to_le_bytes()).update(value.as_bytes());
-            }
-            hasher
-        }
-    };
 }

@@ -6,12 +6,11 @@ use std::{
 };
 
 use candor::{
-    api::http::{Services, router, status},
+    api::http::{Peer, Services, front, status},
     domain::code::ErrorCode,
     lifecycle::{Phase, Shutdown},
     serving::Recorder,
 };
-use tower::ServiceExt as _;
 
 use crate::{
     fake,
@@ -134,7 +133,7 @@ fn timed_out() -> Vec<(&'static str, Reply)> {
 }
 
 /// While closing, connections are closed between requests; a request that slips in is told to go elsewhere. That moment
-/// cannot be met from outside by intent, so the router is asked directly.
+/// cannot be met from outside by intent, so the front is asked directly.
 fn refused_while_draining() -> Vec<(&'static str, Reply)> {
     let shutdown = Shutdown::default();
     shutdown.advance(Phase::Closing);
@@ -151,7 +150,7 @@ fn refused_while_draining() -> Vec<(&'static str, Reply)> {
     };
     let request = axum::http::Request::post("/predict").header("host", "x").body(axum::body::Body::from("{}"));
     let reply = block_on(async {
-        let response = router(services).oneshot(request.expect("a request")).await.expect("an answer");
+        let response = front(services).answer(request.expect("a request"), Peer::default()).await;
         let (parts, body) = response.into_parts();
         let headers =
             parts.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or("?").to_owned()));
