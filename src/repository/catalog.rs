@@ -203,8 +203,10 @@ impl Catalog {
         };
         let state = |entry: &VersionEntry| format!("version {} is {}", entry.name, entry.state.as_str());
         let Some(version) = version else {
-            let states: Vec<String> = entry.versions.iter().map(state).collect();
-            return entry.stable().ok_or_else(|| not_ready(states.join(", "), None));
+            return entry.stable().ok_or_else(|| {
+                let states: Vec<String> = entry.versions.iter().map(state).collect();
+                not_ready(states.join(", "), None)
+            });
         };
         let found = entry.versions.iter().find(|candidate| candidate.name.as_str() == version);
         match found.map(|found| (found, &found.state)) {

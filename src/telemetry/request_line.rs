@@ -109,8 +109,8 @@ fn timestamp(line: &mut Vec<u8>, now: SystemTime) {
 
 /// Milliseconds with three decimals: more digits would only be noise.
 fn millis(line: &mut Vec<u8>, took: Duration) {
-    let micros = (took.as_nanos() + 500) / 1000;
-    whole(line, u64::try_from(micros / 1000).unwrap_or(u64::MAX));
+    let micros = u64::try_from((took.as_nanos() + 500) / 1000).unwrap_or(u64::MAX);
+    whole(line, micros / 1000);
     line.push(b'.');
     padded(line, (micros % 1000) as u32, 100);
 }

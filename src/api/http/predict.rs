@@ -181,7 +181,7 @@ fn server_timing(stages: Stages, total: Duration) -> bytes::Bytes {
         }
         text.extend_from_slice(name.as_bytes());
         text.extend_from_slice(b";dur=");
-        let micros = duration.as_micros();
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         text.extend_from_slice(digits.format(micros / 1000).as_bytes());
         text.push(b'.');
         // Three digits, the zeros in front of them too.

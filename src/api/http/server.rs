@@ -67,7 +67,8 @@ impl Server {
     {
         let room = Arc::new(Semaphore::new(self.settings.max_connections));
         let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.settings.header_timeout());
+        // Silent connections are noticed by their activity, for less than a clock for every request.
+        builder.http1().header_read_timeout(None);
         builder.http2().timer(TokioTimer::new()).max_concurrent_streams(Some(256));
         let patience = self.settings.header_timeout();
         let connection = Arc::new(Connection { builder, handler, patience, shutdown: shutdown.clone() });
