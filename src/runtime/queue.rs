@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::{
     Completed, Executor, SubmitError,
     admission::{Backlog, estimate},
-    batching::{Decision, Policy, Waiting, decide, leader},
+    batching::{Decision, Policy, Priority, Waiting, decide, leader},
     run::run,
     watch::Watch,
     worker,
@@ -53,6 +53,8 @@ pub(super) struct State {
     /// Executors that run them.
     pub(super) busy: usize,
     pub(super) closed: bool,
+    /// How many of the rows that wait are no predictions.
+    behind: usize,
     /// Whether other rows joined the last run that a caller led.
     company: bool,
     /// Runs that callers led, for [`State::looks_around`].
@@ -61,6 +63,11 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Keeps account of a row that no longer waits.
+    fn left(&mut self, job: &Job) {
+        self.behind -= usize::from(job.waiting.is_behind());
+    }
+
     /// Whether a caller that found an executor free should first let its thread do what else is ready, so that the rows
     /// that come of it join the run: where the last run had company, and now and then to find out.
     pub(super) fn looks_around(&mut self) -> bool {
@@ -68,6 +75,9 @@ impl State {
         self.company || self.led.is_multiple_of(LOOK_AROUND_EVERY)
     }
 }
+
+/// Rows that are no predictions have this part of the queue to themselves, and no more: they must not fill it.
+const ROOM_BEHIND: usize = 4;
 
 /// Everything that the callers and the workers of one version share.
 pub(super) struct Shared {
@@ -91,6 +101,7 @@ impl Shared {
             running: 0,
             busy: 0,
             closed: false,
+            behind: 0,
             company: false,
             led: 0,
             next: 0,
@@ -120,14 +131,12 @@ impl Shared {
         self.heavy.load(Ordering::Relaxed)
     }
 
-    fn backlog(&self, state: &State) -> Backlog {
+    /// How long a row that comes now would take. Predictions go before everything else, which does not delay them.
+    pub(super) fn estimate(&self, state: &State, priority: Priority) -> Duration {
         let free = self.executors.saturating_sub(state.busy);
-        Backlog { waiting: state.jobs.len(), running: state.running, free, executors: self.executors }
-    }
-
-    /// How long a row that comes now would take.
-    pub(super) fn estimate(&self, state: &State) -> Duration {
-        estimate(self.backlog(state), self.policy.cost, self.policy.max_rows, self.pace())
+        let before = if priority == Priority::Predict { state.jobs.len() - state.behind } else { state.jobs.len() };
+        let backlog = Backlog { waiting: before, running: state.running, free, executors: self.executors };
+        estimate(backlog, self.policy.cost, self.policy.max_rows, self.pace())
     }
 
     fn pace(&self) -> f64 {
@@ -140,22 +149,29 @@ impl Shared {
     }
 
     /// Refuses a row that finds no place, or that could not be answered in time.
-    pub(super) fn refuse(&self, state: &State, now: Instant, deadline: Instant) -> Result<(), SubmitError> {
+    pub(super) fn refuse(&self, state: &State, now: Instant, waiting: Waiting) -> Result<(), SubmitError> {
         if state.closed {
             return Err(SubmitError::Closed);
         }
-        if state.jobs.len() >= self.capacity {
-            return Err(SubmitError::Full { wait: self.estimate(state) });
+        let wait = self.estimate(state, waiting.priority);
+        let (taken, room) = if waiting.is_behind() {
+            (state.behind, self.capacity.div_ceil(ROOM_BEHIND))
+        } else {
+            (state.jobs.len() - state.behind, self.capacity)
+        };
+        if taken >= room {
+            return Err(SubmitError::Full { wait });
         }
-        let wait = self.estimate(state);
-        if now + wait > deadline { Err(SubmitError::Late { wait }) } else { Ok(()) }
+        if now + wait > waiting.deadline { Err(SubmitError::Late { wait }) } else { Ok(()) }
     }
 
     /// Adds a row at the end and gives it a number.
     pub(super) fn push(&self, state: &mut State, job: impl FnOnce(u64) -> Job) -> u64 {
         let id = state.next;
         state.next += 1;
-        state.jobs.push_back(job(id));
+        let job = job(id);
+        state.behind += usize::from(job.waiting.is_behind());
+        state.jobs.push_back(job);
         self.metrics.queue_depth.inc();
         id
     }
@@ -165,7 +181,9 @@ impl Shared {
         let mut state = self.lock();
         let place = state.jobs.iter().position(|job| job.id == id)?;
         self.metrics.queue_depth.dec();
-        state.jobs.remove(place)
+        let job = state.jobs.remove(place)?;
+        state.left(&job);
+        Some(job)
     }
 
     /// Decides, and takes the rows of a batch out.
@@ -190,7 +208,8 @@ impl Shared {
             jobs.reverse();
             jobs
         };
-        for _ in &jobs {
+        for job in &jobs {
+            state.left(job);
             self.metrics.queue_depth.dec();
         }
         jobs
@@ -283,7 +302,7 @@ impl Shared {
             return (Vec::new(), CloseReason::Idle);
         }
         let policy = Policy { max_rows: self.policy.max_rows - 1, ..self.policy_now() };
-        match decide(state.jobs.iter().map(|job| &job.waiting), now, &policy, Some(leader.group)) {
+        match decide(state.jobs.iter().map(|job| &job.waiting), now, &policy, Some(leader)) {
             Decision::Run { rows, reason } => (self.take(state, rows), reason),
             Decision::Wait(_) | Decision::Nothing => (Vec::new(), CloseReason::Idle),
         }
@@ -307,6 +326,7 @@ impl Drop for Lease {
                 }
                 return;
             };
+            state.left(&job);
             drop(state);
             self.shared.metrics.queue_depth.dec();
             let lease = Self { shared: Arc::clone(&self.shared), executor: Some(executor) };

@@ -29,6 +29,7 @@ pub fn log_request(event: &Event<'_>, model: &str, version: &str) {
         queue_ms = event.stages.queue.map(millis),
         infer_ms = event.stages.infer.map(millis),
         interpret_ms = event.stages.interpret.map(millis),
+        explain_ms = event.stages.explain.map(millis),
         encode_ms = event.stages.encode.map(millis),
         batch_rows = event.batch_rows,
         uncertainty = event.uncertainty,

@@ -87,7 +87,7 @@ impl Serialize for Envelope<'_> {
             }
             OutputPlan::Tensors { .. } => {}
         }
-        map.serialize_entry("explanation", &None::<()>)?;
+        map.serialize_entry("explanation", &self.answer.explanation)?;
         map.serialize_entry("warnings", &self.answer.warnings)?;
         map.serialize_entry("model", version.model.as_str())?;
         map.serialize_entry("model_version", version.version.as_str())?;

@@ -92,7 +92,9 @@ fn encode(answer: &Answer, accepted: &Accepted, mut road: Road) -> Result<Respon
 /// The stages in milliseconds, as the Server-Timing header wants them.
 fn server_timing(stages: Stages, arrived: Instant) -> String {
     let mut text = String::with_capacity(80);
-    for (name, duration) in [("parse", stages.admit), ("queue", stages.queue), ("infer", stages.infer)] {
+    for (name, duration) in
+        [("parse", stages.admit), ("queue", stages.queue), ("infer", stages.infer), ("explain", stages.explain)]
+    {
         if let Some(duration) = duration {
             let micros = duration.as_micros();
             let _ = write!(text, "{name};dur={}.{:03}, ", micros / 1000, micros % 1000);

@@ -11,6 +11,7 @@ mod feature;
 mod interpret;
 mod keywords;
 mod literal;
+mod mix;
 mod output;
 mod pattern;
 mod place;
