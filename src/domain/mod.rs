@@ -2,10 +2,12 @@
 
 pub mod code;
 pub mod contract;
+pub mod explanation;
 pub mod float;
 pub mod name;
 pub mod number;
 pub mod prediction;
+pub mod profile;
 pub mod signature;
 pub mod tensor;
 pub mod uncertainty;

@@ -168,6 +168,35 @@ impl Buffer {
         each_buffer!(self, vector => vector.resize_with(vector.len() + by, Default::default));
     }
 
+    /// Whether two buffers of one type hold the same at `index`, bit by bit, so that NaN is like NaN.
+    pub fn same_at(&self, other: &Self, index: usize) -> bool {
+        macro_rules! bits {
+            ($($variant:ident),*) => {
+                match (self, other) {
+                    $((Self::$variant(one), Self::$variant(other)) => {
+                        bytemuck::bytes_of(&one[index]) == bytemuck::bytes_of(&other[index])
+                    })*
+                    (Self::Text(one), Self::Text(other)) => one[index] == other[index],
+                    _ => false,
+                }
+            };
+        }
+        bits!(F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64, Bool)
+    }
+
+    /// Puts at `index` what another buffer of the same type holds there; of another type nothing.
+    pub fn copy_at(&mut self, source: &Self, index: usize) {
+        macro_rules! copy {
+            ($($variant:ident),*) => {
+                match (self, source) {
+                    $((Self::$variant(own), Self::$variant(source)) => own[index].clone_from(&source[index]),)*
+                    _ => {}
+                }
+            };
+        }
+        copy!(F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64, Bool, Text);
+    }
+
     /// Puts a number at `index`.
     ///
     /// # Errors

@@ -48,7 +48,6 @@ violation_codes! {
     NotRepresentable, "not_representable", "The number does not fit the element type of the graph's tensor.";
     NullNotAllowed, "null_not_allowed", "The feature cannot be null.";
     Duplicate, "duplicate", "The same key stands twice in one object.";
-    Unsupported, "unsupported", "The server knows the option, and does not offer it yet.";
     Schema, "schema", "A JSON Schema keyword of the contract's second pass is not met.";
 }
 

@@ -136,6 +136,7 @@ impl Loader {
             document: prepared.document,
             schema: prepared.schema,
             provenance: prepared.package.provenance,
+            profile: prepared.package.profile,
             graph_sha256: prepared.package.graph_digest,
             signature: prepared.signature,
             limits: prepared.limits,

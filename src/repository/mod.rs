@@ -8,6 +8,7 @@ mod load;
 mod model_settings;
 mod package;
 mod prepared;
+mod profile;
 mod schema;
 mod start;
 

@@ -16,6 +16,9 @@ use crate::runtime::Auto;
 /// The latest point in time that a deadline may lie at; longer waits help nobody.
 const MAX_DEADLINE_MS: u64 = 600_000;
 
+/// Each row of an explanation is remembered until it ends, by a bit a feature.
+const MAX_EXPLAIN_ROWS: usize = 65_536;
+
 /// What an operator can set about one model.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -58,6 +61,8 @@ pub struct Limits {
     pub deadline_ms: u64,
     /// The most rows that may wait for a worker.
     pub max_queue_rows: usize,
+    /// The most rows that one explanation may run; 0: explanations are off.
+    pub explain_rows: usize,
     /// Worker threads; `None`: what the server's own configuration says.
     pub workers: Option<Auto>,
 }
@@ -77,7 +82,14 @@ impl Default for ModelSettings {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_batch_rows: 32, max_delay_ms: 0, deadline_ms: 1000, max_queue_rows: 1024, workers: None }
+        Self {
+            max_batch_rows: 32,
+            max_delay_ms: 0,
+            deadline_ms: 1000,
+            max_queue_rows: 1024,
+            explain_rows: 4096,
+            workers: None,
+        }
     }
 }
 
@@ -140,6 +152,12 @@ impl ModelSettings {
             && word != "all"
         {
             return Err(format!("versions must be \"all\", a list of names, or {{ latest = N }}; found {word:?}"));
+        }
+        if limits.explain_rows > MAX_EXPLAIN_ROWS {
+            return Err(format!(
+                "limits.explain_rows must lie in 0 to {MAX_EXPLAIN_ROWS}; found {}",
+                limits.explain_rows
+            ));
         }
         for (name, value, most) in [
             ("max_batch_rows", limits.max_batch_rows as u64, 4096),
@@ -206,6 +224,7 @@ mod tests {
             ("requird = true", "unknown field"),
             ("versions = \"newest\"", "must be \"all\""),
             ("[limits]\nmax_batch_rows = 0", "1 to 4096"),
+            ("[limits]\nexplain_rows = 100000", "0 to 65536"),
             ("[canary]\npercent = 5", "not built yet"),
             ("promote = \"newest\"", "not built yet"),
         ] {

@@ -12,8 +12,9 @@ use super::{
     error::{LoadError, not_an_object},
     golden::{Case, read_cases},
     listing::VersionDirectory,
+    profile::read_profile,
 };
-use crate::domain::contract::Literal;
+use crate::domain::{contract::Literal, profile::Profile};
 
 /// Where a version comes from (version.json).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
@@ -56,6 +57,7 @@ pub(super) struct Package {
     pub(super) contract: Option<ContractFile>,
     pub(super) provenance: Provenance,
     pub(super) golden: Option<(PathBuf, Vec<Case>)>,
+    pub(super) profile: Option<Profile>,
 }
 
 /// contract.json: its text, and what it says.
@@ -66,7 +68,7 @@ pub(super) struct ContractFile {
 }
 
 /// Files that a later part of the product makes; until it is there they are refused by name rather than passed over.
-const NOT_BUILT: &[&str] = &["calibration.json", "profile.json"];
+const NOT_BUILT: &[&str] = &["calibration.json"];
 
 /// Reads the files of a version.
 pub(super) fn read(version: &VersionDirectory) -> Result<Package, Vec<LoadError>> {
@@ -78,6 +80,7 @@ pub(super) fn read(version: &VersionDirectory) -> Result<Package, Vec<LoadError>
         contract: None,
         provenance: Provenance::default(),
         golden: None,
+        profile: None,
     };
     let Some(directory) = &version.directory else { return Ok(package) };
     if let Some((path, text)) = optional(directory, "version.json", &mut errors) {
@@ -98,6 +101,12 @@ pub(super) fn read(version: &VersionDirectory) -> Result<Package, Vec<LoadError>
     if let Some((path, text)) = optional(directory, "golden.jsonl", &mut errors) {
         match read_cases(&path, &text) {
             Ok(cases) => package.golden = Some((path, cases)),
+            Err(problems) => errors.extend(problems),
+        }
+    }
+    if let Some((path, text)) = optional(directory, "profile.json", &mut errors) {
+        match read_profile(&path, &text) {
+            Ok(profile) => package.profile = Some(profile),
             Err(problems) => errors.extend(problems),
         }
     }

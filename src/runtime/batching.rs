@@ -32,6 +32,13 @@ pub(super) struct Waiting {
     pub group: u64,
 }
 
+impl Waiting {
+    /// Whether it is no prediction, and must not be in the way of one.
+    pub(super) fn is_behind(self) -> bool {
+        self.priority > Priority::Predict
+    }
+}
+
 /// The limits that the decision keeps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Policy {
@@ -64,19 +71,21 @@ pub(super) enum Decision {
 /// Decides what to run of the rows that wait, which stand in the order in which they came.
 ///
 /// The leader is the row of the highest priority, the oldest of these, or the newest above the high-water mark. Rows of
-/// its group join it in the same order while there is room and while nobody in the batch would be late by it. With `among`
-/// only rows of that group count.
+/// its group and priority join it in the same order while there is room and while nobody in the batch would be late by it:
+/// a prediction does not wait for the rows of an explanation beside it. With `beside`, a row that leads and does not wait
+/// itself, only rows of its group count that do not go after it.
 pub(super) fn decide<'w>(
     waiting: impl ExactSizeIterator<Item = &'w Waiting>,
     now: Instant,
     policy: &Policy,
-    among: Option<u64>,
+    beside: Option<Waiting>,
 ) -> Decision {
     let newest_first = waiting.len() > policy.high_water;
     // A row past its deadline is dropped by whoever waited for it; here it is only passed over.
     let mut order: Vec<(usize, &Waiting)> = waiting
         .enumerate()
-        .filter(|(_, row)| row.deadline > now && among.is_none_or(|group| row.group == group))
+        .filter(|(_, row)| row.deadline > now)
+        .filter(|(_, row)| beside.is_none_or(|own| row.group == own.group && row.priority <= own.priority))
         .collect();
     if newest_first {
         order.reverse();
@@ -88,7 +97,7 @@ pub(super) fn decide<'w>(
     let mut rows = Vec::with_capacity(order.len().min(policy.max_rows));
     let (mut due, mut first) = (leader.deadline, leader.queued);
     let mut reason = CloseReason::Idle;
-    for (place, row) in order.iter().filter(|(_, row)| row.group == leader.group) {
+    for (place, row) in order.iter().filter(|(_, row)| (row.group, row.priority) == (leader.group, leader.priority)) {
         if rows.len() == policy.max_rows {
             break;
         }
@@ -223,6 +232,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn no_row_waits_for_those_that_go_after_it() {
+        use Priority::{Background, Explain, Predict};
+        let now = Instant::now() + MS * 1000;
+        let of = |priority| row(now, 1, 100, priority, 0);
+        let rows = [of(Background), of(Explain), of(Predict), row(now, 1, 100, Predict, 7)];
+        let run = |place| Decision::Run { rows: vec![place], reason: CloseReason::Idle };
+        assert_eq!(decide(rows.iter(), now, &policy(4), None), run(2), "nobody rides with a prediction");
+        for (own, expected) in [(Predict, run(2)), (Explain, run(2)), (Background, run(2))] {
+            assert_eq!(decide(rows.iter(), now, &policy(4), Some(of(own))), expected, "{own:?}");
+        }
+        for (own, expected) in [(Predict, Decision::Nothing), (Explain, run(1)), (Background, run(1))] {
+            assert_eq!(decide(rows[..2].iter(), now, &policy(4), Some(of(own))), expected, "{own:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_batch_keeps_its_limits(
@@ -253,8 +278,8 @@ mod tests {
                     prop_assert!(picked.iter().all(|place| rows[*place].group == rows[picked[0]].group));
                     let best = rows.iter().filter(|row| row.deadline > now).map(|row| row.priority).min();
                     prop_assert_eq!(Some(rows[picked[0]].priority), best);
-                    let rising = picked.windows(2).all(|pair| rows[pair[0]].priority <= rows[pair[1]].priority);
-                    prop_assert!(rising, "priorities keep their order within a batch");
+                    let alike = picked.iter().all(|place| Some(rows[*place].priority) == best);
+                    prop_assert!(alike, "no priority waits for another in its batch");
                 }
                 Decision::Wait(until) => prop_assert!(until > now && !policy.max_delay.is_zero()),
                 Decision::Nothing => prop_assert!(rows.iter().all(|row| row.deadline <= now)),

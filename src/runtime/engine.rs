@@ -13,7 +13,8 @@ use tokio::sync::oneshot;
 use super::{
     Executor, Placement,
     batching::{Policy, Priority, Waiting},
-    queue::{Job, Lease, Message, Shared, State, Station},
+    lease::{Lease, Station},
+    queue::{Job, Message, Shared, State},
     run::RowResult,
     watch::Watch,
     watchdog, worker,
@@ -114,9 +115,13 @@ impl Engine {
         let waiting = Waiting { queued: now, deadline, priority, group: group(&inputs) };
         let seat = {
             let mut state = self.shared.lock();
-            self.shared.refuse(&state, now, deadline)?;
+            self.shared.refuse(&state, now, waiting)?;
             match state.free.pop() {
-                Some(station) => Ok((Lease::new(&self.shared, station), state.looks_around(), inputs)),
+                Some(station) => {
+                    // Rows of explanations come many at a time, and nobody counts their microseconds.
+                    let looks_around = waiting.is_behind() || state.looks_around();
+                    Ok((Lease::new(&self.shared, station), looks_around, inputs))
+                }
                 None => Err(self.enqueue(&mut state, inputs, waiting)),
             }
         };
@@ -157,9 +162,9 @@ impl Engine {
         (answer, Place { shared: &self.shared, id, watch, settled: false })
     }
 
-    /// How long a row that comes now would take.
+    /// How long a prediction that comes now would take.
     pub fn estimate(&self) -> Duration {
-        self.shared.estimate(&self.shared.lock())
+        self.shared.estimate(&self.shared.lock(), Priority::Predict)
     }
 
     /// Takes no more rows, lets what waits be finished, and joins the workers. Blocks until they are done.

@@ -7,6 +7,7 @@ mod batch;
 mod batching;
 mod convert;
 mod engine;
+mod lease;
 mod library;
 mod plan;
 mod probe;

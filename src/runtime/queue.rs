@@ -1,4 +1,4 @@
-//! The rows that wait and the executors that are free, under one lock; and the lease that carries an executor about.
+//! The rows that wait and the executors that are free, under one lock.
 
 use std::{
     collections::VecDeque,
@@ -13,14 +13,13 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    Completed, EngineOptions, Executor, Interrupt, Placement, SubmitError,
+    Completed, EngineOptions, Placement, SubmitError,
     admission::{Backlog, estimate},
-    batching::{Decision, Policy, Waiting, decide, leader},
-    run::run,
+    batching::{Decision, Policy, Priority, Waiting, decide},
+    lease::{Lease, Station},
     strikes::Strikes,
     watch::Watch,
     watchdog::UnderWay,
-    worker,
 };
 use crate::{
     domain::tensor::Inputs,
@@ -57,15 +56,22 @@ pub(super) struct State {
     pub(super) closed: bool,
     /// What runs on callers' threads, by the station's number.
     pub(super) under_way: Vec<Option<UnderWay>>,
-    strikes: Strikes,
+    pub(super) strikes: Strikes,
+    /// How many of the rows that wait are no predictions.
+    behind: usize,
     /// Whether other rows joined the last run that a caller led.
-    company: bool,
+    pub(super) company: bool,
     /// Runs that callers led, for [`State::looks_around`].
     led: u32,
     next: u64,
 }
 
 impl State {
+    /// Keeps account of a row that no longer waits.
+    pub(super) fn left(&mut self, job: &Job) {
+        self.behind -= usize::from(job.waiting.is_behind());
+    }
+
     /// Whether a caller that found an executor free should first let its thread do what else is ready, so that the rows
     /// that come of it join the run: where the last run had company, and now and then to find out.
     pub(super) fn looks_around(&mut self) -> bool {
@@ -74,18 +80,8 @@ impl State {
     }
 }
 
-/// An executor that callers run on, and how its runs are stopped.
-pub(super) struct Station {
-    number: usize,
-    executor: Box<dyn Executor>,
-    interrupt: Option<Interrupt>,
-}
-
-impl Station {
-    pub(super) fn new(number: usize, executor: Box<dyn Executor>) -> Self {
-        Self { number, interrupt: executor.interrupt(), executor }
-    }
-}
+/// Rows that are no predictions have this part of the queue to themselves, and no more: they must not fill it.
+const ROOM_BEHIND: usize = 4;
 
 /// Everything that the callers and the workers of one version share.
 pub(super) struct Shared {
@@ -115,6 +111,7 @@ impl Shared {
             closed: false,
             under_way: (0..executors).map(|_| None).collect(),
             strikes: Strikes::default(),
+            behind: 0,
             company: false,
             led: 0,
             next: 0,
@@ -151,15 +148,13 @@ impl Shared {
         self.by_workers.store(true, Ordering::Relaxed);
     }
 
-    fn backlog(&self, state: &State) -> Backlog {
+    /// How long a row that comes now would take. Predictions go before everything else, which does not delay them.
+    pub(super) fn estimate(&self, state: &State, priority: Priority) -> Duration {
         // A caller that looks around has its executor already, and does not run yet.
         let free = if self.has_workers() { self.executors.saturating_sub(state.busy) } else { state.free.len() };
-        Backlog { waiting: state.jobs.len(), running: state.running, free, executors: self.executors }
-    }
-
-    /// How long a row that comes now would take.
-    pub(super) fn estimate(&self, state: &State) -> Duration {
-        estimate(self.backlog(state), self.policy.cost, self.policy.max_rows, self.pace())
+        let before = if priority == Priority::Predict { state.jobs.len() - state.behind } else { state.jobs.len() };
+        let backlog = Backlog { waiting: before, running: state.running, free, executors: self.executors };
+        estimate(backlog, self.policy.cost, self.policy.max_rows, self.pace())
     }
 
     fn pace(&self) -> f64 {
@@ -167,27 +162,34 @@ impl Shared {
     }
 
     /// The policy with what runs cost now.
-    fn policy_now(&self) -> Policy {
+    pub(super) fn policy_now(&self) -> Policy {
         Policy { cost: self.policy.cost.at(self.pace()), ..self.policy }
     }
 
     /// Refuses a row that finds no place, or that could not be answered in time.
-    pub(super) fn refuse(&self, state: &State, now: Instant, deadline: Instant) -> Result<(), SubmitError> {
+    pub(super) fn refuse(&self, state: &State, now: Instant, waiting: Waiting) -> Result<(), SubmitError> {
         if state.closed {
             return Err(SubmitError::Closed);
         }
-        if state.jobs.len() >= self.capacity {
-            return Err(SubmitError::Full { wait: self.estimate(state) });
+        let wait = self.estimate(state, waiting.priority);
+        let (taken, room) = if waiting.is_behind() {
+            (state.behind, self.capacity.div_ceil(ROOM_BEHIND))
+        } else {
+            (state.jobs.len() - state.behind, self.capacity)
+        };
+        if taken >= room {
+            return Err(SubmitError::Full { wait });
         }
-        let wait = self.estimate(state);
-        if now + wait > deadline { Err(SubmitError::Late { wait }) } else { Ok(()) }
+        if now + wait > waiting.deadline { Err(SubmitError::Late { wait }) } else { Ok(()) }
     }
 
     /// Adds a row at the end and gives it a number.
     pub(super) fn push(&self, state: &mut State, job: impl FnOnce(u64) -> Job) -> u64 {
         let id = state.next;
         state.next += 1;
-        state.jobs.push_back(job(id));
+        let job = job(id);
+        state.behind += usize::from(job.waiting.is_behind());
+        state.jobs.push_back(job);
         self.metrics.queue_depth.inc();
         id
     }
@@ -197,7 +199,9 @@ impl Shared {
         let mut state = self.lock();
         let place = state.jobs.iter().position(|job| job.id == id)?;
         self.metrics.queue_depth.dec();
-        state.jobs.remove(place)
+        let job = state.jobs.remove(place)?;
+        state.left(&job);
+        Some(job)
     }
 
     /// Decides, and takes the rows of a batch out.
@@ -212,7 +216,7 @@ impl Shared {
         }
     }
 
-    fn take(&self, state: &mut State, mut rows: Vec<usize>) -> Vec<Job> {
+    pub(super) fn take(&self, state: &mut State, mut rows: Vec<usize>) -> Vec<Job> {
         let in_front = rows.iter().enumerate().all(|(index, row)| index == *row);
         let jobs: Vec<Job> = if in_front {
             state.jobs.drain(..rows.len()).collect()
@@ -222,7 +226,8 @@ impl Shared {
             jobs.reverse();
             jobs
         };
-        for _ in &jobs {
+        for job in &jobs {
+            state.left(job);
             self.metrics.queue_depth.dec();
         }
         jobs
@@ -249,102 +254,4 @@ pub(super) enum Picked {
     Batch(Vec<Job>, CloseReason),
     Wait(Instant),
     Nothing,
-}
-
-/// An executor on its way: whoever holds it runs. Dropped, it goes to the next row that waits, or is free again.
-pub(super) struct Lease {
-    shared: Arc<Shared>,
-    station: Option<Station>,
-}
-
-impl Lease {
-    pub(super) fn new(shared: &Arc<Shared>, station: Station) -> Self {
-        Self { shared: Arc::clone(shared), station: Some(station) }
-    }
-
-    /// Runs one's own row, and with it what waits and fits.
-    pub(super) fn lead(mut self, own: &Inputs, waiting: Waiting) -> Option<Completed> {
-        let shared = Arc::clone(&self.shared);
-        let station = self.station.as_mut()?;
-        let started = Instant::now();
-        let (jobs, reason) = {
-            let mut state = shared.lock();
-            let beside = shared.beside(&mut state, waiting, started);
-            state.company = !beside.0.is_empty();
-            state.running += 1 + beside.0.len();
-            state.busy += 1;
-            let until = beside.0.iter().map(|job| job.waiting.deadline).fold(waiting.deadline, Instant::max);
-            state.under_way[station.number] = Some(UnderWay::new(until, station.interrupt.clone()));
-            beside
-        };
-        let rows: Vec<&Inputs> = std::iter::once(own).chain(jobs.iter().map(|job| &job.inputs)).collect();
-        let ran = run(station.executor.as_mut(), &rows);
-        shared.note_pace(rows.len(), ran.took);
-        shared.metrics.observe_batch(rows.len(), reason);
-        let (count, mut results) = (rows.len(), ran.rows.into_iter());
-        let complete = |queued: Instant, result| Completed {
-            result,
-            batch_rows: count,
-            queue: started.saturating_duration_since(queued),
-            infer: ran.took,
-        };
-        let mine = complete(waiting.queued, results.next()?);
-        for (job, result) in jobs.into_iter().zip(results) {
-            // Whoever asked may have gone; then the answer is nobody's.
-            let _ = job.reply.send(Message::Done(complete(job.waiting.queued, result)));
-        }
-        let mut state = shared.lock();
-        state.running -= count;
-        state.busy -= 1;
-        if let Some(run) = state.under_way[station.number].take() {
-            run.end();
-        }
-        if state.strikes.note(ran.took, shared.policy.cost.of(count)) {
-            shared.set_heavy();
-        }
-        drop(state);
-        Some(mine)
-    }
-}
-
-impl Shared {
-    /// The rows that join a leader that is not in the queue.
-    fn beside(&self, state: &mut State, leader: Waiting, now: Instant) -> (Vec<Job>, CloseReason) {
-        if self.policy.max_rows == 1 || state.jobs.is_empty() {
-            return (Vec::new(), CloseReason::Idle);
-        }
-        let policy = Policy { max_rows: self.policy.max_rows - 1, ..self.policy_now() };
-        match decide(state.jobs.iter().map(|job| &job.waiting), now, &policy, Some(leader.group)) {
-            Decision::Run { rows, reason } => (self.take(state, rows), reason),
-            Decision::Wait(_) | Decision::Nothing => (Vec::new(), CloseReason::Idle),
-        }
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let Some(mut station) = self.station.take() else { return };
-        if self.shared.has_workers() {
-            return worker::take_over(station.executor, &self.shared);
-        }
-        loop {
-            let mut state = self.shared.lock();
-            let high_water = self.shared.policy.high_water;
-            let next = leader(state.jobs.iter().map(|job| &job.waiting), Instant::now(), high_water);
-            let Some(job) = next.and_then(|place| state.jobs.remove(place)) else {
-                // What is left has passed its deadline, and is taken out by whoever waited for it.
-                if !state.closed {
-                    state.free.push(station);
-                }
-                return;
-            };
-            drop(state);
-            self.shared.metrics.queue_depth.dec();
-            let lease = Self { shared: Arc::clone(&self.shared), station: Some(station) };
-            // Where its caller has gone, the next row gets the executor.
-            let Err(Message::Lead(mut lease, _)) = job.reply.send(Message::Lead(lease, job.inputs)) else { return };
-            let Some(returned) = lease.station.take() else { return };
-            station = returned;
-        }
-    }
 }

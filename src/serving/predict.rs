@@ -5,11 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Failure, admit::admit};
+use super::{Failure, admit::admit, explain::Question};
 use crate::{
     domain::{
         code::ErrorCode,
         contract::{Admitted, EntityId},
+        explanation::Explanation,
         prediction::{Prediction, Warning},
         tensor::Inputs,
     },
@@ -43,6 +44,8 @@ pub struct Road {
     pub stages: Stages,
     /// The rows that shared the run.
     pub batch_rows: Option<usize>,
+    /// The rows that were run to explain the answer.
+    pub explain_rows: Option<usize>,
 }
 
 /// The answer to a request.
@@ -51,6 +54,8 @@ pub struct Answer {
     pub version: Arc<ModelVersion>,
     /// The prediction and how sure it is.
     pub prediction: Prediction,
+    /// Why it came out so, where that was asked and can be said.
+    pub explanation: Option<Explanation>,
     /// What the caller should know.
     pub warnings: Vec<Warning>,
     /// Whom the instance is about.
@@ -83,9 +88,10 @@ async fn on_version(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Road
     let _in_flight = version.metrics.in_flight.hold();
     let started = Instant::now();
     let due = deadline(call.arrived, call.patience, started, version.limits.deadline());
-    let Admitted { inputs, warnings, entity_id } = admit(version, call.body)?;
+    let Admitted { inputs, mut warnings, entity_id, explain } = admit(version, call.body)?;
     let features_hash = version.fingerprint.of(&inputs);
     road.stages.admit = Some(started.elapsed());
+    let instance = explain.then(|| inputs.clone());
 
     let completed = execute(version, inputs, due).await?;
     road.stages.queue = Some(completed.queue);
@@ -95,7 +101,24 @@ async fn on_version(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Road
     let started = Instant::now();
     let prediction = interpret(version, completed)?;
     road.stages.interpret = Some(started.elapsed());
-    Ok(Answer { version: Arc::clone(version), prediction, warnings, entity_id, features_hash })
+    let mut explanation = None;
+    if let Some(instance) = instance {
+        let started = Instant::now();
+        let question = Question {
+            version,
+            body: call.body,
+            instance,
+            prediction: &prediction,
+            features_hash: &features_hash,
+            due,
+        };
+        let explained = question.explain().await;
+        road.stages.explain = Some(started.elapsed());
+        road.explain_rows = Some(explained.rows);
+        warnings.extend(explained.warning);
+        explanation = explained.explanation;
+    }
+    Ok(Answer { version: Arc::clone(version), prediction, explanation, warnings, entity_id, features_hash })
 }
 
 async fn execute(version: &ModelVersion, inputs: Inputs, due: Instant) -> Result<Completed, Failure> {
@@ -120,7 +143,8 @@ async fn execute(version: &ModelVersion, inputs: Inputs, due: Instant) -> Result
     })
 }
 
-fn interpret(version: &ModelVersion, completed: Completed) -> Result<Prediction, Failure> {
+/// The prediction of one row that was run.
+pub(super) fn interpret(version: &ModelVersion, completed: Completed) -> Result<Prediction, Failure> {
     let (outputs, row) = completed.result.map_err(|error| match error {
         RunError::Panicked => Failure::internal().because(error),
         RunError::Failed(_) => {

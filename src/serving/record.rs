@@ -132,6 +132,7 @@ impl Recorder {
                 duration: arrival.arrived.elapsed(),
                 stages: event.road.stages,
                 batch_rows: event.road.batch_rows,
+                explain_rows: event.road.explain_rows,
                 uncertainty: event.uncertainty,
                 outcome: event.outcome,
                 violations: &violations,

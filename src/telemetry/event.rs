@@ -27,6 +27,8 @@ pub struct Event<'a> {
     pub stages: Stages,
     /// Rows of the batch that the request was part of.
     pub batch_rows: Option<usize>,
+    /// Rows that were run to explain the answer, where it was to be explained.
+    pub explain_rows: Option<usize>,
     /// The uncertainty in the answer: in `[0, 1]` for classification, in the
     /// target's unit for regression.
     pub uncertainty: Option<f64>,
@@ -58,6 +60,7 @@ impl<'a> Event<'a> {
             duration: Duration::ZERO,
             stages: Stages::default(),
             batch_rows: None,
+            explain_rows: None,
             uncertainty: None,
             outcome: Outcome::None,
             violations: &[],
@@ -79,17 +82,19 @@ pub struct Stages {
     pub infer: Option<Duration>,
     /// From outputs to a prediction with its uncertainty.
     pub interpret: Option<Duration>,
+    /// All of an explanation, its rows in the queue and in the session too.
+    pub explain: Option<Duration>,
     /// From the prediction to bytes.
     pub encode: Option<Duration>,
 }
 
 /// The names of the stages, in the order of [`Stages::in_order`].
-pub(super) const STAGE_NAMES: [&str; 5] = ["admit", "queue", "infer", "interpret", "encode"];
+pub(super) const STAGE_NAMES: [&str; 6] = ["admit", "queue", "infer", "interpret", "explain", "encode"];
 
 impl Stages {
     /// The durations in the order of the road.
-    pub(super) fn in_order(self) -> [Option<Duration>; 5] {
-        [self.admit, self.queue, self.infer, self.interpret, self.encode]
+    pub(super) fn in_order(self) -> [Option<Duration>; 6] {
+        [self.admit, self.queue, self.infer, self.interpret, self.explain, self.encode]
     }
 }
 

@@ -35,6 +35,11 @@ impl Counter {
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts so many at once.
+    pub(super) fn add(&self, count: u64) {
+        self.count.fetch_add(count, Ordering::Relaxed);
+    }
+
     /// Counts one and points to the request that was counted.
     pub(super) fn inc_by(&self, sighting: Option<&Sighting<'_>>) {
         self.inc();

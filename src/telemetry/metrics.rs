@@ -90,10 +90,12 @@ metrics! {
     requests: Counter = "candor_requests_total" ["protocol", "route", "model", "version", "status", "code"];
     /// Time from the first byte of a request to the last byte of its answer, refused ones too.
     request_seconds: Histogram = "candor_request_duration_seconds" ["protocol", "route", "model", "version"];
-    /// Time that a request spent in one stage: admit, queue, infer, interpret or encode.
+    /// Time that a request spent in one stage: admit, queue, infer, interpret, explain or encode.
     stage_seconds: Histogram = "candor_stage_duration_seconds" ["model", "version", "stage"];
     /// Rows in a batch when it was given to a session.
     batch_rows: Histogram = "candor_batch_rows" ["model", "version"];
+    /// Rows that were run to explain answers, beside those of the answers themselves.
+    explain_rows: Counter = "candor_explain_rows_total" ["model", "version"];
     /// Batches by what closed them: idle, full, delay or deadline.
     batch_close: Counter = "candor_batch_close_total" ["model", "version", "reason"];
     /// Requests that wait for a worker now.

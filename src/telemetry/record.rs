@@ -98,6 +98,9 @@ fn observe_answer(version: &VersionMetrics, event: &Event<'_>, sighting: Option<
             series.observe(took.as_secs_f64());
         }
     }
+    if let Some(rows) = event.explain_rows {
+        version.explain_rows.add(rows as u64);
+    }
     if let (Some(series), Some(uncertainty)) = (&version.uncertainty, event.uncertainty) {
         series.observe_by(uncertainty, sighting);
     }

@@ -57,13 +57,14 @@ fn write(line: &mut Vec<u8>, event: &Event<'_>, model: &str, version: &str) {
     whole(line, event.status.into());
     line.extend_from_slice(b",\"code\":");
     text(line, event.code);
-    let [admit, queue, infer, interpret, encode] = event.stages.in_order();
+    let [admit, queue, infer, interpret, explain, encode] = event.stages.in_order();
     let times = [
         (",\"duration_ms\":", Some(event.duration)),
         (",\"admit_ms\":", admit),
         (",\"queue_ms\":", queue),
         (",\"infer_ms\":", infer),
         (",\"interpret_ms\":", interpret),
+        (",\"explain_ms\":", explain),
         (",\"encode_ms\":", encode),
     ];
     for (member, took) in times {

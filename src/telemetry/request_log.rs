@@ -52,6 +52,7 @@ fn trace(event: &Event<'_>, model: &str, version: &str) {
         queue_ms = event.stages.queue.map(millis),
         infer_ms = event.stages.infer.map(millis),
         interpret_ms = event.stages.interpret.map(millis),
+        explain_ms = event.stages.explain.map(millis),
         encode_ms = event.stages.encode.map(millis),
         batch_rows = event.batch_rows,
         uncertainty = event.uncertainty,
@@ -92,8 +93,14 @@ mod tests {
     #[test]
     fn both_ways_write_the_same_line() {
         let some = |nanos| Some(Duration::from_nanos(nanos));
-        let stages =
-            Stages { admit: some(1_000), queue: some(0), infer: some(2_345_678), interpret: None, encode: some(9_400) };
+        let stages = Stages {
+            admit: some(1_000),
+            queue: some(0),
+            infer: some(2_345_678),
+            interpret: None,
+            explain: some(77_000),
+            encode: some(9_400),
+        };
         let full = Event {
             trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
             duration: Duration::from_micros(1_234),

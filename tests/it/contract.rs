@@ -4,6 +4,7 @@
 mod derived;
 mod interpreted;
 mod malformed;
+mod mixed;
 mod outputs;
 mod placement;
 mod problems;

@@ -3,6 +3,7 @@
 
 mod answers;
 mod batching;
+mod behind;
 mod cancellation;
 mod deadlines;
 mod moving;
@@ -31,7 +32,7 @@ use crate::{
 const LONG: Duration = Duration::from_mins(1);
 
 /// Waits until something is so, which must come by itself.
-fn until(what: &str, mut so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !so() {
         assert!(started.elapsed() < PATIENCE, "it never came: {what}");
@@ -134,7 +135,7 @@ fn series(name: &str, model: &str, more: &str) -> String {
 }
 
 /// Waits until a series of a server has a value.
-fn wait_for(server: &Server, series: &str, value: u64) {
+pub(crate) fn wait_for(server: &Server, series: &str, value: u64) {
     until(&format!("{series} is {value}"), || scraped(server, series) == value);
 }
 

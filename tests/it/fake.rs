@@ -10,6 +10,7 @@ use candor::{
     domain::{
         contract::{Fingerprint, Literal, compile},
         name::{ModelName, VersionName},
+        profile::Profile,
         signature::{OutputSpec, Signature, TensorSpec},
         tensor::{Buffer, ElementType, Inputs, Tensor},
     },
@@ -20,14 +21,19 @@ use candor::{
 
 use crate::harness::{PATIENCE, Server, config, log};
 
-const CONTRACT: &str = r#"{
-    "type": "object",
-    "properties": { "x": { "type": "number" } },
-    "required": ["x"],
-    "additionalProperties": false,
-    "x-inputs": [{ "tensor": "x", "features": ["x"] }],
-    "x-output": { "task": "regression", "value": { "tensor": "y" } }
-}"#;
+/// A contract of these numbers, which feed one tensor.
+fn contract(features: &[&str]) -> serde_json::Value {
+    let properties: serde_json::Map<String, serde_json::Value> =
+        features.iter().map(|name| ((*name).to_owned(), serde_json::json!({ "type": "number" }))).collect();
+    serde_json::json!({
+        "type": "object",
+        "properties": properties,
+        "required": features,
+        "additionalProperties": false,
+        "x-inputs": [{ "tensor": "x", "features": features }],
+        "x-output": { "task": "regression", "value": { "tensor": "y" } }
+    })
+}
 
 /// Runs a function of the test's in place of a graph; one number goes in, one comes out.
 pub(crate) struct Fake<F>(pub F);
@@ -81,6 +87,7 @@ impl Executor for Gated {
         // The test may have ended, and with it whoever listens and whoever holds the run up.
         let _ = self.begun.send(values.clone());
         let _ = self.go.recv();
+        // Of several numbers a row the first tells the answer.
         let answers = values.iter().map(|value| value * 2.0).collect();
         Ok(vec![Tensor { shape: inputs.tensors[0].shape.clone(), buffer: Buffer::F64(answers) }])
     }
@@ -111,11 +118,17 @@ pub(crate) fn recorded(metrics: &Metrics) -> Arc<VersionMetrics> {
     })
 }
 
-/// A model `fake` with one executor.
-fn version(executor: Box<dyn Executor>, options: EngineOptions, metrics: &Metrics) -> ModelVersion {
-    let spec = |name: &str| TensorSpec { name: name.into(), element: ElementType::F64, shape: vec![None, Some(1)] };
+/// A model `fake` with one executor, of these features; with a profile, so that it can be explained, where one is given.
+fn version(
+    executor: Box<dyn Executor>,
+    options: EngineOptions,
+    metrics: &Metrics,
+    (features, profile): (&[&str], Option<Profile>),
+) -> ModelVersion {
+    let width = Some(features.len());
+    let spec = |name: &str| TensorSpec { name: name.into(), element: ElementType::F64, shape: vec![None, width] };
     let signature = Signature { inputs: vec![spec("x")], outputs: vec![OutputSpec::Tensor(spec("y"))] };
-    let document: Literal = serde_json::from_str(CONTRACT).expect("JSON");
+    let document: Literal = serde_json::from_value(contract(features)).expect("a literal");
     let contract = compile(&document, &signature).expect("a good contract");
     let recorded = recorded(metrics);
     let engine = Engine::start(vec![executor], options, Arc::clone(&recorded)).expect("a worker");
@@ -129,6 +142,7 @@ fn version(executor: Box<dyn Executor>, options: EngineOptions, metrics: &Metric
         document,
         schema: None,
         provenance: candor::repository::Provenance::default(),
+        profile,
         graph_sha256: String::new(),
         signature,
         limits: Limits { max_queue_rows: options.capacity, deadline_ms: 60_000, ..Limits::default() },
@@ -147,13 +161,17 @@ pub(crate) fn repository(
     run: impl FnMut(f64) -> f64 + Send + 'static,
     capacity: usize,
 ) -> (Arc<Repository>, Arc<Metrics>) {
-    repository_of(Box::new(Fake(run)), options(capacity))
+    repository_of(Box::new(Fake(run)), options(capacity), (&["x"], None))
 }
 
-fn repository_of(executor: Box<dyn Executor>, options: EngineOptions) -> (Arc<Repository>, Arc<Metrics>) {
+fn repository_of(
+    executor: Box<dyn Executor>,
+    options: EngineOptions,
+    model: (&[&str], Option<Profile>),
+) -> (Arc<Repository>, Arc<Metrics>) {
     let library = Library::load(std::path::Path::new("")).expect("the library");
     let metrics = Arc::new(metrics(&library).expect("metrics"));
-    (Repository::of(vec![version(executor, options, &metrics)], Arc::clone(&metrics)), metrics)
+    (Repository::of(vec![version(executor, options, &metrics, model)], Arc::clone(&metrics)), metrics)
 }
 
 /// A server of the one model `fake`.
@@ -163,7 +181,21 @@ pub(crate) fn server(run: impl FnMut(f64) -> f64 + Send + 'static, capacity: usi
 
 /// The same with an executor and options of the test's own.
 pub(crate) fn server_of(executor: Box<dyn Executor>, options: EngineOptions) -> Server {
-    let (repository, metrics) = repository_of(executor, options);
+    serve(repository_of(executor, options, (&["x"], None)))
+}
+
+/// The same of a model with these features and a profile, so that it can be explained; and its repository.
+pub(crate) fn explained(
+    executor: Box<dyn Executor>,
+    options: EngineOptions,
+    features: &[&str],
+    profile: Profile,
+) -> (Server, Arc<Repository>) {
+    let (repository, metrics) = repository_of(executor, options, (features, Some(profile)));
+    (serve((Arc::clone(&repository), metrics)), repository)
+}
+
+fn serve((repository, metrics): (Arc<Repository>, Arc<Metrics>)) -> Server {
     let mut config = config();
     config.repository.default_model = String::new();
     Server::around(async move { App::over(&config, repository, metrics, log()).await.expect("a server") })

@@ -8,6 +8,7 @@ mod contract;
 mod differential;
 mod documents;
 mod engine;
+mod explain;
 mod fake;
 mod golden;
 mod harness;

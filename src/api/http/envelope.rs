@@ -54,7 +54,7 @@ pub fn envelope(answer: &Answer, request_id: &str) -> serde_json::Result<Vec<u8>
         }
         OutputPlan::Tensors { .. } => {}
     }
-    members.add("explanation", &None::<()>)?;
+    members.add("explanation", &answer.explanation)?;
     members.add("warnings", &answer.warnings)?;
     members.add_plain("model", version.model.as_str());
     members.add_plain("model_version", version.version.as_str());

@@ -141,6 +141,7 @@ fn ready(entry: &ModelEntry, version: &ModelVersion) -> Value {
             "max_batch_rows": if version.contract.batched { version.limits.max_batch_rows } else { 1 },
             "max_queue_rows": version.limits.max_queue_rows,
             "deadline_ms": version.limits.deadline_ms,
+            "explain_rows": version.limits.explain_rows,
         },
         "runtime": {
             "providers": version.providers,

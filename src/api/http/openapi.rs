@@ -173,7 +173,7 @@ fn request_schema(version: &ModelVersion) -> Value {
         "properties": {
             "features": { "oneOf": [by_name, by_position] },
             "entity_id": { "type": ["string", "integer", "null"], "description": "Whom or what the instance is about; recorded with the answer" },
-            "explain": { "type": "boolean", "const": false, "description": "Not built yet: true is refused" },
+            "explain": { "type": "boolean", "description": "Whether to say how much each feature contributed; costs many rows, within the deadline" },
         },
     })
 }
@@ -213,7 +213,7 @@ fn answer_schema(version: &ModelVersion) -> Value {
         ("uncertainty", json!({ "type": ["number", "null"], "description": meaning })),
         ("uncertainty_method", json!({ "type": "string" })),
         ("coverage", nullable("number")),
-        ("explanation", nullable("object")),
+        ("explanation", json!({ "oneOf": [{ "$ref": "#/components/schemas/Explanation" }, { "type": "null" }] })),
         ("warnings", json!({ "type": "array", "items": { "$ref": "#/components/schemas/Note" } })),
         ("model", json!({ "type": "string" })),
         ("model_version", json!({ "type": "string" })),
@@ -257,5 +257,36 @@ fn common_schemas() -> Map<String, Value> {
             "errors": { "type": "array", "items": { "$ref": "#/components/schemas/Note" } },
         },
     });
-    Map::from_iter([("Note".to_owned(), note), ("Problem".to_owned(), problem)])
+    Map::from_iter([
+        ("Note".to_owned(), note),
+        ("Problem".to_owned(), problem),
+        ("Explanation".to_owned(), explanation_schema()),
+    ])
+}
+
+fn explanation_schema() -> Value {
+    let any = json!({ "type": ["string", "number", "boolean", "null"] });
+    let error = json!({ "type": ["number", "null"], "description": "0 where it is exact, null where it is not known" });
+    let number = json!({ "type": "number" });
+    let contribution = json!({
+        "type": "object",
+        "required": ["feature", "value", "baseline", "contribution", "standard_error"],
+        "properties": {
+            "feature": { "type": "string" }, "value": any, "baseline": any, "contribution": number, "standard_error": error,
+        },
+    });
+    json!({
+        "type": "object",
+        "description": "Shapley values: what each feature adds to the answer for the baseline",
+        "required": ["method", "baseline", "base_value", "contributions", "standard_error", "rows", "complete"],
+        "properties": {
+            "method": { "type": "string", "enum": ["shapley-exact", "shapley-permutation"] },
+            "baseline": { "type": "string" },
+            "base_value": number,
+            "contributions": { "type": "array", "items": contribution },
+            "standard_error": error,
+            "rows": { "type": "integer", "minimum": 0 },
+            "complete": { "type": "boolean" },
+        },
+    })
 }

@@ -172,9 +172,9 @@ fn encode(answer: &Answer, accepted: &Accepted, road: &mut Road) -> Result<Respo
 fn server_timing(stages: Stages, total: Duration) -> bytes::Bytes {
     let mut text = Vec::with_capacity(96);
     let mut digits = itoa::Buffer::new();
-    for (name, duration) in
-        [("parse", stages.admit), ("queue", stages.queue), ("infer", stages.infer), ("total", Some(total))]
-    {
+    let stages =
+        [("parse", stages.admit), ("queue", stages.queue), ("infer", stages.infer), ("explain", stages.explain)];
+    for (name, duration) in stages.into_iter().chain([("total", Some(total))]) {
         let Some(duration) = duration else { continue };
         if !text.is_empty() {
             text.extend_from_slice(b", ");

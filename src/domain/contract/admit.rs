@@ -40,6 +40,8 @@ pub struct Admitted {
     pub warnings: Vec<Warning>,
     /// Whom the instance is about.
     pub entity_id: Option<EntityId>,
+    /// Whether the caller wants to know why the prediction comes out as it does.
+    pub explain: bool,
 }
 
 /// Why a body is not admitted.
@@ -66,11 +68,11 @@ impl Contract {
             warnings: Vec::new(),
             positional: false,
         };
-        let mut entity_id = None;
-        let root = Body { filling: &mut filling, entity_id: &mut entity_id };
+        let (mut entity_id, mut explain) = (None, false);
+        let root = Body { filling: &mut filling, entity_id: &mut entity_id, explain: &mut explain };
         Seat(root).deserialize(body).map_err(Refusal::Malformed)?;
         if filling.violations.is_empty() {
-            Ok(Admitted { inputs: filling.inputs, warnings: filling.warnings, entity_id })
+            Ok(Admitted { inputs: filling.inputs, warnings: filling.warnings, entity_id, explain })
         } else {
             Err(Refusal::Violations(filling.violations))
         }
@@ -94,6 +96,7 @@ fn fault(pointer: impl Into<String>, code: ViolationCode, detail: impl Into<Stri
 struct Body<'f, 'c> {
     filling: &'f mut Filling<'c>,
     entity_id: &'f mut Option<EntityId>,
+    explain: &'f mut bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,8 +165,9 @@ impl<'de> Place<'de> for Body<'_, '_> {
                     }
                 })))?,
                 Member::Explain => object.next_value_seed(Seat(ScalarOnly(|value: Result<Scalar<'_>, _>| {
-                    if let Err(violation) = take_explain(value) {
-                        self.filling.violations.push(violation);
+                    match take_explain(value) {
+                        Ok(explain) => *self.explain = explain,
+                        Err(violation) => self.filling.violations.push(violation),
                     }
                 })))?,
             }
@@ -313,13 +317,9 @@ fn take_entity_id(value: Result<Scalar<'_>, &'static str>) -> Result<Option<Enti
 }
 
 /// Takes the member `explain`.
-fn take_explain(value: Result<Scalar<'_>, &'static str>) -> Result<(), Violation> {
+fn take_explain(value: Result<Scalar<'_>, &'static str>) -> Result<bool, Violation> {
     let found = match value {
-        Ok(Scalar::Bool(false)) => return Ok(()),
-        Ok(Scalar::Bool(true)) => {
-            let detail = "explain is not built yet: this server gives no explanations; leave it out, or send false";
-            return Err(fault("/explain", ViolationCode::Unsupported, detail));
-        }
+        Ok(Scalar::Bool(explain)) => return Ok(explain),
         Ok(other) => other.kind(),
         Err(kind) => kind,
     };

@@ -12,6 +12,7 @@ mod fingerprint;
 mod interpret;
 mod keywords;
 mod literal;
+mod mix;
 mod output;
 mod pattern;
 mod place;

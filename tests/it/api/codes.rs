@@ -30,7 +30,7 @@ fn refused_by_the_request() -> Vec<(&'static str, Reply)> {
         ("malformed_json", server.post("/predict", "{\"features\":\n  {\"tenure_months\": 4,}}")),
         (
             "data_contract_violation",
-            server.post("/predict", r#"{"features":{"monthly_charge":-1,"plan":"pro"},"explain":true}"#),
+            server.post("/predict", r#"{"features":{"monthly_charge":-1,"plan":"pro"},"explain":"yes"}"#),
         ),
         ("invalid_header", send(&[JSON, ("x-deadline-ms", "soon")], GOOD)),
         ("unknown_model", server.post("/models/chrun/predict", GOOD)),

@@ -77,7 +77,7 @@ fn around(codes: &mut BTreeSet<&'static str>) {
             "[1]",
             "7",
             "{}",
-            r#"{"features": "basic", "entity_id": 1.5, "explain": true, "feature": 1}"#,
+            r#"{"features": "basic", "entity_id": 1.5, "explain": 1, "feature": 1}"#,
             r#"{"features": [4], "features": {}, "entity_id": [], "explain": null, "a/b": {}}"#,
             r#"{"features": [4, 79.5, 2, 0, null, "basic", "AB", [[1, 2], [3, true]], false, "", 11]}"#,
         ],
@@ -92,7 +92,7 @@ fn around(codes: &mut BTreeSet<&'static str>) {
 
     /features | wrong_type | features must be an object by name, or an array by position; got a string
     /entity_id | wrong_type | entity_id must be an integer, or a string of at most 256 bytes; got a number that is not whole
-    /explain | unsupported | explain is not built yet: this server gives no explanations; leave it out, or send false
+    /explain | wrong_type | explain must be true or false; got a number
     /feature | unknown_feature | the body has no member "feature"; did you mean "features"?
 
     /features | wrong_length | features by position must have 10 elements, one a feature; got 1

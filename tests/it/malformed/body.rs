@@ -28,7 +28,7 @@ const MEMBERS: &[(&str, &str, Expect)] = &[
     ("features twice, once escaped", r#"{"features":{},"\u0066eatures":{}}"#, Lists("/features", "duplicate")),
     ("an entity twice", r#"{"entity_id":1,"entity_id":1,"features":{}}"#, Lists("/entity_id", "duplicate")),
     ("explain twice", r#"{"explain":false,"explain":false,"features":{}}"#, Lists("/explain", "duplicate")),
-    ("explain, not built yet", r#"{"features":{},"explain":true}"#, Lists("/explain", "unsupported")),
+    ("explain as null", r#"{"features":{},"explain":null}"#, Lists("/explain", "wrong_type")),
     ("explain as text", r#"{"features":{},"explain":"yes"}"#, Lists("/explain", "wrong_type")),
     ("explain as number", r#"{"features":{},"explain":1}"#, Lists("/explain", "wrong_type")),
     ("explain as object", r#"{"features":{},"explain":{}}"#, Lists("/explain", "wrong_type")),

@@ -1,0 +1,134 @@
+//! Shapley values from the worth of coalitions: by the definition, and by the mean over permutations.
+
+/// How contributions were found; the names are those of the answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub enum Method {
+    /// By the definition, from every coalition.
+    #[serde(rename = "shapley-exact")]
+    Exact,
+    /// By the mean over permutations, each with its reverse.
+    #[serde(rename = "shapley-permutation")]
+    Permutation,
+}
+
+/// What the coalitions that were asked for say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Estimate {
+    /// How it was found.
+    pub method: Method,
+    /// The worth of the empty coalition: what the model answers for the baseline.
+    pub base_value: f64,
+    /// The Shapley value of each player. With `base_value` they add up to the worth of the full coalition, but for rounding.
+    pub contributions: Vec<f64>,
+    /// The standard error of each: 0 where it is exact, `None` where one pair of permutations is all there is.
+    pub standard_errors: Vec<Option<f64>>,
+    /// How many coalitions were answered; the full one, which is the prediction itself, is not counted.
+    pub rows: usize,
+    /// Whether it is exact, or as precise as it was to be.
+    pub complete: bool,
+}
+
+impl Estimate {
+    /// The player of the largest contribution by amount, the first of equals.
+    pub fn largest(&self) -> Option<usize> {
+        largest(&self.contributions)
+    }
+}
+
+pub(super) fn largest(values: &[f64]) -> Option<usize> {
+    // `max_by` would give the last of equals.
+    (0..values.len()).rev().max_by(|a, b| values[*a].abs().total_cmp(&values[*b].abs()))
+}
+
+/// The Shapley values by their definition. `worth[mask]` is that of the coalition whose players' bits are set in `mask`.
+///
+/// With n players, player i contributes Σ over the coalitions S without i of |S|! (n − |S| − 1)! / n! · (v(S ∪ i) − v(S)).
+pub(super) fn exact(players: usize, worth: &[f64]) -> Vec<f64> {
+    debug_assert_eq!(worth.len(), 1 << players, "one worth a coalition");
+    // |S|! (n − |S| − 1)! / n! = 1 / (n · C(n − 1, |S|)).
+    let mut weights = Vec::with_capacity(players);
+    let mut choose = 1.0;
+    for size in 0..players {
+        weights.push(1.0 / (as_f64(players) * choose));
+        choose *= as_f64(players - 1 - size) / as_f64(size + 1);
+    }
+    let contribution = |player: usize| {
+        let without = (0..worth.len()).filter(|mask| mask >> player & 1 == 0);
+        without.map(|mask| weights[mask.count_ones() as usize] * (worth[mask | 1 << player] - worth[mask])).sum()
+    };
+    (0..players).map(contribution).collect()
+}
+
+/// The running mean and spread of what permutations say of each player. One sample is the mean of a permutation and its
+/// reverse (antithetic: where the one overstates a player, the other tends to understate it; Mitchell et al. 2022).
+#[derive(Debug, Clone)]
+pub(super) struct Tally {
+    pub(super) pairs: usize,
+    pub(super) means: Vec<f64>,
+    /// The sums of squared deviations from the means (Welford 1962).
+    squares: Vec<f64>,
+}
+
+impl Tally {
+    pub(super) fn new(players: usize) -> Self {
+        Self { pairs: 0, means: vec![0.0; players], squares: vec![0.0; players] }
+    }
+
+    /// Adds one sample, a value a player.
+    pub(super) fn add(&mut self, sample: &[f64]) {
+        self.pairs += 1;
+        for ((mean, square), value) in self.means.iter_mut().zip(&mut self.squares).zip(sample) {
+            let before = value - *mean;
+            *mean += before / as_f64(self.pairs);
+            *square += before * (value - *mean);
+        }
+    }
+
+    /// The standard error of a player's mean, s / √n with the n − 1 variance; `None` for a single pair.
+    pub(super) fn standard_error(&self, player: usize) -> Option<f64> {
+        let pairs = as_f64(self.pairs);
+        (self.pairs > 1).then(|| (self.squares[player] / (pairs - 1.0) / pairs).sqrt())
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "players and pairs are far fewer than 2^53")]
+fn as_f64(count: usize) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_glove_game_is_shared_as_the_textbook_says() {
+        // Player 0 holds a left glove, 1 and 2 a right one each; a pair is worth 1. Shapley: 2/3, 1/6, 1/6.
+        let worth: Vec<f64> = (0..8_u32).map(|mask| f64::from(u8::from(mask & 1 == 1 && mask > 1))).collect();
+        let shares = exact(3, &worth);
+        for (share, expected) in shares.iter().zip([2.0 / 3.0, 1.0 / 6.0, 1.0 / 6.0]) {
+            assert!((share - expected).abs() < 1e-15, "{shares:?}");
+        }
+        assert!(exact(0, &[5.0]).is_empty());
+        assert_eq!(exact(1, &[2.0, 5.0]), [3.0]);
+    }
+
+    #[test]
+    fn the_tally_gives_mean_and_standard_error() {
+        let mut tally = Tally::new(2);
+        tally.add(&[1.0, 5.0]);
+        assert_eq!((tally.standard_error(0), tally.means[1]), (None, 5.0));
+        for sample in [[2.0, 5.0], [3.0, 5.0], [6.0, 5.0]] {
+            tally.add(&sample);
+        }
+        // Mean 3, variance (4 + 1 + 0 + 9) / 3, standard error the root of that over 4.
+        let error = tally.standard_error(0).expect("four pairs");
+        assert!((tally.means[0] - 3.0).abs() < 1e-15 && (error - (14.0_f64 / 3.0 / 4.0).sqrt()).abs() < 1e-15);
+        assert_eq!(tally.standard_error(1), Some(0.0));
+    }
+
+    #[test]
+    fn the_largest_is_so_by_amount() {
+        assert_eq!(largest(&[0.1, -0.5, 0.5]), Some(1));
+        assert_eq!(largest(&[]), None);
+    }
+}

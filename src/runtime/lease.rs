@@ -1,0 +1,125 @@
+//! The lease of an executor: whoever holds it runs its own row and what waits with it, and hands the executor on.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{
+    Completed, Executor, Interrupt,
+    batching::{Decision, Policy, Waiting, decide, leader},
+    queue::{Job, Message, Shared, State},
+    run::run,
+    watchdog::UnderWay,
+    worker,
+};
+use crate::{domain::tensor::Inputs, telemetry::CloseReason};
+
+/// An executor that callers run on, and how its runs are stopped.
+pub(super) struct Station {
+    number: usize,
+    executor: Box<dyn Executor>,
+    interrupt: Option<Interrupt>,
+}
+
+impl Station {
+    pub(super) fn new(number: usize, executor: Box<dyn Executor>) -> Self {
+        Self { number, interrupt: executor.interrupt(), executor }
+    }
+}
+
+/// An executor on its way: whoever holds it runs. Dropped, it goes to the next row that waits, or is free again.
+pub(super) struct Lease {
+    shared: Arc<Shared>,
+    station: Option<Station>,
+}
+
+impl Lease {
+    pub(super) fn new(shared: &Arc<Shared>, station: Station) -> Self {
+        Self { shared: Arc::clone(shared), station: Some(station) }
+    }
+
+    /// Runs one's own row, and with it what waits and fits.
+    pub(super) fn lead(mut self, own: &Inputs, waiting: Waiting) -> Option<Completed> {
+        let shared = Arc::clone(&self.shared);
+        let station = self.station.as_mut()?;
+        let started = Instant::now();
+        let (jobs, reason) = {
+            let mut state = shared.lock();
+            let beside = shared.beside(&mut state, waiting, started);
+            state.company = !beside.0.is_empty();
+            state.running += 1 + beside.0.len();
+            state.busy += 1;
+            let until = beside.0.iter().map(|job| job.waiting.deadline).fold(waiting.deadline, Instant::max);
+            state.under_way[station.number] = Some(UnderWay::new(until, station.interrupt.clone()));
+            beside
+        };
+        let rows: Vec<&Inputs> = std::iter::once(own).chain(jobs.iter().map(|job| &job.inputs)).collect();
+        let ran = run(station.executor.as_mut(), &rows);
+        shared.note_pace(rows.len(), ran.took);
+        shared.metrics.observe_batch(rows.len(), reason);
+        let (count, mut results) = (rows.len(), ran.rows.into_iter());
+        let complete = |queued: Instant, result| Completed {
+            result,
+            batch_rows: count,
+            queue: started.saturating_duration_since(queued),
+            infer: ran.took,
+        };
+        let mine = complete(waiting.queued, results.next()?);
+        for (job, result) in jobs.into_iter().zip(results) {
+            // Whoever asked may have gone; then the answer is nobody's.
+            let _ = job.reply.send(Message::Done(complete(job.waiting.queued, result)));
+        }
+        let mut state = shared.lock();
+        state.running -= count;
+        state.busy -= 1;
+        if let Some(run) = state.under_way[station.number].take() {
+            run.end();
+        }
+        if state.strikes.note(ran.took, shared.policy.cost.of(count)) {
+            shared.set_heavy();
+        }
+        drop(state);
+        Some(mine)
+    }
+}
+
+impl Shared {
+    /// The rows that join a leader that is not in the queue.
+    fn beside(&self, state: &mut State, leader: Waiting, now: Instant) -> (Vec<Job>, CloseReason) {
+        if self.policy.max_rows == 1 || state.jobs.is_empty() {
+            return (Vec::new(), CloseReason::Idle);
+        }
+        let policy = Policy { max_rows: self.policy.max_rows - 1, ..self.policy_now() };
+        match decide(state.jobs.iter().map(|job| &job.waiting), now, &policy, Some(leader)) {
+            Decision::Run { rows, reason } => (self.take(state, rows), reason),
+            Decision::Wait(_) | Decision::Nothing => (Vec::new(), CloseReason::Idle),
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(mut station) = self.station.take() else { return };
+        if self.shared.has_workers() {
+            return worker::take_over(station.executor, &self.shared);
+        }
+        loop {
+            let mut state = self.shared.lock();
+            let high_water = self.shared.policy.high_water;
+            let next = leader(state.jobs.iter().map(|job| &job.waiting), Instant::now(), high_water);
+            let Some(job) = next.and_then(|place| state.jobs.remove(place)) else {
+                // What is left has passed its deadline, and is taken out by whoever waited for it.
+                if !state.closed {
+                    state.free.push(station);
+                }
+                return;
+            };
+            state.left(&job);
+            drop(state);
+            self.shared.metrics.queue_depth.dec();
+            let lease = Self { shared: Arc::clone(&self.shared), station: Some(station) };
+            // Where its caller has gone, the next row gets the executor.
+            let Err(Message::Lead(mut lease, _)) = job.reply.send(Message::Lead(lease, job.inputs)) else { return };
+            let Some(returned) = lease.station.take() else { return };
+            station = returned;
+        }
+    }
+}

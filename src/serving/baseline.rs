@@ -1,0 +1,78 @@
+//! The baseline of explanations: an instance of the profile's medians and modes, admitted by the contract as any other.
+
+use std::collections::HashMap;
+
+use serde_json::Deserializer;
+
+use crate::domain::{
+    contract::{Contract, Feature, Literal, Refusal},
+    profile::Profile,
+    tensor::Inputs,
+};
+
+/// An instance that stands for nothing in particular.
+#[derive(Debug)]
+pub(super) struct Baseline {
+    pub(super) inputs: Inputs,
+    /// The features' values as they are shown, in the contract's order.
+    pub(super) shown: Vec<Literal>,
+}
+
+/// Makes the baseline. Where the contract does not admit a feature's median or mode (most values are missing and null is
+/// refused; a median between two allowed steps) the feature is left out, or has the value of the first background row.
+///
+/// # Errors
+/// A sentence that names the feature for which there is no value that the contract admits.
+pub(super) fn baseline(contract: &Contract, profile: &Profile) -> Result<Baseline, String> {
+    let places: HashMap<&str, usize> =
+        profile.features.iter().enumerate().map(|(place, (name, _))| (name.as_str(), place)).collect();
+    let candidates = |feature: &Feature| {
+        let place = places.get(feature.name.as_str());
+        place.map(|place| candidates(profile, *place)).unwrap_or_default().into_iter()
+    };
+    let mut choices: Vec<std::vec::IntoIter<Option<Literal>>> = contract.features.iter().map(candidates).collect();
+    let nothing = |feature: &Feature, why: &str| {
+        format!("profile.json gives no value of {} that the contract admits as a baseline{why}", feature.name)
+    };
+    let mut chosen = Vec::with_capacity(contract.features.len());
+    for (feature, candidates) in contract.features.iter().zip(&mut choices) {
+        chosen.push(candidates.next().ok_or_else(|| nothing(feature, ""))?);
+    }
+    loop {
+        let violations = match admit(contract, &chosen) {
+            Ok(inputs) => {
+                let shown = contract.features.iter().zip(&chosen);
+                return Ok(Baseline {
+                    inputs,
+                    shown: shown.map(|(feature, value)| feature.shown(value.as_ref())).collect(),
+                });
+            }
+            Err(Refusal::Violations(violations)) => violations,
+            Err(Refusal::Malformed(error)) => return Err(format!("the baseline could not be read: {error}")),
+        };
+        // Each round uses candidates up, so there is a last one.
+        for violation in violations.listed() {
+            let named = contract.features.iter().position(|feature| Some(&feature.name) == violation.feature.as_ref());
+            let Some(index) = named else { return Err(violation.detail.clone()) };
+            let next = choices[index].next();
+            chosen[index] =
+                next.ok_or_else(|| nothing(&contract.features[index], &format!(": {}", violation.detail)))?;
+        }
+    }
+}
+
+/// What may stand for the feature at this place of the profile, best first; `None`: it is left out.
+fn candidates(profile: &Profile, place: usize) -> Vec<Option<Literal>> {
+    let usual = profile.features[place].1.baseline();
+    let left_out = (usual == Some(Literal::Null)).then_some(None);
+    let row = profile.background.first().and_then(|row| row.get(place)).filter(|value| **value != Literal::Null);
+    usual.map(Some).into_iter().chain(left_out).chain(row.cloned().map(Some)).collect()
+}
+
+fn admit(contract: &Contract, chosen: &[Option<Literal>]) -> Result<Inputs, Refusal<serde_json::Error>> {
+    let given = contract.features.iter().zip(chosen);
+    let given = given.filter_map(|(feature, value)| Some((feature.name.clone(), value.clone()?)));
+    let body = Literal::Object(vec![("features".to_owned(), Literal::Object(given.collect()))]);
+    let body = serde_json::to_string(&body).map_err(Refusal::Malformed)?;
+    contract.admit(&mut Deserializer::from_str(&body)).map(|admitted| admitted.inputs)
+}

@@ -1,0 +1,266 @@
+//! Explains a prediction that was made: runs the rows that the plan asks for, behind all predictions and within the
+//! request's deadline. Whatever happens here, the prediction is answered.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use serde::Deserialize;
+
+use super::{
+    baseline::{Baseline, baseline},
+    predict::interpret,
+};
+use crate::{
+    domain::{
+        contract::Literal,
+        explanation::{Explanation, Feature, Game, Plan, Range},
+        float::Float,
+        prediction::{Outcome, Prediction, Warning},
+        tensor::Inputs,
+    },
+    repository::ModelVersion,
+    runtime::{Priority, SubmitError},
+};
+
+/// Kept back from the deadline for the answer to be written and sent; of a short deadline a quarter.
+const MARGIN: Duration = Duration::from_millis(5);
+
+/// One explanation has no more rows under way than this part of the queue, so that several can go on side by side.
+const PART_OF_QUEUE: usize = 8;
+
+/// A prediction that is to be explained.
+pub(super) struct Question<'a> {
+    pub(super) version: &'a ModelVersion,
+    /// The body of the request, which the contract admits.
+    pub(super) body: &'a [u8],
+    /// The instance, as tensors.
+    pub(super) instance: Inputs,
+    pub(super) prediction: &'a Prediction,
+    pub(super) features_hash: &'a str,
+    /// When the answer must be there.
+    pub(super) due: Instant,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Explained {
+    pub(super) explanation: Option<Explanation>,
+    /// Why there is none, or none that is complete.
+    pub(super) warning: Option<Warning>,
+    /// How many rows were answered for it.
+    pub(super) rows: usize,
+}
+
+/// What of a prediction is explained.
+#[derive(Debug, Clone, Copy)]
+enum Target {
+    /// The probability of this class: the predicted one.
+    Class(usize),
+    /// The value.
+    Value,
+}
+
+impl Target {
+    fn of(prediction: &Prediction) -> Option<Self> {
+        match &prediction.outcome {
+            Outcome::Classification { class, .. } => Some(Self::Class(*class)),
+            Outcome::Regression { .. } => Some(Self::Value),
+            Outcome::Tensors { .. } => None,
+        }
+    }
+
+    fn read(self, prediction: &Prediction) -> Option<Float> {
+        match (self, &prediction.outcome) {
+            (Self::Class(class), Outcome::Classification { probabilities, .. }) => probabilities.get(class).copied(),
+            (Self::Value, Outcome::Regression { value }) => Some(*value),
+            _ => None,
+        }
+    }
+
+    fn range(self) -> Range {
+        match self {
+            Self::Class(_) => Range::Fixed(1.0),
+            Self::Value => Range::Seen,
+        }
+    }
+}
+
+/// Why no more rows are run.
+#[derive(Debug, Clone)]
+enum Stop {
+    Deadline,
+    Room,
+    Failed(String),
+}
+
+/// What a game is played with.
+struct Ground {
+    baseline: Baseline,
+    target: Target,
+    /// The number that was answered.
+    worth: Float,
+    /// The features that differ from the baseline, by their places in the contract.
+    players: Vec<usize>,
+    due: Instant,
+}
+
+impl Question<'_> {
+    /// Explains the prediction as far as rows, room and time allow.
+    pub(super) async fn explain(&self) -> Explained {
+        let ground = match self.prepare() {
+            Ok(ground) => ground,
+            Err((code, detail)) => return Explained { warning: Some(warning(code, detail)), ..Explained::default() },
+        };
+        let seed = format!("{} {}", self.version.graph_sha256, self.features_hash);
+        let mut plan = Plan::new(&Game {
+            players: ground.players.len(),
+            worth: ground.worth.as_f64(),
+            range: ground.target.range(),
+            rows: self.version.limits.explain_rows,
+            seed: seed.as_bytes(),
+        });
+        let mut rows = 0;
+        let stop = loop {
+            let coalitions = plan.next(self.rows_at_once());
+            if coalitions.is_empty() {
+                break None;
+            }
+            let mixed = coalitions.iter().map(|coalition| {
+                let taken = ground.players.iter().enumerate().filter(|(player, _)| coalition.contains(*player));
+                let taken = taken.map(|(_, feature)| *feature);
+                self.version.contract.mixed(&ground.baseline.inputs, &self.instance, taken)
+            });
+            let answers = join_all(mixed.map(|inputs| self.run(inputs, &ground))).await;
+            let mut stop = None;
+            for (coalition, answer) in coalitions.into_iter().zip(answers) {
+                match answer {
+                    Ok(worth) => {
+                        rows += 1;
+                        plan.learn(coalition, worth);
+                    }
+                    Err(reason) => stop = stop.or(Some(reason)),
+                }
+            }
+            if stop.is_some() {
+                break stop;
+            }
+            // Where rows are run on the thread that asks, others use it too.
+            tokio::task::yield_now().await;
+        };
+        self.report(&mut plan, &ground, stop.as_ref(), rows)
+    }
+
+    /// What is there before a row is run, or why there is nothing to be explained.
+    fn prepare(&self) -> Result<Ground, (&'static str, String)> {
+        let Self { version, .. } = self;
+        let model = &version.model;
+        let explained = Target::of(self.prediction).and_then(|target| Some((target, target.read(self.prediction)?)));
+        let Some((target, worth)) = explained else {
+            let detail = format!("{model} answers tensors, of which no single number is to be explained");
+            return Err(("explanation_unavailable", detail));
+        };
+        if version.limits.explain_rows == 0 {
+            return Err(("explanation_unavailable", format!("explanations of {model} are switched off")));
+        }
+        let Some(profile) = &version.profile else {
+            let detail = format!(
+                "{model} has no profile.json, which gives the baseline; `candor init model.onnx --data train.csv` writes it"
+            );
+            return Err(("no_profile", detail));
+        };
+        let baseline = baseline(&version.contract, profile).map_err(|detail| ("explanation_unavailable", detail))?;
+        let players = version.contract.differing(&baseline.inputs, &self.instance);
+        let left = self.due.saturating_duration_since(Instant::now());
+        let due = self.due.checked_sub(MARGIN.min(left / 4)).unwrap_or(self.due);
+        Ok(Ground { baseline, target, worth, players, due })
+    }
+
+    /// How many rows may be under way: a full run for every session.
+    fn rows_at_once(&self) -> usize {
+        let Self { version, .. } = self;
+        let run = if version.contract.batched { version.limits.max_batch_rows } else { 1 };
+        (run * version.plan.workers).min(version.limits.max_queue_rows / PART_OF_QUEUE).max(1)
+    }
+
+    async fn run(&self, inputs: Inputs, ground: &Ground) -> Result<f64, Stop> {
+        let completed = self.version.engine.execute(inputs, ground.due, Priority::Explain).await;
+        let completed = completed.map_err(|error| match error {
+            SubmitError::Late { .. } | SubmitError::Expired => Stop::Deadline,
+            SubmitError::Full { .. } | SubmitError::Closed => Stop::Room,
+            SubmitError::Lost => Stop::Failed(error.to_string()),
+        })?;
+        let failed = |failure: super::Failure| Stop::Failed(failure.cause.unwrap_or(failure.detail));
+        let prediction = interpret(self.version, completed).map_err(failed)?;
+        let worth = ground.target.read(&prediction).map(Float::as_f64);
+        worth.ok_or_else(|| Stop::Failed("the answer is of another task".to_owned()))
+    }
+
+    /// What is reached, and why it is no more.
+    fn report(&self, plan: &mut Plan, ground: &Ground, stop: Option<&Stop>, rows: usize) -> Explained {
+        let failed = |cause: &str| {
+            let Self { version, .. } = self;
+            tracing::warn!(model = %version.model, version = %version.version, "an explanation failed: {cause}");
+            let detail =
+                "the model has no answer for a row between the baseline and the instance; the log has the cause";
+            Explained { warning: Some(warning("explanation_failed", detail.to_owned())), rows, ..Explained::default() }
+        };
+        if let Some(Stop::Failed(cause)) = stop {
+            return failed(cause);
+        }
+        let (explanation, complete) = match plan.estimate() {
+            None => (None, false),
+            Some(estimate) => {
+                let made = Explanation::new(&estimate, &ground.players, self.features(ground), ground.worth.element());
+                let Some(made) = made else {
+                    return failed("a contribution is beyond the range of the model's own type");
+                };
+                (Some(made), estimate.complete)
+            }
+        };
+        let least = plan.least_rows();
+        let limit = self.version.limits.explain_rows;
+        let reason = match stop {
+            _ if complete => return Explained { explanation, warning: None, rows },
+            Some(Stop::Deadline) => "the deadline was near",
+            Some(_) => "the model had no room for more rows",
+            None if !plan.is_possible() && least <= limit => "too many features differ from the baseline",
+            None => "the limit on its rows was reached",
+        };
+        let detail = if explanation.is_some() {
+            format!("{reason} after {rows} rows (of at most {limit}): see its standard errors for what is known")
+        } else {
+            format!("{reason} after {rows} rows (of at most {limit}), of which it needs {least} to say anything")
+        };
+        Explained { explanation, warning: Some(warning("explanation_incomplete", detail)), rows }
+    }
+
+    /// The features with their values as they were given, and those of the baseline.
+    fn features(&self, ground: &Ground) -> Vec<Feature> {
+        #[derive(Deserialize)]
+        struct Given {
+            features: Literal,
+        }
+        // The body was admitted, so it can be read; nothing but what is shown depends on it.
+        let given = serde_json::from_slice::<Given>(self.body).map_or(Literal::Null, |given| given.features);
+        let by_name: HashMap<&str, &Literal> = match &given {
+            Literal::Object(members) => members.iter().map(|(name, value)| (name.as_str(), value)).collect(),
+            _ => HashMap::new(),
+        };
+        let features = self.version.contract.features.iter().zip(&ground.baseline.shown).enumerate();
+        let shown = features.map(|(index, (feature, baseline))| {
+            let given = match &given {
+                Literal::List(values) => values.get(index),
+                _ => by_name.get(feature.name.as_str()).copied(),
+            };
+            Feature { name: feature.name.clone(), value: feature.shown(given), baseline: baseline.clone() }
+        });
+        shown.collect()
+    }
+}
+
+fn warning(code: &'static str, detail: String) -> Warning {
+    Warning { pointer: "/explain".to_owned(), code, detail, feature: None }
+}

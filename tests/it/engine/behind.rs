@@ -1,0 +1,60 @@
+//! Rows that are no predictions: they neither take a prediction's place, nor its time.
+
+use std::time::Duration;
+
+use candor::runtime::{Cost, Priority, SubmitError};
+
+use super::{Bare, Caller, LONG, fake};
+
+#[test]
+fn they_fill_a_part_of_the_queue_and_none_of_the_predictions() {
+    let (executor, gate) = fake::gated();
+    let bare = Bare::start(executor, fake::options(8));
+    let first = bare.predict(0.0);
+    gate.begun();
+    let explaining: Vec<Caller> = (1..=2).map(|at| bare.queue(f64::from(at), Priority::Explain, at)).collect();
+    for priority in [Priority::Explain, Priority::Background] {
+        let refused = bare.ask(9.0, LONG, priority).outcome();
+        assert!(matches!(refused, Err(SubmitError::Full { .. })), "a quarter of eight is taken: {refused:?}");
+    }
+    let predicting: Vec<Caller> = (3..=10).map(|at| bare.queue(f64::from(at), Priority::Predict, at)).collect();
+    let refused = bare.predict(9.0).outcome();
+    assert!(matches!(refused, Err(SubmitError::Full { .. })), "{refused:?}");
+    for _ in 0..11 {
+        gate.open();
+    }
+    let answers: Vec<f64> = predicting.into_iter().chain(explaining).map(|caller| caller.answer().0).collect();
+    assert_eq!(answers, [6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0, 2.0, 4.0]);
+    assert!(first.outcome().is_ok());
+    bare.wait_for_queue(0);
+    // The account is even again: there is room for as many.
+    let waiting = bare.ask(1.0, LONG, Priority::Explain);
+    gate.open();
+    assert!(waiting.outcome().is_ok());
+}
+
+#[test]
+fn a_prediction_is_not_judged_by_the_rows_behind_it() {
+    let (executor, gate) = fake::gated();
+    let mut options = fake::options(64);
+    options.policy.cost = Cost { per_run: 0.0, per_row: 10.0 };
+    let bare = Bare::start(executor, options);
+    let first = bare.predict(0.0);
+    gate.begun();
+    let explaining: Vec<Caller> = (1..=3).map(|at| bare.ask_queued(at)).collect();
+    let estimate = bare.engine.estimate();
+    assert!(estimate < Duration::from_secs(20), "half a run and its own, not the three behind it: {estimate:?}");
+    let refused = bare.ask(9.0, Duration::from_secs(40), Priority::Explain).outcome();
+    assert!(matches!(refused, Err(SubmitError::Late { .. })), "{refused:?}");
+    (0..4).for_each(|_| gate.open());
+    assert!(explaining.into_iter().all(|caller| caller.outcome().is_ok()) && first.outcome().is_ok());
+}
+
+impl Bare {
+    /// A row of an explanation that has all the time there is, once it waits at this place.
+    fn ask_queued(&self, place: u32) -> Caller {
+        let caller = self.ask(f64::from(place), LONG * 60, Priority::Explain);
+        self.wait_for_queue(place);
+        caller
+    }
+}

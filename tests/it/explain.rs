@@ -1,0 +1,86 @@
+//! Explanations: equal to those of others, whatever the rules of sharing demand, and never in the way of a prediction.
+
+mod game;
+mod limits;
+mod profile;
+mod requests;
+mod vectors;
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    harness::{Reply, Server, copy_models},
+    workshop::edit,
+};
+
+/// A profile of which the medians and modes are these values. The arrays' stand in the one background row.
+fn profile(baseline: &Value) -> Value {
+    let members = baseline.as_object().expect("features by name");
+    let feature = |value: &Value| match value {
+        Value::Number(number) => json!({
+            "kind": "number", "count": 1, "missing": 0.0, "whole": number.is_i64(), "minimum": number, "maximum": number,
+            "mean": number, "median": number, "quantiles": [], "edges": [number, number], "shares": [1.0],
+        }),
+        Value::Null => json!({ "kind": "opaque", "count": 0, "missing": 1.0 }),
+        Value::Array(_) => json!({ "kind": "opaque", "count": 1, "missing": 0.0 }),
+        other => {
+            json!({ "kind": "category", "count": 1, "missing": 0.0, "categories": [[other, 1.0]], "other": 0.0 })
+        }
+    };
+    let features: serde_json::Map<String, Value> =
+        members.iter().map(|(name, value)| (name.clone(), feature(value))).collect();
+    json!({
+        "rows": 1, "source": { "file": "train.csv", "sha256": "" }, "features": features,
+        "background": [members.values().collect::<Vec<_>>()],
+    })
+}
+
+/// A copy of a bundled version (`churn/1`) without what others know of its data, with this profile, and time for debug
+/// builds; `limits` are further lines of model.toml.
+fn explainable(version: &str, profile: Option<&Value>, limits: &str) -> TempDir {
+    let root = copy_models(&[version]);
+    let directory = root.path().join(version);
+    for name in ["calibration.json", "profile.json"] {
+        let _ = fs::remove_file(directory.join(name));
+    }
+    edit(&directory.join("version.json"), |file| file["files"] = json!({}));
+    if let Some(profile) = profile {
+        fs::write(directory.join("profile.json"), profile.to_string()).expect("written");
+    }
+    let model = directory.parent().expect("the model's directory");
+    fs::write(model.join("model.toml"), format!("[limits]\ndeadline_ms = 60000\n{limits}")).expect("written");
+    root
+}
+
+fn explain(server: &Server, features: &Value) -> Reply {
+    server.post("/predict", &json!({ "features": features, "explain": true }).to_string())
+}
+
+/// The answer to a request for an explanation, which is a 200.
+fn explained(root: &Path, features: &Value) -> Value {
+    let reply = explain(&Server::over(root), features);
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    reply.json()
+}
+
+/// A number of the answer.
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("a number: {value}"))
+}
+
+fn contributions(explanation: &Value) -> &[Value] {
+    explanation["contributions"].as_array().expect("contributions")
+}
+
+fn sum(explanation: &Value) -> f64 {
+    contributions(explanation).iter().map(|entry| number(&entry["contribution"])).sum()
+}
+
+/// The codes of the warnings of an answer.
+fn codes(answer: &Value) -> Vec<&str> {
+    let warnings = answer["warnings"].as_array().expect("warnings").iter();
+    warnings.map(|warning| warning["code"].as_str().expect("a code")).collect()
+}
