@@ -20,7 +20,10 @@ use super::{
     model_settings::ModelSettings,
     prepared::Prepared,
 };
-use crate::telemetry::{Metrics, ModelState};
+use crate::{
+    runtime,
+    telemetry::{Metrics, ModelState},
+};
 
 /// The models of a server.
 pub struct Repository {
@@ -106,12 +109,13 @@ impl Repository {
         tasks.reverse();
         let tasks: Arc<[Task]> = tasks.into();
         let next = Arc::new(AtomicUsize::new(0));
-        let count = crate::runtime::processors().min(tasks.len());
+        let count = runtime::processors().min(tasks.len());
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..count {
             let (repository, tasks, next, loader) =
                 (Arc::clone(self), Arc::clone(&tasks), Arc::clone(&next), loader.clone());
             let work = move || {
+                runtime::stand_back();
                 while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
                     repository.load(task, &loader);
                 }

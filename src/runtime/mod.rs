@@ -15,6 +15,7 @@ mod processors;
 mod queue;
 mod run;
 mod session;
+mod stand_back;
 mod strikes;
 mod watch;
 mod watchdog;
@@ -32,6 +33,7 @@ pub use plan::{Auto, Demand, Placement, Plan, plan};
 pub use probe::{Cost, Probe, measure, probe};
 pub use processors::processors;
 pub use session::{OpenError, OrtExecutor, SessionOptions};
+pub use stand_back::stand_back;
 
 use crate::domain::tensor::{Inputs, Tensor};
 

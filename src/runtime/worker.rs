@@ -9,12 +9,14 @@ use super::{
     Completed, Executor,
     queue::{Job, Message, Picked, Shared},
     run::run,
+    stand_back,
     watch::Running,
 };
 use crate::{domain::tensor::Inputs, telemetry::CloseReason};
 
 /// Works until the queue is closed and empty.
 pub(super) fn work(mut executor: Box<dyn Executor>, shared: &Shared) {
+    stand_back();
     while let Some((jobs, reason)) = next(shared) {
         let count = jobs.len();
         run_batch(executor.as_mut(), shared, jobs, reason);

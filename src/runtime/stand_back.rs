@@ -1,0 +1,17 @@
+//! Lets threads that compute give way to the threads that serve.
+
+/// How far: with this niceness a thread gets about a third of what one that serves gets while both want the processor, and
+/// one that serves is let in at once when a request wakes it. When nobody else wants it, nothing changes.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 5;
+
+/// The calling thread gives way from now on, and so do all threads that it starts: workers, and the session's own.
+///
+/// Loading a model, or running a heavy one at its limit, would otherwise make the requests of all others wait for whole time
+/// slices. Only Linux has a niceness for each thread; elsewhere nothing changes.
+pub fn stand_back() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
+        tracing::debug!(%error, "the priority of a thread could not be lowered");
+    }
+}
