@@ -8,6 +8,7 @@ use crate::{
         code::ErrorCode,
         contract::{Contract, Literal, Task},
         name::{ModelName, VersionName},
+        profile::Profile,
         signature::Signature,
         uncertainty::method,
     },
@@ -31,6 +32,8 @@ pub struct ModelVersion {
     pub schema: Option<SchemaPass>,
     /// Where the version comes from.
     pub provenance: Provenance,
+    /// What the training data looked like, where profile.json says it.
+    pub profile: Option<Profile>,
     /// The SHA-256 of the graph's file, in hexadecimal.
     pub graph_sha256: String,
     /// What goes into the graph and comes out.

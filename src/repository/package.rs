@@ -13,7 +13,7 @@ use super::{
     golden::{Case, read_cases},
     listing::VersionDirectory,
 };
-use crate::domain::contract::Literal;
+use crate::domain::{contract::Literal, profile::Profile};
 
 /// Where a version comes from (version.json).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
@@ -56,6 +56,7 @@ pub(super) struct Package {
     pub(super) contract: Option<ContractFile>,
     pub(super) provenance: Provenance,
     pub(super) golden: Option<(PathBuf, Vec<Case>)>,
+    pub(super) profile: Option<(PathBuf, Profile)>,
 }
 
 /// contract.json: its text, and what it says.
@@ -66,7 +67,7 @@ pub(super) struct ContractFile {
 }
 
 /// Files that a later part of the product makes; until it is there they are refused by name rather than passed over.
-const NOT_BUILT: &[&str] = &["calibration.json", "profile.json"];
+const NOT_BUILT: &[&str] = &["calibration.json"];
 
 /// Reads the files of a version.
 pub(super) fn read(version: &VersionDirectory) -> Result<Package, Vec<LoadError>> {
@@ -78,6 +79,7 @@ pub(super) fn read(version: &VersionDirectory) -> Result<Package, Vec<LoadError>
         contract: None,
         provenance: Provenance::default(),
         golden: None,
+        profile: None,
     };
     let Some(directory) = &version.directory else { return Ok(package) };
     if let Some((path, text)) = optional(directory, "version.json", &mut errors) {
@@ -99,6 +101,17 @@ pub(super) fn read(version: &VersionDirectory) -> Result<Package, Vec<LoadError>
         match read_cases(&path, &text) {
             Ok(cases) => package.golden = Some((path, cases)),
             Err(problems) => errors.extend(problems),
+        }
+    }
+    if let Some((path, text)) = optional(directory, "profile.json", &mut errors) {
+        let array = text.trim_start().starts_with('[');
+        match if array { Err(not_an_object()) } else { serde_json::from_str::<Profile>(&text) } {
+            Ok(profile) => {
+                let fault = |detail| LoadError::Content { path: path.clone(), detail };
+                errors.extend(profile.faults().into_iter().map(fault));
+                package.profile = Some((path, profile));
+            }
+            Err(error) => errors.push(LoadError::Content { path, detail: error.to_string() }),
         }
     }
     for name in NOT_BUILT {

@@ -128,6 +128,7 @@ fn version(executor: Box<dyn Executor>, options: EngineOptions, metrics: &Metric
         document,
         schema: None,
         provenance: candor::repository::Provenance::default(),
+        profile: None,
         graph_sha256: String::new(),
         signature,
         limits: Limits { max_queue_rows: options.capacity, deadline_ms: 60_000, ..Limits::default() },

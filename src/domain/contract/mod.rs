@@ -17,6 +17,7 @@ mod place;
 mod reader;
 mod rule;
 mod seat;
+mod takes;
 
 use std::collections::HashMap;
 

@@ -200,9 +200,9 @@ pub(super) const CASES: &[Case] = &[
         &["{v}/calibration.json: is not built yet: this server cannot use it; move it away"],
     ),
     case(
-        "profile-not-built",
+        "profile-empty",
         |version| write(version, "profile.json", "{}"),
-        &["{v}/profile.json: is not built yet: this server cannot use it; move it away"],
+        &["{v}/profile.json: missing field `rows` at line 1 column 2"],
     ),
     listed(case(
         "several",
@@ -212,7 +212,7 @@ pub(super) const CASES: &[Case] = &[
             "{v}/golden.jsonl: its digest is sha256:…, version.json lists sha256:…",
             "{v}/contract.json: EOF while parsing an object at line 1 column 1",
             "{v}/golden.jsonl: case 27: unknown field `features_`, expected one of …",
-            "{v}/profile.json: is not built yet: this server cannot use it; move it away",
+            "{v}/profile.json: missing field `rows` at line 1 column 2",
         ],
     )),
 ];
