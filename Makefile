@@ -4,10 +4,12 @@
 .DEFAULT_GOAL := help
 # The options of the overload bench, as in: make bench-overload OVERLOAD="--seconds 3"
 OVERLOAD ?=
-.PHONY: help run test lint bench bench-overload soak overload-parts docs models fixtures clean need-rust need-python need-pip runtime
+.PHONY: help run test lint bench bench-overload soak overload-parts docs models profiles fixtures clean need-rust need-python need-pip runtime
 
 # The flags for `candor serve`, as in: make run ARGS="--port 9000 my-models"
 ARGS ?= --default-model churn
+# The bundled versions that have a profile.
+PROFILED := breast-cancer/1 churn/1 diabetes/1 digits/1 wine/1 wine/2
 # The filter for `cargo test`, as in: make test TESTS=contract
 TESTS ?=
 
@@ -57,6 +59,16 @@ docs: need-rust need-pip runtime .venv-test/stamp ## Write the generated documen
 
 models: need-pip .venv-models/stamp ## Train all bundled models again
 	@for script in models/*/train.py; do echo "$$script"; .venv-models/bin/python "$$script" || exit 1; done
+
+# Each version's profile, from the rows that its model was trained on.
+profiles: need-rust need-pip runtime .venv-models/stamp ## Make profile.json of the bundled models again
+	@mkdir -p target/tables
+	cargo build --locked
+	@for version in $(PROFILED); do \
+		model=$$(dirname $$version); \
+		.venv-models/bin/python models/table.py $$model train target/tables/$$model-train.jsonl || exit 1; \
+		$(WITH_ORT) target/debug/candor profile models/$$version --data target/tables/$$model-train.jsonl || exit 1; \
+	done
 
 fixtures: need-pip .venv-models/stamp ## Make the test fixtures again
 	@for script in tests/fixtures/*.py; do echo "$$script"; .venv-models/bin/python "$$script" || exit 1; done

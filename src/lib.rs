@@ -13,7 +13,11 @@ pub mod api;
 
 pub mod serving;
 
+pub mod authoring;
+
 pub mod repository;
+
+pub mod dataset;
 
 pub mod runtime;
 pub mod security;

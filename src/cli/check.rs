@@ -69,6 +69,9 @@ fn check(settings: &Settings, loader: &Loader) -> ExitCode {
 
 fn describe(mut prepared: Prepared) {
     let labels = prepared.label_differences();
+    if let Some(profile) = prepared.profile() {
+        println!("        profile.json: {} rows of {}", profile.rows, profile.source.file);
+    }
     for note in &prepared.notes {
         println!("        note: {note}");
     }

@@ -3,6 +3,8 @@
 mod check;
 mod config;
 mod health;
+mod init;
+mod profile;
 mod reference;
 mod serve;
 
@@ -12,7 +14,11 @@ use clap::{Args, Parser, Subcommand};
 
 pub use reference::reference;
 
-use crate::config::{Layers, Loaded, load};
+use crate::{
+    config::{Layers, Loaded, load},
+    repository::Loader,
+    runtime::Library,
+};
 
 /// A model server that tells you how sure it is.
 #[derive(Debug, Parser)]
@@ -26,6 +32,10 @@ pub struct Cli {
 enum Command {
     /// Serve models over HTTP.
     Serve(serve::Serve),
+    /// Make a package from a bare ONNX model and a table: contract, profile, version and golden cases.
+    Init(init::Init),
+    /// Make profile.json of a version anew, from a table and the version's own contract.
+    Profile(profile::Profile),
     /// Load every model as `serve` would, and tell everything that it would refuse.
     Check(check::Check),
     /// Show the configuration in force, and where each value came from.
@@ -82,10 +92,33 @@ impl Common {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
+        Command::Init(init) => init.run(),
+        Command::Profile(profile) => profile.run(),
         Command::Check(check) => check.run(),
         Command::Config(show) => show.run(),
         Command::Health(health) => health.run(),
     }
+}
+
+/// A loader over ONNX Runtime, for commands that load models and serve none.
+fn loader(common: &Common) -> Result<Loader, ExitCode> {
+    let config = common.load(Vec::new())?.config;
+    silence_onnxruntime()?;
+    match Library::load(&config.runtime.library) {
+        Ok(library) => Ok(Loader::new(library, config.runtime)),
+        Err(error) => {
+            eprintln!("candor: {error}");
+            Err(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Tells why something was not done, a line each.
+fn refuse(error: &dyn std::fmt::Display) -> ExitCode {
+    for line in error.to_string().lines() {
+        eprintln!("candor: {line}");
+    }
+    ExitCode::FAILURE
 }
 
 /// Starts this program again, with ONNX Runtime's own reporting of usage switched off before the library is loaded.

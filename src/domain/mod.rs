@@ -8,6 +8,8 @@ pub mod name;
 pub mod number;
 pub mod prediction;
 pub mod profile;
+pub mod profiling;
+pub mod sample;
 pub mod signature;
 pub mod tensor;
 pub mod uncertainty;

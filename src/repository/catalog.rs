@@ -34,7 +34,7 @@ pub struct ModelVersion {
     pub schema: Option<SchemaPass>,
     /// Where the version comes from.
     pub provenance: Provenance,
-    /// What the training data looked like, where that is known.
+    /// What the training data looked like, where profile.json says it.
     pub profile: Option<Profile>,
     /// The SHA-256 of the graph's file, in hexadecimal.
     pub graph_sha256: String,

@@ -1,6 +1,7 @@
 //! From a version's files to a version that is proven and serves: read, build, compare, warm up, judge, probe.
 
 use std::{
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -21,7 +22,7 @@ use crate::{
         signature::Signature,
     },
     runtime::{
-        self, Demand, Engine, EngineOptions, Executor, Library, OrtExecutor, Placement, Plan, Policy, Probe,
+        self, Demand, Engine, EngineOptions, Executor, Library, OpenError, OrtExecutor, Placement, Plan, Policy, Probe,
         SessionOptions,
     },
     telemetry::{Metrics, ModelInfo, Task, VersionLabels},
@@ -38,6 +39,14 @@ impl Loader {
     /// A loader over a loaded library.
     pub fn new(library: Library, settings: runtime::Settings) -> Self {
         Self { library, settings }
+    }
+
+    /// Opens a graph alone, without a package.
+    ///
+    /// # Errors
+    /// [`OpenError`] when it cannot be run.
+    pub fn open(&self, graph: &Path) -> Result<OrtExecutor, OpenError> {
+        OrtExecutor::open(&self.library, graph, &SessionOptions::new(&self.library, 1, &self.settings.providers))
     }
 
     /// Reads, builds and proves a version.
@@ -58,6 +67,7 @@ impl Loader {
         let signature = executor.signature().clone();
         let (document, mut notes) = document(&package, model, &signature);
         let contract = contract::compile(&document, &signature).map_err(|found| contract_errors(&package, found))?;
+        check_profile(&package, &contract)?;
         let schema = second_pass(&contract, &document, &mut notes).map_err(|found| contract_errors(&package, found))?;
         executor.request(contract.output.requested());
         let canonical = serde_json_canonicalizer::to_vec(&document)
@@ -136,7 +146,7 @@ impl Loader {
             document: prepared.document,
             schema: prepared.schema,
             provenance: prepared.package.provenance,
-            profile: prepared.package.profile,
+            profile: prepared.package.profile.map(|(_, profile)| profile),
             graph_sha256: prepared.package.graph_digest,
             signature: prepared.signature,
             limits: prepared.limits,
@@ -212,6 +222,14 @@ fn problem(detail: String) -> Problem {
 fn contract_errors(package: &Package, problems: Vec<Problem>) -> Vec<LoadError> {
     let path = package.contract.as_ref().map_or(&package.graph, |file| &file.path);
     problems.into_iter().map(|problem| LoadError::Contract { path: path.clone(), problem }).collect()
+}
+
+/// Holds profile.json against the contract.
+fn check_profile(package: &Package, contract: &Contract) -> Result<(), Vec<LoadError>> {
+    let Some((path, profile)) = &package.profile else { return Ok(()) };
+    let faults = contract.faults_of(profile).into_iter();
+    let errors: Vec<LoadError> = faults.map(|detail| LoadError::Content { path: path.clone(), detail }).collect();
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 /// The contract's document, its own or a derived one, and what to say about it.

@@ -57,7 +57,7 @@ pub(super) struct Package {
     pub(super) contract: Option<ContractFile>,
     pub(super) provenance: Provenance,
     pub(super) golden: Option<(PathBuf, Vec<Case>)>,
-    pub(super) profile: Option<Profile>,
+    pub(super) profile: Option<(PathBuf, Profile)>,
 }
 
 /// contract.json: its text, and what it says.
@@ -106,7 +106,7 @@ pub(super) fn read(version: &VersionDirectory) -> Result<Package, Vec<LoadError>
     }
     if let Some((path, text)) = optional(directory, "profile.json", &mut errors) {
         match read_profile(&path, &text) {
-            Ok(profile) => package.profile = Some(profile),
+            Ok(profile) => package.profile = Some((path, profile)),
             Err(problems) => errors.extend(problems),
         }
     }

@@ -8,6 +8,7 @@ use crate::{
         contract::{self, Contract, Literal},
         name::{ModelName, VersionName},
         prediction::Outcome,
+        profile::Profile,
         signature::Signature,
         tensor::{Inputs, Tensor},
     },
@@ -42,6 +43,11 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// What profile.json says of the training data, where there is one; it fits the contract.
+    pub fn profile(&self) -> Option<&Profile> {
+        self.package.profile.as_ref().map(|(_, profile)| profile)
+    }
+
     /// The most rows in one run.
     pub(super) fn max_rows(&self) -> usize {
         if self.contract.batched { self.limits.max_batch_rows } else { 1 }

@@ -38,6 +38,31 @@ fn profile(baseline: &Value) -> Value {
     })
 }
 
+/// The profile with its features in the contract's order, and those that have few values as categories.
+fn fitted(profile: &Value, contract: &Value) -> Value {
+    let Some(features) = profile["features"].as_object() else { return profile.clone() };
+    let given: Vec<&String> = features.keys().collect();
+    let mut fitted = profile.clone();
+    let inputs = contract["x-inputs"].as_array().expect("inputs").iter();
+    let order: Vec<&Value> = inputs.flat_map(|input| input["features"].as_array().expect("features")).collect();
+    let place = |name: &Value| given.iter().position(|known| Some(known.as_str()) == name.as_str());
+    let described = order.iter().filter_map(|name| {
+        let name = name.as_str().expect("a name");
+        let feature = features.get(name)?;
+        let few = contract["properties"][name].get("enum").is_some() && feature["kind"] == "number";
+        let category = || {
+            json!({ "kind": "category", "count": 1, "missing": 0.0, "categories": [[feature["median"], 1.0]], "other": 0.0 })
+        };
+        Some((name.to_owned(), if few { category() } else { feature.clone() }))
+    });
+    fitted["features"] = Value::Object(described.collect());
+    for row in fitted["background"].as_array_mut().expect("rows") {
+        let values = order.iter().filter_map(|name| row.get(place(name)?).cloned());
+        *row = values.collect();
+    }
+    fitted
+}
+
 /// A copy of a bundled version (`churn/1`) without what others know of its data, with this profile, and time for debug
 /// builds; `limits` are further lines of model.toml.
 fn explainable(version: &str, profile: Option<&Value>, limits: &str) -> TempDir {
@@ -48,7 +73,9 @@ fn explainable(version: &str, profile: Option<&Value>, limits: &str) -> TempDir 
     }
     edit(&directory.join("version.json"), |file| file["files"] = json!({}));
     if let Some(profile) = profile {
-        fs::write(directory.join("profile.json"), profile.to_string()).expect("written");
+        let contract = fs::read_to_string(directory.join("contract.json")).expect("a contract");
+        let contract: Value = serde_json::from_str(&contract).expect("JSON");
+        fs::write(directory.join("profile.json"), fitted(profile, &contract).to_string()).expect("written");
     }
     let model = directory.parent().expect("the model's directory");
     fs::write(model.join("model.toml"), format!("[limits]\ndeadline_ms = 60000\n{limits}")).expect("written");

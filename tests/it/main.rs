@@ -2,6 +2,7 @@
 
 mod api;
 mod architecture;
+mod authoring;
 mod bare;
 mod commands;
 mod contract;

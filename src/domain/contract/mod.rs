@@ -19,6 +19,7 @@ mod place;
 mod reader;
 mod rule;
 mod seat;
+mod takes;
 
 use std::collections::HashMap;
 

@@ -140,24 +140,23 @@ fn an_array_is_one_feature_with_the_background_row_as_its_baseline() {
 #[test]
 fn a_baseline_that_the_contract_refuses_is_replaced_or_named() {
     // Most rows have no payment method, and the contract refuses null: the feature is left out, which is its default. The
-    // median of the contract's length is no length; the background row has one.
+    // median of the charge is none that the contract admits; the background row has one.
     let mut found = profile(&subscriber());
     found["features"]["payment_method"]["missing"] = json!(0.9);
-    found["features"]["contract_months"]["median"] = json!(12.5);
-    found["features"]["contract_months"]["maximum"] = json!(13.0);
+    found["features"]["monthly_charge"]["median"] = json!(-1.0);
     let answer = explained(explainable("churn/1", Some(&found), "").path(), &leaving());
     let explanation = &answer["explanation"];
     let baseline = |name: &str| {
         let entry = contributions(explanation).iter().find(|entry| entry["feature"] == name);
         entry.expect(name)["baseline"].clone()
     };
-    assert_eq!((baseline("payment_method"), baseline("contract_months")), (json!("card"), json!(12)));
+    assert_eq!((baseline("payment_method"), baseline("monthly_charge")), (json!("card"), json!(62.5)));
 
     found["background"] = json!([]);
     let answer = explained(explainable("churn/1", Some(&found), "").path(), &leaving());
     assert_eq!((&answer["explanation"], codes(&answer)), (&Value::Null, vec!["explanation_unavailable"]));
     let detail = answer["warnings"][0]["detail"].as_str().expect("a detail");
-    assert!(detail.starts_with("profile.json gives no value of contract_months that the contract admits"), "{detail}");
+    assert!(detail.starts_with("profile.json gives no value of monthly_charge that the contract admits"), "{detail}");
 }
 
 #[test]

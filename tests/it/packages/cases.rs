@@ -200,7 +200,7 @@ pub(super) const CASES: &[Case] = &[
         &["{v}/calibration.json: is not built yet: this server cannot use it; move it away"],
     ),
     case(
-        "profile-not-built",
+        "profile-empty",
         |version| write(version, "profile.json", "{}"),
         &["{v}/profile.json: missing field `rows` at line 1 column 2"],
     ),

@@ -1,0 +1,43 @@
+//! Why a package cannot be made: what was found, and the flag or the change that would make it right.
+
+use std::path::PathBuf;
+
+use crate::{dataset::TableError, repository::LoadError, runtime::OpenError};
+
+/// A package cannot be made; nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthoringError {
+    /// The table cannot be read.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The graph cannot be used.
+    #[error("{}: {source}", path.display())]
+    Graph {
+        /// The ONNX file.
+        path: PathBuf,
+        /// Why.
+        source: OpenError,
+    },
+    /// The graph fails on a row of the table.
+    #[error("{}: fails on a row of the table: {detail}", path.display())]
+    Run {
+        /// The ONNX file.
+        path: PathBuf,
+        /// The row, and why.
+        detail: String,
+    },
+    /// Something is not decided, or does not fit.
+    #[error("{0}")]
+    Undecided(String),
+    /// A file or directory cannot be written.
+    #[error("{}: cannot be written: {source}", path.display())]
+    Write {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// What was made does not load.
+    #[error(transparent)]
+    Load(LoadError),
+}

@@ -1,0 +1,200 @@
+//! Which columns feed which input of the graph: by name, else by order, else by what the flags say. Never by a guess.
+
+use super::Wishes;
+use crate::{
+    dataset::{Column, ColumnKind},
+    domain::{
+        contract::nearest,
+        signature::{Signature, TensorSpec},
+    },
+};
+
+/// How the columns of an input were found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    Name,
+    Order,
+    Flag,
+}
+
+/// The columns of one input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Placed {
+    /// The input's index in the signature.
+    pub(super) tensor: usize,
+    /// The columns' indices, in the tensor's order.
+    pub(super) columns: Vec<usize>,
+    /// Whether the one column holds arrays.
+    pub(super) array: bool,
+    pub(super) how: How,
+}
+
+/// How many columns an input takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Scalars(usize),
+    /// As many as there are.
+    Open,
+    /// One column of arrays.
+    Array,
+}
+
+fn room(spec: &TensorSpec) -> Room {
+    match spec.instance_shape() {
+        [] => Room::Scalars(1),
+        [Some(width)] => Room::Scalars(*width),
+        [None] => Room::Open,
+        _ => Room::Array,
+    }
+}
+
+/// Finds the columns of every input.
+///
+/// # Errors
+/// Every column and input that has no place, each with the flag that would decide it.
+pub(super) fn place(signature: &Signature, columns: &[Column], wishes: &Wishes) -> Result<Vec<Placed>, Vec<String>> {
+    let mut table = Free { columns, left: Vec::new(), problems: Vec::new() };
+    table.choose(wishes);
+    let mut placed: Vec<Placed> = Vec::new();
+    table.by_flag(signature, wishes, &mut placed);
+    if !table.problems.is_empty() {
+        return Err(table.problems);
+    }
+    for (tensor, spec) in signature.inputs.iter().enumerate() {
+        let done = placed.iter().any(|placed| placed.tensor == tensor);
+        if let Some(column) = table.named(spec).filter(|_| !done) {
+            table.left.retain(|free| *free != column);
+            let array = columns[column].kind == ColumnKind::List;
+            placed.push(Placed { tensor, columns: vec![column], array, how: How::Name });
+        }
+    }
+    let left: Vec<usize> =
+        (0..signature.inputs.len()).filter(|tensor| placed.iter().all(|placed| placed.tensor != *tensor)).collect();
+    match left.as_slice() {
+        [] if table.left.is_empty() => {}
+        [] => table.problems.push(format!(
+            "no input of the graph takes {}: say which is the target with --target, and leave the others out with --ignore",
+            table.names(&table.left)
+        )),
+        [tensor] => placed.extend(table.rest(*tensor, &signature.inputs[*tensor])),
+        several => {
+            for tensor in several {
+                let spec = &signature.inputs[*tensor];
+                table.problems.push(format!(
+                    "the input {spec} has no column of its name: say what feeds it with --input {}=COLUMN{}",
+                    spec.name,
+                    if room(spec) == Room::Scalars(1) { "" } else { ",COLUMN" }
+                ));
+            }
+            let left = table.names(&table.left);
+            table.problems.push(format!("columns without an input: {}", if left.is_empty() { "none" } else { &left }));
+        }
+    }
+    placed.sort_by_key(|placed| placed.tensor);
+    if table.problems.is_empty() { Ok(placed) } else { Err(table.problems) }
+}
+
+/// The columns that have no place yet.
+struct Free<'a> {
+    columns: &'a [Column],
+    left: Vec<usize>,
+    problems: Vec<String>,
+}
+
+impl Free<'_> {
+    fn find(&mut self, flag: &str, name: &str) -> Option<usize> {
+        let found = self.columns.iter().position(|column| column.name == name);
+        if found.is_none() {
+            let known: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+            let near = nearest(name, known.iter().copied());
+            self.problems.push(format!("{flag}: the table has no column {name:?}{near}; it has: {}", known.join(", ")));
+        }
+        found
+    }
+
+    /// The columns that are features, as far as the flags say.
+    fn choose(&mut self, wishes: &Wishes) {
+        let target = wishes.target.as_deref().and_then(|name| self.find("--target", name));
+        let ignored: Vec<usize> = wishes.ignore.iter().filter_map(|name| self.find("--ignore", name)).collect();
+        let chosen: Vec<usize> = wishes.features.iter().filter_map(|name| self.find("--features", name)).collect();
+        if let Some(target) = target.filter(|target| chosen.contains(target)) {
+            self.problems.push(format!(
+                "{:?} is the target, and --features lists it: a model that sees its target predicts nothing",
+                self.columns[target].name
+            ));
+        }
+        let all = if chosen.is_empty() { (0..self.columns.len()).collect() } else { chosen };
+        self.left = all.into_iter().filter(|column| Some(*column) != target && !ignored.contains(column)).collect();
+    }
+
+    fn by_flag(&mut self, signature: &Signature, wishes: &Wishes, placed: &mut Vec<Placed>) {
+        for (name, listed) in &wishes.inputs {
+            let Some(tensor) = signature.inputs.iter().position(|spec| spec.name == *name) else {
+                let known: Vec<String> = signature.inputs.iter().map(ToString::to_string).collect();
+                self.problems.push(format!("--input: the graph has no input {name:?}; it has: {}", known.join(", ")));
+                continue;
+            };
+            let columns: Vec<usize> = listed.iter().filter_map(|column| self.find("--input", column)).collect();
+            self.left.retain(|free| !columns.contains(free));
+            let array = matches!(columns.as_slice(), [only] if self.columns[*only].kind == ColumnKind::List);
+            if let Room::Scalars(width) = room(&signature.inputs[tensor])
+                && width != columns.len()
+                && !array
+            {
+                let spec = &signature.inputs[tensor];
+                self.problems.push(format!("--input gives {} columns to {spec}, which takes {width}", columns.len()));
+            }
+            placed.push(Placed { tensor, columns, array, how: How::Flag });
+        }
+    }
+
+    /// The column of an input's own name: letters, digits and the rest as `_`, as converters write names.
+    fn named(&self, spec: &TensorSpec) -> Option<usize> {
+        let plain = |name: &str| -> String {
+            name.chars().map(|letter| if letter.is_alphanumeric() { letter } else { '_' }).collect()
+        };
+        let fits = |column: &Column| match room(spec) {
+            Room::Scalars(1) => true,
+            _ => column.kind == ColumnKind::List,
+        };
+        let same = |column: &&usize| {
+            let column = &self.columns[**column];
+            fits(column) && (column.name == spec.name || plain(&column.name) == plain(&spec.name))
+        };
+        self.left.iter().find(same).copied()
+    }
+
+    /// What is left goes to the one input that is left, in the order of the table.
+    fn rest(&mut self, tensor: usize, spec: &TensorSpec) -> Option<Placed> {
+        let array = matches!(self.left.as_slice(), [only] if self.columns[*only].kind == ColumnKind::List);
+        let found = self.left.len();
+        let fits = match room(spec) {
+            Room::Scalars(width) => width == found || array,
+            Room::Open => found > 0,
+            Room::Array => array,
+        };
+        if fits {
+            let how = How::Order;
+            return Some(Placed { tensor, columns: std::mem::take(&mut self.left), array, how });
+        }
+        let names = self.names(&self.left);
+        let problem = match room(spec) {
+            Room::Array => format!(
+                "the input {spec} takes one column of arrays, and what is left is {names}: a table of JSON lines or \
+                 Parquet can hold arrays; name the column with --input {}=COLUMN",
+                spec.name
+            ),
+            Room::Scalars(width) if found > width => format!(
+                "{found} columns are left for the input {spec}, which takes {width}: {names}. Say which is the target \
+                 with --target, leave others out with --ignore, or list the {width} in order with --features"
+            ),
+            _ => format!("the input {spec} takes more columns than the {found} that are left: {names}"),
+        };
+        self.problems.push(problem);
+        None
+    }
+
+    fn names(&self, columns: &[usize]) -> String {
+        columns.iter().map(|column| self.columns[*column].name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+}

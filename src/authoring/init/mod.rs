@@ -1,0 +1,260 @@
+//! `init`: a package from a bare graph and a table. What is certain is decided, what is not is refused with the flag that
+//! decides it; the files appear together, after the package that they make was loaded and proven.
+
+mod agreement;
+mod inputs;
+mod output;
+mod plan;
+mod schema;
+
+use std::{
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    error::AuthoringError,
+    files::Draft,
+    instances::Instance,
+    profile::{survey, text},
+    recorded,
+};
+use crate::{
+    dataset::{Column, Reading, Table, describe, sha256},
+    domain::{
+        contract::{self, Contract, Literal, Task},
+        name::{ModelName, VersionName},
+        profile::Profile,
+        signature::Signature,
+        tensor::Tensor,
+    },
+    repository::{Limits, LoadError, Loader, VersionDirectory},
+    runtime::{Executor, OrtExecutor},
+};
+use agreement::{agreement, class_name};
+use output::{Observed, decide};
+use plan::plan;
+
+/// Rows that are recorded with the model's answers.
+const GOLDEN_ROWS: usize = 24;
+
+/// What the operator decided.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// The column that the model predicts.
+    pub target: Option<String>,
+    /// Columns that are no features.
+    pub ignore: Vec<String>,
+    /// The features, in the order of the one input that takes them.
+    pub features: Vec<String>,
+    /// The columns of an input, by its name.
+    pub inputs: Vec<(String, Vec<String>)>,
+    /// What stands for a missing value, by column.
+    pub defaults: Vec<(String, String)>,
+    /// The names of the classes, in the graph's order.
+    pub classes: Vec<String>,
+    /// What the outputs are.
+    pub task: Option<Task>,
+    /// The model's name.
+    pub name: Option<String>,
+    /// How the table is to be read.
+    pub reading: Reading,
+    /// Whether what stands in the place may be replaced.
+    pub force: bool,
+}
+
+/// A package that was made.
+pub struct Made {
+    /// Its directory.
+    pub directory: PathBuf,
+    /// Its contract.
+    pub contract: Contract,
+    /// Its profile.
+    pub profile: Profile,
+    /// How each input got its features: a line each.
+    pub inputs: Vec<String>,
+    /// What the outputs were taken for.
+    pub output: String,
+    /// What to check, a sentence each.
+    pub notes: Vec<String>,
+    /// An instance of the table.
+    pub example: Literal,
+    /// Cases in golden.jsonl.
+    pub golden: usize,
+    /// How the predictions compare with the target, on some rows that the model was trained on: no measure of quality,
+    /// but columns in a wrong order show here.
+    pub agreement: Option<String>,
+}
+
+/// Makes a package of `graph` and `data` at `out`, or at `models/<name>/1`.
+///
+/// # Errors
+/// [`AuthoringError`]; nothing is written then.
+pub fn init(
+    loader: &Loader,
+    graph: &Path,
+    data: &Path,
+    out: Option<&Path>,
+    wishes: &Wishes,
+) -> Result<Made, AuthoringError> {
+    let name = model_name(graph, out, wishes)?;
+    let out = out.map_or_else(|| Path::new("models").join(name.as_str()).join("1"), Path::to_path_buf);
+    let version = out.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let version = VersionName::new(&version).map_err(|error| AuthoringError::Undecided(format!("--out: {error}")))?;
+    Draft::vacant(&out, wishes.force)?;
+    let mut executor =
+        loader.open(graph).map_err(|source| AuthoringError::Graph { path: graph.to_path_buf(), source })?;
+    let signature = executor.signature().clone();
+    let table = Table::open(data, &wishes.reading)?;
+    let columns = describe(&table)?;
+
+    let mut plan = plan(&signature, &columns, wishes).map_err(|problems| undecided(&table, &problems))?;
+    let provisional = compile(&plan.document(&name, &signature, &json!({ "task": "tensors" }), None), &signature)?;
+    let (profile, drawn) = survey(&table, &provisional, wishes.target.as_deref())?;
+    let rows = answers(graph, &provisional, &signature, &mut executor, &drawn)?;
+    let target = columns.columns.iter().find(|column| Some(&column.name) == wishes.target.as_ref());
+    let observed = Observed { rows, target: target.and_then(class_names), has_target: target.is_some() };
+    let (output, notes) = decide(&signature, &observed, wishes).map_err(|problem| undecided(&table, &[problem]))?;
+    plan.notes.extend(notes);
+    let example = drawn.first().map_or(Literal::Null, |instance| provisional.instance(&instance.values));
+    let document = plan.document(&name, &signature, &output, Some(&example));
+    let contract = compile(&document, &signature)?;
+    executor.request(contract.output.requested());
+    // Spread over the table, which may be sorted by its target.
+    let cases: Vec<Instance> = drawn.iter().step_by(drawn.len().div_ceil(GOLDEN_ROWS)).cloned().collect();
+    let golden = recorded::golden(graph, &contract, &mut executor, &cases)?;
+    let agreement = agreement(graph, &contract, &mut executor, &drawn)?;
+
+    let draft = Draft::begin(&out)?;
+    draft.copy(graph, "model.onnx")?;
+    let written = [
+        ("contract.json", pretty(&document)?),
+        ("profile.json", text(&profile).map_err(|error| undecided(&table, &[error.to_string()]))?),
+        ("golden.jsonl", golden),
+    ];
+    for (file, text) in &written {
+        draft.write(file, text)?;
+    }
+    draft.write("version.json", &pretty(&provenance(graph, &profile, &written)?)?)?;
+    prove(loader, &name, &version, &draft)?;
+    draft.keep()?;
+    Ok(Made {
+        directory: out,
+        inputs: plan.lines(&signature),
+        output: describe_output(&contract),
+        notes: plan.notes,
+        contract,
+        profile,
+        example,
+        golden: cases.len(),
+        agreement,
+    })
+}
+
+fn undecided(table: &Table, problems: &[String]) -> AuthoringError {
+    let lines: Vec<String> = problems.iter().map(|problem| table.unfit(problem.clone()).to_string()).collect();
+    AuthoringError::Undecided(lines.join("\n"))
+}
+
+/// The name that was asked for, that of the model's directory, or the graph's file's.
+fn model_name(graph: &Path, out: Option<&Path>, wishes: &Wishes) -> Result<ModelName, AuthoringError> {
+    let above = out.and_then(|out| out.parent()?.file_name()).map(|name| name.to_string_lossy().into_owned());
+    let stem = graph.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let name = wishes.name.clone().or(above).unwrap_or(stem);
+    ModelName::new(&name).map_err(|error| AuthoringError::Undecided(format!("{error}; give one with --name")))
+}
+
+fn compile(document: &Value, signature: &Signature) -> Result<Contract, AuthoringError> {
+    let literal: Literal =
+        serde_json::from_value(document.clone()).map_err(|error| AuthoringError::Undecided(error.to_string()))?;
+    contract::compile(&literal, signature).map_err(|problems| {
+        let told: Vec<String> =
+            problems.iter().map(|problem| format!("the contract does not fit: {problem}")).collect();
+        AuthoringError::Undecided(told.join("\n"))
+    })
+}
+
+/// What the model answers to some rows, all outputs.
+fn answers(
+    graph: &Path,
+    contract: &Contract,
+    signature: &Signature,
+    executor: &mut OrtExecutor,
+    instances: &[Instance],
+) -> Result<Vec<Vec<Tensor>>, AuthoringError> {
+    let outputs: Vec<String> = signature.outputs.iter().map(|spec| spec.name().to_owned()).collect();
+    executor.request(&outputs);
+    let mut answer = |instance: &Instance| {
+        let inputs = recorded::admit(contract, instance)?;
+        executor.run(&inputs).map_err(|error| error.to_string())
+    };
+    let told = |(instance, result): (&Instance, Result<Vec<Tensor>, String>)| {
+        result.map_err(|detail| AuthoringError::Run {
+            path: graph.to_path_buf(),
+            detail: format!("{}: {detail}", instance.place),
+        })
+    };
+    instances.iter().map(|instance| told((instance, answer(instance)))).collect()
+}
+
+/// The different values of the target as the names of classes.
+fn class_names(column: &Column) -> Option<std::collections::BTreeSet<String>> {
+    column.values.as_ref().map(|values| values.iter().map(|value| class_name(value)).collect())
+}
+
+fn describe_output(contract: &Contract) -> String {
+    match contract.output.task() {
+        Task::Classification => format!(
+            "classification from {:?}: {}",
+            contract.output.requested()[0],
+            contract.output.classes().join(", ")
+        ),
+        Task::Regression => format!("regression from {:?}", contract.output.requested()[0]),
+        Task::Tensors => format!("the tensors {}", contract.output.requested().join(", ")),
+    }
+}
+
+fn pretty(value: &Value) -> Result<String, AuthoringError> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| AuthoringError::Undecided(error.to_string()))?;
+    Ok(text + "\n")
+}
+
+/// version.json: when and from what, and the digests of the other files.
+fn provenance(graph: &Path, profile: &Profile, files: &[(&str, String)]) -> Result<Value, AuthoringError> {
+    let read_error = |source| AuthoringError::Load(LoadError::Read { path: graph.to_path_buf(), source });
+    let bytes = std::fs::read(graph).map_err(read_error)?;
+    let mut digests = serde_json::Map::new();
+    digests.insert("model.onnx".to_owned(), json!(format!("sha256:{}", sha256(&bytes))));
+    for (name, text) in files {
+        digests.insert((*name).to_owned(), json!(format!("sha256:{}", sha256(text.as_bytes()))));
+    }
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let created = i64::try_from(seconds).ok().and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0));
+    Ok(json!({
+        "created": created.map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
+        "training_data": { "tag": profile.source.file, "rows": profile.rows, "sha256": profile.source.sha256 },
+        "files": digests,
+        "notes": "Made by candor init. The golden cases are recorded: the model's own answers to rows of the table.",
+    }))
+}
+
+/// Loads what was written as `serve` would: nothing that does not load is kept.
+fn prove(loader: &Loader, name: &ModelName, version: &VersionName, draft: &Draft) -> Result<(), AuthoringError> {
+    let directory = draft.directory.clone();
+    let version =
+        VersionDirectory { name: version.clone(), graph: directory.join("model.onnx"), directory: Some(directory) };
+    let outcome = loader.prepare(name, &version, &Limits::default());
+    outcome.map(|_| ()).map_err(|errors| {
+        let mut told: Vec<String> = errors.iter().map(LoadError::to_string).collect();
+        if matches!(errors.as_slice(), [LoadError::Graph { .. }]) {
+            // It was opened where it stands, a moment ago: what it lacks lies beside it.
+            told.push(
+                "the graph alone does not load: if its weights are in files of their own, save it as one file"
+                    .to_owned(),
+            );
+        }
+        AuthoringError::Undecided(told.join("\n"))
+    })
+}

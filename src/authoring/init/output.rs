@@ -1,0 +1,291 @@
+//! What the outputs mean: the task, and the names of the classes. From the signature, and from what the model answered to
+//! rows of the table; where neither is certain it is not decided here, and the flag that decides it is named.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::Wishes;
+use crate::domain::{
+    contract::Task,
+    float::Float,
+    signature::{OutputSpec, Signature, TensorSpec},
+    tensor::{Buffer, ElementType, Tensor},
+};
+
+/// What the model answered to some rows: for each row a tensor for each output of the signature.
+pub(super) struct Observed {
+    pub(super) rows: Vec<Vec<Tensor>>,
+    /// The different values of the target in the whole table, where they can be listed; empty where there is no target.
+    pub(super) target: Option<BTreeSet<String>>,
+    /// Whether a target was named.
+    pub(super) has_target: bool,
+}
+
+/// The outputs by the parts that they can play, as indices.
+struct Roles {
+    /// `[N, C]` or a map a row.
+    matrix: Option<usize>,
+    /// One float a row.
+    value: Option<usize>,
+    label: Option<usize>,
+}
+
+fn roles(signature: &Signature) -> Roles {
+    let find = |fits: &dyn Fn(&OutputSpec) -> bool| signature.outputs.iter().position(fits);
+    let width = |spec: &OutputSpec| match spec {
+        OutputSpec::ZipMap { .. } => None,
+        OutputSpec::Tensor(TensorSpec { shape, .. }) => match shape.as_slice() {
+            [_] | [_, Some(1)] => Some(1),
+            [_, Some(columns)] => Some(*columns),
+            _ => None,
+        },
+    };
+    let map = find(&|spec| matches!(spec, OutputSpec::ZipMap { .. }));
+    Roles {
+        matrix: map.or_else(|| find(&|spec| spec.element().is_float() && width(spec).is_some_and(|width| width > 1))),
+        value: find(&|spec| spec.element().is_float() && width(spec) == Some(1)),
+        label: find(&|spec| match spec {
+            OutputSpec::Tensor(spec) => spec.element.is_integer() || spec.element == ElementType::Text,
+            OutputSpec::ZipMap { .. } => false,
+        }),
+    }
+}
+
+/// Decides `x-output`, and what to check of it.
+///
+/// # Errors
+/// What is not certain, with the flag that decides it.
+pub(super) fn decide(
+    signature: &Signature,
+    observed: &Observed,
+    wishes: &Wishes,
+) -> Result<(Value, Vec<String>), String> {
+    let roles = roles(signature);
+    let two = observed.has_target && observed.target.as_ref().is_some_and(|values| values.len() <= 2);
+    let text_target = observed.target.iter().flatten().any(|value| value.parse::<f64>().is_err());
+    let listed: Vec<String> = signature.outputs.iter().map(ToString::to_string).collect();
+    let listed = listed.join("; ");
+    let task = match (wishes.task, roles.matrix, roles.value, roles.label) {
+        (Some(task), ..) => task,
+        (None, Some(_), _, Some(_)) => Task::Classification,
+        (None, _, Some(_), _) if !two && !text_target => Task::Regression,
+        (None, None, None, _) => Task::Tensors,
+        (None, Some(_), ..) if !observed.has_target => Task::Tensors,
+        _ => {
+            return Err(format!(
+                "the graph's outputs can be read in more than one way: {listed}. Say what they are with --task \
+                 classification, --task regression or --task tensors"
+            ));
+        }
+    };
+    match task {
+        Task::Classification => {
+            let scores = roles.matrix.or(roles.value);
+            let scores = scores.ok_or_else(|| format!("no output can hold the probabilities of classes: {listed}"))?;
+            classification(signature, scores, roles.label, observed, wishes)
+        }
+        Task::Regression => {
+            let value = roles.value.or(roles.matrix).map(|index| signature.outputs[index].name());
+            let value = value.ok_or_else(|| format!("no output can hold the value of a regression: {listed}"))?;
+            let notes = vec![format!("the output {value:?} is the predicted value: give its unit as x-output.unit")];
+            Ok((json!({ "task": "regression", "value": { "tensor": value } }), notes))
+        }
+        Task::Tensors => {
+            Ok((json!({ "task": "tensors" }), vec![format!("the outputs are passed on as they are: {listed}")]))
+        }
+    }
+}
+
+fn classification(
+    signature: &Signature,
+    scores: usize,
+    label: Option<usize>,
+    observed: &Observed,
+    wishes: &Wishes,
+) -> Result<(Value, Vec<String>), String> {
+    let spec = &signature.outputs[scores];
+    let rows: Vec<Vec<f64>> = observed.rows.iter().map(|row| numbers(&row[scores])).collect();
+    let width = rows.first().map_or(0, Vec::len);
+    let unit = rows.iter().flatten().all(|value| (-1e-6..=1.000_001).contains(value));
+    let sums = width == 1 || rows.iter().all(|row| (row.iter().sum::<f64>() - 1.0).abs() < 1e-3);
+    if width == 1 && !unit {
+        return Err(format!(
+            "the output {spec} holds values outside 0 to 1, which are no probabilities: put a sigmoid behind it in the \
+             graph, or say --task regression"
+        ));
+    }
+    let count = width.max(2);
+    let seen = label.map(|label| labels(&observed.rows, label, &rows)).unwrap_or_default();
+    let (classes, mut notes) = classes(spec, count, &seen, observed, wishes)?;
+    let probabilities = unit && sums;
+    if !probabilities {
+        notes.push(format!("the output {spec} does not sum to 1: it was taken as logits"));
+    }
+    let key = if probabilities { "probabilities" } else { "logits" };
+    let mut output = json!({ "task": "classification", "classes": classes, key: { "tensor": spec.name() } });
+    if let Some(label) = label {
+        output["label"] = json!({ "tensor": signature.outputs[label].name() });
+    }
+    Ok((output, notes))
+}
+
+fn numbers(tensor: &Tensor) -> Vec<f64> {
+    (0..tensor.buffer.len()).filter_map(|index| Float::at(&tensor.buffer, index)).map(Float::as_f64).collect()
+}
+
+/// The labels that stand beside each greatest score.
+fn labels(rows: &[Vec<Tensor>], label: usize, scores: &[Vec<f64>]) -> BTreeMap<usize, BTreeSet<String>> {
+    let mut seen: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
+    for (row, scores) in rows.iter().zip(scores) {
+        let greatest = match scores.as_slice() {
+            [single] => Some(usize::from(*single > 0.5)),
+            many => (0..many.len()).max_by(|left, right| many[*left].total_cmp(&many[*right])),
+        };
+        let label = match &row[label].buffer {
+            Buffer::Text(texts) => texts.first().cloned(),
+            buffer => Float::at(buffer, 0).map(|label| label.as_f64().to_string()),
+        };
+        if let (Some(greatest), Some(label)) = (greatest, label) {
+            seen.entry(greatest).or_default().insert(label);
+        }
+    }
+    seen
+}
+
+/// The names of the classes in the graph's order.
+fn classes(
+    spec: &OutputSpec,
+    count: usize,
+    seen: &BTreeMap<usize, BTreeSet<String>>,
+    observed: &Observed,
+    wishes: &Wishes,
+) -> Result<(Vec<String>, Vec<String>), String> {
+    let graph = own_names(spec, count, seen, observed.target.as_ref());
+    let target: Option<Vec<&str>> = observed.target.as_ref().map(|values| values.iter().map(String::as_str).collect());
+    let target = target.filter(|_| observed.has_target);
+    let suggestion = target.as_ref().filter(|values| values.len() == count).map_or_else(
+        || "--classes NAME,NAME".to_owned(),
+        |values| format!("--classes {}, if it was trained on them in that order", values.join(",")),
+    );
+    if !wishes.classes.is_empty() {
+        if wishes.classes.len() != count {
+            return Err(format!("--classes names {} classes, the output {spec} has {count}", wishes.classes.len()));
+        }
+        let texts = graph.iter().flatten().any(|name| name.parse::<i64>().is_err());
+        if let Some(names) = graph.filter(|names| texts && *names != wishes.classes) {
+            return Err(format!(
+                "--classes says {}, the graph itself calls its classes {}",
+                wishes.classes.join(","),
+                names.join(",")
+            ));
+        }
+        return Ok((wishes.classes.clone(), Vec::new()));
+    }
+    let Some(names) = graph else {
+        return Err(format!(
+            "the graph does not tell the names of its {count} classes: say them in its order with {suggestion}"
+        ));
+    };
+    if let Some(other) = target.iter().flatten().find(|value| !names.iter().any(|name| name == *value)) {
+        return Err(format!(
+            "the target holds {other:?}, and the graph calls its classes {}: say their names in the graph's order with {suggestion}",
+            names.join(", ")
+        ));
+    }
+    let numbered = names.iter().all(|name| name.parse::<i64>().is_ok());
+    let note = format!("the classes have no names but {}: give them names with --classes", names.join(", "));
+    Ok((names, if numbered { vec![note] } else { Vec::new() }))
+}
+
+/// The names that the graph itself gives, where they are certain.
+fn own_names(
+    spec: &OutputSpec,
+    count: usize,
+    seen: &BTreeMap<usize, BTreeSet<String>>,
+    target: Option<&BTreeSet<String>>,
+) -> Option<Vec<String>> {
+    if let OutputSpec::ZipMap { keys, .. } = spec
+        && keys.len() == count
+    {
+        return Some(keys.clone());
+    }
+    // A label that differs from the greatest score says nothing about its name.
+    if seen.is_empty() || seen.values().any(|labels| labels.len() > 1) {
+        return None;
+    }
+    let fits = |names: &[String]| seen.iter().all(|(index, labels)| labels.contains(&names[*index]));
+    let numbered: Vec<String> = (0..count).map(|class| class.to_string()).collect();
+    if fits(&numbered) {
+        return Some(numbered);
+    }
+    if seen.len() == count {
+        return Some(seen.values().flatten().cloned().collect());
+    }
+    // scikit-learn sorts its classes; those that were seen confirm it.
+    let sorted: Vec<String> = target.filter(|values| values.len() == count)?.iter().cloned().collect();
+    fits(&sorted).then_some(sorted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(name: &str, element: ElementType, shape: &[Option<usize>]) -> OutputSpec {
+        OutputSpec::Tensor(TensorSpec { name: name.to_owned(), element, shape: shape.to_vec() })
+    }
+
+    fn row(label: i64, scores: &[f32]) -> Vec<Tensor> {
+        vec![
+            Tensor { shape: vec![1], buffer: Buffer::I64(vec![label]) },
+            Tensor { shape: vec![1, scores.len()], buffer: Buffer::F32(scores.to_vec()) },
+        ]
+    }
+
+    fn three(outputs: Vec<OutputSpec>, rows: Vec<Vec<Tensor>>, target: &[&str], wishes: &Wishes) -> String {
+        let signature = Signature { inputs: Vec::new(), outputs };
+        let values = target.iter().map(|value| (*value).to_owned()).collect();
+        let observed = Observed { rows, target: Some(values), has_target: !target.is_empty() };
+        match decide(&signature, &observed, wishes) {
+            Ok((output, _)) => output.to_string(),
+            Err(problem) => problem,
+        }
+    }
+
+    #[test]
+    fn what_is_certain_is_decided_and_the_rest_names_its_flag() {
+        let label = || tensor("label", ElementType::I64, &[None]);
+        let scores = |columns| tensor("p", ElementType::F32, &[None, Some(columns)]);
+        let rows = || vec![row(0, &[0.7, 0.2, 0.1]), row(1, &[0.1, 0.8, 0.1])];
+        let skewed = || vec![row(3, &[0.7, 0.2, 0.1]), row(5, &[0.1, 0.8, 0.1])];
+        let one = |value: f32| vec![vec![Tensor { shape: vec![1, 1], buffer: Buffer::F32(vec![value]) }]];
+        let none = Wishes::default();
+        let named = Wishes { classes: vec!["a".into(), "b".into(), "c".into()], ..Wishes::default() };
+        let classify = Wishes { task: Some(Task::Classification), ..named.clone() };
+        let binary =
+            Wishes { task: Some(Task::Classification), classes: vec!["no".into(), "yes".into()], ..none.clone() };
+        let cases = [
+            (three(vec![label(), scores(3)], rows(), &["0", "1", "2"], &none), "\"classes\":[\"0\",\"1\",\"2\"]"),
+            (three(vec![label(), scores(3)], rows(), &[], &named), "\"classes\":[\"a\",\"b\",\"c\"]"),
+            (three(vec![label(), scores(3)], rows(), &["x", "y", "z"], &none), "--classes x,y,z, if it was trained"),
+            (three(vec![label(), scores(3)], skewed(), &["3", "5", "8"], &none), "\"classes\":[\"3\",\"5\",\"8\"]"),
+            (three(vec![label(), scores(3)], skewed(), &[], &none), "does not tell the names of its 3 classes"),
+            (three(vec![label(), scores(3)], rows(), &[], &binary), "--classes names 2 classes, the output"),
+            (three(vec![scores(1)], one(7.0), &["1.5", "2.5", "7"], &none), "\"task\":\"regression\""),
+            (
+                three(vec![scores(1)], one(0.7), &["0", "1"], &none),
+                "can be read in more than one way: p float32[?, 1]. Say",
+            ),
+            (three(vec![scores(1)], one(7.0), &["0", "1"], &binary), "which are no probabilities: put a sigmoid"),
+            (three(vec![scores(1)], one(0.7), &["0", "1"], &binary), "\"probabilities\":{\"tensor\":\"p\"}"),
+            (
+                three(vec![scores(3)], vec![vec![row(0, &[3.0, -1.0, 0.5]).remove(1)]], &["a", "b", "c"], &classify),
+                "\"logits\":{\"tensor\":\"p\"}",
+            ),
+            (three(vec![scores(3)], Vec::new(), &[], &none), "{\"task\":\"tensors\"}"),
+        ];
+        for (index, (found, expected)) in cases.iter().enumerate() {
+            assert!(found.contains(expected), "case {index}: {found}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The contract but for its output: which columns feed which input, and the schema of each feature.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    Wishes,
+    inputs::{How, Placed, place},
+    schema::{self, Schema},
+};
+use crate::{
+    dataset::Columns,
+    domain::{contract::Literal, name::ModelName, signature::Signature},
+};
+
+/// What goes into the contract but for its output.
+pub(super) struct Plan {
+    placed: Vec<Placed>,
+    /// For each input its features: name and schema.
+    features: Vec<Vec<(String, Schema)>>,
+    pub(super) notes: Vec<String>,
+}
+
+/// Finds a place and a schema for every column.
+///
+/// # Errors
+/// Every column and input that has none.
+pub(super) fn plan(signature: &Signature, columns: &Columns, wishes: &Wishes) -> Result<Plan, Vec<String>> {
+    let placed = place(signature, &columns.columns, wishes)?;
+    let mut problems = Vec::new();
+    let mut notes = Vec::new();
+    let mut features = Vec::new();
+    for input in &placed {
+        let spec = &signature.inputs[input.tensor];
+        if input.how == How::Order && input.columns.len() > 1 {
+            notes.push(format!("the columns feed {spec} in the order of the table: it must be that of the training"));
+        }
+        let mut group = Vec::new();
+        for index in &input.columns {
+            let column = &columns.columns[*index];
+            let default = wishes.defaults.iter().find(|(name, _)| *name == column.name).map(|(_, text)| text.as_str());
+            let made = if input.array { schema::array(column, spec) } else { schema::scalar(column, spec, default) };
+            match made {
+                Ok(mut schema) => {
+                    notes.append(&mut schema.notes);
+                    group.push((column.name.clone(), schema));
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        features.push(group);
+    }
+    let used = |name: &str| features.iter().flatten().any(|(feature, _)| feature == name);
+    if problems.is_empty() {
+        let unused = wishes.defaults.iter().filter(|(name, _)| !used(name));
+        problems.extend(unused.map(|(name, _)| format!("--default: {name:?} is no feature")));
+    }
+    if problems.is_empty() { Ok(Plan { placed, features, notes }) } else { Err(problems) }
+}
+
+impl Plan {
+    /// contract.json, with this `x-output`.
+    pub(super) fn document(
+        &self,
+        name: &ModelName,
+        signature: &Signature,
+        output: &Value,
+        example: Option<&Literal>,
+    ) -> Value {
+        let properties: Map<String, Value> = self
+            .features
+            .iter()
+            .flatten()
+            .map(|(feature, schema)| (feature.clone(), Value::Object(schema.members.clone())))
+            .collect();
+        let required: Vec<&String> =
+            self.features.iter().flatten().filter(|(_, schema)| schema.required).map(|(feature, _)| feature).collect();
+        let mut document = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": name.as_str(),
+            "description": "Made by `candor init` from a table: types, ranges and categories are what the table holds.",
+            "type": "object",
+            "properties": properties,
+            "required": required,
+            "additionalProperties": false,
+        });
+        if let Some(example) = example {
+            document["examples"] = json!([example]);
+        }
+        document["x-inputs"] = self.inputs(signature);
+        document["x-output"] = output.clone();
+        document
+    }
+
+    fn inputs(&self, signature: &Signature) -> Value {
+        let input = |(placed, features): (&Placed, &Vec<(String, Schema)>)| {
+            let names: Vec<&String> = features.iter().map(|(name, _)| name).collect();
+            json!({ "tensor": signature.inputs[placed.tensor].name, "features": names })
+        };
+        self.placed.iter().zip(&self.features).map(input).collect()
+    }
+
+    /// How each input got its columns.
+    pub(super) fn lines(&self, signature: &Signature) -> Vec<String> {
+        let line = |(placed, features): (&Placed, &Vec<(String, Schema)>)| {
+            let how = match placed.how {
+                How::Name => "by name",
+                How::Order => "in the order of the table",
+                How::Flag => "by --input",
+            };
+            let names: Vec<&str> = features.iter().map(|(name, _)| name.as_str()).collect();
+            format!("{} <- {} ({how})", signature.inputs[placed.tensor], names.join(", "))
+        };
+        self.placed.iter().zip(&self.features).map(line).collect()
+    }
+}

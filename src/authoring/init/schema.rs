@@ -1,0 +1,149 @@
+//! The schema of one feature: what the tensor takes and what the column holds, and what a person should check.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    dataset::{Column, ColumnKind, MOST_VALUES},
+    domain::{number::Number, signature::TensorSpec, tensor::ElementType},
+};
+
+/// A feature's schema, and what to check of it.
+#[derive(Debug)]
+pub(super) struct Schema {
+    pub(super) members: Map<String, Value>,
+    pub(super) notes: Vec<String>,
+    /// Whether a request must give the feature.
+    pub(super) required: bool,
+}
+
+/// The schema of a column of scalars in a tensor. `default` is what `--default` says.
+///
+/// # Errors
+/// Why the column cannot feed the tensor, and what would decide it.
+pub(super) fn scalar(column: &Column, spec: &TensorSpec, default: Option<&str>) -> Result<Schema, String> {
+    let name = &column.name;
+    let kind = json_type(column, spec)?;
+    let mut notes = Vec::new();
+    let mut members = Map::new();
+    let mut types = json!(kind);
+    let mut required = true;
+    if let Some(text) = default {
+        members.insert(
+            "default".to_owned(),
+            literal(kind, text).ok_or_else(|| format!("--default {name}={text}: the feature is of type {kind}"))?,
+        );
+        required = false;
+    }
+    if column.missing > 0 {
+        types = json!([kind, "null"]);
+        if default.is_none() && spec.element.is_float() {
+            members.insert("x-missing".to_owned(), json!("nan"));
+            required = false;
+        } else if default.is_none() {
+            return Err(format!(
+                "column {name:?} has no value in {} rows, and the input {spec} has no NaN: say what stands for it with \
+                 --default {name}=VALUE",
+                column.missing
+            ));
+        }
+    }
+    members.insert("type".to_owned(), types);
+    match (kind, column.range) {
+        ("integer" | "number", Some((low, high))) => {
+            members.insert("x-expected".to_owned(), json!({ "minimum": low, "maximum": high }));
+            if low == high {
+                notes.push(format!("{name}: is {low} in every row; any other value will be warned about"));
+            }
+        }
+        ("string", _) => match &column.values {
+            Some(values) => {
+                let listed: Vec<Value> = values.iter().map(|value| json!(value)).collect();
+                let null = (column.missing > 0).then_some(Value::Null);
+                if values.len() == 1 {
+                    notes.push(format!("{name}: is {} in every row; nothing else is admitted", listed[0]));
+                }
+                members.insert("enum".to_owned(), listed.into_iter().chain(null).collect());
+            }
+            None => notes
+                .push(format!("{name}: more than {MOST_VALUES} different texts, or long ones; any text is admitted")),
+        },
+        _ => {}
+    }
+    if kind == "integer" && spec.element.is_float() {
+        notes.push(format!(
+            "{name}: an integer, as all rows are written without a fraction; if halves may come: number"
+        ));
+    }
+    Ok(Schema { members: ordered(members), notes, required })
+}
+
+/// `type` first, as people write it.
+fn ordered(mut members: Map<String, Value>) -> Map<String, Value> {
+    let mut ordered = Map::new();
+    for key in ["type", "enum", "default", "x-missing", "x-expected"] {
+        ordered.extend(members.remove(key).map(|value| (key.to_owned(), value)));
+    }
+    ordered.extend(members);
+    ordered
+}
+
+/// The JSON type of a column in a tensor.
+fn json_type(column: &Column, spec: &TensorSpec) -> Result<&'static str, String> {
+    let name = &column.name;
+    let odd = column.odd.as_ref().map(|(place, text)| format!(" ({text:?} at {place})")).unwrap_or_default();
+    let kind = match (column.kind, spec.element) {
+        (ColumnKind::Empty, _) => {
+            return Err(format!("column {name:?} has no value in any row: nothing tells what it may hold"));
+        }
+        (ColumnKind::Foreign, _) => {
+            return Err(format!("column {name:?} holds values that no request can hold{odd}"));
+        }
+        (ColumnKind::List, _) => return Err(format!("column {name:?} holds arrays, the input {spec} takes one value")),
+        (_, ElementType::Text) => "string",
+        (ColumnKind::Boolean, _) => "boolean",
+        (ColumnKind::Integer, ElementType::Bool) if bits(column.range) => "boolean",
+        (ColumnKind::Integer, element) if element != ElementType::Bool => "integer",
+        (ColumnKind::Number, element) if element.is_integer() && column.whole => "integer",
+        (ColumnKind::Number, element) if element.is_float() => "number",
+        (kind, _) => {
+            return Err(format!(
+                "column {name:?} holds {}{odd}, and the input {spec} cannot take them: write them in the table as the \
+                 model was trained on them, feed another column with --input, or leave it out with --ignore",
+                kind.describe()
+            ));
+        }
+    };
+    Ok(kind)
+}
+
+fn bits(range: Option<(Number, Number)>) -> bool {
+    range.is_some_and(|(low, high)| low.as_f64() >= 0.0 && high.as_f64() <= 1.0)
+}
+
+fn literal(kind: &str, text: &str) -> Option<Value> {
+    match kind {
+        "string" => Some(json!(text)),
+        "boolean" => text.parse::<bool>().ok().map(|flag| json!(flag)),
+        "integer" => text.parse::<i64>().ok().map(|value| json!(value)),
+        _ => text.parse::<f64>().ok().filter(|value| value.is_finite()).map(|value| json!(value)),
+    }
+}
+
+/// The schema of a column of arrays in a tensor.
+pub(super) fn array(column: &Column, spec: &TensorSpec) -> Result<Schema, String> {
+    if column.kind != ColumnKind::List || column.missing > 0 {
+        return Err(format!("column {:?} must hold an array in every row for the input {spec}", column.name));
+    }
+    let scalar = match spec.element {
+        ElementType::Text => "string",
+        ElementType::Bool => "boolean",
+        element if element.is_float() => "number",
+        _ => "integer",
+    };
+    let schema = spec.instance_shape().iter().rev().fold(json!({ "type": scalar }), |items, size| match size {
+        Some(size) => json!({ "type": "array", "minItems": size, "maxItems": size, "items": items }),
+        None => json!({ "type": "array", "items": items }),
+    });
+    let Value::Object(members) = schema else { return Err(format!("the input {spec} has no axis for an array")) };
+    Ok(Schema { members, notes: Vec::new(), required: true })
+}

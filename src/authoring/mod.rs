@@ -1,0 +1,13 @@
+//! Makes the files of a package from a model and a table. Offline work: nothing here is on a request's road.
+
+mod error;
+mod files;
+mod init;
+mod instances;
+mod profile;
+mod recorded;
+
+pub use error::AuthoringError;
+pub use init::{Made, Wishes, init};
+pub use instances::{Instance, Instances};
+pub use profile::{Reprofiled, reprofile};

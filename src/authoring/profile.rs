@@ -1,0 +1,147 @@
+//! profile.json from a table and a contract: for a new package, or anew for one that has a contract.
+
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    error::AuthoringError,
+    files,
+    instances::{Instance, Instances},
+};
+use crate::{
+    dataset::{Reading, Table},
+    domain::{
+        contract::Contract,
+        profile::{Profile, Source},
+        profiling::Profiler,
+        sample::Sample,
+    },
+    repository::{Loader, Prepared, Settings, prepare_all},
+};
+
+/// Rows that are drawn to be looked at more closely.
+const DRAWN_ROWS: usize = 256;
+
+/// A profile that was made anew.
+pub struct Reprofiled {
+    /// The file that was written.
+    pub path: PathBuf,
+    /// What it says.
+    pub profile: Profile,
+    /// What to check, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Reads the whole table once: its profile, and some rows of it.
+pub(super) fn survey(
+    table: &Table,
+    contract: &Contract,
+    target: Option<&str>,
+) -> Result<(Profile, Vec<Instance>), AuthoringError> {
+    let mut profiler =
+        Profiler::new(contract.features.iter().map(crate::domain::contract::Feature::described).collect());
+    let mut drawn = Sample::new(DRAWN_ROWS, 1);
+    let mut rows: u64 = 0;
+    for instance in Instances::new(table, contract, target)? {
+        let instance = instance?;
+        rows += 1;
+        profiler.add(&instance.values);
+        drawn.add_with(|| instance);
+    }
+    if rows == 0 {
+        return Err(table.unfit("has columns and no rows".to_owned()).into());
+    }
+    let file = table.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok((profiler.finish(Source { file, sha256: table.sha256()? }), drawn.into_kept()))
+}
+
+/// The text of profile.json: a line a feature and a line a row, so that it can be read and compared.
+pub(super) fn text(profile: &Profile) -> Result<String, serde_json::Error> {
+    let mut text = String::from("{\n");
+    let _ = writeln!(text, "  \"rows\": {},", profile.rows);
+    let _ = writeln!(text, "  \"source\": {},", serde_json::to_string(&profile.source)?);
+    let features = profile.features.iter().map(|(name, feature)| {
+        Ok(format!("    {}: {}", serde_json::to_string(name)?, serde_json::to_string(feature)?))
+    });
+    let features: Vec<String> = features.collect::<Result<_, serde_json::Error>>()?;
+    let rows = profile.background.iter().map(|row| Ok(format!("    {}", serde_json::to_string(row)?)));
+    let rows: Vec<String> = rows.collect::<Result<_, serde_json::Error>>()?;
+    let _ = write!(text, "  \"features\": {{\n{}\n  }},\n", features.join(",\n"));
+    let _ = write!(text, "  \"background\": [\n{}\n  ]\n}}\n", rows.join(",\n"));
+    Ok(text)
+}
+
+/// Writes profile.json of a version anew, from a table and the version's own contract.
+///
+/// # Errors
+/// [`AuthoringError`] when the version does not load without it, or the table does not fit its contract.
+pub fn reprofile(
+    loader: &Loader,
+    directory: &Path,
+    data: &Path,
+    reading: &Reading,
+) -> Result<Reprofiled, AuthoringError> {
+    let undecided = |detail: String| AuthoringError::Undecided(format!("{}: {detail}", directory.display()));
+    if !directory.join("contract.json").is_file() {
+        return Err(undecided(
+            "has no contract.json; `candor init` makes a package from a model and a table".to_owned(),
+        ));
+    }
+    let path = directory.join("profile.json");
+    let prepared = load(loader, directory, &path)?;
+    let table = Table::open(data, reading)?;
+    let (profile, drawn) = survey(&table, &prepared.contract, None)?;
+    let mut notes = Vec::new();
+    let refused: Vec<String> = drawn
+        .iter()
+        .filter_map(|instance| {
+            let detail = super::recorded::admit(&prepared.contract, instance).err()?;
+            Some(format!("{}: {detail}", instance.place))
+        })
+        .collect();
+    if let Some(first) = refused.first() {
+        notes.push(format!(
+            "the contract does not admit {} of {} rows that were tried: {first}",
+            refused.len(),
+            drawn.len()
+        ));
+    }
+    let text = text(&profile).map_err(|error| undecided(error.to_string()))?;
+    list_digest(directory, &text)?;
+    files::replace(&path, &text)?;
+    Ok(Reprofiled { path, profile, notes })
+}
+
+/// Loads the version without its profile, which may be of an older contract.
+fn load(loader: &Loader, directory: &Path, profile: &Path) -> Result<Prepared, AuthoringError> {
+    let settings = Settings { models: directory.to_path_buf(), default_model: String::new() };
+    let mut outcome = Err(AuthoringError::Undecided(format!("{}: holds no model.onnx", directory.display())));
+    prepare_all(&settings, loader, |_, result| {
+        let told = profile.display().to_string();
+        outcome = match result {
+            Ok(prepared) => Ok(prepared),
+            Err(errors) if errors.iter().any(|error| error.starts_with(&told)) => {
+                Err(AuthoringError::Undecided(format!("{}; move it away first", errors.join("\n"))))
+            }
+            Err(errors) => Err(AuthoringError::Undecided(errors.join("\n"))),
+        };
+    })
+    .map_err(|error| AuthoringError::Undecided(error.to_string()))?;
+    outcome
+}
+
+/// version.json lists the new digest, where it listed one.
+fn list_digest(directory: &Path, text: &str) -> Result<(), AuthoringError> {
+    let path = directory.join("version.json");
+    let Ok(found) = std::fs::read_to_string(&path) else { return Ok(()) };
+    // It was read when the version was loaded.
+    let Ok(mut version) = serde_json::from_str::<Value>(&found) else { return Ok(()) };
+    let Some(listed) = version.get_mut("files").and_then(|files| files.get_mut("profile.json")) else { return Ok(()) };
+    *listed = json!(format!("sha256:{}", crate::dataset::sha256(text.as_bytes())));
+    let text = serde_json::to_string_pretty(&version).unwrap_or(found) + "\n";
+    files::replace(&path, &text)
+}

@@ -1,0 +1,206 @@
+//! `candor init`: a package from a model and a table. Asks nothing; prints what it decided, what to check, what comes next.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, ValueEnum};
+
+use super::{Common, loader, refuse};
+use crate::{
+    authoring::{Made, Wishes, init},
+    dataset::Reading,
+    domain::{
+        contract::{Literal, Task},
+        profile::{FeatureProfile, Profile},
+    },
+};
+
+/// Make a package from a bare ONNX model and a table: contract, profile, version and golden cases.
+///
+/// What is certain is decided, and printed. What is not is refused, with the flag that decides it. The files appear
+/// together, after the package was loaded as `serve` would, or not at all.
+#[derive(Debug, Args)]
+pub(super) struct Init {
+    /// The ONNX model.
+    #[arg(value_name = "MODEL.ONNX")]
+    graph: PathBuf,
+    /// The table that the model was trained on: .csv, .tsv, .jsonl, .ndjson or .parquet.
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
+    /// The column that the model predicts; it is no feature.
+    #[arg(long, value_name = "COLUMN")]
+    target: Option<String>,
+    /// The model's name [default: that of the directory above --out, or of the ONNX file].
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Where the package is made [default: models/NAME/1].
+    #[arg(long, value_name = "DIRECTORY")]
+    out: Option<PathBuf>,
+    /// Columns that are no features. May be given often.
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    ignore: Vec<String>,
+    /// The features, in the order in which the model takes them [default: all other columns, in the table's order].
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    features: Vec<String>,
+    /// The columns of one input of a graph that has several: `numeric=age,income`. May be given often.
+    #[arg(long, value_name = "INPUT=COLUMN,…")]
+    input: Vec<String>,
+    /// What stands for a missing value of a column: `plan=basic`. May be given often.
+    #[arg(long, value_name = "COLUMN=VALUE")]
+    default: Vec<String>,
+    /// The names of the classes, in the order of the graph.
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    classes: Vec<String>,
+    /// What the outputs are, where the graph can be read in more than one way.
+    #[arg(long, value_name = "TASK")]
+    task: Option<TaskFlag>,
+    /// Replace the package that is there.
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    table: TableFlags,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// How a CSV file is to be read.
+#[derive(Debug, Args)]
+pub(super) struct TableFlags {
+    /// What separates the fields of a CSV file: one character, or `tab` [default: a comma, in .tsv a tab].
+    #[arg(long, value_name = "CHARACTER")]
+    separator: Option<String>,
+    /// What stands for a missing value in a CSV file, beside an empty field [default: NA, N/A, NaN, null, None and their like].
+    #[arg(long, value_name = "TEXT,…", value_delimiter = ',')]
+    missing: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum TaskFlag {
+    Classification,
+    Regression,
+    Tensors,
+}
+
+impl TableFlags {
+    pub(super) fn reading(&self) -> Result<Reading, String> {
+        let separator = match self.separator.as_deref() {
+            None => None,
+            Some("tab" | "\\t") => Some(b'\t'),
+            Some(text) => match text.as_bytes() {
+                [byte] if !matches!(byte, b'"' | b'\n' | b'\r') => Some(*byte),
+                _ => return Err(format!("--separator wants one ASCII character or \"tab\", found {text:?}")),
+            },
+        };
+        Ok(Reading { separator, missing: self.missing.clone() })
+    }
+}
+
+fn pair<'a>(flag: &str, text: &'a str) -> Result<(&'a str, &'a str), String> {
+    text.split_once('=').ok_or_else(|| format!("{flag} wants NAME=VALUE, found {text:?}"))
+}
+
+impl Init {
+    pub(super) fn run(self) -> ExitCode {
+        let made = loader(&self.common).and_then(|loader| {
+            let wishes = self.wishes().map_err(|problem| refuse(&problem))?;
+            init(&loader, &self.graph, &self.data, self.out.as_deref(), &wishes).map_err(|error| refuse(&error))
+        });
+        match made {
+            Ok(made) => {
+                print(&made, self.target.as_deref());
+                ExitCode::SUCCESS
+            }
+            Err(code) => code,
+        }
+    }
+
+    fn wishes(&self) -> Result<Wishes, String> {
+        let inputs = self.input.iter().map(|text| {
+            let (name, columns) = pair("--input", text)?;
+            Ok((name.to_owned(), columns.split(',').map(str::to_owned).collect()))
+        });
+        let defaults = self.default.iter().map(|text| {
+            let (name, value) = pair("--default", text)?;
+            Ok((name.to_owned(), value.to_owned()))
+        });
+        Ok(Wishes {
+            target: self.target.clone(),
+            ignore: self.ignore.clone(),
+            features: self.features.clone(),
+            inputs: inputs.collect::<Result<_, String>>()?,
+            defaults: defaults.collect::<Result<_, String>>()?,
+            classes: self.classes.clone(),
+            task: self.task.map(|task| match task {
+                TaskFlag::Classification => Task::Classification,
+                TaskFlag::Regression => Task::Regression,
+                TaskFlag::Tensors => Task::Tensors,
+            }),
+            name: self.name.clone(),
+            reading: self.table.reading()?,
+            force: self.force,
+        })
+    }
+}
+
+fn print(made: &Made, target: Option<&str>) {
+    for line in &made.inputs {
+        println!("input   {line}");
+    }
+    println!("output  {}", made.output);
+    if let Some(agreement) = &made.agreement {
+        println!("        {agreement}");
+    }
+    println!();
+    print_features(&made.profile);
+    println!();
+    for note in &made.notes {
+        println!("check   {note}");
+    }
+    let directory = made.directory.display();
+    println!(
+        "check   the ranges are soft (x-expected): hard ones (minimum, maximum), units and descriptions are yours to add"
+    );
+    println!("check   profile.json and golden.jsonl hold rows of the table: let nobody see them who may not see it");
+    println!();
+    println!("wrote   {directory}: model.onnx, contract.json, profile.json, version.json, golden.jsonl");
+    println!("loads   as `candor serve` would, and answers {} recorded cases as before", made.golden);
+    println!();
+    let body = serde_json::json!({ "features": made.example }).to_string().replace('\'', "'\\''");
+    println!("next    candor serve {directory}");
+    println!("        curl -s localhost:8080/predict -H 'content-type: application/json' -d '{body}'");
+    println!("        candor calibrate --data HOLDOUT --target {} {directory}", target.unwrap_or("COLUMN"));
+}
+
+/// The features of a profile as a table.
+pub(super) fn print_features(profile: &Profile) {
+    let mut rows = vec![["feature", "values", "missing", "what they are"].map(str::to_owned)];
+    rows.extend(profile.features.iter().map(|(name, feature)| {
+        let missing = if feature.missing() > 0.0 { format!("{:.1} %", feature.missing() * 100.0) } else { "-".into() };
+        [name.clone(), feature.count().to_string(), missing, describe(feature)]
+    }));
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths = [width(0), width(1), width(2)];
+    for [name, values, missing, what] in &rows {
+        println!("{name:<0$}  {values:>1$}  {missing:>2$}  {what}", widths[0], widths[1], widths[2]);
+    }
+}
+
+fn describe(feature: &FeatureProfile) -> String {
+    const SHOWN: usize = 4;
+    match feature {
+        FeatureProfile::Number(found) => {
+            let kind = if found.whole { "whole numbers" } else { "numbers" };
+            format!("{kind} from {} to {}, median {}", found.minimum, found.maximum, found.median)
+        }
+        FeatureProfile::Category(found) => {
+            let share = |(value, share): &(Literal, f64)| format!("{value} {:.0} %", share * 100.0);
+            let mut shown: Vec<String> = found.categories.iter().take(SHOWN).map(share).collect();
+            let more = found.categories.len().saturating_sub(SHOWN);
+            if more > 0 || found.other > 0.0 {
+                shown.push("…".to_owned());
+            }
+            format!("one of {}: {}", found.categories.len(), shown.join(", "))
+        }
+        FeatureProfile::Opaque(found) if found.count == 0 => "no value".to_owned(),
+        FeatureProfile::Opaque(_) => "arrays".to_owned(),
+    }
+}

@@ -1,0 +1,48 @@
+//! `candor profile`: profile.json of a version that has a contract, from a table.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Args;
+
+use super::{
+    Common,
+    init::{TableFlags, print_features},
+    loader, refuse,
+};
+use crate::authoring::reprofile;
+
+/// Make profile.json of a version anew, from a table and the version's own contract.
+///
+/// Each feature takes the column of its name; other columns are passed over.
+#[derive(Debug, Args)]
+pub(super) struct Profile {
+    /// The directory of the version, such as `models/churn/1`.
+    #[arg(value_name = "VERSION")]
+    version: PathBuf,
+    /// The table that the model was trained on: .csv, .tsv, .jsonl, .ndjson or .parquet.
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
+    #[command(flatten)]
+    table: TableFlags,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Profile {
+    pub(super) fn run(self) -> ExitCode {
+        let made = loader(&self.common).and_then(|loader| {
+            let reading = self.table.reading().map_err(|problem| refuse(&problem))?;
+            reprofile(&loader, &self.version, &self.data, &reading).map_err(|error| refuse(&error))
+        });
+        let made = match made {
+            Ok(made) => made,
+            Err(code) => return code,
+        };
+        print_features(&made.profile);
+        for note in &made.notes {
+            println!("check   {note}");
+        }
+        println!("wrote   {} ({} rows)", made.path.display(), made.profile.rows);
+        ExitCode::SUCCESS
+    }
+}

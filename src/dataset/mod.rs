@@ -1,0 +1,17 @@
+//! Tables: the rows of a CSV, TSV, JSONL or Parquet file, one at a time, and what their columns hold.
+//!
+//! Memory is bounded by the largest row, for Parquet by a row group's pages; a file is read again for every pass. Knows
+//! nothing of models: what a cell means for a feature is the contract's affair.
+
+mod cell;
+mod column;
+mod error;
+mod jsonl;
+mod parquet;
+mod separated;
+mod table;
+
+pub use cell::{Cell, Written};
+pub use column::{Column, ColumnKind, Columns, MOST_VALUES, describe};
+pub use error::{Place, TableError};
+pub use table::{Reading, Row, Rows, Table, sha256};

@@ -1,0 +1,46 @@
+//! Packages made from a model and a table: the minute of the README, every type and format, and what is refused.
+
+mod minute;
+mod profiles;
+mod refused;
+mod streams;
+mod tables;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::LazyLock,
+};
+
+use candor::{
+    authoring::{AuthoringError, Made, Wishes, init},
+    repository::Loader,
+    runtime::Library,
+};
+use serde_json::Value;
+
+use crate::harness::{config, root};
+
+/// A loader in this process.
+fn loader() -> &'static Loader {
+    static LOADER: LazyLock<Loader> = LazyLock::new(|| {
+        let settings = config().runtime;
+        Loader::new(Library::load(&settings.library).expect("ONNX Runtime"), settings)
+    });
+    &LOADER
+}
+
+fn iris(file: &str) -> PathBuf {
+    root().join("tests/fixtures/iris").join(file)
+}
+
+/// `init` with the target `species`, or whatever the test wishes.
+fn make(graph: &Path, data: &Path, out: &Path, wish: impl FnOnce(&mut Wishes)) -> Result<Made, AuthoringError> {
+    let mut wishes = Wishes::default();
+    wish(&mut wishes);
+    init(loader(), graph, data, Some(out), &wishes)
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(path).expect("a file")).expect("JSON")
+}

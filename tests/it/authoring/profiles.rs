@@ -1,0 +1,70 @@
+//! profile.json of a version that has a contract: made anew, held against the contract, and refused where it does not fit.
+
+use std::fs;
+
+use candor::{authoring::reprofile, dataset::Reading};
+use serde_json::json;
+
+use super::{json, loader};
+use crate::{
+    harness::{candor, copy_models, root},
+    workshop::edit,
+};
+
+#[test]
+fn a_profile_is_made_anew_and_listed() {
+    let models = copy_models(&["churn"]);
+    let version = models.path().join("churn/1");
+    edit(&version.join("version.json"), |version| version["files"]["profile.json"] = json!("sha256:0"));
+    fs::remove_file(version.join("profile.json")).expect("removed");
+    let data = root().join("tests/fixtures/churn/churn.csv");
+    let refused = reprofile(loader(), &version, &data, &Reading::default()).err().expect("refused").to_string();
+    assert!(refused.contains("lists \"profile.json\", which cannot be read"), "{refused}");
+
+    edit(&version.join("version.json"), |version| version["files"]["profile.json"] = json!(null));
+    edit(&version.join("version.json"), |version| {
+        version["files"].as_object_mut().expect("files").remove("profile.json");
+    });
+    let made = reprofile(loader(), &version, &data, &Reading::default()).expect("a profile");
+    assert_eq!((made.profile.rows, made.notes.len()), (200, 0), "{:?}", made.notes);
+    let profile = json(&version.join("profile.json"));
+    assert_eq!(profile["features"]["contract_months"]["kind"], "category", "listed numbers are categories");
+    let ages: Vec<_> = profile["background"].as_array().expect("rows").iter().map(|row| row[4].clone()).collect();
+    assert!(ages.iter().all(|age| *age == ages[0]), "of a sensitive feature no row's value is kept: {ages:?}");
+    let check = candor(&["check"]).arg(models.path()).output().expect("it ran");
+    let told = String::from_utf8(check.stdout).expect("UTF-8");
+    assert!(check.status.success() && told.contains("profile.json: 200 rows of churn.csv"), "{told}");
+}
+
+#[test]
+fn a_profile_that_does_not_fit_its_contract_is_refused_in_words() {
+    type Change = fn(&mut serde_json::Value);
+    let cases: [(Change, &str); 5] = [
+        (
+            |profile| {
+                let features = profile["features"].as_object_mut().expect("features");
+                let age = features.remove("age").expect("age");
+                features.insert("years".to_owned(), age);
+            },
+            "describes the feature \"years\", which the contract has not",
+        ),
+        (
+            |profile| profile["features"]["plan"] = profile["features"]["monthly_charge"].clone(),
+            "feature \"plan\": is described as a number, the contract takes a string",
+        ),
+        (
+            |profile| profile["features"]["plan"]["categories"][0][0] = json!("gold"),
+            "feature \"plan\": lists the category gold, which the contract does not admit",
+        ),
+        (|profile| profile["rows"] = json!(3), "feature \"tenure_months\": has 20000 values, the table 3 rows"),
+        (|profile| profile["feature"] = json!(3), "unknown field `feature`, expected one of"),
+    ];
+    for (change, expected) in cases {
+        let models = copy_models(&["churn"]);
+        edit(&models.path().join("churn/1/profile.json"), change);
+        let check = candor(&["check"]).arg(models.path()).output().expect("it ran");
+        let told = String::from_utf8(check.stdout).expect("UTF-8");
+        assert!(!check.status.success() && told.contains(expected), "{expected}\n{told}");
+        assert!(told.contains("churn/1/profile.json: "), "{told}");
+    }
+}
