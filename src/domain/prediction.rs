@@ -38,7 +38,7 @@ pub enum Outcome {
 pub struct Warning {
     /// Where it comes from: a JSON Pointer into the body.
     pub pointer: String,
-    /// What kind: `outside_expected` or `ignored_member`.
+    /// What kind: `outside_expected`, `ignored_member`, or what an assessment's notices say.
     pub code: &'static str,
     /// In words.
     pub detail: String,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{
+    calibrated::{self, CalibrationFile},
     error::{LoadError, not_an_object},
     golden::{Case, read_cases},
     listing::VersionDirectory,
@@ -56,6 +57,7 @@ pub(super) struct Package {
     pub(super) contract: Option<ContractFile>,
     pub(super) provenance: Provenance,
     pub(super) golden: Option<(PathBuf, Vec<Case>)>,
+    pub(super) calibration: Option<CalibrationFile>,
 }
 
 /// contract.json: its text, and what it says.
@@ -66,7 +68,7 @@ pub(super) struct ContractFile {
 }
 
 /// Files that a later part of the product makes; until it is there they are refused by name rather than passed over.
-const NOT_BUILT: &[&str] = &["calibration.json", "profile.json"];
+const NOT_BUILT: &[&str] = &["profile.json"];
 
 /// Reads the files of a version.
 pub(super) fn read(version: &VersionDirectory) -> Result<Package, Vec<LoadError>> {
@@ -78,6 +80,7 @@ pub(super) fn read(version: &VersionDirectory) -> Result<Package, Vec<LoadError>
         contract: None,
         provenance: Provenance::default(),
         golden: None,
+        calibration: None,
     };
     let Some(directory) = &version.directory else { return Ok(package) };
     if let Some((path, text)) = optional(directory, "version.json", &mut errors) {
@@ -98,6 +101,12 @@ pub(super) fn read(version: &VersionDirectory) -> Result<Package, Vec<LoadError>
     if let Some((path, text)) = optional(directory, "golden.jsonl", &mut errors) {
         match read_cases(&path, &text) {
             Ok(cases) => package.golden = Some((path, cases)),
+            Err(problems) => errors.extend(problems),
+        }
+    }
+    if let Some((path, text)) = optional(directory, "calibration.json", &mut errors) {
+        match calibrated::read(path, &text, &package.graph_digest) {
+            Ok(calibration) => package.calibration = Some(calibration),
             Err(problems) => errors.extend(problems),
         }
     }

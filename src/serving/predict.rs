@@ -12,6 +12,7 @@ use crate::{
         contract::{Admitted, EntityId},
         prediction::{Prediction, Warning},
         tensor::Inputs,
+        uncertainty::Membership,
     },
     lifecycle::deadline,
     repository::{ModelVersion, Repository},
@@ -83,8 +84,9 @@ async fn on_version(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Road
     let _in_flight = version.metrics.in_flight.hold();
     let started = Instant::now();
     let due = deadline(call.arrived, call.patience, started, version.limits.deadline());
-    let Admitted { inputs, warnings, entity_id } = admit(version, call.body)?;
+    let Admitted { inputs, mut warnings, entity_id } = admit(version, call.body)?;
     let features_hash = version.contract.features_hash(&version.contract_id, &inputs);
+    let group = version.group(&inputs);
     road.stages.admit = Some(started.elapsed());
 
     let completed = execute(version, inputs, due).await?;
@@ -93,7 +95,8 @@ async fn on_version(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Road
     road.batch_rows = Some(completed.batch_rows);
 
     let started = Instant::now();
-    let prediction = interpret(version, completed)?;
+    let prediction = interpret(version, completed, Membership { group, features_hash: &features_hash })?;
+    warnings.extend(version.calibrated.iter().flat_map(|calibrated| calibrated.warnings(&prediction.assessment)));
     road.stages.interpret = Some(started.elapsed());
     Ok(Answer { version: Arc::clone(version), prediction, warnings, entity_id, features_hash })
 }
@@ -120,7 +123,7 @@ async fn execute(version: &ModelVersion, inputs: Inputs, due: Instant) -> Result
     })
 }
 
-fn interpret(version: &ModelVersion, completed: Completed) -> Result<Prediction, Failure> {
+fn interpret(version: &ModelVersion, completed: Completed, of: Membership<'_>) -> Result<Prediction, Failure> {
     let (outputs, row) = completed.result.map_err(|error| match error {
         RunError::Panicked => Failure::internal().because(error),
         RunError::Failed(_) => {
@@ -128,7 +131,7 @@ fn interpret(version: &ModelVersion, completed: Completed) -> Result<Prediction,
             Failure::new(ErrorCode::InferenceFailed, detail).because(error)
         }
     })?;
-    version.contract.interpret(&outputs, row).map_err(|error| {
+    version.interpret(&outputs, row, of).map_err(|error| {
         use crate::domain::prediction::InterpretError;
         match error {
             InterpretError::NonFinite { .. } => {

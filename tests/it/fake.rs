@@ -124,6 +124,7 @@ fn version(executor: Box<dyn Executor>, options: EngineOptions, metrics: &Metric
         version: VersionName::new("1").expect("a name"),
         example: contract.example(),
         contract,
+        calibrated: None,
         contract_id: "sha256:fake".into(),
         document,
         schema: None,

@@ -80,6 +80,7 @@ impl Serialize for Envelope<'_> {
                 let set = assessment.prediction_set.as_ref();
                 let names: Option<Vec<&String>> = set.map(|set| set.iter().map(|class| &classes[*class]).collect());
                 map.serialize_entry("prediction_set", &names)?;
+                map.serialize_entry("probability_interval", &assessment.probability_interval)?;
             }
             OutputPlan::Regression { unit, .. } => {
                 map.serialize_entry("interval", &assessment.interval)?;
