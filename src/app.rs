@@ -75,7 +75,7 @@ impl App {
         let library = Library::load(&config.runtime.library)?;
         tracing::info!(library = %library.path().display(), build = library.build(), "ONNX Runtime loaded");
         let metrics = Arc::new(metrics(&library)?);
-        let loader = Loader::new(library, config.runtime.clone());
+        let loader = Loader::new(library, config.runtime.clone()).with_coverage(config.repository.coverage);
         // First what may be refused: a process must not end while threads are inside of the library.
         let edge = Edge::open(config).await?;
         let repository = Repository::open(&config.repository, &loader, Arc::clone(&metrics))?;

@@ -19,6 +19,7 @@ use crate::{
         profile::{Profile, Source},
         profiling::Profiler,
         sample::Sample,
+        uncertainty::Coverage,
     },
     repository::{Loader, Prepared, Settings, prepare_all},
 };
@@ -118,7 +119,8 @@ pub fn reprofile(
 
 /// Loads the version without its profile, which may be of an older contract.
 fn load(loader: &Loader, directory: &Path, profile: &Path) -> Result<Prepared, AuthoringError> {
-    let settings = Settings { models: directory.to_path_buf(), default_model: String::new() };
+    let settings =
+        Settings { models: directory.to_path_buf(), default_model: String::new(), coverage: Coverage::DEFAULT };
     let mut outcome = Err(AuthoringError::Undecided(format!("{}: holds no model.onnx", directory.display())));
     prepare_all(&settings, loader, |_, result| {
         let told = profile.display().to_string();

@@ -35,7 +35,8 @@ impl Check {
                 return ExitCode::FAILURE;
             }
         };
-        check(&config.repository, &Loader::new(library, config.runtime.clone()))
+        let at = config.repository.coverage;
+        check(&config.repository, &Loader::new(library, config.runtime.clone()).with_coverage(at))
     }
 }
 

@@ -105,7 +105,7 @@ fn loader(common: &Common) -> Result<Loader, ExitCode> {
     let config = common.load(Vec::new())?.config;
     silence_onnxruntime()?;
     match Library::load(&config.runtime.library) {
-        Ok(library) => Ok(Loader::new(library, config.runtime)),
+        Ok(library) => Ok(Loader::new(library, config.runtime).with_coverage(config.repository.coverage)),
         Err(error) => {
             eprintln!("candor: {error}");
             Err(ExitCode::FAILURE)

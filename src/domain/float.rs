@@ -45,6 +45,37 @@ impl Float {
         }
     }
 
+    /// The ends of an interval in the given type, rounded outward so that what lay inside stays inside; `None` where one
+    /// of them is not finite there. What the rounding of a double itself may move is left at the nearest float, so that
+    /// an end of 111.5 is written as such.
+    pub fn around((low, high): (f64, f64), element: ElementType) -> Option<(Self, Self)> {
+        let slack = 8.0 * f64::EPSILON * low.abs().max(high.abs());
+        let (mut lower, mut upper) = (Self::round(low, element), Self::round(high, element));
+        if lower.as_f64() > low + slack {
+            lower = lower.next(-1.0);
+        }
+        if upper.as_f64() < high - slack {
+            upper = upper.next(1.0);
+        }
+        (lower.as_f64().is_finite() && upper.as_f64().is_finite()).then_some((lower, upper))
+    }
+
+    /// The neighbour of the float, up for 1 and down for -1.
+    fn next(self, sign: f64) -> Self {
+        // The step between half-precision floats is a 1024th of their power of two, and 2^-24 around zero.
+        const LEAST_STEP: f64 = 5.960_464_477_539_063e-8;
+        match self {
+            Self::F16(value) => {
+                let exact = value.to_f64();
+                Self::F16(f16::from_f64(exact + sign * (exact.abs() / 1024.0).max(LEAST_STEP)))
+            }
+            Self::F32(value) if sign > 0.0 => Self::F32(value.next_up()),
+            Self::F32(value) => Self::F32(value.next_down()),
+            Self::F64(value) if sign > 0.0 => Self::F64(value.next_up()),
+            Self::F64(value) => Self::F64(value.next_down()),
+        }
+    }
+
     /// `1 - self`, computed in the float's own type.
     #[must_use]
     pub fn complement(self) -> Self {
@@ -172,6 +203,21 @@ mod tests {
             }
         }
         assert!((shortest(f16::from_f64(0.1)) - 0.1).abs() < 1e-12, "0.1 is written as 0.1");
+    }
+
+    #[test]
+    fn intervals_are_rounded_outward() {
+        let pair = |low: f32, high: f32| Some((Float::F32(low), Float::F32(high)));
+        assert_eq!(Float::around((111.5 - 1e-14, 194.9), ElementType::F32), pair(111.5, 194.9_f32.next_up()));
+        assert_eq!(Float::around((1.0, f64::from(f32::MAX) * 2.0), ElementType::F32), None);
+        for element in [ElementType::F16, ElementType::F32, ElementType::F64] {
+            for step in -40..40_i32 {
+                let (low, high) = (f64::from(step) / 7.0, f64::from(step) / 7.0 + 1.0 / 3.0);
+                let (lower, upper) = Float::around((low, high), element).expect("it is finite");
+                assert!(lower.as_f64() <= low + 1e-12 && upper.as_f64() >= high - 1e-12, "{element} {low} {high}");
+                assert!((upper.as_f64() - lower.as_f64() - (high - low)).abs() < 0.02, "{element}: and no wider");
+            }
+        }
     }
 
     #[test]

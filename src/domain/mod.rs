@@ -1,5 +1,6 @@
 //! The rules: what a contract admits, what an output means, what may go wrong. Pure: no IO, no clock, no waiting.
 
+pub mod calibration;
 pub mod code;
 pub mod contract;
 pub mod explanation;

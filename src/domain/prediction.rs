@@ -38,7 +38,8 @@ pub enum Outcome {
 pub struct Warning {
     /// Where it comes from: a JSON Pointer into the body.
     pub pointer: String,
-    /// What kind: `outside_expected`, `ignored_member`, or why an explanation is not there or not complete.
+    /// What kind: `outside_expected`, `ignored_member`, what an assessment's notices say, or why an explanation is not there
+    /// or not complete.
     pub code: &'static str,
     /// In words.
     pub detail: String,

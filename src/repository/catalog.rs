@@ -2,15 +2,17 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{model_settings::Limits, package::Provenance, schema::SchemaPass};
+use super::{calibrated::Calibrated, model_settings::Limits, package::Provenance, schema::SchemaPass};
 use crate::{
     domain::{
         code::ErrorCode,
-        contract::{Contract, Fingerprint, Literal, Task},
+        contract::{Contract, Fingerprint, Literal, OutputPlan},
         name::{ModelName, VersionName},
+        prediction::{InterpretError, Prediction},
         profile::Profile,
         signature::Signature,
-        uncertainty::method,
+        tensor::{Inputs, Tensor},
+        uncertainty::{Membership, method},
     },
     runtime::{Engine, Plan, Probe},
     telemetry::VersionMetrics,
@@ -24,6 +26,8 @@ pub struct ModelVersion {
     pub version: VersionName,
     /// The compiled contract.
     pub contract: Contract,
+    /// The calibration, where there is one.
+    pub calibrated: Option<Calibrated>,
     /// `sha256:` and the digest of the contract's canonical form.
     pub contract_id: String,
     /// Makes the fingerprints of instances.
@@ -68,9 +72,27 @@ impl ModelVersion {
 
     /// The method that answers will name.
     pub fn uncertainty_method(&self) -> &'static str {
-        match self.contract.output.task() {
-            Task::Classification => method::UNCALIBRATED,
-            Task::Regression | Task::Tensors => method::NONE,
+        match (&self.calibrated, &self.contract.output) {
+            (Some(calibrated), _) => calibrated.calibrator.method(),
+            (None, OutputPlan::Classification { .. }) => method::UNCALIBRATED,
+            (None, OutputPlan::Regression { beside, .. }) if beside.members.is_some() => method::ENSEMBLE,
+            (None, OutputPlan::Regression { .. } | OutputPlan::Tensors { .. }) => method::NONE,
+        }
+    }
+
+    /// The group that an instance's assessment depends on, where there are groups and it is in one.
+    pub fn group(&self, inputs: &Inputs) -> Option<usize> {
+        self.calibrated.as_ref()?.group(inputs)
+    }
+
+    /// Makes the prediction for row `row` of a run's outputs, calibrated where there is a calibration.
+    ///
+    /// # Errors
+    /// As [`Contract::interpret`].
+    pub fn interpret(&self, outputs: &[Tensor], row: usize, of: Membership<'_>) -> Result<Prediction, InterpretError> {
+        match &self.calibrated {
+            Some(calibrated) => calibrated.assess(&self.contract, outputs, row, of),
+            None => self.contract.interpret(outputs, row),
         }
     }
 }

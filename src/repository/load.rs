@@ -7,10 +7,11 @@ use std::{
 };
 
 use super::{
+    calibrated::{self, Calibrated},
     catalog::ModelVersion,
     error::LoadError,
     listing::VersionDirectory,
-    model_settings::Limits,
+    model_settings::ModelSettings,
     package::{self, Package},
     prepared::Prepared,
     schema::SchemaPass,
@@ -20,6 +21,7 @@ use crate::{
         contract::{self, Contract, Fingerprint, Literal, Problem},
         name::ModelName,
         signature::Signature,
+        uncertainty::{Calibrator, Coverage},
     },
     runtime::{
         self, Demand, Engine, EngineOptions, Executor, Library, OpenError, OrtExecutor, Placement, Plan, Policy, Probe,
@@ -33,12 +35,20 @@ use crate::{
 pub struct Loader {
     library: Library,
     settings: runtime::Settings,
+    /// The coverage where nothing nearer to the model says one.
+    coverage: Coverage,
 }
 
 impl Loader {
-    /// A loader over a loaded library.
+    /// A loader over a loaded library, that serves calibrations at the default coverage.
     pub fn new(library: Library, settings: runtime::Settings) -> Self {
-        Self { library, settings }
+        Self { library, settings, coverage: Coverage::DEFAULT }
+    }
+
+    /// The same with another coverage.
+    #[must_use]
+    pub fn with_coverage(self, coverage: Coverage) -> Self {
+        Self { coverage, ..self }
     }
 
     /// Opens a graph alone, without a package.
@@ -57,7 +67,7 @@ impl Loader {
         &self,
         model: &ModelName,
         version: &VersionDirectory,
-        limits: &Limits,
+        settings: &ModelSettings,
     ) -> Result<Prepared, Vec<LoadError>> {
         let started = Instant::now();
         let package = package::read(version)?;
@@ -69,6 +79,7 @@ impl Loader {
         let contract = contract::compile(&document, &signature).map_err(|found| contract_errors(&package, found))?;
         check_profile(&package, &contract)?;
         let schema = second_pass(&contract, &document, &mut notes).map_err(|found| contract_errors(&package, found))?;
+        let calibrated = self.calibrated(&package, &contract, settings, &mut notes)?;
         executor.request(contract.output.requested());
         let canonical = serde_json_canonicalizer::to_vec(&document)
             .map_err(|error| contract_errors(&package, vec![problem(error.to_string())]))?;
@@ -84,6 +95,7 @@ impl Loader {
             notes,
             contract_id: format!("sha256:{}", package::digest(&canonical)),
             contract,
+            calibrated,
             package,
             document,
             schema,
@@ -91,11 +103,30 @@ impl Loader {
             executor,
             rows: Vec::new(),
             options,
-            limits: limits.clone(),
+            limits: settings.limits.clone(),
             started,
         };
         prepared.prove()?;
         Ok(prepared)
+    }
+
+    /// The version's calibration at its coverage: that of model.toml, of the contract, or of the server.
+    fn calibrated(
+        &self,
+        package: &Package,
+        contract: &Contract,
+        settings: &ModelSettings,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<Calibrated>, Vec<LoadError>> {
+        let Some(file) = &package.calibration else {
+            notes.extend(calibrated::without(
+                &contract.output,
+                package.contract.as_ref().and_then(|file| file.path.parent()),
+            ));
+            return Ok(None);
+        };
+        let coverage = settings.coverage.or(contract.coverage).unwrap_or(self.coverage);
+        Calibrated::new(file, contract, coverage).map(Some)
     }
 
     /// Gives a prepared version its workers, so that it can serve.
@@ -115,14 +146,17 @@ impl Loader {
         let providers = prepared.executor.providers().to_vec();
         let executors = self.executors(&prepared, plan)?;
         let features: Vec<String> = prepared.contract.features.iter().map(|feature| feature.name.clone()).collect();
+        let calibrator = prepared.calibrated.as_ref().map(|calibrated| &calibrated.calibrator);
+        let uncertainty_buckets = calibrator.and_then(Calibrator::uncertainty_buckets);
+        let value_buckets = calibrator.and_then(Calibrator::value_buckets);
         let recorded = metrics.version(&VersionLabels {
             model: prepared.model.as_str(),
             version: prepared.version.as_str(),
             task: task(prepared.contract.output.task()),
             classes: prepared.contract.output.classes(),
             features: &features,
-            uncertainty_buckets: None,
-            value_buckets: None,
+            uncertainty_buckets: uncertainty_buckets.as_deref(),
+            value_buckets: value_buckets.as_deref(),
         });
         let options = EngineOptions {
             placement: plan.placement,
@@ -143,6 +177,7 @@ impl Loader {
             fingerprint: Fingerprint::new(&prepared.contract, &prepared.contract_id),
             contract: prepared.contract,
             contract_id: prepared.contract_id,
+            calibrated: prepared.calibrated,
             document: prepared.document,
             schema: prepared.schema,
             provenance: prepared.package.provenance,

@@ -1,5 +1,6 @@
 //! Models on disk and in memory: finds them, loads and proves them, and publishes one immutable catalog.
 
+mod calibrated;
 mod catalog;
 mod error;
 mod golden;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use calibrated::Calibrated;
 pub use catalog::{Catalog, ModelEntry, ModelVersion, Resolved, State, VersionEntry};
 pub use error::{LoadError, ModelError};
 pub use listing::{Listing, ModelDirectory, VersionDirectory, list};
@@ -26,6 +28,8 @@ pub use prepared::Prepared;
 pub use schema::SchemaPass;
 pub use start::{Repository, prepare_all};
 
+use crate::domain::uncertainty::Coverage;
+
 /// What an operator can set about the repository.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -34,4 +38,6 @@ pub struct Settings {
     pub models: PathBuf,
     /// The model that /predict asks; empty: the only one there is.
     pub default_model: String,
+    /// The coverage of sets and intervals, where neither model.toml nor the contract asks for another.
+    pub coverage: Coverage,
 }

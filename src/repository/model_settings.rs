@@ -11,7 +11,7 @@ use super::{
     error::ModelError,
     listing::{ModelDirectory, VersionDirectory},
 };
-use crate::runtime::Auto;
+use crate::{domain::uncertainty::Coverage, runtime::Auto};
 
 /// The latest point in time that a deadline may lie at; longer waits help nobody.
 const MAX_DEADLINE_MS: u64 = 600_000;
@@ -29,6 +29,8 @@ pub struct ModelSettings {
     pub required: bool,
     /// The limits of each version.
     pub limits: Limits,
+    /// The coverage of sets and intervals; `None`: what the contract says, else the server's own configuration.
+    pub coverage: Option<Coverage>,
     promote: Option<String>,
     canary: Option<toml::Table>,
     shadow: Option<toml::Table>,
@@ -73,6 +75,7 @@ impl Default for ModelSettings {
             versions: Versions::Word("all".to_owned()),
             required: true,
             limits: Limits::default(),
+            coverage: None,
             promote: None,
             canary: None,
             shadow: None,
@@ -147,6 +150,10 @@ impl ModelSettings {
         ];
         if let Some((_, what)) = unbuilt.iter().find(|(used, _)| *used) {
             return Err(format!("{what} is not built yet; remove it"));
+        }
+        if let Some(level) = self.coverage.filter(|coverage| !Coverage::GRID.contains(coverage)) {
+            let grid = Coverage::grid_text();
+            return Err(format!("coverage must be one of {grid}; found {}", level.as_f64()));
         }
         if let Versions::Word(word) = &self.versions
             && word != "all"
@@ -225,6 +232,8 @@ mod tests {
             ("versions = \"newest\"", "must be \"all\""),
             ("[limits]\nmax_batch_rows = 0", "1 to 4096"),
             ("[limits]\nexplain_rows = 100000", "0 to 65536"),
+            ("coverage = 0.42", "must be one of 0.5, 0.6"),
+            ("coverage = 95", "between 0 and 1"),
             ("[canary]\npercent = 5", "not built yet"),
             ("promote = \"newest\"", "not built yet"),
         ] {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{
+    calibrated::{self, CalibrationFile},
     error::{LoadError, not_an_object},
     golden::{Case, read_cases},
     listing::VersionDirectory,
@@ -58,6 +59,7 @@ pub(super) struct Package {
     pub(super) provenance: Provenance,
     pub(super) golden: Option<(PathBuf, Vec<Case>)>,
     pub(super) profile: Option<(PathBuf, Profile)>,
+    pub(super) calibration: Option<CalibrationFile>,
 }
 
 /// contract.json: its text, and what it says.
@@ -66,9 +68,6 @@ pub(super) struct ContractFile {
     pub(super) path: PathBuf,
     pub(super) document: Literal,
 }
-
-/// Files that a later part of the product makes; until it is there they are refused by name rather than passed over.
-const NOT_BUILT: &[&str] = &["calibration.json"];
 
 /// Reads the files of a version.
 pub(super) fn read(version: &VersionDirectory) -> Result<Package, Vec<LoadError>> {
@@ -81,6 +80,7 @@ pub(super) fn read(version: &VersionDirectory) -> Result<Package, Vec<LoadError>
         provenance: Provenance::default(),
         golden: None,
         profile: None,
+        calibration: None,
     };
     let Some(directory) = &version.directory else { return Ok(package) };
     if let Some((path, text)) = optional(directory, "version.json", &mut errors) {
@@ -110,11 +110,10 @@ pub(super) fn read(version: &VersionDirectory) -> Result<Package, Vec<LoadError>
             Err(problems) => errors.extend(problems),
         }
     }
-    for name in NOT_BUILT {
-        let path = directory.join(name);
-        if path.exists() {
-            let detail = "is not built yet: this server cannot use it; move it away".to_owned();
-            errors.push(LoadError::Content { path, detail });
+    if let Some((path, text)) = optional(directory, "calibration.json", &mut errors) {
+        match calibrated::read(path, &text, &package.graph_digest) {
+            Ok(calibration) => package.calibration = Some(calibration),
+            Err(problems) => errors.extend(problems),
         }
     }
     if errors.is_empty() { Ok(package) } else { Err(errors) }

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use super::{error::LoadError, golden, model_settings::Limits, package::Package, schema::SchemaPass};
+use super::{
+    calibrated::Calibrated, error::LoadError, golden, model_settings::Limits, package::Package, schema::SchemaPass,
+};
 use crate::{
     domain::{
         contract::{self, Contract, Literal},
@@ -11,6 +13,7 @@ use crate::{
         profile::Profile,
         signature::Signature,
         tensor::{Inputs, Tensor},
+        uncertainty::Membership,
     },
     runtime::{self, Executor, OrtExecutor, Probe, SessionOptions},
 };
@@ -26,6 +29,8 @@ pub struct Prepared {
     pub version: VersionName,
     /// The compiled contract.
     pub contract: Contract,
+    /// The calibration, where there is one.
+    pub calibrated: Option<Calibrated>,
     /// What the probe measured.
     pub probe: Probe,
     /// What an operator should know: sentences for the start-up log.
@@ -114,7 +119,8 @@ impl Prepared {
         self.rows.iter().take(PROBE_ROWS).cloned().collect()
     }
 
-    /// Runs every golden case alone, then all of them in batches.
+    /// Runs every golden case alone, then all of them in batches. They are held against what the graph itself says: a
+    /// calibration may be made anew without writing the cases anew.
     fn judge(&mut self) -> Result<(), Vec<LoadError>> {
         let Some((path, cases)) = &self.package.golden else { return Ok(()) };
         let mut errors = Vec::new();
@@ -157,9 +163,15 @@ impl Prepared {
         let mut differing = 0;
         for inputs in &self.rows {
             let found = self.executor.run(inputs).ok()?;
-            let Outcome::Classification { class, .. } = self.contract.interpret(&found, 0).ok()?.outcome else {
-                return None;
+            // The label stands behind the prediction in the outputs; the prediction is the one that is served.
+            let prediction = match &self.calibrated {
+                Some(calibrated) => {
+                    let of = Membership { group: calibrated.group(inputs), features_hash: "" };
+                    calibrated.assess(&self.contract, &found, 0, of)
+                }
+                None => self.contract.interpret(&found, 0),
             };
+            let Outcome::Classification { class, .. } = prediction.ok()?.outcome else { return None };
             let same = match &found.get(1)?.buffer {
                 crate::domain::tensor::Buffer::Text(texts) => texts.first() == Some(&classes[class]),
                 buffer => {

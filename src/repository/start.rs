@@ -131,7 +131,7 @@ impl Repository {
         let (model, version) = (&task.model.name, &task.version.name);
         self.metrics.set_state(model.as_str(), version.as_str(), ModelState::Loading);
         let outcome = loader
-            .prepare(model, &task.version, &task.settings.limits)
+            .prepare(model, &task.version, &task.settings)
             .and_then(|prepared| loader.start(prepared, &self.metrics).map_err(|error| vec![error]));
         let state = match outcome {
             Ok(served) => {
@@ -231,7 +231,7 @@ pub fn prepare_all(
         for version in &chosen {
             let name = format!("{} {}", model.name, version.name);
             let errors = |errors: Vec<LoadError>| errors.iter().map(LoadError::to_string).collect();
-            each(&name, loader.prepare(&model.name, version, &settings.limits).map_err(errors));
+            each(&name, loader.prepare(&model.name, version, &settings).map_err(errors));
         }
     }
     Ok(())

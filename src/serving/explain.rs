@@ -20,6 +20,7 @@ use crate::{
         float::Float,
         prediction::{Outcome, Prediction, Warning},
         tensor::Inputs,
+        uncertainty::Membership,
     },
     repository::ModelVersion,
     runtime::{Priority, SubmitError},
@@ -193,7 +194,9 @@ impl Question<'_> {
             SubmitError::Lost => Stop::Failed(error.to_string()),
         })?;
         let failed = |failure: super::Failure| Stop::Failed(failure.cause.unwrap_or(failure.detail));
-        let prediction = interpret(self.version, completed).map_err(failed)?;
+        // What belongs to a group or an instance is its set or interval; only the probability or the value is asked for here.
+        let of = Membership { group: None, features_hash: self.features_hash };
+        let prediction = interpret(self.version, completed, of).map_err(failed)?;
         let worth = ground.target.read(&prediction).map(Float::as_f64);
         worth.ok_or_else(|| Stop::Failed("the answer is of another task".to_owned()))
     }

@@ -13,6 +13,7 @@ use crate::{
         explanation::Explanation,
         prediction::{Prediction, Warning},
         tensor::Inputs,
+        uncertainty::Membership,
     },
     lifecycle::deadline,
     repository::{ModelVersion, Repository},
@@ -90,6 +91,7 @@ async fn on_version(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Road
     let due = deadline(call.arrived, call.patience, started, version.limits.deadline());
     let Admitted { inputs, mut warnings, entity_id, explain } = admit(version, call.body)?;
     let features_hash = version.fingerprint.of(&inputs);
+    let group = version.group(&inputs);
     road.stages.admit = Some(started.elapsed());
     let instance = explain.then(|| inputs.clone());
 
@@ -99,7 +101,8 @@ async fn on_version(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Road
     road.batch_rows = Some(completed.batch_rows);
 
     let started = Instant::now();
-    let prediction = interpret(version, completed)?;
+    let prediction = interpret(version, completed, Membership { group, features_hash: &features_hash })?;
+    warnings.extend(version.calibrated.iter().flat_map(|calibrated| calibrated.warnings(&prediction.assessment)));
     road.stages.interpret = Some(started.elapsed());
     let mut explanation = None;
     if let Some(instance) = instance {
@@ -144,7 +147,11 @@ async fn execute(version: &ModelVersion, inputs: Inputs, due: Instant) -> Result
 }
 
 /// The prediction of one row that was run.
-pub(super) fn interpret(version: &ModelVersion, completed: Completed) -> Result<Prediction, Failure> {
+pub(super) fn interpret(
+    version: &ModelVersion,
+    completed: Completed,
+    of: Membership<'_>,
+) -> Result<Prediction, Failure> {
     let (outputs, row) = completed.result.map_err(|error| match error {
         RunError::Panicked => Failure::internal().because(error),
         RunError::Failed(_) => {
@@ -152,7 +159,7 @@ pub(super) fn interpret(version: &ModelVersion, completed: Completed) -> Result<
             Failure::new(ErrorCode::InferenceFailed, detail).because(error)
         }
     })?;
-    version.contract.interpret(&outputs, row).map_err(|error| {
+    version.interpret(&outputs, row, of).map_err(|error| {
         use crate::domain::prediction::InterpretError;
         match error {
             InterpretError::NonFinite { .. } => {

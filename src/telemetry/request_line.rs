@@ -8,6 +8,8 @@
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use chrono::{DateTime, Utc};
+
 use super::event::Event;
 use super::json_line::Escaped;
 use super::request_log::REQUEST_TARGET;
@@ -97,8 +99,7 @@ fn timestamp(line: &mut Vec<u8>, now: SystemTime) {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     CLOCK.with_borrow_mut(|clock| {
         if clock.second != since.as_secs() {
-            clock.text = humantime::format_rfc3339_seconds(now).to_string();
-            clock.text.pop();
+            clock.text = DateTime::<Utc>::from(now).format("%Y-%m-%dT%H:%M:%S").to_string();
             clock.second = since.as_secs();
         }
         line.extend_from_slice(clock.text.as_bytes());

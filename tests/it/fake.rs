@@ -138,6 +138,7 @@ fn version(
         example: contract.example(),
         fingerprint: Fingerprint::new(&contract, "sha256:fake"),
         contract,
+        calibrated: None,
         contract_id: "sha256:fake".into(),
         document,
         schema: None,

@@ -22,4 +22,5 @@ mod python;
 mod second_pass;
 mod shutdown;
 mod telemetry_off;
+mod uncertainty;
 mod workshop;

@@ -47,6 +47,7 @@ pub fn envelope(answer: &Answer, request_id: &str) -> serde_json::Result<Vec<u8>
             let set = assessment.prediction_set.as_ref();
             let names: Option<Vec<&String>> = set.map(|set| set.iter().map(|class| &classes[*class]).collect());
             members.add("prediction_set", &names)?;
+            members.add("probability_interval", &assessment.probability_interval)?;
         }
         OutputPlan::Regression { unit, .. } => {
             members.add("interval", &assessment.interval)?;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Shared, accept::Accepted, names::Names, problem};
 use crate::{
-    repository::{Catalog, ModelEntry, ModelVersion, State as VersionState},
+    repository::{Calibrated, Catalog, ModelEntry, ModelVersion, State as VersionState},
     serving::{Failure, Road},
 };
 
@@ -110,6 +110,21 @@ fn detailed(catalog: &Catalog, entry: &ModelEntry) -> Value {
     value
 }
 
+/// What a calibration is and how well it did; without its tables.
+fn calibration(calibrated: &Calibrated) -> Value {
+    let of = &calibrated.calibration;
+    json!({
+        "coverage": calibrated.calibrator.coverage(),
+        "groups": of.groups().map(|groups| json!({
+            "feature": groups.feature,
+            "values": groups.groups.iter().map(|group| &group.value).collect::<Vec<_>>(),
+        })),
+        "created": of.created,
+        "data": of.data,
+        "report": of.report,
+    })
+}
+
 fn describe(entry: &ModelEntry, name: &str, state: &VersionState) -> Value {
     match state {
         VersionState::Ready(version) => ready(entry, version),
@@ -136,7 +151,7 @@ fn ready(entry: &ModelEntry, version: &ModelVersion) -> Value {
         "provenance": version.provenance,
         "model_sha256": version.graph_sha256,
         "uncertainty_method": version.uncertainty_method(),
-        "calibration": null,
+        "calibration": version.calibrated.as_ref().map(calibration),
         "limits": {
             "max_batch_rows": if version.contract.batched { version.limits.max_batch_rows } else { 1 },
             "max_queue_rows": version.limits.max_queue_rows,

@@ -188,13 +188,26 @@ fn answer_schema(version: &ModelVersion) -> Value {
             let each = classes.iter().map(|name| (name.clone(), json!({ "type": "number" })));
             members.push(("prediction", class.clone()));
             members.push(("probabilities", json!({ "type": "object", "properties": each.collect::<Map<_, _>>() })));
-            members.push(("prediction_set", json!({ "type": ["array", "null"], "items": class })));
+            members.push((
+                "prediction_set",
+                json!({ "type": ["array", "null"], "items": class, "description": set_meaning(version) }),
+            ));
+            members.push((
+                "probability_interval",
+                json!({
+                    "type": ["array", "null"], "items": { "type": "number" }, "minItems": 2, "maxItems": 2,
+                    "description": "With Venn-Abers: the least and the greatest probability of the prediction",
+                }),
+            ));
         }
         OutputPlan::Regression { unit, .. } => {
             members.push(("prediction", json!({ "type": "number", "x-unit": unit })));
             members.push((
                 "interval",
-                json!({ "type": ["array", "null"], "items": { "type": "number" }, "minItems": 2, "maxItems": 2 }),
+                json!({
+                    "type": ["array", "null"], "items": { "type": "number" }, "minItems": 2, "maxItems": 2,
+                    "description": set_meaning(version),
+                }),
             ));
             members.push(("unit", nullable("string")));
         }
@@ -211,7 +224,10 @@ fn answer_schema(version: &ModelVersion) -> Value {
     };
     members.extend([
         ("uncertainty", json!({ "type": ["number", "null"], "description": meaning })),
-        ("uncertainty_method", json!({ "type": "string" })),
+        (
+            "uncertainty_method",
+            json!({ "type": "string", "description": format!("For this model {}", version.uncertainty_method()) }),
+        ),
         ("coverage", nullable("number")),
         ("explanation", json!({ "oneOf": [{ "$ref": "#/components/schemas/Explanation" }, { "type": "null" }] })),
         ("warnings", json!({ "type": "array", "items": { "$ref": "#/components/schemas/Note" } })),
@@ -226,6 +242,14 @@ fn answer_schema(version: &ModelVersion) -> Value {
     let properties: Map<String, Value> =
         members.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
     json!({ "type": "object", "required": required, "properties": properties })
+}
+
+/// What the set or the interval of an answer promises.
+fn set_meaning(version: &ModelVersion) -> String {
+    version.calibrated.as_ref().map_or_else(
+        || "Null: this model has no calibration that claims a coverage".to_owned(),
+        |calibrated| format!("Holds the truth with probability {} or more", calibrated.calibrator.coverage().as_f64()),
+    )
 }
 
 fn common_schemas() -> Map<String, Value> {

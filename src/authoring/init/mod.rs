@@ -30,7 +30,7 @@ use crate::{
         signature::Signature,
         tensor::Tensor,
     },
-    repository::{Limits, LoadError, Loader, VersionDirectory},
+    repository::{LoadError, Loader, ModelSettings, VersionDirectory},
     runtime::{Executor, OrtExecutor},
 };
 use agreement::{agreement, class_name};
@@ -245,7 +245,7 @@ fn prove(loader: &Loader, name: &ModelName, version: &VersionName, draft: &Draft
     let directory = draft.directory.clone();
     let version =
         VersionDirectory { name: version.clone(), graph: directory.join("model.onnx"), directory: Some(directory) };
-    let outcome = loader.prepare(name, &version, &Limits::default());
+    let outcome = loader.prepare(name, &version, &ModelSettings::default());
     outcome.map(|_| ()).map_err(|errors| {
         let mut told: Vec<String> = errors.iter().map(LoadError::to_string).collect();
         if matches!(errors.as_slice(), [LoadError::Graph { .. }]) {

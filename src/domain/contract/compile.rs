@@ -42,6 +42,7 @@ pub fn compile(document: &Literal, signature: &Signature) -> Result<Contract, Ve
     };
     let mut features = read_inputs(&node, signature, &mut problems);
     apply_required(&node, &mut features, &mut problems);
+    let coverage = output::read_coverage(&node, &mut problems);
     let output = output::read(&node, signature, &mut problems);
     second_pass.extend(features.iter().flat_map(|feature| feature.second_pass.clone()));
     let Some(output) = output.filter(|_| problems.is_empty()) else { return Err(problems) };
@@ -61,6 +62,7 @@ pub fn compile(document: &Literal, signature: &Signature) -> Result<Contract, Ve
         inputs,
         template,
         output,
+        coverage,
         second_pass,
     })
 }

@@ -287,6 +287,11 @@ impl Feature {
         buffer.put_number(index, self.codes[found].1)
     }
 
+    /// Whether its values are true and false.
+    pub(super) fn is_flag(&self) -> bool {
+        self.rule.types.has(Types::BOOLEAN) && self.rule.types.without(Types::BOOLEAN.with(Types::NULL)).is_empty()
+    }
+
     /// How many elements one instance has, where that is fixed.
     pub fn width(&self) -> Option<usize> {
         self.dimensions

@@ -1,37 +1,36 @@
 //! From a run's outputs to a prediction for each row.
 
-use super::{Contract, Decision, OutputPlan, Point, Scores};
+use super::{
+    Contract, Decision, OutputPlan, Point,
+    row::{Row, mean, output, shape_error},
+};
 use crate::domain::{
     float::Float,
     prediction::{InterpretError, Outcome, Prediction},
-    tensor::{Buffer, Tensor, each_buffer},
-    uncertainty::Assessment,
+    tensor::Tensor,
+    uncertainty::{
+        Assessment, Calibrator, Classified, Interval, Measured, Membership, Notice, ScoreKind, Scores, method,
+    },
 };
 
 impl Contract {
-    /// Makes the prediction for row `row` of the outputs, which come in the order of `output.requested()`.
+    /// Makes the prediction for row `row` of the outputs, which come in the order of `output.requested()`, without a
+    /// calibration: as the graph itself has it.
     ///
     /// # Errors
     /// [`InterpretError`] when a value is not finite, or an output has not the shape that the contract needs.
     pub fn interpret(&self, outputs: &[Tensor], row: usize) -> Result<Prediction, InterpretError> {
         match &self.output {
-            OutputPlan::Classification { classes, requested, scores, decision, .. } => {
-                let tensor = first(outputs, &requested[0])?;
-                let row = Row { tensor, name: &requested[0], index: row, batched: self.batched };
-                let probabilities = row.probabilities(*scores, classes.len())?;
+            OutputPlan::Classification { classes, scores, decision, .. } => {
+                let probabilities = self.row(outputs, row, 0)?.probabilities(*scores, classes.len())?;
                 let class = decide(&probabilities, *decision);
                 let assessment = Assessment::uncalibrated(probabilities[class]);
                 Ok(Prediction { outcome: Outcome::Classification { class, probabilities }, assessment })
             }
-            OutputPlan::Regression { requested, point, .. } => {
-                let tensor = first(outputs, &requested[0])?;
-                let values = Row { tensor, name: &requested[0], index: row, batched: self.batched }.floats(None)?;
-                let value = match point {
-                    Point::Column(column) => values.get(*column).copied(),
-                    Point::Mean => mean(&values, tensor),
-                };
-                let value = value.ok_or_else(|| shape_error(tensor, &requested[0], "a value a row".to_owned()))?;
-                Ok(Prediction { outcome: Outcome::Regression { value }, assessment: Assessment::none() })
+            OutputPlan::Regression { .. } => {
+                let value = self.value(outputs, row)?;
+                let assessment = self.ensemble(outputs, row, value)?;
+                Ok(Prediction { outcome: Outcome::Regression { value }, assessment })
             }
             OutputPlan::Tensors { requested } => {
                 let rows = requested
@@ -43,120 +42,149 @@ impl Contract {
             }
         }
     }
-}
 
-fn first<'t>(outputs: &'t [Tensor], name: &str) -> Result<&'t Tensor, InterpretError> {
-    outputs.first().ok_or_else(|| InterpretError::Shape {
-        tensor: name.to_owned(),
-        found: Vec::new(),
-        element: crate::domain::tensor::ElementType::F32,
-        expected: "the output itself".to_owned(),
-    })
-}
-
-fn shape_error(tensor: &Tensor, name: &str, expected: String) -> InterpretError {
-    InterpretError::Shape {
-        tensor: name.to_owned(),
-        found: tensor.shape.clone(),
-        element: tensor.buffer.element(),
-        expected,
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "an ensemble has far fewer than 2^53 members")]
-fn mean(values: &[Float], tensor: &Tensor) -> Option<Float> {
-    let sum: f64 = values.iter().map(|value| value.as_f64()).sum();
-    (!values.is_empty()).then(|| Float::round(sum / values.len() as f64, tensor.buffer.element()))
-}
-
-/// One row of an output.
-#[derive(Clone, Copy)]
-struct Row<'a> {
-    tensor: &'a Tensor,
-    name: &'a str,
-    /// Which row.
-    index: usize,
-    batched: bool,
-}
-
-impl Row<'_> {
-    /// Where the row lies in the buffer: the first element and the number of elements.
-    fn span(self) -> (usize, usize) {
-        if !self.batched {
-            return (0, self.tensor.buffer.len());
-        }
-        let width = self.tensor.shape.get(1..).unwrap_or(&[]).iter().product();
-        (self.index * width, width)
-    }
-
-    /// The floats of the row, all finite; `expected` is their number, where it matters.
-    fn floats(self, expected: Option<usize>) -> Result<Vec<Float>, InterpretError> {
-        let (start, width) = self.span();
-        if expected.is_some_and(|expected| expected != width) {
-            let wanted = expected.map_or_else(String::new, |expected| format!("{expected} values a row"));
-            return Err(shape_error(self.tensor, self.name, wanted));
-        }
-        let mut floats = Vec::with_capacity(width);
-        for index in 0..width {
-            let value = Float::at(&self.tensor.buffer, start + index)
-                .ok_or_else(|| shape_error(self.tensor, self.name, format!("{width} numbers a row")))?;
-            if !value.as_f64().is_finite() {
-                return Err(InterpretError::NonFinite { tensor: self.name.to_owned(), index, value: value.as_f64() });
+    /// Makes the prediction for row `row` of the outputs with a calibration that was found to fit the contract.
+    ///
+    /// # Errors
+    /// As [`Contract::interpret`].
+    pub fn assess(
+        &self,
+        outputs: &[Tensor],
+        row: usize,
+        calibrator: &Calibrator,
+        of: Membership<'_>,
+    ) -> Result<Prediction, InterpretError> {
+        match &self.output {
+            OutputPlan::Classification { decision, .. } => {
+                let (kind, values) = self.scores(outputs, row)?;
+                let Some(found) = calibrator.classify(Scores { kind, values: &values }, of) else {
+                    return self.interpret(outputs, row);
+                };
+                let element = outputs[0].buffer.element();
+                let probabilities: Vec<Float> =
+                    found.probabilities.iter().map(|value| Float::round(*value, element)).collect();
+                let class = decide(&probabilities, *decision);
+                let assessment = assess_class(found, class, probabilities[class]);
+                Ok(Prediction { outcome: Outcome::Classification { class, probabilities }, assessment })
             }
-            floats.push(value);
-        }
-        Ok(floats)
-    }
-
-    fn probabilities(self, scores: Scores, classes: usize) -> Result<Vec<Float>, InterpretError> {
-        let element = self.tensor.buffer.element();
-        let (_, width) = self.span();
-        match scores {
-            Scores::Probabilities => self.floats(Some(classes)),
-            Scores::PositiveProbability => {
-                let positive = self.floats(Some(1))?[0];
-                Ok(vec![positive.complement(), positive])
+            OutputPlan::Regression { .. } => {
+                let Some(found) = calibrator.regress(self.measure(outputs, row)?, of) else {
+                    return self.interpret(outputs, row);
+                };
+                let value = self.value(outputs, row)?;
+                Ok(Prediction { outcome: Outcome::Regression { value }, assessment: assess_value(found, value) })
             }
-            Scores::Logits if width == 1 && classes == 2 => {
-                let logit = self.floats(Some(1))?[0].as_f64();
-                Ok(softmax(&[0.0, logit]).into_iter().map(|value| Float::round(value, element)).collect())
-            }
-            Scores::Logits => {
-                let logits: Vec<f64> = self.floats(Some(classes))?.into_iter().map(Float::as_f64).collect();
-                Ok(softmax(&logits).into_iter().map(|value| Float::round(value, element)).collect())
-            }
+            OutputPlan::Tensors { .. } => self.interpret(outputs, row),
         }
     }
 
-    /// The row as a tensor of its own, without the batch axis.
-    fn tensor(self) -> Result<Tensor, InterpretError> {
-        let (start, width) = self.span();
-        if start + width > self.tensor.buffer.len() {
-            return Err(shape_error(self.tensor, self.name, format!("a row {}", self.index)));
+    /// The scores of one row of a classification, as a calibration takes them.
+    ///
+    /// # Errors
+    /// As [`Contract::interpret`]; also where the task is another one.
+    pub fn scores(&self, outputs: &[Tensor], row: usize) -> Result<(ScoreKind, Vec<f64>), InterpretError> {
+        let reading = self.row(outputs, row, 0)?;
+        match &self.output {
+            OutputPlan::Classification { classes, scores, .. } => reading.scores(*scores, classes.len()),
+            _ => Err(shape_error(reading.tensor, reading.name, "the scores of a classification".to_owned())),
         }
-        if self.tensor.buffer.element().is_float() {
-            self.floats(None)?;
-        }
-        let shape = self.tensor.shape.get(usize::from(self.batched)..).unwrap_or(&[]).to_vec();
-        Ok(Tensor { shape, buffer: slice(&self.tensor.buffer, start, width) })
+    }
+
+    /// What one row of a regression says, as a calibration takes it.
+    ///
+    /// # Errors
+    /// As [`Contract::interpret`]; also where the task is another one.
+    pub fn measure(&self, outputs: &[Tensor], row: usize) -> Result<Measured, InterpretError> {
+        let value = self.value(outputs, row)?.as_f64();
+        let OutputPlan::Regression { beside, .. } = &self.output else {
+            return Ok(Measured { value, ..Measured::default() });
+        };
+        let column = |output: usize, column: usize| -> Result<f64, InterpretError> {
+            let reading = self.row(outputs, row, output)?;
+            let found = reading.floats(None)?.get(column).copied().map(Float::as_f64);
+            found.ok_or_else(|| shape_error(reading.tensor, reading.name, format!("{} values a row", column + 1)))
+        };
+        let sigma = beside.sigma.map(|(output, place)| column(output, place)).transpose()?;
+        let band = match beside.band {
+            Some(band) => Some((column(band.output, 0)?, column(band.output, band.upper)?)),
+            None => None,
+        };
+        Ok(Measured { value, sigma, spread: self.spread(outputs, row)?, band })
+    }
+
+    /// A row of one of the outputs.
+    fn row<'a>(&'a self, outputs: &'a [Tensor], row: usize, index: usize) -> Result<Row<'a>, InterpretError> {
+        let name = self.output.requested().get(index).map_or("", String::as_str);
+        Ok(Row { tensor: output(outputs, index, name)?, name, index: row, batched: self.batched })
+    }
+
+    fn value(&self, outputs: &[Tensor], row: usize) -> Result<Float, InterpretError> {
+        let reading = self.row(outputs, row, 0)?;
+        let wrong = || shape_error(reading.tensor, reading.name, "a value a row".to_owned());
+        let OutputPlan::Regression { point, .. } = &self.output else { return Err(wrong()) };
+        let values = reading.floats(None)?;
+        let value = match point {
+            Point::Column(column) => values.get(*column).copied(),
+            Point::Mean => mean(&values, reading.tensor),
+        };
+        value.ok_or_else(wrong)
+    }
+
+    /// The sample standard deviation of the members, where there are at least two.
+    #[expect(clippy::cast_precision_loss, reason = "an ensemble has far fewer than 2^53 members")]
+    fn spread(&self, outputs: &[Tensor], row: usize) -> Result<Option<f64>, InterpretError> {
+        let OutputPlan::Regression { beside, .. } = &self.output else { return Ok(None) };
+        let Some(members) = beside.members else { return Ok(None) };
+        let values = self.row(outputs, row, members)?.floats(None)?;
+        let count = values.len() as f64;
+        let mean = values.iter().map(|value| value.as_f64()).sum::<f64>() / count;
+        let squares: f64 = values.iter().map(|value| (value.as_f64() - mean).powi(2)).sum();
+        Ok((values.len() > 1).then(|| (squares / (count - 1.0)).sqrt()))
+    }
+
+    /// Without a calibration: the members' standard deviation to both sides, with no coverage claimed.
+    fn ensemble(&self, outputs: &[Tensor], row: usize, value: Float) -> Result<Assessment, InterpretError> {
+        let Some(spread) = self.spread(outputs, row)? else { return Ok(Assessment::none()) };
+        let middle = value.as_f64();
+        let interval = Float::around((middle - spread, middle + spread), value.element());
+        let uncertainty = Some(Float::round(spread, value.element()));
+        Ok(Assessment { uncertainty, method: method::ENSEMBLE, interval, ..Assessment::none() })
     }
 }
 
-fn slice(buffer: &Buffer, start: usize, width: usize) -> Buffer {
-    let mut part = buffer.clone();
-    each_buffer!(&mut part, vector => {
-        vector.drain(..start);
-        vector.truncate(width);
-    });
-    part
+/// What is known of a calibrated class.
+fn assess_class(found: Classified, class: usize, predicted: Float) -> Assessment {
+    let element = predicted.element();
+    // The bounds are those of the second class; of the first they are the complements.
+    let of_class = |(lower, upper): (f64, f64)| if class == 1 { (lower, upper) } else { (1.0 - upper, 1.0 - lower) };
+    Assessment {
+        // In doubles: the complement of a float32 near 1 would have lost its digits.
+        uncertainty: Some(Float::round(1.0 - found.probabilities[class], element).at_least_zero()),
+        method: found.method,
+        coverage: found.coverage,
+        prediction_set: found.set,
+        interval: None,
+        probability_interval: found.bounds.map(of_class).and_then(|bounds| Float::around(bounds, element)),
+        notices: found.notices,
+    }
 }
 
-/// Softmax with the greatest logit subtracted first, so that no exponential overflows.
-fn softmax(logits: &[f64]) -> Vec<f64> {
-    let greatest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let exponentials: Vec<f64> = logits.iter().map(|logit| (logit - greatest).exp()).collect();
-    let sum: f64 = exponentials.iter().sum();
-    exponentials.into_iter().map(|value| value / sum).collect()
+/// What is known of a calibrated value.
+fn assess_value(found: Interval, value: Float) -> Assessment {
+    let interval = found.ends.and_then(|ends| Float::around(ends, value.element()));
+    let mut notices = found.notices;
+    if interval.is_none() && !notices.contains(&Notice::UnboundedInterval) {
+        notices.push(Notice::UnboundedInterval);
+    }
+    Assessment {
+        uncertainty: interval.and(found.ends).map(|(low, high)| Float::round((high - low) / 2.0, value.element())),
+        method: found.method,
+        coverage: Some(found.coverage),
+        prediction_set: None,
+        interval,
+        probability_interval: None,
+        notices,
+    }
 }
 
 fn decide(probabilities: &[Float], decision: Decision) -> usize {
@@ -182,12 +210,6 @@ fn decide(probabilities: &[Float], decision: Decision) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn softmax_survives_large_logits() {
-        let probabilities = softmax(&[1000.0, 1000.0, -1000.0]);
-        assert!((probabilities[0] - 0.5).abs() < 1e-12 && probabilities[2] < 1e-12);
-    }
 
     #[test]
     fn the_decision_keeps_its_rule() {

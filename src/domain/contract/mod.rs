@@ -3,12 +3,14 @@
 //! It is compiled once, at load, from contract.json and the graph's signature; requests only follow the plan.
 
 mod admit;
+mod bind;
 mod choices;
 mod compile;
 mod derive;
 mod example;
 mod feature;
 mod fingerprint;
+mod group;
 mod interpret;
 mod keywords;
 mod literal;
@@ -17,6 +19,8 @@ mod output;
 mod pattern;
 mod place;
 mod reader;
+mod regression;
+mod row;
 mod rule;
 mod seat;
 mod takes;
@@ -28,10 +32,12 @@ pub use compile::compile;
 pub use derive::derive;
 pub use feature::{Dimension, Feature};
 pub use fingerprint::Fingerprint;
+pub use group::Grouping;
 pub use keywords::{SECOND_PASS, is_known};
 pub use literal::Literal;
 pub use output::{Decision, OutputPlan, Point, Scores, Task};
 pub use reader::{Problem, nearest};
+pub use regression::{Band, Beside};
 
 use crate::domain::tensor::{ElementType, Inputs};
 
@@ -63,6 +69,8 @@ pub struct Contract {
     pub inputs: Vec<InputPlan>,
     /// What the outputs mean.
     pub output: OutputPlan,
+    /// The coverage that the contract asks for, where it does.
+    pub coverage: Option<crate::domain::uncertainty::Coverage>,
     /// Whether rows may share a run.
     pub batched: bool,
     /// The keywords in use that the one-pass plan does not follow; empty for most contracts.

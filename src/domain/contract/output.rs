@@ -1,11 +1,11 @@
 //! The part `x-output` of a contract: which outputs of the graph make the prediction, and how.
 
 use super::{
-    literal::Literal,
     reader::{Node, Problem, nearest},
+    regression::{Beside, read_regression},
 };
 use crate::domain::signature::{OutputSpec, Signature, TensorSpec};
-use crate::domain::tensor::ElementType;
+use crate::domain::uncertainty::Coverage;
 
 /// What a model predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,10 +82,12 @@ pub enum OutputPlan {
     },
     /// A value.
     Regression {
-        /// The output that holds the value.
-        requested: [String; 1],
-        /// Where in the output.
+        /// The output that holds the value, then those with what stands beside it.
+        requested: Vec<String>,
+        /// Where in the first output.
         point: Point,
+        /// What else the model says.
+        beside: Beside,
         /// The unit of the value.
         unit: Option<String>,
     },
@@ -109,8 +111,8 @@ impl OutputPlan {
     /// The graph's outputs that a run is asked for.
     pub fn requested(&self) -> &[String] {
         match self {
-            Self::Classification { requested, .. } | Self::Regression { requested, .. } => requested,
-            Self::Tensors { requested } => requested,
+            Self::Classification { requested, .. } => requested,
+            Self::Regression { requested, .. } | Self::Tensors { requested } => requested,
         }
     }
 
@@ -148,8 +150,23 @@ pub(super) fn read(node: &Node<'_>, signature: &Signature, problems: &mut Vec<Pr
     }
 }
 
+/// Reads the coverage that the contract asks for, where it does.
+pub(super) fn read_coverage(node: &Node<'_>, problems: &mut Vec<Problem>) -> Option<Coverage> {
+    let output = node.child("x-output")?;
+    let level = output.number("coverage", problems)?.as_f64();
+    let coverage = Coverage::new(level).filter(|coverage| Coverage::GRID.contains(coverage));
+    if coverage.is_none() {
+        let grid = Coverage::grid_text();
+        problems.push(Problem {
+            pointer: output.place("coverage"),
+            detail: format!("coverage must be one of {grid}; found {level}"),
+        });
+    }
+    coverage
+}
+
 /// Finds the output that a member `{"tensor": …}` names.
-fn find<'s>(
+pub(super) fn find<'s>(
     node: &Node<'_>,
     key: &str,
     signature: &'s Signature,
@@ -171,7 +188,7 @@ fn find<'s>(
 
 /// The number of columns that an output declares: `Some(None)` where it is open, `None` where it has other dimensions.
 #[expect(clippy::option_option, reason = "open and impossible are two different answers")]
-fn columns(spec: &OutputSpec) -> Option<Option<usize>> {
+pub(super) fn columns(spec: &OutputSpec) -> Option<Option<usize>> {
     match spec {
         OutputSpec::ZipMap { keys, .. } => Some(Some(keys.len()).filter(|count| *count > 0)),
         OutputSpec::Tensor(TensorSpec { shape, .. }) => match shape.as_slice() {
@@ -183,7 +200,7 @@ fn columns(spec: &OutputSpec) -> Option<Option<usize>> {
 }
 
 fn read_classification(node: &Node<'_>, signature: &Signature, problems: &mut Vec<Problem>) -> Option<OutputPlan> {
-    node.only(&["task", "classes", "probabilities", "logits", "label", "positive", "threshold"], problems);
+    node.only(&["task", "classes", "probabilities", "logits", "label", "positive", "threshold", "coverage"], problems);
     let classes: Vec<String> =
         node.texts("classes", problems).unwrap_or_default().into_iter().map(str::to_owned).collect();
     let distinct: std::collections::HashSet<&String> = classes.iter().collect();
@@ -243,64 +260,4 @@ fn read_decision(node: &Node<'_>, classes: &[String], problems: &mut Vec<Problem
             Decision::Greatest
         }
     }
-}
-
-fn read_regression(node: &Node<'_>, signature: &Signature, problems: &mut Vec<Problem>) -> Option<OutputPlan> {
-    node.only(&["task", "value", "unit", "sigma", "quantiles", "members"], problems);
-    let unit = node.text("unit", problems).map(str::to_owned);
-    let value = find(node, "value", signature, problems);
-    let quantiles = find(node, "quantiles", signature, problems);
-    let members = find(node, "members", signature, problems);
-    find(node, "sigma", signature, problems);
-    let levels = node.child("quantiles").and_then(|member| read_levels(&member, problems)).unwrap_or_default();
-    let (spec, point) = match (value, members, quantiles) {
-        (Some(spec), _, _) => {
-            let column = node.child("value").and_then(|member| member.count("column", problems)).unwrap_or(0);
-            (spec, Point::Column(column))
-        }
-        (None, Some(spec), _) => (spec, Point::Mean),
-        #[expect(clippy::float_cmp, reason = "the median's level is written as 0.5")]
-        (None, None, Some(spec)) => {
-            if let Some(column) = levels.iter().position(|level| *level == 0.5) {
-                (spec, Point::Column(column))
-            } else {
-                node.problem(problems, "without a value, the levels of quantiles must hold the median, 0.5");
-                return None;
-            }
-        }
-        // A member that names no output is told already.
-        (None, None, None) if ["value", "members", "quantiles"].iter().any(|key| node.child(key).is_some()) => {
-            return None;
-        }
-        (None, None, None) => {
-            node.problem(problems, "a regression needs a value, members, or quantiles with the median");
-            return None;
-        }
-    };
-    if let (Some(Some(found)), Point::Column(column)) = (columns(spec), point)
-        && column >= found
-    {
-        node.problem(problems, format!("column {column} is not there: the output {spec} has {found}"));
-    }
-    if columns(spec).is_none() || matches!(spec.element(), ElementType::Text | ElementType::Bool) {
-        node.problem(problems, format!("a value must be a number a row, the graph has {spec}"));
-    }
-    if let Some(spec) = quantiles.filter(|spec| columns(spec).flatten().is_some_and(|found| found != levels.len())) {
-        node.problem(problems, format!("quantiles lists {} levels, the output {spec} has other columns", levels.len()));
-    }
-    Some(OutputPlan::Regression { requested: [spec.name().to_owned()], point, unit })
-}
-
-fn read_levels(member: &Node<'_>, problems: &mut Vec<Problem>) -> Option<Vec<f64>> {
-    let mut levels = Vec::new();
-    for item in member.list("levels", problems)? {
-        match item.value {
-            Literal::Number(level) if (0.0..=1.0).contains(&level.as_f64()) => levels.push(level.as_f64()),
-            other => item.problem(problems, format!("a level is a number in 0 to 1, found {other}")),
-        }
-    }
-    if !levels.is_sorted() {
-        member.problem(problems, "levels must rise");
-    }
-    Some(levels)
 }

@@ -27,6 +27,7 @@ fn the_envelope_of_a_classification() {
         "uncertainty_method",
         "coverage",
         "prediction_set",
+        "probability_interval",
         "explanation",
         "warnings",
         "model",

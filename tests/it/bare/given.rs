@@ -94,12 +94,24 @@ fn a_regression_takes_its_value_from_where_the_contract_says() {
             (regression(json!({ "value": { "tensor": "q", "column": 2 }, "quantiles": quantiles })), answer(5.0)),
         ],
     );
+    // Their standard deviation is √(0.62/4).
+    let ensemble = |value: f64, interval: [f64; 2]| {
+        let mut answer = answer(value);
+        answer["uncertainty"] = json!(0.393_700_66);
+        answer["uncertainty_method"] = json!("ensemble");
+        answer["interval"] = json!(interval);
+        answer
+    };
     check(
         "members",
         // The members are 7, 7.1, 7, 7.5 and 6.4.
         &[3.0, 2.0],
         &[
-            (regression(json!({ "members": { "tensor": "m" } })), answer(7.0)),
+            (regression(json!({ "members": { "tensor": "m" } })), ensemble(7.0, [6.606_299_4, 7.393_700_6])),
+            (
+                regression(json!({ "value": { "tensor": "m", "column": 3 }, "members": { "tensor": "m" } })),
+                ensemble(7.5, [7.106_299_4, 7.893_700_6]),
+            ),
             (regression(json!({ "value": { "tensor": "m", "column": 3 } })), answer(7.5)),
         ],
     );

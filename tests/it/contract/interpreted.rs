@@ -42,7 +42,8 @@ fn class(contract: &Contract, tensor: Tensor, row: usize) -> (usize, Vec<f64>) {
 
 fn value(contract: &Contract, tensor: Tensor, row: usize) -> Result<f64, InterpretError> {
     let prediction = contract.interpret(&[tensor], row)?;
-    assert_eq!((prediction.assessment.uncertainty, prediction.assessment.method), (None, method::NONE));
+    assert_eq!(prediction.assessment.uncertainty.is_some(), prediction.assessment.method == method::ENSEMBLE);
+    assert_eq!(prediction.assessment.coverage, None);
     match prediction.outcome {
         Outcome::Regression { value } => Ok(value.as_f64()),
         other => panic!("{other:?}"),

@@ -109,5 +109,23 @@ fn regressions() {
             "no output \"sigma\"",
         ),
         (PLACE, value(json!({"value": {"tensor": "score"}, "unit": 1})), "/x-output/unit", "must be a string"),
+        (
+            PLACE,
+            value(json!({"value": {"tensor": "score"}, "sigma": {"tensor": "score", "column": 2}})),
+            PLACE,
+            "column 2 is not there",
+        ),
+        (
+            PLACE,
+            value(json!({"value": {"tensor": "score"}, "sigma": {"tensor": "words"}})),
+            PLACE,
+            "sigma must be a number a row",
+        ),
+        (
+            PLACE,
+            value(json!({"value": {"tensor": "score"}, "coverage": 0.42})),
+            "/x-output/coverage",
+            "coverage must be one of 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99; found 0.42",
+        ),
     ]);
 }

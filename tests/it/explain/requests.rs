@@ -144,6 +144,7 @@ fn a_baseline_that_the_contract_refuses_is_replaced_or_named() {
     let mut found = profile(&subscriber());
     found["features"]["payment_method"]["missing"] = json!(0.9);
     found["features"]["monthly_charge"]["median"] = json!(-1.0);
+    found["features"]["monthly_charge"]["minimum"] = json!(-1.0);
     let answer = explained(explainable("churn/1", Some(&found), "").path(), &leaving());
     let explanation = &answer["explanation"];
     let baseline = |name: &str| {

@@ -195,9 +195,9 @@ pub(super) const CASES: &[Case] = &[
         ],
     ),
     case(
-        "calibration-not-built",
+        "calibration-empty",
         |version| write(version, "calibration.json", "{}"),
-        &["{v}/calibration.json: is not built yet: this server cannot use it; move it away"],
+        &["{v}/calibration.json: missing field `format` at line 1 column 2"],
     ),
     case(
         "profile-empty",

@@ -1,0 +1,178 @@
+//! Held-out rows with what the model said of them, as arrays, checked before anything is fitted.
+
+use super::fault::{Fault, Faults};
+use crate::domain::{
+    contract::Literal,
+    uncertainty::{Measured, ScoreKind, Scores},
+};
+
+/// The rows of a classifier.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClassificationRows {
+    /// The classes, in the contract's order.
+    pub classes: Vec<String>,
+    /// What the scores are.
+    pub kind: ScoreKind,
+    /// The graph's scores, row by row, one a class.
+    pub scores: Vec<f64>,
+    /// The true class of each row, as an index.
+    pub labels: Vec<usize>,
+    /// The draw of APS for each row, from its `features_hash`; only needed for APS.
+    pub draws: Vec<f64>,
+    /// The groups of the rows, for quantiles by group.
+    pub groups: Option<RowGroups>,
+}
+
+/// The rows of a regression.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegressionRows {
+    /// The predicted values.
+    pub values: Vec<f64>,
+    /// The true values.
+    pub targets: Vec<f64>,
+    /// What else the model says.
+    pub spread: Spread,
+    /// The groups of the rows, for quantiles by group.
+    pub groups: Option<RowGroups>,
+}
+
+/// What a regression says beside its value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Spread {
+    /// Nothing.
+    None,
+    /// Its own standard deviation, one a row.
+    Sigma(Vec<f64>),
+    /// The standard deviation of its members, one a row.
+    Members(Vec<f64>),
+    /// Its lowest and its highest quantile.
+    Quantiles {
+        /// Their levels.
+        levels: (f64, f64),
+        /// The lowest, one a row.
+        lower: Vec<f64>,
+        /// The highest, one a row.
+        upper: Vec<f64>,
+    },
+}
+
+/// Which group each row belongs to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowGroups {
+    /// The feature of the contract.
+    pub feature: String,
+    /// The values of the feature, one a group.
+    pub values: Vec<Literal>,
+    /// The group of each row, as an index into `values`.
+    pub of_row: Vec<usize>,
+}
+
+/// The class of a target as it stands in a table; `row` counts from 1.
+///
+/// # Errors
+/// [`Fault::UnknownClass`], or [`Fault::MissingTarget`] for an empty text.
+pub fn label(classes: &[String], row: usize, text: &str) -> Result<usize, Fault> {
+    if text.is_empty() && !classes.iter().any(String::is_empty) {
+        return Err(Fault::MissingTarget { row });
+    }
+    let found = classes.iter().position(|class| class == text);
+    found.ok_or_else(|| Fault::UnknownClass { row, found: text.to_owned(), classes: classes.to_vec() })
+}
+
+impl ClassificationRows {
+    /// The scores of one row.
+    pub fn scores(&self, row: usize) -> Scores<'_> {
+        let width = self.classes.len();
+        Scores { kind: self.kind, values: &self.scores[row * width..(row + 1) * width] }
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Everything that keeps the rows from being used.
+    pub(super) fn check(&self) -> Result<(), Faults> {
+        let (rows, width) = (self.len(), self.classes.len());
+        let mut faults = Faults::default();
+        if self.scores.len() != rows * width {
+            faults.push(Fault::Lengths { what: "scores", found: self.scores.len(), rows });
+            return Err(faults);
+        }
+        for (row, scores) in self.scores.chunks(width.max(1)).enumerate() {
+            if let Some(value) = scores.iter().find(|value| !value.is_finite()) {
+                faults.push(Fault::NonFiniteOutput { row: row + 1, value: *value });
+            }
+        }
+        for (row, label) in self.labels.iter().enumerate().filter(|(_, label)| **label >= width) {
+            let classes = self.classes.clone();
+            faults.push(Fault::UnknownClass { row: row + 1, found: label.to_string(), classes });
+        }
+        check_groups(self.groups.as_ref(), rows, &mut faults);
+        faults.into_result()?;
+        if let Some(first) = self.labels.first().filter(|first| self.labels.iter().all(|label| label == *first)) {
+            return Err(Fault::OneClass { class: self.classes[*first].clone() }.into());
+        }
+        if rows > 1 && (1..rows).all(|row| self.scores(row).values == self.scores(0).values) {
+            return Err(Fault::ConstantModel { rows }.into());
+        }
+        Ok(())
+    }
+}
+
+impl RegressionRows {
+    /// What the model said of one row.
+    pub(super) fn measured(&self, row: usize) -> Measured {
+        let value = Measured { value: self.values[row], ..Measured::default() };
+        match &self.spread {
+            Spread::None => value,
+            Spread::Sigma(sigma) => Measured { sigma: Some(sigma[row]), ..value },
+            Spread::Members(spread) => Measured { spread: Some(spread[row]), ..value },
+            Spread::Quantiles { lower, upper, .. } => Measured { band: Some((lower[row], upper[row])), ..value },
+        }
+    }
+
+    /// Everything that keeps the rows from being used.
+    pub(super) fn check(&self) -> Result<(), Faults> {
+        let rows = self.targets.len();
+        let mut faults = Faults::default();
+        let columns: Vec<(&'static str, &[f64])> = match &self.spread {
+            Spread::None => vec![("values", &self.values)],
+            Spread::Sigma(column) | Spread::Members(column) => vec![("values", &self.values), ("deviations", column)],
+            Spread::Quantiles { lower, upper, .. } => {
+                vec![("values", &self.values), ("lower quantiles", lower), ("upper quantiles", upper)]
+            }
+        };
+        for (what, column) in columns {
+            if column.len() != rows {
+                faults.push(Fault::Lengths { what, found: column.len(), rows });
+            }
+            for (row, value) in column.iter().enumerate().filter(|(_, value)| !value.is_finite()) {
+                faults.push(Fault::NonFiniteOutput { row: row + 1, value: *value });
+            }
+        }
+        for (row, value) in self.targets.iter().enumerate().filter(|(_, value)| !value.is_finite()) {
+            faults.push(Fault::NonFiniteTarget { row: row + 1, value: *value });
+        }
+        check_groups(self.groups.as_ref(), rows, &mut faults);
+        faults.into_result()?;
+        let same = |column: &[f64]| column.iter().all(|value| value.to_bits() == column[0].to_bits());
+        if rows > 1 && same(&self.values) {
+            return Err(Fault::ConstantModel { rows }.into());
+        }
+        Ok(())
+    }
+}
+
+fn check_groups(groups: Option<&RowGroups>, rows: usize, faults: &mut Faults) {
+    let Some(groups) = groups else { return };
+    let inside = groups.of_row.iter().filter(|group| **group < groups.values.len()).count();
+    if inside != rows || groups.of_row.len() != rows {
+        faults.push(Fault::Lengths { what: "groups", found: inside, rows });
+    }
+}

@@ -1,0 +1,117 @@
+//! The group of an instance: the value of one feature, read from the tensors that it was placed in.
+
+use std::collections::HashMap;
+
+use super::{Contract, Feature, Literal, reader::nearest};
+use crate::domain::{
+    float::Float,
+    number::Number,
+    tensor::{Buffer, Inputs},
+};
+
+/// Finds the group of an instance among the groups of a calibration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grouping {
+    feature: String,
+    tensor: usize,
+    offset: usize,
+    groups: HashMap<Key, usize>,
+}
+
+/// The value of a feature as it stands in a tensor.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Text(String),
+    /// The bits of a double; all NaN are one, and both zeros.
+    Number(u64),
+}
+
+fn key(buffer: &Buffer, index: usize) -> Option<Key> {
+    let number = match buffer {
+        Buffer::Text(values) => return Some(Key::Text(values.get(index)?.clone())),
+        Buffer::Bool(values) => f64::from(u8::from(*values.get(index)?)),
+        buffer => Float::at(buffer, index)?.as_f64(),
+    };
+    let one = if number.is_nan() { f64::NAN } else { number + 0.0 };
+    Some(Key::Number(one.to_bits()))
+}
+
+impl Grouping {
+    /// The index of the instance's group; `None` where it is in none of them.
+    pub fn find(&self, inputs: &Inputs) -> Option<usize> {
+        let key = key(&inputs.tensors.get(self.tensor)?.buffer, self.offset)?;
+        self.groups.get(&key).copied()
+    }
+
+    /// The feature that makes the groups.
+    pub fn feature(&self) -> &str {
+        &self.feature
+    }
+}
+
+impl Contract {
+    /// Makes the groups of a feature ready to be found, by their values in order.
+    ///
+    /// # Errors
+    /// What keeps the feature or a value from making a group.
+    pub fn grouping(&self, feature: &str, values: &[Literal]) -> Result<Grouping, String> {
+        let found = self.group_feature(feature)?;
+        let mut groups = HashMap::new();
+        for (index, value) in values.iter().enumerate() {
+            let mut buffer = Buffer::zeros(self.inputs[found.tensor].element, 1);
+            let mut faults = Vec::new();
+            found.place_literal(value, &mut buffer, 0, &mut faults);
+            match (faults.first(), key(&buffer, 0)) {
+                (None, Some(key)) if !groups.contains_key(&key) => groups.insert(key, index),
+                (None, _) => return Err(format!("the group {value} of {feature:?} stands twice")),
+                (Some(fault), _) => return Err(format!("the group {value} of {feature:?}: {fault}")),
+            };
+        }
+        Ok(Grouping { feature: feature.to_owned(), tensor: found.tensor, offset: found.offset, groups })
+    }
+
+    /// The value of a feature in an instance's tensors, as the contract writes it: null where it is missing, the text of
+    /// a code. For a calibration to name its groups.
+    ///
+    /// # Errors
+    /// What keeps the feature from making groups.
+    pub fn group_value(&self, feature: &str, inputs: &Inputs) -> Result<Literal, String> {
+        let found = self.group_feature(feature)?;
+        let buffer = inputs.tensors.get(found.tensor).map(|tensor| &tensor.buffer);
+        let key = buffer.and_then(|buffer| key(buffer, found.offset));
+        Ok(match key {
+            None => return Err(format!("the instance has no value of {feature:?}")),
+            Some(Key::Text(text)) => Literal::Text(text),
+            Some(Key::Number(bits)) => written(found, f64::from_bits(bits)),
+        })
+    }
+
+    fn group_feature(&self, feature: &str) -> Result<&Feature, String> {
+        let known = self.features.iter().map(|feature| feature.name.as_str());
+        let found = self.by_name.get(feature).map(|index| &self.features[*index]);
+        let found = found.ok_or_else(|| {
+            format!("groups go by {feature:?}, which is no feature of the contract{}", nearest(feature, known))
+        })?;
+        if found.dimensions.is_empty() {
+            Ok(found)
+        } else {
+            Err(format!("{feature:?} is an array and makes no groups"))
+        }
+    }
+}
+
+/// A number of a tensor as the contract writes it.
+fn written(feature: &Feature, number: f64) -> Literal {
+    if number.is_nan() {
+        return Literal::Null;
+    }
+    if let Some((text, _)) = feature.codes.iter().find(|(_, code)| *code == Number::from(number)) {
+        return Literal::Text(text.clone());
+    }
+    if feature.is_flag() {
+        return Literal::Bool(number > 0.5);
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "a whole number within 2^53")]
+    let whole = Number::from(number).as_whole().map(|_| Number::from(number as i64));
+    Literal::Number(whole.unwrap_or(Number::from(number)))
+}

@@ -1,0 +1,136 @@
+//! The part `x-output` of a regression: where its value stands, and what the model says beside it.
+
+use super::{
+    literal::Literal,
+    output::{OutputPlan, Point, columns, find},
+    reader::{Node, Problem},
+};
+use crate::domain::{
+    signature::{OutputSpec, Signature},
+    tensor::ElementType,
+};
+
+/// What a regression says beside its value. Each output is an index into the plan's `requested`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Beside {
+    /// The predicted standard deviation: the output and its column.
+    pub sigma: Option<(usize, usize)>,
+    /// The lowest and the highest quantile.
+    pub band: Option<Band>,
+    /// The output with a column an ensemble member.
+    pub members: Option<usize>,
+}
+
+/// The lowest and the highest of the model's quantiles.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Band {
+    /// The output: its first column is the lower one.
+    pub output: usize,
+    /// The column of the upper one.
+    pub upper: usize,
+    /// Their levels.
+    pub levels: (f64, f64),
+}
+
+pub(super) fn read_regression(
+    node: &Node<'_>,
+    signature: &Signature,
+    problems: &mut Vec<Problem>,
+) -> Option<OutputPlan> {
+    node.only(&["task", "value", "unit", "sigma", "quantiles", "members", "coverage"], problems);
+    let unit = node.text("unit", problems).map(str::to_owned);
+    let value = find(node, "value", signature, problems);
+    let quantiles = find(node, "quantiles", signature, problems);
+    let members = find(node, "members", signature, problems);
+    let sigma = find(node, "sigma", signature, problems);
+    let levels = node.child("quantiles").and_then(|member| read_levels(&member, problems)).unwrap_or_default();
+    let (spec, point) = find_point(node, (value, members, quantiles), &levels, problems)?;
+    let column = if let Point::Column(column) = point { column } else { 0 };
+    check_column(node, "a value", (spec, column), problems);
+    if let Some(spec) = quantiles.filter(|spec| columns(spec).flatten().is_some_and(|found| found != levels.len())) {
+        node.problem(problems, format!("quantiles lists {} levels, the output {spec} has other columns", levels.len()));
+    }
+    let mut requested = vec![spec.name().to_owned()];
+    let beside = Beside {
+        sigma: sigma.map(|spec| {
+            let column = node.child("sigma").and_then(|member| member.count("column", problems)).unwrap_or(0);
+            check_column(node, "sigma", (spec, column), problems);
+            (output(&mut requested, spec), column)
+        }),
+        band: quantiles.filter(|_| levels.len() > 1).map(|spec| Band {
+            output: output(&mut requested, spec),
+            upper: levels.len() - 1,
+            levels: (levels[0], levels[levels.len() - 1]),
+        }),
+        members: members.map(|spec| output(&mut requested, spec)),
+    };
+    Some(OutputPlan::Regression { requested, point, beside, unit })
+}
+
+/// The outputs that `value`, `members` and `quantiles` name.
+type Named<'s> = (Option<&'s OutputSpec>, Option<&'s OutputSpec>, Option<&'s OutputSpec>);
+
+/// Where the value stands: in an output of its own, in the mean of the members, or in the median.
+fn find_point<'s>(
+    node: &Node<'_>,
+    found: Named<'s>,
+    levels: &[f64],
+    problems: &mut Vec<Problem>,
+) -> Option<(&'s OutputSpec, Point)> {
+    match found {
+        (Some(spec), _, _) => {
+            let column = node.child("value").and_then(|member| member.count("column", problems)).unwrap_or(0);
+            Some((spec, Point::Column(column)))
+        }
+        (None, Some(spec), _) => Some((spec, Point::Mean)),
+        #[expect(clippy::float_cmp, reason = "the median's level is written as 0.5")]
+        (None, None, Some(spec)) => {
+            if let Some(column) = levels.iter().position(|level| *level == 0.5) {
+                Some((spec, Point::Column(column)))
+            } else {
+                node.problem(problems, "without a value, the levels of quantiles must hold the median, 0.5");
+                None
+            }
+        }
+        // A member that names no output is told already.
+        (None, None, None) if ["value", "members", "quantiles"].iter().any(|key| node.child(key).is_some()) => None,
+        (None, None, None) => {
+            node.problem(problems, "a regression needs a value, members, or quantiles with the median");
+            None
+        }
+    }
+}
+
+/// A column that is not there, or holds no numbers, is a problem.
+fn check_column(node: &Node<'_>, what: &str, (spec, column): (&OutputSpec, usize), problems: &mut Vec<Problem>) {
+    if let Some(Some(found)) = columns(spec)
+        && column >= found
+    {
+        node.problem(problems, format!("column {column} is not there: the output {spec} has {found}"));
+    }
+    if columns(spec).is_none() || matches!(spec.element(), ElementType::Text | ElementType::Bool) {
+        node.problem(problems, format!("{what} must be a number a row, the graph has {spec}"));
+    }
+}
+
+/// The place of an output among those that are asked for.
+fn output(requested: &mut Vec<String>, spec: &OutputSpec) -> usize {
+    requested.iter().position(|name| name == spec.name()).unwrap_or_else(|| {
+        requested.push(spec.name().to_owned());
+        requested.len() - 1
+    })
+}
+
+fn read_levels(member: &Node<'_>, problems: &mut Vec<Problem>) -> Option<Vec<f64>> {
+    let mut levels = Vec::new();
+    for item in member.list("levels", problems)? {
+        match item.value {
+            Literal::Number(level) if (0.0..=1.0).contains(&level.as_f64()) => levels.push(level.as_f64()),
+            other => item.problem(problems, format!("a level is a number in 0 to 1, found {other}")),
+        }
+    }
+    if !levels.is_sorted() {
+        member.problem(problems, "levels must rise");
+    }
+    Some(levels)
+}

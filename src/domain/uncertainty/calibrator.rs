@@ -1,0 +1,267 @@
+//! A calibration made ready to serve at one coverage: each row costs a few comparisons.
+
+use super::{
+    Calibration, Coverage, DrawKey, Groups, Intervals, ProbabilityMap, Quantiles, Rule, Scale, Scores, SetMethod,
+    aps_set, cqr, lac_set, method, normalized, split,
+};
+
+/// What must be said beside an assessment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// No class fits.
+    EmptySet,
+    /// The interval has no bound.
+    UnboundedInterval,
+    /// The instance's group had too few rows, so the quantile of all rows was used.
+    PooledGroup,
+}
+
+impl Notice {
+    /// The code of the warning.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::EmptySet => "empty_set",
+            Self::UnboundedInterval => "unbounded_interval",
+            Self::PooledGroup => "pooled_group",
+        }
+    }
+}
+
+/// What of an instance, beside its outputs, its assessment depends on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Membership<'a> {
+    /// Its group, as an index into the calibration's groups; `None` where it is in none of them.
+    pub group: Option<usize>,
+    /// The fingerprint of its features, for the draw of APS.
+    pub features_hash: &'a str,
+}
+
+/// What a regression's outputs say of one row.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Measured {
+    /// The value.
+    pub value: f64,
+    /// The model's own standard deviation, where it gives one.
+    pub sigma: Option<f64>,
+    /// The standard deviation of its members, where it has them.
+    pub spread: Option<f64>,
+    /// Its lowest and highest quantile, where it gives them.
+    pub band: Option<(f64, f64)>,
+}
+
+/// A classification, calibrated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Classified {
+    /// One probability a class.
+    pub probabilities: Vec<f64>,
+    /// The least and the greatest probability of the second of two classes.
+    pub bounds: Option<(f64, f64)>,
+    /// The classes that hold the truth.
+    pub set: Option<Vec<usize>>,
+    /// The name of the method.
+    pub method: &'static str,
+    /// The coverage of the set.
+    pub coverage: Option<f64>,
+    /// What must be said.
+    pub notices: Vec<Notice>,
+}
+
+/// The interval of a regression.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Interval {
+    /// Its ends; `None` where it has no bound.
+    pub ends: Option<(f64, f64)>,
+    /// The name of the method.
+    pub method: &'static str,
+    /// Its coverage.
+    pub coverage: f64,
+    /// What must be said.
+    pub notices: Vec<Notice>,
+}
+
+/// A calibration at one coverage.
+#[derive(Debug, Clone)]
+pub struct Calibrator {
+    coverage: Coverage,
+    rule: Served,
+    /// A typical half-width, for the buckets of a histogram.
+    width: Option<f64>,
+    /// Quantiles of the predicted values, for the buckets of another.
+    values: Vec<f64>,
+}
+
+#[derive(Debug, Clone)]
+enum Served {
+    Classification { map: ProbabilityMap, sets: Option<(SetMethod, Bounds, DrawKey)> },
+    Regression { intervals: Intervals, bounds: Bounds },
+}
+
+/// The quantiles at the chosen coverage; infinite where nothing bounds the score.
+#[derive(Debug, Clone)]
+struct Bounds {
+    pooled: f64,
+    /// One a group, and whether it is the group's own; `None` where there are no groups.
+    by_group: Option<Vec<(f64, bool)>>,
+}
+
+impl Bounds {
+    fn new(quantiles: &Quantiles, groups: Option<&Groups>, coverage: Coverage) -> Result<Self, String> {
+        let at = |quantiles: &Quantiles| {
+            quantiles.at(coverage).ok_or_else(|| {
+                let (level, grid) = (coverage.as_f64(), Coverage::grid_text());
+                format!("coverage {level} is not on the calibration's grid; choose one of {grid}")
+            })
+        };
+        let pooled = at(quantiles)?;
+        let group = |groups: &Groups| {
+            let own = |group: &super::Group| Ok(group.quantiles.within(coverage, at(&group.quantiles)?, pooled));
+            groups.groups.iter().map(own).collect::<Result<_, String>>()
+        };
+        Ok(Self { pooled, by_group: groups.map(group).transpose()? })
+    }
+
+    /// The quantile for an instance, and whether it is that of its own group.
+    fn of(&self, group: Option<usize>) -> (f64, bool) {
+        self.by_group.as_ref().and_then(|bounds| bounds.get(group?)).copied().unwrap_or((self.pooled, false))
+    }
+
+    fn notices(&self, grouped: bool) -> Vec<Notice> {
+        if self.by_group.is_some() && !grouped { vec![Notice::PooledGroup] } else { Vec::new() }
+    }
+}
+
+impl Calibrator {
+    /// Makes a calibration ready to serve at one coverage.
+    ///
+    /// # Errors
+    /// The coverage is not on the grid; the message lists it.
+    pub fn new(calibration: &Calibration, coverage: Coverage) -> Result<Self, String> {
+        let rule = match &calibration.rule {
+            Rule::Classification { probabilities, sets, .. } => {
+                let key = DrawKey::new(&calibration.model_sha256);
+                let bounds = |sets: &super::Sets| {
+                    Bounds::new(&sets.quantiles, sets.groups.as_ref(), coverage)
+                        .map(|bounds| (sets.method, bounds, key))
+                };
+                Served::Classification { map: probabilities.clone(), sets: sets.as_ref().map(bounds).transpose()? }
+            }
+            Rule::Regression { intervals, quantiles, groups } => {
+                Served::Regression { intervals: *intervals, bounds: Bounds::new(quantiles, groups.as_ref(), coverage)? }
+            }
+        };
+        let width = calibration.report.levels.iter().filter(|level| level.coverage <= coverage);
+        let width = width.filter_map(|level| level.mean_size).next_back().map(|size| size / 2.0);
+        Ok(Self { coverage, rule, width, values: calibration.report.values.clone() })
+    }
+
+    /// The coverage that sets and intervals have.
+    pub fn coverage(&self) -> Coverage {
+        self.coverage
+    }
+
+    /// The name of the method, with groups where there are any.
+    pub fn method(&self) -> &'static str {
+        match &self.rule {
+            Served::Classification { map, sets } => {
+                let grouped = sets.as_ref().is_some_and(|(_, bounds, _)| bounds.by_group.is_some());
+                method::classification(map, sets.as_ref().map(|sets| sets.0), grouped)
+            }
+            Served::Regression { intervals, bounds } => method::regression(intervals, bounds.by_group.is_some()),
+        }
+    }
+
+    /// The calibrated probabilities and the set of one row. `None` where the calibration is for a regression.
+    pub fn classify(&self, scores: Scores<'_>, of: Membership<'_>) -> Option<Classified> {
+        let Served::Classification { map, sets } = &self.rule else { return None };
+        let (probabilities, bounds) = map.apply(scores);
+        let Some((set_method, quantiles, key)) = sets else {
+            let method = method::classification(map, None, false);
+            return Some(Classified { probabilities, bounds, set: None, method, coverage: None, notices: Vec::new() });
+        };
+        let (quantile, grouped) = quantiles.of(of.group);
+        let set = match set_method {
+            SetMethod::Lac => lac_set(&probabilities, quantile),
+            SetMethod::Aps => aps_set(&probabilities, key.draw(of.features_hash), quantile),
+        };
+        let mut notices = quantiles.notices(grouped);
+        if set.is_empty() {
+            notices.push(Notice::EmptySet);
+        }
+        Some(Classified {
+            probabilities,
+            bounds,
+            set: Some(set),
+            method: method::classification(map, Some(*set_method), grouped),
+            coverage: Some(self.coverage.as_f64()),
+            notices,
+        })
+    }
+
+    /// The interval of one row. `None` where the calibration is for a classification.
+    pub fn regress(&self, measured: Measured, of: Membership<'_>) -> Option<Interval> {
+        let Served::Regression { intervals, bounds } = &self.rule else { return None };
+        let (quantile, grouped) = bounds.of(of.group);
+        let mut notices = bounds.notices(grouped);
+        let ends = intervals.ends(measured, quantile);
+        if ends.is_none() {
+            notices.push(Notice::UnboundedInterval);
+        }
+        let method = method::regression(intervals, grouped);
+        Some(Interval { ends, method, coverage: self.coverage.as_f64(), notices })
+    }
+
+    /// Bucket bounds for the half-widths of a regression, in the target's unit, around the mean one of the calibration;
+    /// `None` for a classification, or where nothing has a bound.
+    pub fn uncertainty_buckets(&self) -> Option<Vec<f64>> {
+        const AROUND: [f64; 13] = [0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0];
+        let regression = matches!(self.rule, Served::Regression { .. });
+        let width = self.width.filter(|width| regression && *width > 0.0)?;
+        Some(AROUND.iter().map(|factor| short(width * factor)).collect())
+    }
+}
+
+impl Calibrator {
+    /// Bucket bounds for the predicted values of a regression, in the target's unit: the quantiles of those that the
+    /// calibration saw; `None` for a classification.
+    pub fn value_buckets(&self) -> Option<Vec<f64>> {
+        let bounds: Vec<f64> = self.values.iter().copied().map(short).collect();
+        (!bounds.is_empty()).then_some(bounds)
+    }
+}
+
+/// Three significant digits: the bound becomes a label, and labels are to be read.
+fn short(value: f64) -> f64 {
+    format!("{value:.2e}").parse().unwrap_or(value)
+}
+
+impl Intervals {
+    /// The interval of one row; `None` where it has no bound, or the row has not what the method needs.
+    pub(in crate::domain) fn ends(self, measured: Measured, quantile: f64) -> Option<(f64, f64)> {
+        match self {
+            Self::SplitConformal => split(measured.value, quantile),
+            Self::NormalizedConformal { scale } => normalized(measured.value, measured.scale(scale)?, quantile),
+            Self::Cqr { .. } => measured.band.and_then(|(lower, upper)| cqr(lower, upper, quantile)),
+        }
+    }
+
+    /// The score of one row; infinite where the row has not what the method needs.
+    pub(in crate::domain) fn score(self, measured: Measured, target: f64) -> f64 {
+        let score = match self {
+            Self::SplitConformal => Some(super::split_score(target, measured.value)),
+            Self::NormalizedConformal { scale } => {
+                measured.scale(scale).map(|sigma| super::normalized_score(target, measured.value, sigma))
+            }
+            Self::Cqr { .. } => measured.band.map(|(lower, upper)| super::cqr_score(target, lower, upper)),
+        };
+        score.unwrap_or(f64::INFINITY)
+    }
+}
+
+impl Measured {
+    fn scale(self, scale: Scale) -> Option<f64> {
+        match scale {
+            Scale::Sigma => self.sigma,
+            Scale::Members => self.spread,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Isotonic regression of two classes by pool-adjacent-violators, with scikit-learn's conventions: ties of the score are
+//! pooled first, between the knots the curve is linear, beyond them it is flat.
+
+use serde::{Deserialize, Serialize};
+
+/// The curve: the probability of the second class at each knot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Isotonic {
+    /// The scores of the knots, rising.
+    pub scores: Vec<f64>,
+    /// The probabilities at them, never falling.
+    pub probabilities: Vec<f64>,
+}
+
+/// Rows of equal score: how many, and how many of them have the second class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) rows: u64,
+    pub(super) positives: u64,
+}
+
+impl Tally {
+    pub(super) fn join(self, other: Self) -> Self {
+        Self { rows: self.rows + other.rows, positives: self.positives + other.positives }
+    }
+
+    /// Whether the share of positives is at least the other's, in whole numbers.
+    pub(super) fn reaches(self, other: Self) -> bool {
+        u128::from(self.positives) * u128::from(other.rows) >= u128::from(other.positives) * u128::from(self.rows)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
+    pub(super) fn share(self) -> f64 {
+        self.positives as f64 / self.rows as f64
+    }
+}
+
+/// The distinct scores, rising, each with its tally.
+pub(super) fn tallies(rows: impl Iterator<Item = (f64, bool)>) -> (Vec<f64>, Vec<Tally>) {
+    let mut sorted: Vec<(f64, bool)> = rows.collect();
+    sorted.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
+    let (mut scores, mut tallies): (Vec<f64>, Vec<Tally>) = (Vec::new(), Vec::new());
+    for (score, positive) in sorted {
+        let one = Tally { rows: 1, positives: positive.into() };
+        match (scores.last(), tallies.last_mut()) {
+            // Zero and minus zero are one score.
+            (Some(last), Some(tally)) if *last >= score => *tally = tally.join(one),
+            _ => {
+                scores.push(score);
+                tallies.push(one);
+            }
+        }
+    }
+    (scores, tallies)
+}
+
+impl Isotonic {
+    /// Fits the curve to scores and whether each row has the second class. At least one row.
+    pub fn fit(rows: impl Iterator<Item = (f64, bool)>) -> Self {
+        let (distinct, tallies) = tallies(rows);
+        // Blocks of equal value: their first and last distinct score, and their tally.
+        let mut blocks: Vec<(usize, usize, Tally)> = Vec::new();
+        for (index, tally) in tallies.into_iter().enumerate() {
+            let mut block = (index, index, tally);
+            while let Some(before) = blocks.last().filter(|before| before.2.reaches(block.2)) {
+                block = (before.0, block.1, before.2.join(block.2));
+                blocks.pop();
+            }
+            blocks.push(block);
+        }
+        let mut curve = Self { scores: Vec::new(), probabilities: Vec::new() };
+        for (first, last, tally) in blocks {
+            let ends = if first == last { &[first][..] } else { &[first, last][..] };
+            for end in ends {
+                curve.scores.push(distinct[*end]);
+                curve.probabilities.push(tally.share());
+            }
+        }
+        curve
+    }
+
+    /// The probability of the second class at a score.
+    pub fn apply(&self, score: f64) -> f64 {
+        let after = self.scores.partition_point(|knot| *knot <= score);
+        let Some(before) = after.checked_sub(1) else { return self.probabilities[0] };
+        if after == self.scores.len() {
+            return self.probabilities[before];
+        }
+        let share = (score - self.scores[before]) / (self.scores[after] - self.scores[before]);
+        let (low, high) = (self.probabilities[before], self.probabilities[after]);
+        low + share * (high - low)
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        check_curve(&self.scores, &self.probabilities)?;
+        if self.scores.is_empty() { Err("isotonic needs at least one knot".to_owned()) } else { Ok(()) }
+    }
+}
+
+/// What is wrong with a curve that was read from a file.
+pub(super) fn check_curve(scores: &[f64], probabilities: &[f64]) -> Result<(), String> {
+    if scores.len() != probabilities.len() {
+        let (left, right) = (scores.len(), probabilities.len());
+        return Err(format!("a curve has as many scores as probabilities; found {left} and {right}"));
+    }
+    if scores.iter().any(|score| !score.is_finite()) || !scores.is_sorted_by(|left, right| left < right) {
+        return Err("the scores of a curve must rise".to_owned());
+    }
+    if probabilities.iter().any(|value| !(0.0..=1.0).contains(value)) || !probabilities.is_sorted() {
+        return Err("the probabilities of a curve must lie in 0 to 1 and never fall".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn violators_are_pooled_and_ties_too() {
+        let rows = [(0.1, false), (0.2, true), (0.3, false), (0.4, true), (0.4, false), (0.9, true)];
+        let curve = Isotonic::fit(rows.into_iter());
+        assert_eq!(curve.scores, [0.1, 0.2, 0.4, 0.9]);
+        assert_eq!(curve.probabilities, [0.0, 0.5, 0.5, 1.0]);
+        for (score, expected) in [(0.0, 0.0), (0.15, 0.25), (0.3, 0.5), (0.65, 0.75), (2.0, 1.0)] {
+            assert!((curve.apply(score) - expected).abs() < 1e-12, "{score}: {}", curve.apply(score));
+        }
+        assert_eq!(curve.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_single_row_is_a_flat_curve() {
+        let curve = Isotonic::fit([(0.4, true)].into_iter());
+        assert!([0.0, 0.4, 1.0].into_iter().all(|score| curve.apply(score) >= 1.0));
+        let flat = Isotonic::fit([(0.0, true), (-0.0, false)].into_iter());
+        assert_eq!(flat.probabilities, [0.5]);
+    }
+}

@@ -1,0 +1,171 @@
+//! Venn-Abers prediction of two classes (Vovk, Petej, Fedorova 2015), inductive: the score of a new row is calibrated
+//! twice, as if its class were the first and as if it were the second; the two answers are the least and the greatest
+//! probability.
+//!
+//! Both are computed for every distinct score of the calibration once, here; serving looks them up.
+
+use serde::{Deserialize, Serialize};
+
+use super::isotonic::{Tally, check_curve, tallies};
+
+/// A step function of the score.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Steps {
+    /// The scores where it steps, rising.
+    pub scores: Vec<f64>,
+    /// The probabilities there, never falling.
+    pub probabilities: Vec<f64>,
+}
+
+/// The two tables.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VennAbers {
+    /// The probability of the second class were the row of the first: from each score on; 0 before them all.
+    pub lower: Steps,
+    /// The probability of the second class were the row of the second: up to each score; 1 after them all.
+    pub upper: Steps,
+}
+
+/// A block of an isotonic fit: the index of its far end, and its tally.
+type Block = (usize, Tally);
+
+impl VennAbers {
+    /// Makes the tables from scores and whether each row has the second class.
+    ///
+    /// With a further row, the isotonic fit changes only around it: the fit of the scores below and the fit of those above
+    /// stand as they are, and the block of the new row joins its neighbours while they violate the order. A score between
+    /// two others has the `p1` of the next one and the `p0` of the one before.
+    pub fn fit(rows: impl Iterator<Item = (f64, bool)>) -> Self {
+        let (scores, tallies) = tallies(rows);
+        let (below, above) = (prefixes(&tallies), suffixes(&tallies));
+        let with = |positives: u64| {
+            let value = |(index, tally): (usize, &Tally)| {
+                let mut joined = tally.join(Tally { rows: 1, positives });
+                let (mut left, mut right) = (index, index + 1);
+                loop {
+                    if left > 0 && below[left - 1].1.reaches(joined) {
+                        joined = joined.join(below[left - 1].1);
+                        left = below[left - 1].0;
+                    } else if right < above.len() && joined.reaches(above[right].1) {
+                        joined = joined.join(above[right].1);
+                        right = above[right].0 + 1;
+                    } else {
+                        return joined.share();
+                    }
+                }
+            };
+            tallies.iter().enumerate().map(value).collect::<Vec<f64>>()
+        };
+        Self { lower: Steps::from_each(&scores, &with(0)), upper: Steps::up_to_each(&scores, &with(1)) }
+    }
+
+    /// The least and the greatest probability of the second class at a score.
+    pub fn bounds(&self, score: f64) -> (f64, f64) {
+        let before = self.lower.scores.partition_point(|step| *step <= score);
+        let lower = before.checked_sub(1).map_or(0.0, |last| self.lower.probabilities[last]);
+        let next = self.upper.scores.partition_point(|step| *step < score);
+        let upper = self.upper.probabilities.get(next).copied().unwrap_or(1.0);
+        (lower, upper)
+    }
+
+    /// One probability of the second class out of the two: `p1 / (1 − p0 + p1)`, which minimises the greatest regret in
+    /// log loss.
+    pub fn merge((lower, upper): (f64, f64)) -> f64 {
+        upper / (1.0 - lower + upper)
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        check_curve(&self.lower.scores, &self.lower.probabilities)?;
+        check_curve(&self.upper.scores, &self.upper.probabilities)
+    }
+}
+
+impl Steps {
+    /// Steps that hold from each score on: of equal values the first score is kept.
+    fn from_each(scores: &[f64], values: &[f64]) -> Self {
+        let kept = |index: &usize| *index == 0 || values[*index] > values[index - 1];
+        Self::keep(scores, values, (0..scores.len()).filter(kept))
+    }
+
+    /// Steps that hold up to each score: of equal values the last score is kept.
+    fn up_to_each(scores: &[f64], values: &[f64]) -> Self {
+        let kept = |index: &usize| index + 1 == scores.len() || values[index + 1] > values[*index];
+        Self::keep(scores, values, (0..scores.len()).filter(kept))
+    }
+
+    fn keep(scores: &[f64], values: &[f64], kept: impl Iterator<Item = usize>) -> Self {
+        let (scores, probabilities) = kept.map(|index| (scores[index], values[index])).unzip();
+        Self { scores, probabilities }
+    }
+}
+
+/// For each index, the last block of the isotonic fit of everything up to it, with its first index.
+fn prefixes(tallies: &[Tally]) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::with_capacity(tallies.len());
+    for (index, tally) in tallies.iter().enumerate() {
+        let mut block = (index, *tally);
+        while block.0 > 0 && blocks[block.0 - 1].1.reaches(block.1) {
+            let before = blocks[block.0 - 1];
+            block = (before.0, before.1.join(block.1));
+        }
+        blocks.push(block);
+    }
+    blocks
+}
+
+/// For each index, the first block of the isotonic fit of everything from it on, with its last index.
+fn suffixes(tallies: &[Tally]) -> Vec<Block> {
+    let mut blocks: Vec<Block> = tallies.iter().copied().enumerate().collect();
+    for index in (0..tallies.len()).rev() {
+        let mut block = (index, tallies[index]);
+        while block.0 + 1 < tallies.len() && block.1.reaches(blocks[block.0 + 1].1) {
+            let after = blocks[block.0 + 1];
+            block = (after.0, block.1.join(after.1));
+        }
+        blocks[index] = block;
+    }
+    blocks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::isotonic::Isotonic, *};
+
+    /// The definition: fit with the further row, and read the curve at its score.
+    fn by_definition(rows: &[(f64, bool)], score: f64) -> (f64, f64) {
+        let with = |positive| Isotonic::fit(rows.iter().copied().chain([(score, positive)])).apply(score);
+        (with(false), with(true))
+    }
+
+    #[test]
+    fn the_tables_say_what_two_fits_would() {
+        // A linear congruential generator: scores with many ties, and labels that mostly follow them.
+        let mut state = 1_u64;
+        let mut next = |range: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % range
+        };
+        for size in [1_usize, 2, 3, 10, 60] {
+            for _ in 0..20 {
+                let rows: Vec<(f64, bool)> = (0..size)
+                    .map(|_| {
+                        let score = next(20);
+                        (f64::from(u32::try_from(score).expect("small")) / 20.0, next(20) < score)
+                    })
+                    .collect();
+                let tables = VennAbers::fit(rows.iter().copied());
+                assert_eq!(tables.check(), Ok(()));
+                for step in -1..=41_i32 {
+                    let score = f64::from(step) / 40.0;
+                    let (found, expected) = (tables.bounds(score), by_definition(&rows, score));
+                    let near = (found.0 - expected.0).abs() < 1e-12 && (found.1 - expected.1).abs() < 1e-12;
+                    assert!(near, "{score}: {found:?} for {expected:?} of {rows:?}");
+                    let merged = VennAbers::merge(found);
+                    assert!(found.0 <= merged && merged <= found.1, "{found:?} {merged}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Rows that make no calibration: each fault is told with its row, what was found, and what would be right.
+
+#![expect(clippy::cast_precision_loss, reason = "counts are small")]
+
+use candor::domain::{
+    calibration::{
+        ClassificationOptions, ClassificationRows, Fault, MethodChoice, RegressionOptions, RegressionRows, RowGroups,
+        Spread, classification, label, regression,
+    },
+    contract::Literal,
+    uncertainty::{ScoreKind, SetMethod},
+};
+
+/// Rows that make a calibration, of this many classes.
+fn good(classes: usize) -> ClassificationRows {
+    let score = |row: usize, class: usize| if row % classes == class { 0.5 + 0.01 * row as f64 } else { 0.1 };
+    ClassificationRows {
+        classes: (0..classes).map(|class| format!("class {class}")).collect(),
+        kind: ScoreKind::Probabilities,
+        scores: (0..30).flat_map(|row| (0..classes).map(move |class| score(row, class))).collect(),
+        labels: (0..30).map(|row| (row + usize::from(row % 5 == 0)) % classes).collect(),
+        draws: vec![0.5; 30],
+        groups: None,
+    }
+}
+
+fn told(rows: &ClassificationRows, method: MethodChoice, sets: SetMethod) -> String {
+    let options = ClassificationOptions { method, sets: Some(sets) };
+    classification(rows, options).map_or_else(|faults| faults.to_string(), |_| "nothing".to_owned())
+}
+
+#[test]
+fn rows_of_a_classifier_are_checked() {
+    type Change = fn(&mut ClassificationRows);
+    let cases: [(Change, &str); 8] = [
+        (|_| {}, "nothing"),
+        (|rows| rows.labels.fill(1), "every row has the class \"class 1\": rows of at least two classes are needed"),
+        (|rows| rows.scores[4] = f64::NAN, "row 3: the model answered NaN, which is not a finite number"),
+        (
+            |rows| rows.labels[2] = 7,
+            "row 3: the target \"7\" is no class of the contract; its classes are class 0, class 1",
+        ),
+        (|rows| rows.scores.fill(0.5), "the model gives the same answer for all 30 rows"),
+        (|rows| rows.scores.truncate(7), "there are 7 scores for 30 rows"),
+        (
+            |rows| {
+                rows.scores.truncate(20);
+                rows.labels.truncate(10);
+            },
+            "10 rows are too few: fitting probabilities (which the method uncalibrated does not) needs at least 20",
+        ),
+        (
+            |rows| rows.groups = Some(RowGroups { feature: "f".into(), values: vec![], of_row: vec![] }),
+            "there are 0 groups for 30 rows",
+        ),
+    ];
+    for (change, expected) in cases {
+        let mut rows = good(2);
+        change(&mut rows);
+        let found = told(&rows, MethodChoice::Auto, SetMethod::Lac);
+        assert!(found.starts_with(expected), "{found:?} for {expected:?}");
+    }
+}
+
+#[test]
+fn methods_that_do_not_fit_the_rows_are_refused_by_name() {
+    for (method, name) in [(MethodChoice::Isotonic, "isotonic"), (MethodChoice::VennAbers, "venn-abers")] {
+        let found = told(&good(3), method, SetMethod::Lac);
+        assert_eq!(found, format!("{name} is for two classes, the contract has 3; use temperature, or auto"));
+        // One row of the second class: whatever part it falls into, another fit has none.
+        let mut rows = good(2);
+        rows.labels.fill(0);
+        rows.labels[0] = 1;
+        let found = told(&rows, method, SetMethod::Lac);
+        assert!(found.starts_with(&format!("{name} cannot be fitted: the rows")), "{found}");
+        assert_eq!(told(&rows, MethodChoice::Auto, SetMethod::Lac), "nothing", "auto takes another");
+    }
+    let mut grouped = good(2);
+    grouped.groups = Some(RowGroups { feature: "f".into(), values: vec![Literal::Bool(true)], of_row: vec![0; 30] });
+    assert_eq!(told(&grouped, MethodChoice::Auto, SetMethod::Aps), "groups go with lac sets, not with aps");
+    let values = (0..30_u64).map(|row| Literal::Number(row.into())).collect();
+    grouped.groups = Some(RowGroups { feature: "age".into(), values, of_row: (0..30).collect() });
+    let found = told(&grouped, MethodChoice::Auto, SetMethod::Lac);
+    assert!(
+        found.starts_with("no value of \"age\" has 9 rows for its quantile, the fewest for coverage 0.9"),
+        "{found}"
+    );
+    let mut undrawn = good(2);
+    undrawn.draws.clear();
+    assert_eq!(told(&undrawn, MethodChoice::Auto, SetMethod::Aps), "there are 0 draws for 30 rows");
+}
+
+#[test]
+fn rows_of_a_regression_are_checked() {
+    type Change = fn(&mut RegressionRows);
+    let cases: [(Change, &str); 7] = [
+        (|_| {}, "nothing"),
+        (|rows| rows.targets[1] = f64::NAN, "row 2: the target must be a finite number; found NaN"),
+        (|rows| rows.values[0] = f64::INFINITY, "row 1: the model answered inf, which is not a finite number"),
+        (
+            |rows| rows.values.fill(3.0),
+            "the model gives the same answer for all 10 rows: look whether the right columns",
+        ),
+        (|rows| rows.spread = Spread::Sigma(vec![1.0; 3]), "there are 3 deviations for 10 rows"),
+        (
+            |rows| {
+                rows.values.truncate(4);
+                rows.targets.truncate(4);
+            },
+            "4 rows are too few: the calibration of a regression needs at least 5",
+        ),
+        (|rows| rows.targets.fill(f64::NAN), "row 1: the target must be a finite number; found NaN\nrow 2:"),
+    ];
+    for (change, expected) in cases {
+        let mut rows = RegressionRows {
+            values: (0..10).map(f64::from).collect(),
+            targets: (0..10).map(|row| f64::from(row * row)).collect(),
+            spread: Spread::None,
+            groups: None,
+        };
+        change(&mut rows);
+        let found = regression(&rows, RegressionOptions::default());
+        let found = found.map_or_else(|faults| faults.to_string(), |_| "nothing".to_owned());
+        assert!(found.starts_with(expected), "{found:?} for {expected:?}");
+    }
+}
+
+#[test]
+fn many_faults_are_counted() {
+    let rows = RegressionRows {
+        values: (0..100).map(f64::from).collect(),
+        targets: vec![f64::NAN; 100],
+        spread: Spread::None,
+        groups: None,
+    };
+    let faults = regression(&rows, RegressionOptions::default()).expect_err("nothing but NaN");
+    assert_eq!((faults.listed.len(), faults.total), (20, 100));
+    assert!(faults.to_string().ends_with("and 80 more"));
+}
+
+#[test]
+fn targets_are_read_as_classes() {
+    let classes = ["stay".to_owned(), "churn".to_owned()];
+    assert_eq!(label(&classes, 1, "churn"), Ok(1));
+    assert_eq!(label(&classes, 4, ""), Err(Fault::MissingTarget { row: 4 }));
+    let unknown = label(&classes, 9, "maybe").expect_err("it is no class").to_string();
+    assert_eq!(unknown, "row 9: the target \"maybe\" is no class of the contract; its classes are stay, churn");
+}
