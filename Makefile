@@ -39,8 +39,9 @@ lint: need-rust ## Check format, lints, documentation and dependencies
 		{ echo "missing: cargo-deny. Install it: cargo install --locked cargo-deny@0.20.2" >&2; exit 1; }
 	cargo deny check --hide-inclusion-graph licenses bans sources
 
-bench: need-rust runtime ## Measure throughput and latency under load
+bench: need-rust runtime overload-parts ## Measure throughput and latency under load, beside the limits
 	@$(WITH_ORT) ./benches/load/run.sh
+	@$(WITH_ORT) python3 benches/load/goals.py
 
 overload-parts: need-rust runtime .venv-models/stamp
 	@mkdir -p target/overload

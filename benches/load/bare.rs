@@ -1,19 +1,22 @@
-//! The limit on the model's side: bare ONNX Runtime in a loop on one thread, without queue, contract or HTTP.
+//! The limit on the model's side: bare ONNX Runtime in a loop, without queue, contract or HTTP.
 //!
-//! `load_bare MODEL` runs the model's example in batches of 1 to 64 equal rows and prints one JSON object: for each batch
-//! size the microseconds a row, of processor time and of time passed.
+//! `load_bare MODEL [SESSIONS THREADS [MODELS]]` runs the model's example in batches of 1 to 64 equal rows, on so many
+//! sessions side by side with so many threads each (1 and 1 unless told otherwise), and prints one JSON object: for each
+//! batch size the microseconds a row of processor time (of one session) and of time passed, and the rows a second of all.
 
 #[path = "../bundled/mod.rs"]
 mod bundled;
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
+    thread,
     time::{Duration, Instant},
 };
 
 use bundled::body;
 use candor::{
+    config::Config,
     domain::tensor::Inputs,
     runtime::{Executor as _, Library, OrtExecutor, SessionOptions, merge},
 };
@@ -21,8 +24,15 @@ use serde_json::{Deserializer, Map, json};
 
 const BATCHES: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 
-/// How long each batch size is run, after a tenth of it to warm up.
+/// How long each batch size is run, after a tenth of it to warm up; a run that takes longer is run once.
 const SPAN: Duration = Duration::from_millis(100);
+
+/// What one session did.
+struct Did {
+    rows: f64,
+    processor: Duration,
+    passed: Duration,
+}
 
 /// The processor time of this thread: the kernel counts it in nanoseconds, in the first field.
 fn processor_time() -> Duration {
@@ -42,30 +52,69 @@ fn run_for(executor: &mut OrtExecutor, batch: &Inputs, span: Duration) -> u32 {
     runs
 }
 
+fn measure(executor: &mut OrtExecutor, batch: &Inputs) -> Did {
+    run_for(executor, batch, SPAN / 10);
+    let (started, before) = (Instant::now(), processor_time());
+    let runs = run_for(executor, batch, SPAN);
+    #[expect(clippy::cast_precision_loss, reason = "a batch has far fewer than 2^53 rows")]
+    let rows = f64::from(runs) * batch.rows as f64;
+    Did { rows, processor: processor_time().saturating_sub(before), passed: started.elapsed() }
+}
+
+/// All sessions at once, each on a thread of its own.
+fn side_by_side(executors: &mut [OrtExecutor], batch: &Inputs) -> Vec<Did> {
+    thread::scope(|scope| {
+        let threads: Vec<_> =
+            executors.iter_mut().map(|executor| scope.spawn(|| measure(executor, batch))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    })
+}
+
+/// The program's arguments.
+struct Arguments {
+    model: String,
+    sessions: usize,
+    threads: usize,
+    models: PathBuf,
+}
+
+impl Arguments {
+    fn read(config: &Config) -> Self {
+        let mut given = std::env::args().skip(1);
+        let model = given.next().expect("usage: load_bare MODEL [SESSIONS THREADS [MODELS]]");
+        let mut count = || given.next().map_or(1, |text| text.parse().expect("a whole number"));
+        let (sessions, threads) = (count(), count());
+        let models = given.next().map_or_else(|| config.repository.models.clone(), PathBuf::from);
+        Self { model, sessions, threads, models }
+    }
+}
+
 fn main() {
-    let model = std::env::args().nth(1).expect("usage: load_bare MODEL");
-    let config = bundled::config();
+    let mut config = bundled::config();
+    let Arguments { model, sessions, threads, models } = Arguments::read(&config);
+    config.repository.models.clone_from(&models);
     let (repository, _) = bundled::repository(&config);
     let version = bundled::stable(&repository, &model);
     let body = body(&version);
     let row = version.contract.admit(&mut Deserializer::from_slice(&body)).expect("the example is admitted").inputs;
     let library = Library::load(&config.runtime.library).expect("it is loaded already");
-    let graph = format!("models/{model}/{}/model.onnx", version.version);
-    let options = SessionOptions::new(&library, 1, &config.runtime.providers);
-    let graph = Path::new(env!("CARGO_MANIFEST_DIR")).join(graph);
-    let mut executor = OrtExecutor::open(&library, &graph, &options).expect("a session");
-    executor.request(version.contract.output.requested());
+    let options = SessionOptions::new(&library, threads, &config.runtime.providers);
+    let graph = Path::new(&models).join(&model).join(version.version.as_str()).join("model.onnx");
+    let open = |_| {
+        let mut executor = OrtExecutor::open(&library, &graph, &options).expect("a session");
+        executor.request(version.contract.output.requested());
+        executor
+    };
+    let mut executors: Vec<OrtExecutor> = (0..sessions).map(open).collect();
     let mut report = Map::new();
     for size in BATCHES {
         let batch = merge(&vec![&row; size]).expect("equal rows");
-        run_for(&mut executor, &batch, SPAN / 10);
-        let (started, before) = (Instant::now(), processor_time());
-        let runs = run_for(&mut executor, &batch, SPAN);
-        #[expect(clippy::cast_precision_loss, reason = "a batch has far fewer than 2^53 rows")]
-        let rows = f64::from(runs) * batch.rows as f64;
-        let micros = |time: Duration| time.as_secs_f64() * 1e6 / rows;
-        let figures =
-            json!({ "cpu_us": micros(processor_time().saturating_sub(before)), "wall_us": micros(started.elapsed()) });
+        let did = side_by_side(&mut executors, &batch);
+        let micros = |time: Duration| time.as_secs_f64() * 1e6 / did[0].rows;
+        let per_second: f64 = did.iter().map(|did| did.rows / did.passed.as_secs_f64()).sum();
+        let figures = json!({
+            "cpu_us": micros(did[0].processor), "wall_us": micros(did[0].passed), "rows_per_second": per_second,
+        });
         report.insert(size.to_string(), figures);
     }
     repository.stop();

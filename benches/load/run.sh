@@ -20,4 +20,4 @@ fi
 [ "$missing" -eq 0 ] || exit 1
 
 cargo build --release --locked --quiet --bin candor --example load_echo --example load_bare
-exec python3 benches/load/measure.py "$@"
+python3 benches/load/measure.py "$@"

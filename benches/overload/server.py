@@ -61,14 +61,14 @@ def requests(name: str, models: list[str]) -> pathlib.Path:
 class Server:
     """A server with a log file; leaves as a context."""
 
-    def __init__(self, models: list[str], wait: bool = True):
+    def __init__(self, models: list[str], wait: bool = True, environment: dict[str, str] | None = None):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.log = PLACE / f"{'-'.join(models)}.log"
         with self.log.open("w") as log:
             command = [CANDOR, "serve", repository(models), "--port", str(self.port), "--default-model", models[0]]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT, env=os.environ | (environment or {}))
         self.started = time.time()
         if wait:
             for model in models:
@@ -93,10 +93,16 @@ class Server:
         answer.read()
         return answer.status, time.perf_counter() - began
 
+    def body(self, model: str) -> dict:
+        """The answer to the model's first request."""
+        connection = self.connect()
+        connection.request("POST", f"/models/{model}/predict", bodies(model)[0], {"content-type": "application/json"})
+        return json.loads(connection.getresponse().read())
+
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
 
-    def until_answered(self, model: str, seconds: float = 60) -> float:
+    def until_answered(self, model: str, seconds: float = 60, pause: float = 0.005) -> float:
         """Waits until a model answers; returns how long after the start that was."""
         last = None
         while time.time() < self.started + seconds:
@@ -108,7 +114,7 @@ class Server:
                     return time.time() - self.started
             except OSError:
                 pass
-            time.sleep(0.005)
+            time.sleep(pause)
         raise SystemExit(f"{model} did not answer ({last}); the log is {self.log}\n{self.log.read_text()[-2000:]}")
 
     def memory(self) -> float:
@@ -126,12 +132,13 @@ class Server:
             log.seek(offset)
             return [json.loads(line) for line in log.read().splitlines() if line.startswith(b"{") and line.endswith(b"}")]
 
-    def load(self, requests: pathlib.Path, **flags: object) -> dict:
-        """Runs the generator and returns its report; with the processors' time that both of them took."""
+    def load(self, requests: pathlib.Path, port: int = 0, **flags: object) -> dict:
+        """Runs the generator, at another server's port where one is given, and returns its report with the processors' time
+        that this server and the generator took."""
         text = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
         began = time.perf_counter()
         server, machine, own = self.processor_seconds(), busy_seconds(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        command = [GENERATOR, f"--address=127.0.0.1:{self.port}", f"--requests={requests}", *text]
+        command = [GENERATOR, f"--address=127.0.0.1:{port or self.port}", f"--requests={requests}", *text]
         report = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
         took = time.perf_counter() - began
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
