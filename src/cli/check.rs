@@ -1,4 +1,4 @@
-//! `candor check`: loads and proves every version as `serve` would, and tells everything that is wrong.
+//! `candor check`: loads and proves every version as `serve` would, tells everything that is wrong, and judges the rest.
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
@@ -6,16 +6,23 @@ use clap::Args;
 
 use super::{Common, silence_onnxruntime};
 use crate::{
-    repository::{Loader, Prepared, Settings, prepare_all},
+    domain::judgement::Weight,
+    repository::{Loader, Prepared, Settings, judge_all},
     runtime::Library,
 };
 
-/// Load every model as `serve` would, and tell everything that it would refuse.
+/// Load every model as `serve` would, tell everything that it would refuse, and judge what it would serve.
+///
+/// Refusals make the exit code 1. A warning says that an answer would promise more than the files bear out (a calibration
+/// of too few rows, or made from the training data); a note is good to know.
 #[derive(Debug, Args)]
 pub(super) struct Check {
     /// A directory of models, the directory of one version, or one ONNX file [default: `repository.models`].
     #[arg(value_name = "MODELS")]
     path: Option<PathBuf>,
+    /// Warnings make the exit code 1 too.
+    #[arg(long)]
+    strict: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -36,14 +43,14 @@ impl Check {
             }
         };
         let at = config.repository.coverage;
-        check(&config.repository, &Loader::new(library, config.runtime.clone()).with_coverage(at))
+        check(&config.repository, &Loader::new(library, config.runtime.clone()).with_coverage(at), self.strict)
     }
 }
 
-fn check(settings: &Settings, loader: &Loader) -> ExitCode {
-    let (mut good, mut bad) = (0, 0);
+fn check(settings: &Settings, loader: &Loader, strict: bool) -> ExitCode {
+    let (mut good, mut bad, mut warnings) = (0, 0, 0);
     let mut started = Instant::now();
-    let checked = prepare_all(settings, loader, |name, result| {
+    let checked = judge_all(settings, loader, |name, result, findings| {
         match result {
             Ok(prepared) => {
                 good += 1;
@@ -58,25 +65,35 @@ fn check(settings: &Settings, loader: &Loader) -> ExitCode {
                 }
             }
         }
+        for finding in findings {
+            warnings += usize::from(finding.weight == Weight::Warning);
+            println!("        {}: {}", finding.weight.as_str(), finding.detail);
+        }
         started = Instant::now();
     });
     if let Err(error) = checked {
         eprintln!("candor: {error}");
         return ExitCode::FAILURE;
     }
-    println!("\n{good} good, {bad} refused");
-    if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let told = match warnings {
+        0 => String::new(),
+        1 => ", 1 warning".to_owned(),
+        more => format!(", {more} warnings"),
+    };
+    println!("\n{good} good, {bad} refused{told}");
+    if bad == 0 && !(strict && warnings > 0) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn describe(mut prepared: Prepared) {
-    let labels = prepared.label_differences();
+    if let Some(calibrated) = &prepared.calibrated {
+        let (of, calibrator) = (&calibrated.calibration, &calibrated.calibrator);
+        let (method, rows, file) = (calibrator.method(), of.data.rows, &of.data.file);
+        println!("        calibration.json: {method} at {}, {rows} rows of {file}", calibrator.coverage().as_f64());
+    }
     if let Some(profile) = prepared.profile() {
         println!("        profile.json: {} rows of {}", profile.rows, profile.source.file);
     }
-    for note in &prepared.notes {
-        println!("        note: {note}");
-    }
-    if let Some((differing, rows)) = labels.filter(|(differing, _)| *differing > 0) {
+    if let Some((differing, rows)) = prepared.label_differences().filter(|(differing, _)| *differing > 0) {
         println!(
             "        note: the graph's own label differs from the prediction on {differing} of {rows} golden cases"
         );

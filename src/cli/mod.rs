@@ -36,7 +36,7 @@ enum Command {
     Init(init::Init),
     /// Make profile.json of a version anew, from a table and the version's own contract.
     Profile(profile::Profile),
-    /// Load every model as `serve` would, and tell everything that it would refuse.
+    /// Load every model as `serve` would, tell everything that it would refuse, and judge what it would serve.
     Check(check::Check),
     /// Show the configuration in force, and where each value came from.
     Config(config::Show),

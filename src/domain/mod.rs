@@ -5,6 +5,7 @@ pub mod code;
 pub mod contract;
 pub mod explanation;
 pub mod float;
+pub mod judgement;
 pub mod name;
 pub mod number;
 pub mod prediction;

@@ -29,13 +29,15 @@ pub struct Calibrated {
     pub grouping: Option<Grouping>,
 }
 
-/// Reads calibration.json; everything that is wrong with it by itself, or because it was made for another model.
-pub(super) fn read(path: PathBuf, text: &str, graph_digest: &str) -> Result<CalibrationFile, Vec<LoadError>> {
+/// Reads calibration.json; everything that is wrong with it by itself, or because it was made for another model than the
+/// one with this digest; `None` where there is no model to compare with.
+pub(super) fn read(path: PathBuf, text: &str, graph_digest: Option<&str>) -> Result<CalibrationFile, Vec<LoadError>> {
     let content = |detail: String| LoadError::Content { path: path.clone(), detail };
     let calibration: Calibration = serde_json::from_str(text).map_err(|error| vec![content(error.to_string())])?;
     let mut problems = calibration.problems();
-    let digest = format!("sha256:{graph_digest}");
-    if calibration.model_sha256 != digest {
+    if let Some(digest) = graph_digest.map(|digest| format!("sha256:{digest}"))
+        && calibration.model_sha256 != digest
+    {
         let made_for = &calibration.model_sha256;
         problems.push(format!(
             "was made for a model.onnx with digest {made_for}; this one has {digest}: run `candor calibrate` again"

@@ -52,9 +52,8 @@ struct Expect {
 }
 
 /// Reads the cases; every line that is none is told.
-pub(super) fn read_cases(path: &Path, text: &str) -> Result<Vec<Case>, Vec<LoadError>> {
+pub(super) fn read_cases(path: &Path, text: &str, errors: &mut Vec<LoadError>) -> Vec<Case> {
     let mut cases = Vec::new();
-    let mut errors = Vec::new();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let array = line.trim_start().starts_with('[');
         let read = if array { Err(not_an_object()) } else { serde_json::from_str::<Case>(line) };
@@ -63,35 +62,46 @@ pub(super) fn read_cases(path: &Path, text: &str) -> Result<Vec<Case>, Vec<LoadE
             Err(error) => errors.push(wrong(path, index + 1, error.to_string())),
         }
     }
-    if errors.is_empty() { Ok(cases) } else { Err(errors) }
+    cases
 }
 
 pub(super) fn wrong(path: &Path, line: usize, detail: String) -> LoadError {
     LoadError::Golden { path: path.to_path_buf(), line, detail }
 }
 
-/// The inputs of every case; a case that the contract does not admit is an error.
+/// The inputs of every case that the contract admits; the others are errors, and are taken out.
 pub(super) fn admit(
-    golden: &(PathBuf, Vec<Case>),
+    (path, cases): &mut (PathBuf, Vec<Case>),
     contract: &Contract,
     schema: Option<&SchemaPass>,
-) -> Result<Vec<Inputs>, Vec<LoadError>> {
-    let (path, cases) = golden;
+    errors: &mut Vec<LoadError>,
+) -> Vec<Inputs> {
     let mut rows = Vec::with_capacity(cases.len());
-    let mut errors = Vec::new();
-    for case in cases {
+    cases.retain(|case| {
         let body = format!("{{\"features\":{}}}", case.features);
         match admit_body(&body, contract, schema) {
-            Ok(inputs) => rows.push(inputs),
-            Err(Refusal::Malformed(error)) => errors.push(wrong(path, case.line, error.to_string())),
-            Err(Refusal::Violations(violations)) => {
-                let details: Vec<&str> =
-                    violations.listed().iter().map(|violation| violation.detail.as_str()).collect();
-                errors.push(wrong(path, case.line, format!("the contract does not admit it: {}", details.join("; "))));
+            Ok(inputs) => {
+                rows.push(inputs);
+                true
+            }
+            Err(refusal) => {
+                errors.push(wrong(path, case.line, in_words(&refusal)));
+                false
             }
         }
+    });
+    rows
+}
+
+/// Why a body is not admitted, in one line.
+pub(super) fn in_words(refusal: &Refusal<serde_json::Error>) -> String {
+    match refusal {
+        Refusal::Malformed(error) => error.to_string(),
+        Refusal::Violations(violations) => {
+            let details: Vec<&str> = violations.listed().iter().map(|violation| violation.detail.as_str()).collect();
+            format!("the contract does not admit it: {}", details.join("; "))
+        }
     }
-    if errors.is_empty() { Ok(rows) } else { Err(errors) }
 }
 
 /// The inputs of a body, by both passes, as a request is admitted.

@@ -11,8 +11,9 @@ use crate::domain::name::{ModelName, VersionName};
 /// The graph's file in a version directory.
 pub(super) const GRAPH: &str = "model.onnx";
 
-/// The files that show that a directory was meant as a version, even where the graph is missing.
-const PACKAGE: &[&str] = &["contract.json", "version.json", "golden.jsonl", "calibration.json", "profile.json"];
+/// The files beside the graph: they show that a directory was meant as a version, even where the graph is missing.
+pub(super) const PACKAGE: &[&str] =
+    &["contract.json", "version.json", "golden.jsonl", "calibration.json", "profile.json"];
 
 /// One version on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,9 +7,10 @@ use std::{
 };
 
 use super::{
-    calibrated::{self, Calibrated},
+    calibrated::Calibrated,
     catalog::ModelVersion,
     error::LoadError,
+    judged::{self, Judged},
     listing::VersionDirectory,
     model_settings::ModelSettings,
     package::{self, Package},
@@ -62,27 +63,60 @@ impl Loader {
     /// Reads, builds and proves a version.
     ///
     /// # Errors
-    /// Everything that refuses the version; of each stage all problems are told.
+    /// Everything that refuses the version: of each stage all problems are told, and of the stages after it those that
+    /// can still be looked at.
     pub fn prepare(
         &self,
         model: &ModelName,
         version: &VersionDirectory,
         settings: &ModelSettings,
     ) -> Result<Prepared, Vec<LoadError>> {
+        self.judge(model, version, settings).outcome
+    }
+
+    /// The same, with what there is to know about the version beside.
+    pub fn judge(&self, model: &ModelName, version: &VersionDirectory, settings: &ModelSettings) -> Judged {
+        let mut errors = Vec::new();
+        let prepared = self.stages(model, version, settings, &mut errors);
+        let findings = prepared.as_ref().map(judged::findings).unwrap_or_default();
+        let outcome = match prepared.filter(|_| errors.is_empty()) {
+            Some(mut prepared) => {
+                prepared.notes = findings.iter().map(|finding| finding.detail.clone()).collect();
+                Ok(prepared)
+            }
+            None => Err(errors),
+        };
+        Judged { outcome, findings }
+    }
+
+    /// One stage after the other; `None` where one makes the next impossible.
+    fn stages(
+        &self,
+        model: &ModelName,
+        version: &VersionDirectory,
+        settings: &ModelSettings,
+        errors: &mut Vec<LoadError>,
+    ) -> Option<Prepared> {
         let started = Instant::now();
-        let package = package::read(version)?;
-        let graph_error = |source| vec![LoadError::Graph { path: package.graph.clone(), source }];
+        let package = package::read(version, errors)?;
+        let graph_error = |source| LoadError::Graph { path: package.graph.clone(), source };
         let options = SessionOptions::new(&self.library, 1, &self.settings.providers);
-        let mut executor = OrtExecutor::open(&self.library, &package.graph, &options).map_err(graph_error)?;
+        let opened = OrtExecutor::open(&self.library, &package.graph, &options);
+        let mut executor = opened.map_err(|source| errors.push(graph_error(source))).ok()?;
+        if package.broken.contains(&"contract.json") {
+            return None;
+        }
         let signature = executor.signature().clone();
         let (document, mut notes) = document(&package, model, &signature);
-        let contract = contract::compile(&document, &signature).map_err(|found| contract_errors(&package, found))?;
-        check_profile(&package, &contract)?;
-        let schema = second_pass(&contract, &document, &mut notes).map_err(|found| contract_errors(&package, found))?;
-        let calibrated = self.calibrated(&package, &contract, settings, &mut notes)?;
-        executor.request(contract.output.requested());
+        let mut refuse = |found| errors.extend(contract_errors(&package, found));
+        let contract = contract::compile(&document, &signature).map_err(&mut refuse).ok()?;
+        let schema = second_pass(&contract, &document, &mut notes).map_err(&mut refuse).unwrap_or_default();
         let canonical = serde_json_canonicalizer::to_vec(&document)
-            .map_err(|error| contract_errors(&package, vec![problem(error.to_string())]))?;
+            .map_err(|error| refuse(vec![problem(error.to_string())]))
+            .unwrap_or_default();
+        errors.extend(profile_errors(&package, &contract));
+        let calibrated = self.calibrated(&package, &contract, settings, errors);
+        executor.request(contract.output.requested());
         let mut prepared = Prepared {
             model: model.clone(),
             version: version.name.clone(),
@@ -106,8 +140,8 @@ impl Loader {
             limits: settings.limits.clone(),
             started,
         };
-        prepared.prove()?;
-        Ok(prepared)
+        prepared.prove(errors);
+        Some(prepared)
     }
 
     /// The version's calibration at its coverage: that of model.toml, of the contract, or of the server.
@@ -116,17 +150,11 @@ impl Loader {
         package: &Package,
         contract: &Contract,
         settings: &ModelSettings,
-        notes: &mut Vec<String>,
-    ) -> Result<Option<Calibrated>, Vec<LoadError>> {
-        let Some(file) = &package.calibration else {
-            notes.extend(calibrated::without(
-                &contract.output,
-                package.contract.as_ref().and_then(|file| file.path.parent()),
-            ));
-            return Ok(None);
-        };
+        errors: &mut Vec<LoadError>,
+    ) -> Option<Calibrated> {
+        let file = package.calibration.as_ref()?;
         let coverage = settings.coverage.or(contract.coverage).unwrap_or(self.coverage);
-        Calibrated::new(file, contract, coverage).map(Some)
+        Calibrated::new(file, contract, coverage).map_err(|found| errors.extend(found)).ok()
     }
 
     /// Gives a prepared version its workers, so that it can serve.
@@ -260,11 +288,10 @@ fn contract_errors(package: &Package, problems: Vec<Problem>) -> Vec<LoadError> 
 }
 
 /// Holds profile.json against the contract.
-fn check_profile(package: &Package, contract: &Contract) -> Result<(), Vec<LoadError>> {
-    let Some((path, profile)) = &package.profile else { return Ok(()) };
+fn profile_errors(package: &Package, contract: &Contract) -> Vec<LoadError> {
+    let Some((path, profile)) = &package.profile else { return Vec::new() };
     let faults = contract.faults_of(profile).into_iter();
-    let errors: Vec<LoadError> = faults.map(|detail| LoadError::Content { path: path.clone(), detail }).collect();
-    if errors.is_empty() { Ok(()) } else { Err(errors) }
+    faults.map(|detail| LoadError::Content { path: path.clone(), detail }).collect()
 }
 
 /// The contract's document, its own or a derived one, and what to say about it.

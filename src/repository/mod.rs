@@ -4,6 +4,7 @@ mod calibrated;
 mod catalog;
 mod error;
 mod golden;
+mod judged;
 mod listing;
 mod load;
 mod model_settings;
@@ -20,13 +21,14 @@ use serde::{Deserialize, Serialize};
 pub use calibrated::Calibrated;
 pub use catalog::{Catalog, ModelEntry, ModelVersion, Resolved, State, VersionEntry};
 pub use error::{LoadError, ModelError};
+pub use judged::Judged;
 pub use listing::{Listing, ModelDirectory, VersionDirectory, list};
 pub use load::Loader;
 pub use model_settings::{Limits, ModelSettings};
 pub use package::{Provenance, TrainingData};
 pub use prepared::Prepared;
 pub use schema::SchemaPass;
-pub use start::{Repository, prepare_all};
+pub use start::{Repository, judge_all, prepare_all};
 
 use crate::domain::uncertainty::Coverage;
 

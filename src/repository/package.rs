@@ -12,7 +12,7 @@ use super::{
     calibrated::{self, CalibrationFile},
     error::{LoadError, not_an_object},
     golden::{Case, read_cases},
-    listing::VersionDirectory,
+    listing::{PACKAGE, VersionDirectory},
     profile::read_profile,
 };
 use crate::domain::{contract::Literal, profile::Profile};
@@ -60,6 +60,8 @@ pub(super) struct Package {
     pub(super) golden: Option<(PathBuf, Vec<Case>)>,
     pub(super) profile: Option<(PathBuf, Profile)>,
     pub(super) calibration: Option<CalibrationFile>,
+    /// The files that are there and cannot be used, by name.
+    pub(super) broken: Vec<&'static str>,
 }
 
 /// contract.json: its text, and what it says.
@@ -69,72 +71,78 @@ pub(super) struct ContractFile {
     pub(super) document: Literal,
 }
 
-/// Reads the files of a version.
-pub(super) fn read(version: &VersionDirectory) -> Result<Package, Vec<LoadError>> {
-    let mut errors = Vec::new();
-    let bytes = read_file(&version.graph).map_err(|error| vec![error])?;
+/// Reads the files of a version; whatever is wrong is told. `None` where there is no graph that may be opened: it cannot
+/// be read, or it is another one than version.json lists.
+pub(super) fn read(version: &VersionDirectory, errors: &mut Vec<LoadError>) -> Option<Package> {
+    let graph = read_file(&version.graph).map(|bytes| digest(&bytes)).map_err(|error| errors.push(error)).ok();
     let mut package = Package {
         graph: version.graph.clone(),
-        graph_digest: digest(&bytes),
+        graph_digest: graph.clone().unwrap_or_default(),
         contract: None,
         provenance: Provenance::default(),
         golden: None,
         profile: None,
         calibration: None,
+        broken: Vec::new(),
     };
-    let Some(directory) = &version.directory else { return Ok(package) };
-    if let Some((path, text)) = optional(directory, "version.json", &mut errors) {
-        // Serde would read an array into a struct, member by member.
-        let read = if text.trim_start().starts_with('[') { Err(not_an_object()) } else { serde_json::from_str(&text) };
-        match read {
-            Ok(provenance) => package.provenance = provenance,
-            Err(error) => errors.push(LoadError::Content { path, detail: error.to_string() }),
+    let Some(directory) = &version.directory else { return graph.map(|_| package) };
+    package.provenance = package.take(directory, "version.json", errors, provenance).unwrap_or_default();
+    let trusted = check_digests(directory, &package.provenance, errors);
+    package.contract = package.take(directory, "contract.json", errors, |path, text| {
+        let document = serde_json::from_str(text).map_err(|error| vec![content(path, error.to_string())])?;
+        Ok(ContractFile { path: path.to_path_buf(), document })
+    });
+    let mut cases = Vec::new();
+    package.golden = package.take(directory, "golden.jsonl", errors, |path, text| {
+        Ok((path.to_path_buf(), read_cases(path, text, &mut cases)))
+    });
+    errors.append(&mut cases);
+    package.profile = package
+        .take(directory, "profile.json", errors, |path, text| Ok((path.to_path_buf(), read_profile(path, text)?)));
+    let made_for = graph.as_deref();
+    package.calibration = package
+        .take(directory, "calibration.json", errors, |path, text| calibrated::read(path.to_path_buf(), text, made_for));
+    graph.filter(|_| trusted).map(|_| package)
+}
+
+impl Package {
+    /// Reads a file that may be absent. One that is there and cannot be used is noted as broken.
+    fn take<T>(
+        &mut self,
+        directory: &Path,
+        name: &'static str,
+        errors: &mut Vec<LoadError>,
+        read: impl FnOnce(&Path, &str) -> Result<T, Vec<LoadError>>,
+    ) -> Option<T> {
+        let path = directory.join(name);
+        if !path.exists() {
+            return None;
+        }
+        let text = std::fs::read_to_string(&path);
+        let text = text.map_err(|source| vec![LoadError::Read { path: path.clone(), source }]);
+        match text.and_then(|text| read(&path, &text)) {
+            Ok(content) => Some(content),
+            Err(found) => {
+                self.broken.push(name);
+                errors.extend(found);
+                None
+            }
         }
     }
-    check_digests(directory, &package.provenance, &mut errors);
-    if let Some((path, text)) = optional(directory, "contract.json", &mut errors) {
-        match serde_json::from_str(&text) {
-            Ok(document) => package.contract = Some(ContractFile { path, document }),
-            Err(error) => errors.push(LoadError::Content { path, detail: error.to_string() }),
-        }
-    }
-    if let Some((path, text)) = optional(directory, "golden.jsonl", &mut errors) {
-        match read_cases(&path, &text) {
-            Ok(cases) => package.golden = Some((path, cases)),
-            Err(problems) => errors.extend(problems),
-        }
-    }
-    if let Some((path, text)) = optional(directory, "profile.json", &mut errors) {
-        match read_profile(&path, &text) {
-            Ok(profile) => package.profile = Some((path, profile)),
-            Err(problems) => errors.extend(problems),
-        }
-    }
-    if let Some((path, text)) = optional(directory, "calibration.json", &mut errors) {
-        match calibrated::read(path, &text, &package.graph_digest) {
-            Ok(calibration) => package.calibration = Some(calibration),
-            Err(problems) => errors.extend(problems),
-        }
-    }
-    if errors.is_empty() { Ok(package) } else { Err(errors) }
+}
+
+fn content(path: &Path, detail: String) -> LoadError {
+    LoadError::Content { path: path.to_path_buf(), detail }
+}
+
+fn provenance(path: &Path, text: &str) -> Result<Provenance, Vec<LoadError>> {
+    // Serde would read an array into a struct, member by member.
+    let read = if text.trim_start().starts_with('[') { Err(not_an_object()) } else { serde_json::from_str(text) };
+    read.map_err(|error| vec![content(path, error.to_string())])
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
     std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_path_buf(), source })
-}
-
-fn optional(directory: &Path, name: &str, errors: &mut Vec<LoadError>) -> Option<(PathBuf, String)> {
-    let path = directory.join(name);
-    if !path.exists() {
-        return None;
-    }
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Some((path, text)),
-        Err(source) => {
-            errors.push(LoadError::Read { path, source });
-            None
-        }
-    }
 }
 
 /// The SHA-256 of some bytes, in hexadecimal.
@@ -146,27 +154,33 @@ pub(super) fn digest(bytes: &[u8]) -> String {
     })
 }
 
-fn check_digests(directory: &Path, provenance: &Provenance, errors: &mut Vec<LoadError>) {
+/// Whether all that ONNX Runtime would read is what version.json lists. A difference in the other files refuses the
+/// version too, but they can still be judged.
+fn check_digests(directory: &Path, provenance: &Provenance, errors: &mut Vec<LoadError>) -> bool {
+    let mut trusted = true;
     for (name, expected) in &provenance.files {
         let path = directory.join(name);
         let inside = Path::new(name).components().all(|part| matches!(part, std::path::Component::Normal(_)));
+        let listing = |detail: String| content(&directory.join("version.json"), detail);
         if !inside {
-            let detail = format!("lists {name:?}, which lies outside of the version's directory");
-            errors.push(LoadError::Content { path: directory.join("version.json"), detail });
+            errors.push(listing(format!("lists {name:?}, which lies outside of the version's directory")));
             continue;
         }
+        let known = errors.iter().any(|error| matches!(error, LoadError::Read { path: unread, .. } if *unread == path));
         match read_file(&path) {
             Ok(bytes) => {
                 let found = digest(&bytes);
                 if expected.strip_prefix("sha256:") != Some(found.as_str()) {
+                    trusted &= PACKAGE.contains(&name.as_str());
                     errors.push(LoadError::Digest { path, expected: expected.clone(), found });
                 }
             }
+            Err(_) if known => {}
             Err(LoadError::Read { source, .. }) => {
-                let detail = format!("lists {name:?}, which cannot be read: {source}");
-                errors.push(LoadError::Content { path: directory.join("version.json"), detail });
+                errors.push(listing(format!("lists {name:?}, which cannot be read: {source}")));
             }
             Err(error) => errors.push(error),
         }
     }
+    trusted
 }

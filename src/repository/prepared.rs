@@ -58,26 +58,30 @@ impl Prepared {
         if self.contract.batched { self.limits.max_batch_rows } else { 1 }
     }
 
-    /// Warms up, judges the golden cases alone and batched together, and probes.
-    pub(super) fn prove(&mut self) -> Result<(), Vec<LoadError>> {
-        let run_error = |path: &std::path::Path| {
-            let path = path.to_path_buf();
-            move |source| vec![LoadError::Run { path, source }]
-        };
-        self.rows = match &self.package.golden {
-            Some(golden) => golden::admit(golden, &self.contract, self.schema.as_ref())?,
-            None => Vec::new(),
-        };
-        let probe_rows = self.probe_rows();
-        self.settle_batching(&probe_rows).map_err(run_error(&self.package.graph))?;
-        self.judge()?;
-        let limit = self.max_rows();
-        if !probe_rows.is_empty() {
-            self.probe =
-                runtime::probe(&mut self.executor, &probe_rows, limit).map_err(run_error(&self.package.graph))?;
+    /// Warms up, judges the golden cases alone and batched together, and, where nothing was wrong, probes. Whatever is
+    /// wrong is told.
+    pub(super) fn prove(&mut self, errors: &mut Vec<LoadError>) {
+        match &mut self.package.golden {
+            Some(golden) => self.rows = golden::admit(golden, &self.contract, self.schema.as_ref(), errors),
+            None => {
+                self.notes
+                    .push("there is no golden.jsonl: the answers were not compared with expected ones".to_owned());
+            }
         }
-        if self.package.golden.is_none() {
-            self.notes.push("there is no golden.jsonl: the answers were not compared with expected ones".to_owned());
+        let path = self.package.graph.clone();
+        if let Err(source) = self.run(errors) {
+            errors.push(LoadError::Run { path, source });
+        }
+    }
+
+    /// The part of the proof that runs the graph, which may fail.
+    fn run(&mut self, errors: &mut Vec<LoadError>) -> Result<(), runtime::RunError> {
+        let probe_rows = self.probe_rows();
+        self.settle_batching(&probe_rows)?;
+        self.judge(errors)?;
+        if errors.is_empty() && !probe_rows.is_empty() {
+            let limit = self.max_rows();
+            self.probe = runtime::probe(&mut self.executor, &probe_rows, limit)?;
         }
         Ok(())
     }
@@ -121,9 +125,8 @@ impl Prepared {
 
     /// Runs every golden case alone, then all of them in batches. They are held against what the graph itself says: a
     /// calibration may be made anew without writing the cases anew.
-    fn judge(&mut self) -> Result<(), Vec<LoadError>> {
+    fn judge(&mut self, errors: &mut Vec<LoadError>) -> Result<(), runtime::RunError> {
         let Some((path, cases)) = &self.package.golden else { return Ok(()) };
-        let mut errors = Vec::new();
         let mut check = |case: &golden::Case, outputs: &[Tensor], row: usize, how: &str| {
             let verdict = self.contract.interpret(outputs, row).map_err(|error| error.to_string());
             let verdict = verdict.and_then(|prediction| golden::compare(case, &self.contract.output, &prediction));
@@ -131,9 +134,8 @@ impl Prepared {
                 errors.push(golden::wrong(path, case.line, format!("{how}: {detail}")));
             }
         };
-        let failed = |source| vec![LoadError::Run { path: self.package.graph.clone(), source }];
         for (case, inputs) in cases.iter().zip(&self.rows) {
-            let outputs = self.executor.run(inputs).map_err(failed)?;
+            let outputs = self.executor.run(inputs)?;
             check(case, &outputs, 0, "alone");
         }
         if self.contract.batched {
@@ -141,14 +143,14 @@ impl Prepared {
             for (cases, rows) in cases.chunks(size).zip(self.rows.chunks(size)) {
                 let chosen: Vec<&Inputs> = rows.iter().collect();
                 if let Some(batch) = runtime::merge(&chosen) {
-                    let outputs = self.executor.run(&batch).map_err(failed)?;
+                    let outputs = self.executor.run(&batch)?;
                     for (row, case) in cases.iter().enumerate() {
                         check(case, &outputs, row, "in a batch");
                     }
                 }
             }
         }
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
+        Ok(())
     }
 
     /// Compares the graph's own label with the prediction on the golden rows: how many differ, of how many. `None`

@@ -21,6 +21,7 @@ use super::{
     prepared::Prepared,
 };
 use crate::{
+    domain::judgement::Finding,
     runtime,
     telemetry::{Metrics, ModelState},
 };
@@ -209,7 +210,7 @@ fn plan(model: &ModelDirectory) -> (ModelEntry, Vec<Task>) {
     (entry, tasks)
 }
 
-/// Prepares every version of a repository in turn, for `candor check`: what was proven, and everything that was not.
+/// Prepares every version of a repository in turn: what was proven, and everything that was not.
 ///
 /// # Errors
 /// [`ModelError`] when the repository itself cannot be read.
@@ -218,20 +219,33 @@ pub fn prepare_all(
     loader: &Loader,
     mut each: impl FnMut(&str, Result<Prepared, Vec<String>>),
 ) -> Result<(), ModelError> {
+    judge_all(settings, loader, |name, outcome, _| each(name, outcome))
+}
+
+/// The same, with what there is to know about each version beside, for `candor check`.
+///
+/// # Errors
+/// As [`prepare_all`].
+pub fn judge_all(
+    settings: &Settings,
+    loader: &Loader,
+    mut each: impl FnMut(&str, Result<Prepared, Vec<String>>, &[Finding]),
+) -> Result<(), ModelError> {
     let listing = list(&settings.models)?;
     for problem in listing.problems {
-        each("repository", Err(vec![problem.to_string()]));
+        each("repository", Err(vec![problem.to_string()]), &[]);
     }
     for model in &listing.models {
         let (settings, chosen) = ModelSettings::of(model).unwrap_or_else(|error| {
-            each(model.name.as_str(), Err(vec![error.to_string()]));
+            each(model.name.as_str(), Err(vec![error.to_string()]), &[]);
             // The versions are checked all the same, so that everything is told at once.
             (ModelSettings::default(), model.versions.clone())
         });
         for version in &chosen {
             let name = format!("{} {}", model.name, version.name);
             let errors = |errors: Vec<LoadError>| errors.iter().map(LoadError::to_string).collect();
-            each(&name, loader.prepare(&model.name, version, &settings).map_err(errors));
+            let judged = loader.judge(&model.name, version, &settings);
+            each(&name, judged.outcome.map_err(errors), &judged.findings);
         }
     }
     Ok(())

@@ -3,6 +3,7 @@
 
 mod faults;
 mod fitted;
+mod judged;
 mod properties;
 mod refused;
 mod served;

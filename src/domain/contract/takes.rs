@@ -2,8 +2,9 @@
 
 use super::{Contract, Feature, Literal, choices::Choices, feature::NullMeans, rule::Types};
 use crate::domain::{
-    profile::{FeatureProfile, Profile},
+    profile::{FeatureProfile, Profile, number},
     profiling::{Described, Kind},
+    violation::ViolationCode,
 };
 
 impl Feature {
@@ -88,9 +89,33 @@ impl Contract {
         faults.extend(both.filter_map(|(feature, found)| feature.fault_of(found)));
         faults
     }
+
+    /// Where a profile saw numbers that the contract refuses, a sentence each: the model knows them, callers may not ask.
+    pub fn narrower_than(&self, profile: &Profile) -> Vec<String> {
+        let both = self.features.iter().filter_map(|feature| Some((feature, profile.feature(&feature.name)?)));
+        both.flat_map(|(feature, found)| feature.narrower_than(found)).collect()
+    }
 }
 
 impl Feature {
+    fn narrower_than(&self, profile: &FeatureProfile) -> Vec<String> {
+        let FeatureProfile::Number(seen) = profile else { return Vec::new() };
+        let mut told = Vec::new();
+        for (word, value) in [("least", seen.minimum), ("greatest", seen.maximum)] {
+            self.rule.check_number(number(value, seen.whole), |code, rule| {
+                if matches!(code, ViolationCode::BelowMinimum | ViolationCode::AboveMaximum) {
+                    let shown = if self.sensitive { "is not shown".to_owned() } else { format!("is {value}") };
+                    told.push(format!(
+                        "feature {:?}: the {word} value that the model was trained on {shown}, and by the contract it \
+                         {rule}: requests like that are refused",
+                        self.name
+                    ));
+                }
+            });
+        }
+        told
+    }
+
     fn fault_of(&self, profile: &FeatureProfile) -> Option<String> {
         let name = &self.name;
         let kind = self.described().kind;

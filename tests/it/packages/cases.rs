@@ -204,6 +204,57 @@ pub(super) const CASES: &[Case] = &[
         |version| write(version, "profile.json", "{}"),
         &["{v}/profile.json: missing field `rows` at line 1 column 2"],
     ),
+    // Another graph than the listed one is not given to ONNX Runtime at all.
+    listed(case(
+        "graph-digest-differs",
+        |version| {
+            write(version, "model.onnx", "no graph at all");
+            append(version, "golden.jsonl", "{}\n");
+        },
+        &[
+            "{v}/golden.jsonl: its digest is sha256:…, version.json lists sha256:…",
+            "{v}/model.onnx: its digest is sha256:…, version.json lists sha256:…",
+            "{v}/golden.jsonl: case 27: missing field `features` at line 1 column 2",
+        ],
+    )),
+    listed(case(
+        "graph-missing-among-others",
+        |version| {
+            remove(version, "model.onnx");
+            write(version, "profile.json", "{}");
+        },
+        &[
+            "{v}/model.onnx: cannot be read: No such file or directory (os error 2)",
+            "{v}/profile.json: missing field `rows` at line 1 column 2",
+        ],
+    )),
+    case(
+        "graph-and-contract",
+        |version| {
+            write(version, "model.onnx", "no graph at all");
+            write(version, "contract.json", "{");
+        },
+        &[
+            "{v}/contract.json: EOF while parsing an object at line 1 column 1",
+            "{v}/model.onnx: ONNX Runtime cannot use it: …Protobuf parsing failed.",
+        ],
+    ),
+    case(
+        "profile-and-golden",
+        |version| {
+            edit(&version.join("profile.json"), |value| value["features"]["sex"]["categories"][0][0] = json!(3));
+            append(version, "golden.jsonl", "{}\n");
+            golden(version, r#""sex": 2, "bmi": 32.1"#, r#""sex": 2, "bmi": -1"#);
+            golden(version, r#""expect": {"prediction": -15.938419950407223}"#, r#""expect": {"prediction": -16}"#);
+        },
+        &[
+            "{v}/golden.jsonl: case 27: missing field `features` at line 1 column 2",
+            "{v}/profile.json: feature \"sex\": lists the category 3, which the contract does not admit",
+            "{v}/golden.jsonl: case 1: the contract does not admit it: bmi must be above 0 (kg/m²); got -1",
+            "{v}/golden.jsonl: case 2: alone: prediction must be -16 within 0.000001; got -15.938419950407223",
+            "{v}/golden.jsonl: case 2: in a batch: prediction must be -16 within 0.000001; got -15.938419950407223",
+        ],
+    ),
     listed(case(
         "several",
         several,

@@ -1,0 +1,73 @@
+//! What is told about a version beside whether it loads: findings about its calibration, its profile and what it lacks.
+
+use super::{calibrated, error::LoadError, golden, prepared::Prepared};
+use crate::domain::{
+    contract::Literal,
+    judgement::{Finding, judge_calibration},
+    profile::Profile,
+};
+
+/// A version that was judged.
+pub struct Judged {
+    /// The version, or everything that refuses it.
+    pub outcome: Result<Prepared, Vec<LoadError>>,
+    /// What there is to know, gravest first; of a version that is refused, what could be seen of it.
+    pub findings: Vec<Finding>,
+}
+
+/// The findings about a version that was built, gravest first.
+pub(super) fn findings(prepared: &Prepared) -> Vec<Finding> {
+    let package = &prepared.package;
+    let mut findings: Vec<Finding> = prepared.notes.iter().map(Finding::note).collect();
+    findings.extend(of_calibration(prepared));
+    if let Some((path, profile)) = &package.profile {
+        let place = path.display();
+        findings.extend(background(prepared, profile).map(|found| Finding::warning(format!("{place}: {found}"))));
+        let narrower = prepared.contract.narrower_than(profile).into_iter();
+        findings.extend(narrower.map(|found| Finding::note(format!("{place}: {found}"))));
+    } else if let Some(file) = package.contract.as_ref().filter(|_| !package.broken.contains(&"profile.json")) {
+        let directory = file.path.parent().unwrap_or(&file.path).display();
+        findings.push(Finding::note(format!(
+            "there is no profile.json: requests are not explained, and not compared with the training data; `candor profile \
+             --data <training table> {directory}` makes one"
+        )));
+    }
+    findings.sort_by_key(|finding| finding.weight);
+    findings
+}
+
+/// The calibration at the coverage that is served, or that there is none.
+fn of_calibration(prepared: &Prepared) -> Vec<Finding> {
+    let package = &prepared.package;
+    let Some((calibrated, file)) = prepared.calibrated.as_ref().zip(package.calibration.as_ref()) else {
+        let there = package.calibration.is_some() || package.broken.contains(&"calibration.json");
+        let directory = package.contract.as_ref().and_then(|file| file.path.parent());
+        let without = calibrated::without(&prepared.contract.output, directory).filter(|_| !there);
+        return without.map(Finding::note).into_iter().collect();
+    };
+    let listed = package.provenance.training_data.as_ref().and_then(|data| data.sha256.as_deref());
+    let profiled = package.profile.as_ref().map(|(_, profile)| profile.source.sha256.as_str());
+    let trained: Vec<&str> = listed.into_iter().chain(profiled).collect();
+    let found = judge_calibration(&calibrated.calibration, calibrated.calibrator.coverage(), &trained);
+    let place = file.path.display();
+    found.into_iter().map(|found| Finding { detail: format!("{place}: {}", found.detail), ..found }).collect()
+}
+
+/// The rows of a profile's background that the contract does not admit, in one sentence.
+fn background(prepared: &Prepared, profile: &Profile) -> Option<String> {
+    // One that describes other features is refused for that.
+    if !prepared.contract.faults_of(profile).is_empty() {
+        return None;
+    }
+    let refused = |(index, row): (usize, &Vec<Literal>)| {
+        let body = serde_json::json!({ "features": prepared.contract.instance(row) }).to_string();
+        let refusal = golden::admit_body(&body, &prepared.contract, prepared.schema.as_ref()).err()?;
+        Some(format!("row {}: {}", index + 1, golden::in_words(&refusal)))
+    };
+    let refused: Vec<String> = profile.background.iter().enumerate().filter_map(refused).collect();
+    let (count, all, first) = (refused.len(), profile.background.len(), refused.first()?);
+    Some(format!(
+        "{count} of {all} background rows do not keep the contract, the first is {first}; make it again with `candor \
+         profile`, or widen the contract"
+    ))
+}
