@@ -17,7 +17,7 @@ use crate::{
 /// of too few rows, or made from the training data); a note is good to know.
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// A directory of models, the directory of one version, or one ONNX file [default: `repository.models`].
+    /// A directory of models, of one model, or of one version, or one ONNX file [default: `repository.models`].
     #[arg(value_name = "MODELS")]
     path: Option<PathBuf>,
     /// Warnings make the exit code 1 too.

@@ -17,7 +17,7 @@ use crate::{
 /// Serve models over HTTP.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// A directory of models, the directory of one version, or one ONNX file (`repository.models`).
+    /// A directory of models, of one model, or of one version, or one ONNX file (`repository.models`).
     #[arg(value_name = "MODELS")]
     path: Option<PathBuf>,
     /// The same as MODELS.

@@ -15,6 +15,9 @@ pub(super) const GRAPH: &str = "model.onnx";
 pub(super) const PACKAGE: &[&str] =
     &["contract.json", "version.json", "golden.jsonl", "calibration.json", "profile.json"];
 
+/// The settings of a model, beside its versions.
+pub(super) const MODEL_SETTINGS: &str = "model.toml";
+
 /// One version on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionDirectory {
@@ -46,31 +49,88 @@ pub struct Listing {
     pub problems: Vec<ModelError>,
 }
 
-/// Lists a repository directory, one version's directory, or a single ONNX file.
+/// What a directory is by its place: where the graphs lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// Its files are those of a version.
+    Version,
+    /// Some of its directories are versions.
+    Model,
+    /// Neither.
+    Other,
+}
+
+/// Lists a repository directory, one model's directory, one version's, or a single ONNX file.
 ///
 /// # Errors
-/// [`ModelError`] when `path` itself cannot be used; problems inside it are in the listing.
+/// [`ModelError`] when `path` itself cannot be used, or there is nothing in it that could be served; other problems
+/// inside it are in the listing.
 pub fn list(path: &Path) -> Result<Listing, ModelError> {
     let kind = fs::metadata(path).map_err(|source| read_error(path, source))?;
     if kind.is_file() {
         return single_file(path);
     }
-    if path.join(GRAPH).is_file() {
+    if is_version(path) {
         return single_version(path);
     }
+    let inside = directories(path)?;
+    let shapes: Vec<Shape> = inside.iter().map(|directory| shape(directory)).collect();
+    if shapes.contains(&Shape::Version) && !shapes.contains(&Shape::Model) {
+        let versions = inside.iter().zip(&shapes).filter(|(_, shape)| **shape == Shape::Version);
+        return single_model(path, &versions.map(|(directory, _)| file_name(directory)).collect::<Vec<_>>());
+    }
+    if !shapes.contains(&Shape::Model) {
+        return Err(content(path, no_model(path, &inside)));
+    }
     let mut listing = Listing::default();
-    for directory in directories(path)? {
-        match model(&directory) {
-            Ok(Some(model)) => listing.models.push(model),
-            Ok(None) => {}
+    for directory in inside {
+        match model(&directory, &file_name(&directory)) {
+            Ok(model) => listing.models.push(model),
             Err(error) => listing.problems.push(error),
         }
     }
     listing.models.sort_by(|left, right| left.name.cmp(&right.name));
-    if listing.models.is_empty() && listing.problems.is_empty() {
-        return Err(content(path, format!("holds no model; expected <model>/<version>/{GRAPH}")));
+    match listing.problems.as_slice() {
+        // Nothing can be served: whoever starts a server is told so, and does not get one that has nothing to say.
+        problems if listing.models.is_empty() => {
+            let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Err(content(path, format!("holds no model that could be served: {}", told.join("; "))))
+        }
+        _ => Ok(listing),
     }
-    Ok(listing)
+}
+
+/// Whether its files are those of a version; one that lost its graph is told when it is loaded.
+fn is_version(directory: &Path) -> bool {
+    let graph = |directory: &Path| directory.join(GRAPH).is_file();
+    let beside = PACKAGE.iter().any(|name| directory.join(name).is_file());
+    graph(directory) || beside && !directories(directory).is_ok_and(|inside| inside.iter().any(|inner| graph(inner)))
+}
+
+fn shape(directory: &Path) -> Shape {
+    if directories(directory).is_ok_and(|inside| inside.iter().any(|inner| is_version(inner))) {
+        Shape::Model
+    } else if is_version(directory) {
+        Shape::Version
+    } else {
+        Shape::Other
+    }
+}
+
+/// What there is instead of a model, and where there may be some.
+fn no_model(path: &Path, inside: &[PathBuf]) -> String {
+    const MOST_NAMED: usize = 5;
+    let entries = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| file_name(&entry.path()));
+    let mut found: Vec<String> = entries.filter(|name| !name.starts_with('.')).collect();
+    found.sort();
+    let more = if found.len() > MOST_NAMED { ", …" } else { "" };
+    found.truncate(MOST_NAMED);
+    let found = if found.is_empty() { "it is empty".to_owned() } else { format!("found {}{more}", found.join(", ")) };
+    let models = |directory: &&PathBuf| {
+        directories(directory).is_ok_and(|inside| inside.iter().any(|inner| shape(inner) == Shape::Model))
+    };
+    let hint = inside.iter().find(models).map(|directory| format!("; did you mean {}?", directory.display()));
+    format!("holds no model: {found}; expected <model>/<version>/{GRAPH}{}", hint.unwrap_or_default())
 }
 
 fn read_error(path: &Path, source: io::Error) -> ModelError {
@@ -99,25 +159,40 @@ fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn model(directory: &Path) -> Result<Option<ModelDirectory>, ModelError> {
-    let name = ModelName::new(&file_name(directory)).map_err(|error| content(directory, error.to_string()))?;
+fn model(directory: &Path, called: &str) -> Result<ModelDirectory, ModelError> {
+    let name = ModelName::new(called).map_err(|error| content(directory, error.to_string()))?;
     let mut versions = Vec::new();
-    for version in directories(directory)? {
-        let graph = version.join(GRAPH);
-        // A version without its graph is told when it is loaded; a directory of something else is passed over.
-        if graph.is_file() || PACKAGE.iter().any(|name| version.join(name).is_file()) {
-            let name = VersionName::new(&file_name(&version)).map_err(|error| content(&version, error.to_string()))?;
-            versions.push(VersionDirectory { name, graph, directory: Some(version) });
-        }
+    // A directory of something else is passed over.
+    for version in directories(directory)?.into_iter().filter(|version| is_version(version)) {
+        let name = VersionName::new(&file_name(&version)).map_err(|error| content(&version, error.to_string()))?;
+        versions.push(VersionDirectory { name, graph: version.join(GRAPH), directory: Some(version) });
     }
     if versions.is_empty() {
-        return Err(content(
-            directory,
-            format!("holds no version; expected {}/<version>/{GRAPH}", file_name(directory)),
-        ));
+        let expected = format!("holds no version; expected {name}/<version>/{GRAPH}");
+        let itself = directory.join(GRAPH).is_file();
+        let hint = if itself { format!(": move {GRAPH} and the files beside it to {name}/1") } else { String::new() };
+        return Err(content(directory, expected + &hint));
     }
     versions.sort_by(|left, right| left.name.cmp(&right.name));
-    Ok(Some(ModelDirectory { name, directory: Some(directory.to_path_buf()), versions }))
+    Ok(ModelDirectory { name, directory: Some(directory.to_path_buf()), versions })
+}
+
+/// The directory of one model, where that is certain: of versions that are numbered or dated, or with a model.toml.
+fn single_model(path: &Path, versions: &[String]) -> Result<Listing, ModelError> {
+    let numbered =
+        |name: &String| name.trim_start_matches(['v', 'V']).starts_with(|first: char| first.is_ascii_digit());
+    if !versions.iter().all(numbered) && !path.join(MODEL_SETTINGS).is_file() {
+        let (named, first) = (versions.join(", "), versions.first().map_or("", String::as_str));
+        return Err(content(
+            path,
+            format!(
+                "holds {GRAPH} in {named}: if these are models, give each a version ({first}/1/{GRAPH}); if they are the \
+                 versions of one model, say so by a {MODEL_SETTINGS} beside them, which may be empty"
+            ),
+        ));
+    }
+    let called = file_name(&path.canonicalize().map_err(|source| read_error(path, source))?);
+    Ok(Listing { models: vec![model(path, &called)?], problems: Vec::new() })
 }
 
 fn single_file(graph: &Path) -> Result<Listing, ModelError> {

@@ -36,7 +36,7 @@ use crate::domain::uncertainty::Coverage;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// A directory of models, one model's version directory, or a single ONNX file.
+    /// A directory of models, of one model, or of one version, or a single ONNX file.
     pub models: PathBuf,
     /// The model that /predict asks; empty: the only one there is.
     pub default_model: String,

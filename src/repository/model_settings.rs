@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{
     error::ModelError,
-    listing::{ModelDirectory, VersionDirectory},
+    listing::{MODEL_SETTINGS, ModelDirectory, VersionDirectory},
 };
 use crate::{domain::uncertainty::Coverage, runtime::Auto};
 
@@ -108,9 +108,6 @@ impl Limits {
     }
 }
 
-/// The file beside the versions.
-const FILE: &str = "model.toml";
-
 impl ModelSettings {
     /// Reads the settings of a model, and chooses its versions to be loaded, oldest first.
     ///
@@ -119,7 +116,7 @@ impl ModelSettings {
     pub fn of(model: &ModelDirectory) -> Result<(Self, Vec<VersionDirectory>), ModelError> {
         let settings = Self::read(model.directory.as_deref())?;
         let chosen = settings.choose(&model.versions).map_err(|detail| {
-            let path = model.directory.as_deref().unwrap_or(Path::new("")).join(FILE);
+            let path = model.directory.as_deref().unwrap_or(Path::new("")).join(MODEL_SETTINGS);
             ModelError::Content { path, detail }
         })?;
         Ok((settings, chosen))
@@ -130,7 +127,7 @@ impl ModelSettings {
     /// # Errors
     /// [`ModelError`] names the file, the line, and what would be right.
     pub fn read(directory: Option<&Path>) -> Result<Self, ModelError> {
-        let Some(path) = directory.map(|directory| directory.join(FILE)).filter(|path| path.exists()) else {
+        let Some(path) = directory.map(|directory| directory.join(MODEL_SETTINGS)).filter(|path| path.exists()) else {
             return Ok(Self::default());
         };
         let content = |detail: String| ModelError::Content { path: path.clone(), detail };

@@ -9,6 +9,7 @@ mod convert;
 mod engine;
 mod lease;
 mod library;
+mod mistaken;
 mod plan;
 mod probe;
 mod processors;

@@ -14,6 +14,7 @@ use ort::{
 use super::{
     Executor, Interrupt, Library, RunError,
     convert::{element, failed, from_maps, from_value, to_value},
+    mistaken::mistaken_for,
 };
 use crate::domain::signature::{OutputSpec, Signature, TensorSpec};
 use crate::domain::tensor::{Buffer, Inputs, Tensor};
@@ -93,7 +94,10 @@ impl OrtExecutor {
         let builder = Session::builder(&library.environment).map_err(refused)?;
         let (builder, providers) = register(builder, &options.providers)?;
         let mut builder = configure(builder, options).map_err(refused)?;
-        let session = builder.commit_from_file(path).map_err(refused)?;
+        let session = builder.commit_from_file(path).map_err(|error| match (refused(error), mistaken_for(path)) {
+            (OpenError::Refused(said), Some(hint)) => OpenError::Refused(format!("{said} ({hint})")),
+            (error, _) => error,
+        })?;
         let inputs = session.inputs().iter().map(input_spec).collect::<Result<Vec<_>, _>>()?;
         let outputs = session.outputs().iter().map(output_spec).collect::<Result<Vec<_>, _>>()?;
         let signature = Signature { inputs, outputs };

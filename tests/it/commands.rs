@@ -161,7 +161,7 @@ fn what_keeps_the_server_from_starting_is_one_line() {
     for (arguments, phrases) in [
         (&["--port", &port][..], &["127.0.0.1", port.as_str(), "in use"][..]),
         (&["--port", "0", "/nonexistent/models"], &["/nonexistent/models: cannot be read: No such file or directory"]),
-        (&["--port", "0", &place], &[&place, "holds no model; expected <model>/<version>/model.onnx"]),
+        (&["--port", "0", &place], &[&place, "holds no model: it is empty; expected <model>/<version>/model.onnx"]),
         (&["--port", "0", "--set", "security.tokens_file=/nonexistent"], &["/nonexistent"]),
         (&["--port", "0", "--set", "admin.tokens_file=/nonexistent"], &["/nonexistent"]),
     ] {

@@ -205,6 +205,17 @@ pub(crate) struct Process {
 impl Process {
     /// Starts `candor serve` with these arguments, and waits until it has said how to ask it.
     pub(crate) fn serve(arguments: &[&str]) -> Self {
+        let mut process = Self::starting(arguments);
+        let listening = process.wait_for(|line| line["message"] == "listening").expect("it listens");
+        process.address = listening["address"].as_str().and_then(|text| text.parse().ok()).expect("an address");
+        process.wait_for(|line| {
+            line["message"].as_str().is_some_and(|text| text.starts_with("try: ") || text.starts_with("no model"))
+        });
+        process
+    }
+
+    /// Starts `candor serve` with these arguments, and waits for nothing; its address is not known.
+    pub(crate) fn starting(arguments: &[&str]) -> Self {
         let mut child = candor(&[&["serve", "--port", "0"], arguments].concat())
             .stderr(Stdio::piped())
             .spawn()
@@ -212,13 +223,7 @@ impl Process {
         let reader = BufReader::new(child.stderr.take().expect("its log"));
         let (sender, lines) = std::sync::mpsc::channel();
         std::thread::spawn(move || reader.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut process = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), lines };
-        let listening = process.wait_for(|line| line["message"] == "listening").expect("it listens");
-        process.address = listening["address"].as_str().and_then(|text| text.parse().ok()).expect("an address");
-        process.wait_for(|line| {
-            line["message"].as_str().is_some_and(|text| text.starts_with("try: ") || text.starts_with("no model"))
-        });
-        process
+        Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), lines }
     }
 
     /// The next log line that fits, as JSON; lines before it are dropped.

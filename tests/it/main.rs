@@ -18,6 +18,7 @@ mod malformed;
 mod metrics;
 mod openapi;
 mod packages;
+mod places;
 mod python;
 mod second_pass;
 mod shutdown;

@@ -42,7 +42,9 @@ pub(super) const CASES: &[Case] = &[
     case(
         "graph-garbage",
         |version| write(version, "model.onnx", "no graph at all"),
-        &["{v}/model.onnx: ONNX Runtime cannot use it: Load model from {v}/model.onnx failed:Protobuf parsing failed."],
+        &[
+            "{v}/model.onnx: ONNX Runtime cannot use it: Load model from {v}/model.onnx failed:Protobuf parsing failed. (it is a text and no ONNX graph)",
+        ],
     ),
     case(
         "graph-empty",
@@ -236,7 +238,7 @@ pub(super) const CASES: &[Case] = &[
         },
         &[
             "{v}/contract.json: EOF while parsing an object at line 1 column 1",
-            "{v}/model.onnx: ONNX Runtime cannot use it: …Protobuf parsing failed.",
+            "{v}/model.onnx: ONNX Runtime cannot use it: …Protobuf parsing failed. (it is a text and no ONNX graph)",
         ],
     ),
     case(
