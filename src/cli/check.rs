@@ -88,7 +88,8 @@ fn describe(mut prepared: Prepared) {
     if let Some(calibrated) = &prepared.calibrated {
         let (of, calibrator) = (&calibrated.calibration, &calibrated.calibrator);
         let (method, rows, file) = (calibrator.method(), of.data.rows, &of.data.file);
-        println!("        calibration.json: {method} at {}, {rows} rows of {file}", calibrator.coverage().as_f64());
+        let at = calibrated.coverage().map_or_else(String::new, |level| format!(" at {}", level.as_f64()));
+        println!("        calibration.json: {method}{at}, {rows} rows of {file}");
     }
     if let Some(profile) = prepared.profile() {
         println!("        profile.json: {} rows of {}", profile.rows, profile.source.file);

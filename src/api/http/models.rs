@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Shared, accept::Accepted, names::Names, problem};
 use crate::{
-    repository::{Calibrated, Catalog, ModelEntry, ModelVersion, State as VersionState},
+    repository::{Calibrated, Catalog, ModelEntry, ModelVersion, State as VersionState, VersionEntry},
     serving::{Failure, Road},
 };
 
@@ -97,10 +97,23 @@ fn summary(catalog: &Catalog, entry: &ModelEntry) -> Value {
         "stable_version": stable.map(|version| version.version.as_str()),
         "task": stable.map(|version| version.contract.output.task().as_str()),
         "description": stable.and_then(|version| version.contract.description.as_deref()),
-        "versions": entry.versions.iter().map(|version| json!({
-            "version": version.name.as_str(), "state": version.state.as_str(),
-        })).collect::<Vec<_>>(),
+        "versions": entry.versions.iter().map(brief).collect::<Vec<_>>(),
     })
+}
+
+/// A version in the list of all models: its state, and what its answers rest on.
+fn brief(entry: &VersionEntry) -> Value {
+    let mut value = json!({ "version": entry.name.as_str(), "state": entry.state.as_str() });
+    if let VersionState::Ready(version) = &entry.state {
+        value["uncertainty_method"] = json!(version.uncertainty_method());
+        value["calibration"] = json!(version.calibrated.as_ref().map(|calibrated| json!({
+            "method": calibrated.calibrator.method(),
+            "coverage": calibrated.coverage(),
+            "rows": calibrated.calibration.data.rows,
+        })));
+        value["profile"] = json!(version.profile.as_ref().map(|profile| json!({ "rows": profile.rows })));
+    }
+    value
 }
 
 fn detailed(catalog: &Catalog, entry: &ModelEntry) -> Value {
@@ -114,7 +127,9 @@ fn detailed(catalog: &Catalog, entry: &ModelEntry) -> Value {
 fn calibration(calibrated: &Calibrated) -> Value {
     let of = &calibrated.calibration;
     json!({
-        "coverage": calibrated.calibrator.coverage(),
+        "method": calibrated.calibrator.method(),
+        "coverage": calibrated.coverage(),
+        "rows": of.data.rows,
         "groups": of.groups().map(|groups| json!({
             "feature": groups.feature,
             "values": groups.groups.iter().map(|group| &group.value).collect::<Vec<_>>(),
@@ -152,6 +167,7 @@ fn ready(entry: &ModelEntry, version: &ModelVersion) -> Value {
         "model_sha256": version.graph_sha256,
         "uncertainty_method": version.uncertainty_method(),
         "calibration": version.calibrated.as_ref().map(calibration),
+        "profile": version.profile.as_ref().map(|profile| json!({ "rows": profile.rows, "source": profile.source })),
         "limits": {
             "max_batch_rows": if version.contract.batched { version.limits.max_batch_rows } else { 1 },
             "max_queue_rows": version.limits.max_queue_rows,

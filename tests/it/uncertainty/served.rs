@@ -116,6 +116,13 @@ fn a_classification_answers_calibrated() {
     let told = &version["calibration"];
     assert_eq!((&told["coverage"], &told["data"]["file"]), (&json!(0.9), &json!("rows.csv")));
     assert_eq!(told["report"]["conformal_rows"], 30);
+    assert_eq!((&told["method"], &told["rows"]), (&json!("temperature+lac"), &told["data"]["rows"]));
+    assert_eq!(version["profile"]["rows"], 20_000);
+    let brief = server.get("/models").json()["models"][0]["versions"][0].clone();
+    let calibrated = json!({ "method": "temperature+lac", "coverage": 0.9, "rows": told["rows"] });
+    let expected = json!({ "version": "1", "state": "ready", "uncertainty_method": "temperature+lac",
+        "calibration": calibrated, "profile": { "rows": 20_000 } });
+    assert_eq!(brief, expected);
     let metrics = server.get("/metrics").text();
     assert!(metrics.contains("uncertainty_method=\"temperature+lac\""), "{metrics}");
     let schema = server.get("/openapi.json").text();
@@ -134,6 +141,7 @@ fn venn_abers_answers_with_its_bounds() {
         assert!(bound(0) <= own && own <= bound(1) && bound(0) < bound(1), "of the prediction: {found}");
         assert_eq!(found["uncertainty_method"], "venn-abers");
         assert_eq!((&found["coverage"], &found["prediction_set"]), (&Value::Null, &Value::Null));
+        assert_eq!(server.get("/models/churn").json()["versions"][0]["calibration"]["coverage"], Value::Null);
         classes.insert(found["prediction"].to_string());
     }
     assert_eq!(classes.len(), 2, "both classes were predicted");
