@@ -14,7 +14,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-use super::{Settings, accept::Peer, idle::Activity};
+use super::{Settings, accept::Peer, idle::Activity, threads::Threads};
 use crate::lifecycle::{Phase, Shutdown};
 
 /// How long to wait after the system refused to accept a connection, which it does when it has no more file handles.
@@ -59,8 +59,9 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Accepts connections until the shutdown is closing, and has `handler` answer what comes on them. Each connection is a task that the shutdown waits for.
-    pub async fn serve<H, F>(self, handler: H, shutdown: Shutdown)
+    /// Accepts connections until the shutdown is closing, and has `handler` answer what comes on them, on `threads`. Each
+    /// connection is a task that the shutdown waits for.
+    pub async fn serve<H, F>(self, handler: H, threads: Arc<Threads>, shutdown: Shutdown)
     where
         H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response> + Send + 'static,
@@ -78,7 +79,7 @@ impl Server {
                 accepted = accept(&self.listener, &room) => accepted,
             };
             match accepted {
-                Ok(accepted) => connection.spawn(accepted),
+                Ok(accepted) => connection.spawn(accepted, &threads),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -88,15 +89,15 @@ impl Server {
         // Whom the system has let in already is told so; the end of the listener would only reset the connection.
         for _ in 0..MAX_LATE {
             match tokio::time::timeout(Duration::ZERO, accept(&self.listener, &room)).await {
-                Ok(Ok(accepted)) => connection.spawn(accepted),
+                Ok(Ok(accepted)) => connection.spawn(accepted, &threads),
                 _ => break,
             }
         }
     }
 }
 
-/// A connection, its caller, and its place among those that there is room for.
-type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
+/// A connection that no runtime has yet, its caller, and its place among those that there is room for.
+type Accepted = (std::net::TcpStream, SocketAddr, OwnedSemaphorePermit);
 
 async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> io::Result<Accepted> {
     // The permit comes first: connections beyond the limit wait in the system's own queue.
@@ -104,7 +105,7 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> io::Result<Acc
     let (stream, peer) = listener.accept().await?;
     // Answers are small and complete; waiting to fill a packet would only delay them.
     stream.set_nodelay(true)?;
-    Ok((stream, peer, permit))
+    Ok((stream.into_std()?, peer, permit))
 }
 
 struct Connection<H> {
@@ -121,11 +122,14 @@ where
     H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
-    /// Serves an accepted connection in a task that the shutdown waits for.
-    fn spawn(self: &Arc<Self>, (stream, peer, permit): Accepted) {
+    /// Serves an accepted connection on one of the threads, in a task that the shutdown waits for.
+    fn spawn(self: &Arc<Self>, (stream, peer, permit): Accepted, threads: &Threads) {
         let connection = Arc::clone(self);
-        self.shutdown.spawn(async move {
-            connection.serve(stream, peer).await;
+        threads.spawn(&self.shutdown, async move {
+            match TcpStream::from_std(stream) {
+                Ok(stream) => connection.serve(stream, peer).await,
+                Err(error) => tracing::warn!(%error, "a connection could not be served"),
+            }
             drop(permit);
         });
     }
