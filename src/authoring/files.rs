@@ -1,7 +1,11 @@
 //! Files that appear whole or not at all: written beside their place, under a hidden name, and renamed.
+//!
+//! That holds through a power cut too. A rename may reach the disk before what it names does, so the content is on the
+//! disk before it is named, and the name is before anyone is told that it is there.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -27,6 +31,27 @@ fn write_error(path: &Path) -> impl FnOnce(std::io::Error) -> AuthoringError {
 fn beside(place: &Path, word: &str) -> PathBuf {
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     place.with_file_name(format!(".{name}.{word}-{}", std::process::id()))
+}
+
+/// Writes a file, and waits until the disk has it.
+fn write_through(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+/// Waits until the disk has the names that a directory holds. Where a file system does that by itself and has no such
+/// call, there is nothing to wait for.
+fn settle(directory: &Path) -> io::Result<()> {
+    match File::open(directory)?.sync_all() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        settled => settled,
+    }
+}
+
+/// The directory that a path is named in.
+fn above(path: &Path) -> &Path {
+    path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 impl Draft {
@@ -63,17 +88,19 @@ impl Draft {
     /// Writes a file of the directory.
     pub(super) fn write(&self, name: &str, text: &str) -> Result<(), AuthoringError> {
         let path = self.directory.join(name);
-        fs::write(&path, text).map_err(write_error(&path))
+        write_through(&path, text.as_bytes()).map_err(write_error(&path))
     }
 
     /// Copies a file into the directory.
     pub(super) fn copy(&self, from: &Path, name: &str) -> Result<(), AuthoringError> {
         let path = self.directory.join(name);
-        fs::copy(from, &path).map(|_| ()).map_err(write_error(&path))
+        let copied = fs::copy(from, &path).and_then(|_| File::open(&path)?.sync_all());
+        copied.map_err(write_error(&path))
     }
 
     /// Puts the directory in its place; what stood there goes once the new one is there.
     pub(super) fn keep(mut self) -> Result<(), AuthoringError> {
+        settle(&self.directory).map_err(write_error(&self.directory))?;
         let old = beside(&self.place, "old");
         let replaced = self.place.exists();
         if replaced {
@@ -87,6 +114,10 @@ impl Draft {
             return Err(write_error(&self.place)(error));
         }
         self.kept = true;
+        // The old one stays until it is sure that the new one does.
+        for path in self.made.iter().chain([&self.place]) {
+            settle(above(path)).map_err(write_error(path))?;
+        }
         if replaced {
             fs::remove_dir_all(&old).map_err(write_error(&old))?;
         }
@@ -110,8 +141,56 @@ impl Drop for Draft {
 /// Writes a file whole or not at all.
 pub(super) fn replace(path: &Path, text: &str) -> Result<(), AuthoringError> {
     let draft = beside(path, "draft");
-    fs::write(&draft, text).and_then(|()| fs::rename(&draft, path)).map_err(|source| {
+    let written = write_through(&draft, text.as_bytes()).and_then(|()| fs::rename(&draft, path));
+    written.and_then(|()| settle(above(path))).map_err(|source| {
         let _ = fs::remove_file(&draft);
         AuthoringError::Write { path: path.to_path_buf(), source }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What lies in a directory, hidden names too.
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).expect("a directory").flatten();
+        let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_or_not_at_all() {
+        let root = tempfile::tempdir().expect("a directory");
+        let path = root.path().join("a.json");
+        for text in ["first", "second"] {
+            replace(&path, text).expect("written");
+            assert_eq!(fs::read_to_string(&path).expect("a file"), text);
+        }
+        // A directory cannot be replaced by a file.
+        fs::create_dir_all(root.path().join("taken/inside")).expect("a directory");
+        replace(&root.path().join("taken"), "text").expect_err("refused");
+        replace(&root.path().join("nowhere/a.json"), "text").expect_err("refused");
+        assert_eq!(names(root.path()), ["a.json", "taken"]);
+    }
+
+    #[test]
+    fn a_directory_appears_with_all_its_files_or_leaves_no_trace() {
+        let root = tempfile::tempdir().expect("a directory");
+        let place = root.path().join("models/m/1");
+        let draft = Draft::begin(&place).expect("begun");
+        draft.write("a", "text").expect("written");
+        assert!(!place.exists());
+        drop(draft);
+        assert!(names(root.path()).is_empty());
+        for text in ["first", "second"] {
+            let draft = Draft::begin(&place).expect("begun");
+            draft.write("a", text).expect("written");
+            draft.copy(&draft.directory.join("a"), "b").expect("copied");
+            draft.keep().expect("kept");
+            assert_eq!(fs::read_to_string(place.join("b")).expect("a file"), text);
+        }
+        assert_eq!((names(&place), names(above(&place))), (vec!["a".to_owned(), "b".to_owned()], vec!["1".to_owned()]));
+    }
 }
