@@ -162,8 +162,8 @@ impl App {
     }
 
     /// Stops in order: says that it is not ready, waits for others to notice, takes no more requests, finishes those in
-    /// flight. Returns whether everything was finished in time.
-    pub async fn drain(self) -> bool {
+    /// flight, and cuts off what is not finished in time.
+    pub async fn drain(self) -> Drained {
         self.shutdown.advance(Phase::Announced);
         let delay = self.settings.drain_delay();
         if delay > Duration::ZERO {
@@ -176,11 +176,31 @@ impl App {
             let repository = Arc::clone(&self.repository);
             // The workers are idle by now; joining them blocks only for a moment, and not on this thread.
             let _ = tokio::task::spawn_blocking(move || repository.stop()).await;
-        } else {
-            tracing::warn!("requests were still in flight when the drain's time was over");
+            return Drained { finished, cut: 0 };
         }
-        finished
+        self.shutdown.advance(Phase::Over);
+        // Each connection counts what it cuts off, and each request is logged as ended by nobody's answer.
+        let _ = tokio::time::timeout(CUTTING, self.shutdown.finished()).await;
+        let (cut, timeout_ms) = (self.shutdown.cut(), self.settings.drain_timeout_ms);
+        tracing::warn!(
+            cut,
+            timeout_ms,
+            "the time to finish is over (lifecycle.drain_timeout_ms): requests were cut off"
+        );
+        Drained { finished, cut }
     }
+}
+
+/// How long connections have to end once their requests are cut off.
+const CUTTING: Duration = Duration::from_secs(1);
+
+/// How a drain ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Whether everything was finished in time.
+    pub finished: bool,
+    /// How many requests were cut off.
+    pub cut: usize,
 }
 
 /// Fresh metrics that name this build.

@@ -14,6 +14,11 @@ use crate::{
 };
 
 /// Serve models over HTTP.
+///
+/// SIGTERM and SIGINT stop it in order: /readyz says no, `lifecycle.drain_delay_ms` later no more requests are taken, and
+/// those in flight are finished. It then exits with 0, also where `lifecycle.drain_timeout_ms` ended the wait: how many
+/// requests were cut off stands in the log, and each of them. A second signal ends it at once, with 1; so does whatever
+/// keeps it from starting. Faults of the configuration and of the command line are 2.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// A directory of models, of one model, or of one version, or one ONNX file (`repository.models`).
@@ -92,8 +97,8 @@ async fn until_stopped(config: &Config, log: &LogHandle) -> ExitCode {
     let signal = signals.next().await;
     tracing::info!(signal, "stopping; a second signal stops at once");
     tokio::select! {
-        finished = app.drain() => {
-            tracing::info!(finished, "stopped");
+        drained = app.drain() => {
+            tracing::info!(finished = drained.finished, cut = drained.cut, "stopped");
             ExitCode::SUCCESS
         }
         signal = signals.next() => {

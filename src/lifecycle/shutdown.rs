@@ -1,6 +1,12 @@
 //! The one switch from serving to stopped, which everybody can read and some wait for; and the tasks that it waits for.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use tokio::{runtime::Handle, sync::watch};
 use tokio_util::task::TaskTracker;
@@ -14,6 +20,8 @@ pub enum Phase {
     Announced,
     /// No new requests; those in flight are finished.
     Closing,
+    /// The time for that is over: what is still in flight is cut off.
+    Over,
 }
 
 /// The switch and the tasks. Cheap to clone.
@@ -21,11 +29,12 @@ pub enum Phase {
 pub struct Shutdown {
     phase: Arc<watch::Sender<Phase>>,
     tasks: TaskTracker,
+    cut: Arc<AtomicUsize>,
 }
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self { phase: Arc::new(watch::Sender::new(Phase::Serving)), tasks: TaskTracker::new() }
+        Self { phase: Arc::new(watch::Sender::new(Phase::Serving)), tasks: TaskTracker::new(), cut: Arc::default() }
     }
 }
 
@@ -64,6 +73,16 @@ impl Shutdown {
         F: Future<Output = ()> + Send + 'static,
     {
         self.tasks.spawn_on(task, runtime);
+    }
+
+    /// Counts requests that were cut off.
+    pub fn count_cut(&self, requests: usize) {
+        self.cut.fetch_add(requests, Ordering::Relaxed);
+    }
+
+    /// How many requests were cut off.
+    pub fn cut(&self) -> usize {
+        self.cut.load(Ordering::Relaxed)
     }
 
     /// Waits until every task has ended. New tasks may still be spawned by those that run.

@@ -121,7 +121,7 @@ impl Server {
     /// Stops the server as SIGTERM would; true when everything in flight was finished.
     pub(crate) fn drain(mut self) -> bool {
         let app = self.app.take().expect("a running server");
-        RUNTIME.block_on(app.drain())
+        RUNTIME.block_on(app.drain()).finished
     }
 }
 

@@ -169,16 +169,26 @@ fn a_second_signal_ends_it_at_once() {
     drop(hanging);
 }
 
+/// Whoever looks into the log afterwards finds how many requests had no answer, and which.
 #[test]
 fn a_drain_has_an_end() {
-    let limits = ["http.body_timeout_ms=60000", "lifecycle.drain_timeout_ms=100"];
-    let mut process = serve(&limits);
-    let hanging = hang(&process);
-    process.signal("TERM");
-    let stopped = process.wait_for(|line| line["message"] == "stopped").expect("a last line");
-    assert_eq!(stopped["finished"], false);
-    assert_eq!(process.ended(), Some(0));
-    drop(hanging);
+    for (hanging, timeout) in [(1, "100"), (3, "0")] {
+        let timeout = format!("lifecycle.drain_timeout_ms={timeout}");
+        let mut process = serve(&["http.body_timeout_ms=60000", &timeout]);
+        let hanging: Vec<Kept> = (0..hanging).map(|_| hang(&process)).collect();
+        let idle = Kept::open(process.address).expect("a connection");
+        process.signal("TERM");
+        let cut = Cell::new(0);
+        let told = process.wait_for(|line| {
+            cut.set(cut.get() + usize::from(line["route"] == "/predict" && line["status"] == 499));
+            line["message"].as_str().is_some_and(|text| text.starts_with("the time to finish is over"))
+        });
+        assert_eq!((told.expect("a warning")["cut"].as_u64(), cut.get()), (Some(hanging.len() as u64), hanging.len()));
+        let stopped = process.wait_for(|line| line["message"] == "stopped").expect("a last line");
+        assert_eq!((&stopped["finished"], stopped["cut"].as_u64()), (&false.into(), Some(hanging.len() as u64)));
+        assert_eq!(process.ended(), Some(0));
+        drop((hanging, idle));
+    }
 }
 
 /// A connection with a request that the server has begun and can never finish.

@@ -35,13 +35,18 @@ impl Activity {
         Busy(Arc::clone(self))
     }
 
+    /// How many requests are under way.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
     /// Waits until no request was under way for `limit`; a quarter longer at the most, because it looks so often.
     pub(super) async fn idle(&self, limit: Duration) {
         let (mut before, mut quiet) = (self.events.load(Ordering::Relaxed), 0);
         while quiet < LOOKS {
             tokio::time::sleep(limit / LOOKS).await;
             let now = self.events.load(Ordering::Relaxed);
-            let silent = now == before && self.in_flight.load(Ordering::Relaxed) == 0;
+            let silent = now == before && self.in_flight() == 0;
             quiet = if silent { quiet + 1 } else { 0 };
             before = now;
         }

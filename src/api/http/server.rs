@@ -159,6 +159,10 @@ where
                     tokio::select! {
                         ended = connection.as_mut() => ended,
                         () = activity.idle(CLOSING_PATIENCE.min(self.patience)) => Ok(()),
+                        () = self.shutdown.reached(Phase::Over) => {
+                            self.shutdown.count_cut(activity.in_flight());
+                            Ok(())
+                        }
                     }
                 }
             }
