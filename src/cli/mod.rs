@@ -28,19 +28,14 @@ pub struct Cli {
     command: Command,
 }
 
+/// The help of a command stands at its own arguments: a word here would hide the longer part of it.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve models over HTTP.
     Serve(serve::Serve),
-    /// Make a package from a bare ONNX model and a table: contract, profile, version and golden cases.
     Init(init::Init),
-    /// Make profile.json of a version anew, from a table and the version's own contract.
     Profile(profile::Profile),
-    /// Load every model as `serve` would, tell everything that it would refuse, and judge what it would serve.
     Check(check::Check),
-    /// Show the configuration in force, and where each value came from.
     Config(config::Show),
-    /// Ask a running server whether it is alive; exit code 0 if it is.
     Health(health::Health),
 }
 
