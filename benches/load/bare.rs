@@ -64,8 +64,7 @@ fn measure(executor: &mut OrtExecutor, batch: &Inputs) -> Did {
 /// All sessions at once, each on a thread of its own.
 fn side_by_side(executors: &mut [OrtExecutor], batch: &Inputs) -> Vec<Did> {
     thread::scope(|scope| {
-        let threads: Vec<_> =
-            executors.iter_mut().map(|executor| scope.spawn(|| measure(executor, batch))).collect();
+        let threads: Vec<_> = executors.iter_mut().map(|executor| scope.spawn(|| measure(executor, batch))).collect();
         threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
     })
 }

@@ -4,6 +4,7 @@ mod error;
 mod files;
 mod init;
 mod instances;
+pub mod plot;
 mod profile;
 mod recorded;
 

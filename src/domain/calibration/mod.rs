@@ -29,7 +29,7 @@ mod regress;
 mod rows;
 mod shuffle;
 
-pub use band::band;
+pub use band::{band, right_band};
 pub use choose::MethodChoice;
 pub use classify::{ClassificationOptions, classification};
 pub use fault::{Fault, Faults};
