@@ -5,6 +5,7 @@ mod error;
 mod files;
 mod init;
 mod instances;
+pub mod plot;
 mod profile;
 mod recorded;
 mod target;
