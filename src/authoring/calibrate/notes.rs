@@ -1,7 +1,7 @@
 //! What a person should look at in a calibration: a sentence each.
 
 use crate::domain::{
-    calibration::{MethodChoice, cross_fitted_band},
+    calibration::{MethodChoice, band},
     uncertainty::{Calibration, Coverage, LevelReport, Report, Rule},
 };
 
@@ -106,9 +106,8 @@ fn levels(calibration: &Calibration, served: Coverage) -> Vec<String> {
         ));
     }
     if calibration.groups().is_none() {
-        let below = |level: &&LevelReport| {
-            cross_fitted_band(level.coverage, has).is_some_and(|(least, _)| level.empirical < least)
-        };
+        let below =
+            |level: &&LevelReport| band(level.coverage, has, has).is_some_and(|(least, _)| level.empirical < least);
         for level in report.levels.iter().filter(below) {
             notes.push(format!(
                 "the {what} of coverage {} held the truth in {} of the rows, fewer than chance allows: are the rows in some \

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{
     authoring::Calibrated,
     domain::{
-        calibration::cross_fitted_band,
+        calibration::band,
         uncertainty::{GroupReport, LevelReport, Quality, Report, Rule},
     },
 };
@@ -96,7 +96,9 @@ fn levels(made: &Calibrated) -> String {
     titles.extend(["rows needed", ""]);
     let mut rows: Vec<Vec<String>> = vec![titles.into_iter().map(str::to_owned).collect()];
     for level in &report.levels {
-        let band = cross_fitted_band(level.coverage, report.conformal_rows).filter(|_| !grouped);
+        // The law for as many new rows; the rows that measured, by cross-fitting, vary rather less.
+        let rows_used = report.conformal_rows;
+        let band = band(level.coverage, rows_used, rows_used).filter(|_| !grouped);
         let held = if level.unbounded < 1.0 { percent(level.empirical) } else { "-".to_owned() };
         let mut row = vec![level.coverage.as_f64().to_string(), held];
         let allowed =

@@ -58,6 +58,8 @@ fn every_method_and_every_set_serves_by_its_name() {
         });
         let made = made.expect("a calibration");
         assert_eq!(made.method, name);
+        let plots: Vec<bool> = ["reliability.svg", "coverage.svg"].map(|plot| version.join(plot).is_file()).to_vec();
+        assert_eq!(plots, [true, sets != Some(SetsWish::None)], "{name}: none is left of an earlier calibration");
         let report = &made.calibration.report;
         let (before, after) = (report.before.as_ref().expect("before"), report.after.as_ref().expect("after"));
         if method != MethodChoice::Uncalibrated {

@@ -50,154 +50,150 @@ fn number() -> Value {
 const GOOD: &str =
     "a,b,y\n1,2,no\n2,1,yes\n0,1,no\n1,0,yes\n2,2,no\n3,1,yes\n0,2,no\n1,1,yes\n0,0,no\n1,3,no\n2,0,yes\n";
 
+const CLASSIFIER: &[Case] = &[
+    ("zero.csv", "", plain, "{t}: is empty: it has no columns and no rows"),
+    ("header.csv", "a,b,y\n", plain, "{t}: has columns and no rows"),
+    (
+        "few.csv",
+        GOOD,
+        plain,
+        "{t}: 11 rows are too few: fitting probabilities (which the method uncalibrated does not) needs at least 20",
+    ),
+    (
+        "fewer.csv",
+        "a,b,y\n1,2,no\n2,1,yes\n",
+        |wishes| wishes.method = Some(Method::Classifier(MethodChoice::Uncalibrated)),
+        "{t}: 2 rows are too few: the calibration of a classifier needs at least 5",
+    ),
+    (
+        "one.csv",
+        "a,b,y\n1,2,no\n2,1,no\n",
+        plain,
+        "{t}: every row has the class \"no\": rows of at least two classes are needed to judge a classifier",
+    ),
+    (
+        "constant.csv",
+        "a,b,y\n1,2,no\n1,2,yes\n1,2,no\n",
+        plain,
+        "{t}: the model gives the same answer for all 3 rows: look whether the right columns feed it",
+    ),
+    (
+        "untold.csv",
+        GOOD,
+        |wishes| wishes.target = None,
+        "{t}: --target says which column holds the truth; there are: a, b, y",
+    ),
+    (
+        "target.csv",
+        GOOD,
+        |wishes| wishes.target = Some("yy".into()),
+        "{t}: --target: there is no column \"yy\"; did you mean \"y\"?; there are: a, b, y",
+    ),
+    (
+        "feature.csv",
+        GOOD,
+        |wishes| wishes.target = Some("a".into()),
+        "{v}: --target: \"a\" is a feature of the contract, so it cannot be what is predicted",
+    ),
+    (
+        "empty.csv",
+        "a,b,y\n1,2,no\n2,1,\n0,1,NaN\n",
+        plain,
+        "{t}: the target \"y\" has no value in 2 of 3 rows, the first of them in line 3: a calibration needs rows whose \
+             outcome is known",
+    ),
+    (
+        "null.jsonl",
+        "{\"a\":1,\"b\":2,\"y\":\"no\"}\n{\"a\":1,\"b\":2,\"y\":null}\n",
+        plain,
+        "{t}: the target \"y\" has no value in 1 of 2 rows, the first of them in line 2",
+    ),
+    (
+        "unknown.csv",
+        "a,b,y\n1,2,no\n2,1,maybe\n0,1,perhaps\n",
+        plain,
+        "{t}, line 3: the target \"y\" holds \"maybe\", which is no class of the contract: no, yes, or their numbers 0 \
+             to 1, and 1 more such rows",
+    ),
+    (
+        "third.csv",
+        "a,b,y\n1,2,0\n2,1,1\n0,1,2\n",
+        plain,
+        "{t}, line 4: the target \"y\" holds \"2\", which is no class",
+    ),
+    (
+        "mixed.csv",
+        "a,b,y\n1,2,no\n2,1,1\n",
+        plain,
+        "{t}: the target \"y\" holds names of classes (\"no\" in line 2) and other values (\"1\" in line 3) that could \
+             only be their numbers: write one or the other; the classes are no, yes",
+    ),
+    ("columns.csv", "a,c,y\n1,2,no\n", plain, "{t}: has no column \"b\"; did you mean \"a\"?; it has: a, c, y"),
+    (
+        "type.csv",
+        "a,b,y\n1,2,no\n1,low,no\n",
+        plain,
+        "{t}, line 3: column \"b\" holds \"low\"; the contract takes a number",
+    ),
+    ("gap.csv", "a,b,y\n1,2,no\n1,,no\n", plain, "{t}, line 3: column \"b\" has no value; the contract takes a number"),
+    (
+        "range.csv",
+        "a,b,y\n1,2,no\n1,10,no\n1,11,\n",
+        plain,
+        "line 4: a calibration needs rows whose outcome is known\n{t}, line 3: the contract does not admit it: b must be \
+             at most 9; got 10\n{t}, line 4: the contract does not admit it: b must be at most 9; got 11",
+    ),
+    (
+        "group.csv",
+        GOOD,
+        |wishes| wishes.group = Some("c".into()),
+        "{v}: --group: groups go by \"c\", which is no feature of the contract",
+    ),
+    (
+        "many.csv",
+        "a,b,y\n1,2,no\n2,1,yes\n0,1,no\n3,0,yes\n4,2,no\n5,2,no\n",
+        |wishes| {
+            wishes.method = Some(Method::Classifier(MethodChoice::Uncalibrated));
+            wishes.group = Some("a".into());
+        },
+        "{t}: no value of \"a\" has 9 rows for its quantile, the fewest for coverage 0.9: choose a feature of fewer values",
+    ),
+    (
+        "aps.csv",
+        GOOD,
+        |wishes| {
+            wishes.sets = Some(SetsWish::Aps);
+            wishes.group = Some("a".into());
+        },
+        "{v}: --group goes with --sets lac, not with aps",
+    ),
+    (
+        "unset.csv",
+        GOOD,
+        |wishes| {
+            wishes.sets = Some(SetsWish::None);
+            wishes.group = Some("a".into());
+            wishes.method = Some(Method::SplitConformal);
+        },
+        "{v}: --method split-conformal is for a regression; this is a classification\n{v}: --group makes quantiles by \
+             group, and --sets none asks for no quantiles: drop one",
+    ),
+    (
+        "nothing.csv",
+        GOOD,
+        |wishes| {
+            wishes.sets = Some(SetsWish::None);
+            wishes.method = Some(Method::Classifier(MethodChoice::Uncalibrated));
+        },
+        "{v}: --method uncalibrated with --sets none leaves nothing to calibrate",
+    ),
+];
+
 #[test]
 fn tables_that_make_no_calibration_of_a_classifier() {
     let output = json!({ "task": "classification", "classes": ["no", "yes"], "probabilities": { "tensor": "p" } });
     let document = contract("x", &json!({ "a": number(), "b": { "type": "number", "maximum": 9 } }), &output);
-    let cases: &[Case] = &[
-        ("zero.csv", "", plain, "{t}: is empty: it has no columns and no rows"),
-        ("header.csv", "a,b,y\n", plain, "{t}: has columns and no rows"),
-        (
-            "few.csv",
-            GOOD,
-            plain,
-            "{t}: 11 rows are too few: fitting probabilities (which the method uncalibrated does not) needs at least 20",
-        ),
-        (
-            "fewer.csv",
-            "a,b,y\n1,2,no\n2,1,yes\n",
-            |wishes| wishes.method = Some(Method::Classifier(MethodChoice::Uncalibrated)),
-            "{t}: 2 rows are too few: the calibration of a classifier needs at least 5",
-        ),
-        (
-            "one.csv",
-            "a,b,y\n1,2,no\n2,1,no\n",
-            plain,
-            "{t}: every row has the class \"no\": rows of at least two classes are needed to judge a classifier",
-        ),
-        (
-            "constant.csv",
-            "a,b,y\n1,2,no\n1,2,yes\n1,2,no\n",
-            plain,
-            "{t}: the model gives the same answer for all 3 rows: look whether the right columns feed it",
-        ),
-        (
-            "untold.csv",
-            GOOD,
-            |wishes| wishes.target = None,
-            "{t}: --target says which column holds the truth; there are: a, b, y",
-        ),
-        (
-            "target.csv",
-            GOOD,
-            |wishes| wishes.target = Some("yy".into()),
-            "{t}: --target: there is no column \"yy\"; did you mean \"y\"?; there are: a, b, y",
-        ),
-        (
-            "feature.csv",
-            GOOD,
-            |wishes| wishes.target = Some("a".into()),
-            "{v}: --target: \"a\" is a feature of the contract, so it cannot be what is predicted",
-        ),
-        (
-            "empty.csv",
-            "a,b,y\n1,2,no\n2,1,\n0,1,NaN\n",
-            plain,
-            "{t}: the target \"y\" has no value in 2 of 3 rows, the first of them in line 3: a calibration needs rows whose \
-             outcome is known",
-        ),
-        (
-            "null.jsonl",
-            "{\"a\":1,\"b\":2,\"y\":\"no\"}\n{\"a\":1,\"b\":2,\"y\":null}\n",
-            plain,
-            "{t}: the target \"y\" has no value in 1 of 2 rows, the first of them in line 2",
-        ),
-        (
-            "unknown.csv",
-            "a,b,y\n1,2,no\n2,1,maybe\n0,1,perhaps\n",
-            plain,
-            "{t}, line 3: the target \"y\" holds \"maybe\", which is no class of the contract: no, yes, or their numbers 0 \
-             to 1, and 1 more such rows",
-        ),
-        (
-            "third.csv",
-            "a,b,y\n1,2,0\n2,1,1\n0,1,2\n",
-            plain,
-            "{t}, line 4: the target \"y\" holds \"2\", which is no class",
-        ),
-        (
-            "mixed.csv",
-            "a,b,y\n1,2,no\n2,1,1\n",
-            plain,
-            "{t}: the target \"y\" holds names of classes (\"no\" in line 2) and other values (\"1\" in line 3) that could \
-             only be their numbers: write one or the other; the classes are no, yes",
-        ),
-        ("columns.csv", "a,c,y\n1,2,no\n", plain, "{t}: has no column \"b\"; did you mean \"a\"?; it has: a, c, y"),
-        (
-            "type.csv",
-            "a,b,y\n1,2,no\n1,low,no\n",
-            plain,
-            "{t}, line 3: column \"b\" holds \"low\"; the contract takes a number",
-        ),
-        (
-            "gap.csv",
-            "a,b,y\n1,2,no\n1,,no\n",
-            plain,
-            "{t}, line 3: column \"b\" has no value; the contract takes a number",
-        ),
-        (
-            "range.csv",
-            "a,b,y\n1,2,no\n1,10,no\n1,11,\n",
-            plain,
-            "line 4: a calibration needs rows whose outcome is known\n{t}, line 3: the contract does not admit it: b must be \
-             at most 9; got 10\n{t}, line 4: the contract does not admit it: b must be at most 9; got 11",
-        ),
-        (
-            "group.csv",
-            GOOD,
-            |wishes| wishes.group = Some("c".into()),
-            "{v}: --group: groups go by \"c\", which is no feature of the contract",
-        ),
-        (
-            "many.csv",
-            "a,b,y\n1,2,no\n2,1,yes\n0,1,no\n3,0,yes\n4,2,no\n5,2,no\n",
-            |wishes| {
-                wishes.method = Some(Method::Classifier(MethodChoice::Uncalibrated));
-                wishes.group = Some("a".into());
-            },
-            "{t}: no value of \"a\" has 9 rows for its quantile, the fewest for coverage 0.9: choose a feature of fewer values",
-        ),
-        (
-            "aps.csv",
-            GOOD,
-            |wishes| {
-                wishes.sets = Some(SetsWish::Aps);
-                wishes.group = Some("a".into());
-            },
-            "{v}: --group goes with --sets lac, not with aps",
-        ),
-        (
-            "unset.csv",
-            GOOD,
-            |wishes| {
-                wishes.sets = Some(SetsWish::None);
-                wishes.group = Some("a".into());
-                wishes.method = Some(Method::SplitConformal);
-            },
-            "{v}: --method split-conformal is for a regression; this is a classification\n{v}: --group makes quantiles by \
-             group, and --sets none asks for no quantiles: drop one",
-        ),
-        (
-            "nothing.csv",
-            GOOD,
-            |wishes| {
-                wishes.sets = Some(SetsWish::None);
-                wishes.method = Some(Method::Classifier(MethodChoice::Uncalibrated));
-            },
-            "{v}: --method uncalibrated with --sets none leaves nothing to calibrate",
-        ),
-    ];
-    refuses("binary_single", &document, cases);
+    refuses("binary_single", &document, CLASSIFIER);
 }
 
 #[test]

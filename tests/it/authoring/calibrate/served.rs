@@ -41,7 +41,11 @@ fn a_version_is_calibrated_and_serves_so() {
     let level = told.lines().find(|line| line.ends_with("<- served")).expect("a level that is served");
     assert!(level.starts_with("0.9 "), "{level}");
     let wrote = told.lines().find(|line| line.starts_with("wrote")).expect("what was written");
-    assert!(wrote.contains("calibration.json") && wrote.contains("version.json"), "{wrote}");
+    assert!(wrote.ends_with(": calibration.json, reliability.svg, coverage.svg, version.json"), "{wrote}");
+    for plot in ["reliability.svg", "coverage.svg"] {
+        let text = fs::read_to_string(version.join(plot)).expect("a plot");
+        assert!(text.starts_with("<svg") && text.contains("churn 1"), "{plot}: {text:.200}");
+    }
     assert!(!files(&version).iter().any(|name| name.starts_with('.')), "{:?}", files(&version));
 
     let made = written(&version);
@@ -138,7 +142,7 @@ fn rows_of_the_training_are_taken_only_when_they_are_asked_for() {
         assert!(told.contains("--training-rows"), "{told}");
     };
     edit(&version.join("version.json"), |version| {
-        version["training_data"]["sha256"] = json!(format!("sha256:{sha256}"))
+        version["training_data"]["sha256"] = json!(format!("sha256:{sha256}"));
     });
     refusal("version.json");
     edit(&version.join("version.json"), |version| version["files"] = json!({}));
