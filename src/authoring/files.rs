@@ -9,6 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::{Value, json};
+
 use super::error::AuthoringError;
 
 /// A directory that is being made. Dropped before it is kept, it is gone.
@@ -138,14 +140,46 @@ impl Drop for Draft {
     }
 }
 
-/// Writes a file whole or not at all.
-pub(super) fn replace(path: &Path, text: &str) -> Result<(), AuthoringError> {
-    let draft = beside(path, "draft");
-    let written = write_through(&draft, text.as_bytes()).and_then(|()| fs::rename(&draft, path));
-    written.and_then(|()| settle(above(path))).map_err(|source| {
-        let _ = fs::remove_file(&draft);
-        AuthoringError::Write { path: path.to_path_buf(), source }
-    })
+/// Writes files whole, all of them or none: only a failing rename, once all are on disk, could leave some out.
+pub(super) fn replace_all(files: &[(PathBuf, String)]) -> Result<(), AuthoringError> {
+    let drafts: Vec<PathBuf> = files.iter().map(|(path, _)| beside(path, "draft")).collect();
+    let outcome = write_and_rename(files, &drafts);
+    if outcome.is_err() {
+        for draft in &drafts {
+            let _ = fs::remove_file(draft);
+        }
+    }
+    outcome
+}
+
+fn write_and_rename(files: &[(PathBuf, String)], drafts: &[PathBuf]) -> Result<(), AuthoringError> {
+    for ((path, text), draft) in files.iter().zip(drafts) {
+        write_through(draft, text.as_bytes()).map_err(write_error(path))?;
+    }
+    for ((path, _), draft) in files.iter().zip(drafts) {
+        fs::rename(draft, path).map_err(write_error(path))?;
+    }
+    for (path, _) in files {
+        settle(above(path)).map_err(write_error(path))?;
+    }
+    Ok(())
+}
+
+/// version.json with the new digests of files, where it lists one of them.
+pub(super) fn relisted(directory: &Path, files: &[(&str, String)]) -> Option<(PathBuf, String)> {
+    let path = directory.join("version.json");
+    let found = fs::read_to_string(&path).ok()?;
+    // It was read when the version was loaded.
+    let mut version: Value = serde_json::from_str(&found).ok()?;
+    let mut changed = false;
+    for (name, text) in files {
+        if let Some(listed) = version.get_mut("files").and_then(|files| files.get_mut(*name)) {
+            *listed = json!(format!("sha256:{}", crate::dataset::sha256(text.as_bytes())));
+            changed = true;
+        }
+    }
+    let text = serde_json::to_string_pretty(&version).ok()? + "\n";
+    changed.then_some((path, text))
 }
 
 #[cfg(test)]
@@ -161,18 +195,19 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_replaced_whole_or_not_at_all() {
+    fn files_are_replaced_whole_and_all_of_them_or_none() {
         let root = tempfile::tempdir().expect("a directory");
-        let path = root.path().join("a.json");
+        let files = |names: &[&str], text: &str| -> Vec<(PathBuf, String)> {
+            names.iter().map(|name| (root.path().join(name), text.to_owned())).collect()
+        };
         for text in ["first", "second"] {
-            replace(&path, text).expect("written");
-            assert_eq!(fs::read_to_string(&path).expect("a file"), text);
+            replace_all(&files(&["a.json", "b.json"], text)).expect("written");
+            assert_eq!(fs::read_to_string(root.path().join("b.json")).expect("a file"), text);
         }
-        // A directory cannot be replaced by a file.
-        fs::create_dir_all(root.path().join("taken/inside")).expect("a directory");
-        replace(&root.path().join("taken"), "text").expect_err("refused");
-        replace(&root.path().join("nowhere/a.json"), "text").expect_err("refused");
-        assert_eq!(names(root.path()), ["a.json", "taken"]);
+        // Nothing can be written where there is no directory.
+        replace_all(&files(&["a.json", "nowhere/c.json"], "third")).expect_err("refused");
+        assert_eq!(fs::read_to_string(root.path().join("a.json")).expect("a file"), "second");
+        assert_eq!(names(root.path()), ["a.json", "b.json"]);
     }
 
     #[test]

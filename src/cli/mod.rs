@@ -1,10 +1,12 @@
 //! What an operator can ask for, one file a command.
 
+mod calibrate;
 mod check;
 mod config;
 mod health;
 mod init;
 mod profile;
+mod progress;
 mod reference;
 mod serve;
 
@@ -34,6 +36,7 @@ enum Command {
     Serve(serve::Serve),
     Init(init::Init),
     Profile(profile::Profile),
+    Calibrate(calibrate::Calibrate),
     Check(check::Check),
     Config(config::Show),
     Health(health::Health),
@@ -89,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Init(init) => init.run(),
         Command::Profile(profile) => profile.run(),
+        Command::Calibrate(calibrate) => calibrate.run(),
         Command::Check(check) => check.run(),
         Command::Config(show) => show.run(),
         Command::Health(health) => health.run(),

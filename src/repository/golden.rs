@@ -85,7 +85,7 @@ pub(super) fn admit(
                 true
             }
             Err(refusal) => {
-                errors.push(wrong(path, case.line, in_words(&refusal)));
+                errors.push(wrong(path, case.line, told(&refusal)));
                 false
             }
         }
@@ -94,7 +94,7 @@ pub(super) fn admit(
 }
 
 /// Why a body is not admitted, in one line.
-pub(super) fn in_words(refusal: &Refusal<serde_json::Error>) -> String {
+pub(super) fn told(refusal: &Refusal<serde_json::Error>) -> String {
     match refusal {
         Refusal::Malformed(error) => error.to_string(),
         Refusal::Violations(violations) => {

@@ -1,6 +1,6 @@
 //! What is told about a version beside whether it loads: findings about its calibration, its profile and what it lacks.
 
-use super::{calibrated, error::LoadError, golden, prepared::Prepared};
+use super::{calibrated, error::LoadError, prepared::Prepared};
 use crate::domain::{
     contract::Literal,
     judgement::{Finding, judge_calibration},
@@ -60,9 +60,8 @@ fn background(prepared: &Prepared, profile: &Profile) -> Option<String> {
         return None;
     }
     let refused = |(index, row): (usize, &Vec<Literal>)| {
-        let body = serde_json::json!({ "features": prepared.contract.instance(row) }).to_string();
-        let refusal = golden::admit_body(&body, &prepared.contract, prepared.schema.as_ref()).err()?;
-        Some(format!("row {}: {}", index + 1, golden::in_words(&refusal)))
+        let refusal = prepared.admit(&prepared.contract.instance(row)).err()?;
+        Some(format!("row {}: {refusal}", index + 1))
     };
     let refused: Vec<String> = profile.background.iter().enumerate().filter_map(refused).collect();
     let (count, all, first) = (refused.len(), profile.background.len(), refused.first()?);

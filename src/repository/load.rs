@@ -38,18 +38,26 @@ pub struct Loader {
     settings: runtime::Settings,
     /// The coverage where nothing nearer to the model says one.
     coverage: Coverage,
+    /// A file of packages that is taken as not there.
+    passed_over: Option<&'static str>,
 }
 
 impl Loader {
     /// A loader over a loaded library, that serves calibrations at the default coverage.
     pub fn new(library: Library, settings: runtime::Settings) -> Self {
-        Self { library, settings, coverage: Coverage::DEFAULT }
+        Self { library, settings, coverage: Coverage::DEFAULT, passed_over: None }
     }
 
     /// The same with another coverage.
     #[must_use]
     pub fn with_coverage(self, coverage: Coverage) -> Self {
         Self { coverage, ..self }
+    }
+
+    /// The same, taking calibrations as not there: for the one that makes them anew.
+    #[must_use]
+    pub fn without_calibrations(self) -> Self {
+        Self { passed_over: Some(package::CALIBRATION), ..self }
     }
 
     /// Opens a graph alone, without a package.
@@ -98,7 +106,7 @@ impl Loader {
         errors: &mut Vec<LoadError>,
     ) -> Option<Prepared> {
         let started = Instant::now();
-        let package = package::read(version, errors)?;
+        let package = package::read(version, self.passed_over, errors)?;
         let graph_error = |source| LoadError::Graph { path: package.graph.clone(), source };
         let options = SessionOptions::new(&self.library, 1, &self.settings.providers);
         let opened = OrtExecutor::open(&self.library, &package.graph, &options);
@@ -115,7 +123,13 @@ impl Loader {
             .map_err(|error| refuse(vec![problem(error.to_string())]))
             .unwrap_or_default();
         errors.extend(profile_errors(&package, &contract));
-        let calibrated = self.calibrated(&package, &contract, settings, errors);
+        let (coverage, coverage_of) = match (settings.coverage, contract.coverage) {
+            (Some(coverage), _) => (coverage, Some("model.toml")),
+            (None, Some(coverage)) => (coverage, Some("contract.json")),
+            (None, None) => (self.coverage, None),
+        };
+        let calibrated = package.calibration.as_ref().map(|file| Calibrated::new(file, &contract, coverage));
+        let calibrated = calibrated.and_then(|made| made.map_err(|found| errors.extend(found)).ok());
         executor.request(contract.output.requested());
         let mut prepared = Prepared {
             model: model.clone(),
@@ -129,6 +143,8 @@ impl Loader {
             notes,
             contract_id: format!("sha256:{}", package::digest(&canonical)),
             contract,
+            coverage,
+            coverage_of,
             calibrated,
             package,
             document,
@@ -142,19 +158,6 @@ impl Loader {
         };
         prepared.prove(errors);
         Some(prepared)
-    }
-
-    /// The version's calibration at its coverage: that of model.toml, of the contract, or of the server.
-    fn calibrated(
-        &self,
-        package: &Package,
-        contract: &Contract,
-        settings: &ModelSettings,
-        errors: &mut Vec<LoadError>,
-    ) -> Option<Calibrated> {
-        let file = package.calibration.as_ref()?;
-        let coverage = settings.coverage.or(contract.coverage).unwrap_or(self.coverage);
-        Calibrated::new(file, contract, coverage).map_err(|found| errors.extend(found)).ok()
     }
 
     /// Gives a prepared version its workers, so that it can serve.

@@ -17,6 +17,9 @@ use super::{
 };
 use crate::domain::{contract::Literal, profile::Profile};
 
+/// The file that says how outputs become uncertainty.
+pub const CALIBRATION: &str = "calibration.json";
+
 /// Where a version comes from (version.json).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -72,8 +75,12 @@ pub(super) struct ContractFile {
 }
 
 /// Reads the files of a version; whatever is wrong is told. `None` where there is no graph that may be opened: it cannot
-/// be read, or it is another one than version.json lists.
-pub(super) fn read(version: &VersionDirectory, errors: &mut Vec<LoadError>) -> Option<Package> {
+/// be read, or it is another one than version.json lists. A file that is passed over is taken as not there.
+pub(super) fn read(
+    version: &VersionDirectory,
+    passed_over: Option<&str>,
+    errors: &mut Vec<LoadError>,
+) -> Option<Package> {
     let graph = read_file(&version.graph).map(|bytes| digest(&bytes)).map_err(|error| errors.push(error)).ok();
     let mut package = Package {
         graph: version.graph.clone(),
@@ -87,7 +94,9 @@ pub(super) fn read(version: &VersionDirectory, errors: &mut Vec<LoadError>) -> O
     };
     let Some(directory) = &version.directory else { return graph.map(|_| package) };
     package.provenance = package.take(directory, "version.json", errors, provenance).unwrap_or_default();
-    let trusted = check_digests(directory, &package.provenance, errors);
+    let mut listed = package.provenance.files.clone();
+    listed.retain(|name, _| Some(name.as_str()) != passed_over);
+    let trusted = check_digests(directory, &listed, errors);
     package.contract = package.take(directory, "contract.json", errors, |path, text| {
         let document = serde_json::from_str(text).map_err(|error| vec![content(path, error.to_string())])?;
         Ok(ContractFile { path: path.to_path_buf(), document })
@@ -99,9 +108,10 @@ pub(super) fn read(version: &VersionDirectory, errors: &mut Vec<LoadError>) -> O
     errors.append(&mut cases);
     package.profile = package
         .take(directory, "profile.json", errors, |path, text| Ok((path.to_path_buf(), read_profile(path, text)?)));
-    let made_for = graph.as_deref();
-    package.calibration = package
-        .take(directory, "calibration.json", errors, |path, text| calibrated::read(path.to_path_buf(), text, made_for));
+    if passed_over != Some(CALIBRATION) {
+        let read = |path: &Path, text: &str| calibrated::read(path.to_path_buf(), text, graph.as_deref());
+        package.calibration = package.take(directory, CALIBRATION, errors, read);
+    }
     graph.filter(|_| trusted).map(|_| package)
 }
 
@@ -156,9 +166,9 @@ pub(super) fn digest(bytes: &[u8]) -> String {
 
 /// Whether all that ONNX Runtime would read is what version.json lists. A difference in the other files refuses the
 /// version too, but they can still be judged.
-fn check_digests(directory: &Path, provenance: &Provenance, errors: &mut Vec<LoadError>) -> bool {
+fn check_digests(directory: &Path, listed: &BTreeMap<String, String>, errors: &mut Vec<LoadError>) -> bool {
     let mut trusted = true;
-    for (name, expected) in &provenance.files {
+    for (name, expected) in listed {
         let path = directory.join(name);
         let inside = Path::new(name).components().all(|part| matches!(part, std::path::Component::Normal(_)));
         let listing = |detail: String| content(&directory.join("version.json"), detail);

@@ -4,6 +4,7 @@
 mod faults;
 mod fitted;
 mod judged;
+mod plots;
 mod properties;
 mod refused;
 mod served;
