@@ -120,7 +120,8 @@ def main():
                 print(lines[-1], file=sys.stderr)
     perfect = -np.mean([math.log(t if label else 1 - t) for t, label in zip(truth, labels, strict=True)])
     lines.append(f"| the truth itself | | | 0 | {perfect:.4f} |")
-    text = "\n".join(lines) + "\n"
+    head = f"# churn against its true probabilities\n\nMean over {len(test):,} rows of the test, asked over HTTP; `make truth`."
+    text = "\n".join([head, "", *lines]) + "\n"
     if len(sys.argv) == 3:
         Path(sys.argv[2]).write_text(text, encoding="utf-8")
     print(text)
