@@ -1,4 +1,5 @@
-//! What a cell of the target means: a class by its name, by its number or by true and false, or a number.
+//! What a cell of the target means: a class by its name, by its number or by true and false, or a number; and how much of
+//! such numbers a model explains.
 
 use crate::{
     dataset::{Cell, Written},
@@ -58,6 +59,15 @@ pub(super) fn number(cell: &Cell) -> Option<f64> {
     }
 }
 
+/// The coefficient of determination, 1 - residual / total sum of squares, of pairs of prediction and truth.
+#[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
+pub(super) fn explained(pairs: &[(f64, f64)]) -> Option<f64> {
+    let mean = pairs.iter().map(|(_, truth)| truth).sum::<f64>() / pairs.len().max(1) as f64;
+    let total: f64 = pairs.iter().map(|(_, truth)| (truth - mean).powi(2)).sum();
+    let residual: f64 = pairs.iter().map(|(value, truth)| (truth - value).powi(2)).sum();
+    (total > 0.0).then(|| 1.0 - residual / total)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,5 +94,12 @@ mod tests {
         }
         assert_eq!((class_name("1.0"), class_name(" a ")), ("1".to_owned(), "a".to_owned()));
         assert_eq!(number(&Cell::Written("1e999".to_owned())), None);
+    }
+
+    #[test]
+    fn shares_of_variance() {
+        assert_eq!(explained(&[(1.0, 1.0), (3.0, 3.0)]), Some(1.0));
+        assert_eq!(explained(&[(2.0, 1.0), (2.0, 3.0)]), Some(0.0));
+        assert_eq!(explained(&[(2.0, 2.0), (1.0, 2.0)]), None);
     }
 }

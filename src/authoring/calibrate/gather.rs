@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::PathBuf};
 
 use super::{CalibrationWishes, plan::Plan, truths::Truths};
 use crate::{
-    authoring::{error::AuthoringError, instances::Instances},
+    authoring::{error::AuthoringError, instances::Instances, target::explained},
     dataset::{Place, Table},
     domain::{
         calibration::{
@@ -40,6 +40,12 @@ impl Rows {
             Self::Classification(rows, options) => classification(rows, *options),
             Self::Regression(rows, options) => regression(rows, *options),
         }
+    }
+
+    /// The share of a regression's variance that its values explain.
+    pub(super) fn explained(&self) -> Option<f64> {
+        let Self::Regression(rows, _) = self else { return None };
+        explained(&rows.values.iter().copied().zip(rows.targets.iter().copied()).collect::<Vec<_>>())
     }
 
     /// How many rows each class has.
@@ -145,8 +151,8 @@ impl Refused {
 
 impl Collected {
     fn new(prepared: &Prepared, contract: &Contract, plan: Plan, wishes: &CalibrationWishes) -> Self {
-        let drawn = matches!(plan, Plan::Classification(options) if options.sets == Some(SetMethod::Aps));
-        let draws = drawn.then(|| (prepared.fingerprint(), DrawKey::new(&prepared.model_sha256()), Vec::new()));
+        let by_aps = matches!(plan, Plan::Classification(options) if options.sets == Some(SetMethod::Aps));
+        let draws = by_aps.then(|| (prepared.fingerprint(), DrawKey::new(&prepared.model_sha256()), Vec::new()));
         let group = |feature: &String| GroupsSeen {
             feature: feature.clone(),
             values: Vec::new(),

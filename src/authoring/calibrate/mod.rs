@@ -9,7 +9,7 @@ mod truths;
 
 use std::path::{Path, PathBuf};
 
-use super::{error::AuthoringError, files};
+use super::{error::AuthoringError, files, plot};
 use crate::{
     dataset::{Reading, Table},
     domain::{
@@ -149,8 +149,20 @@ pub fn calibrate(
         AuthoringError::Undecided(errors.iter().map(LoadError::to_string).collect::<Vec<_>>().join("\n"))
     })?;
     let mut notes: Vec<String> = trained_on.map(notes::training_rows).into_iter().chain(truths.reading()).collect();
+    notes.extend(notes::unexplained(rows.explained()));
     notes.extend(notes::of(&calibration, prepared.coverage, &classes));
-    let written = if wishes.dry_run { Vec::new() } else { write(&directory, &[(CALIBRATION, text)])? };
+    let written = if wishes.dry_run {
+        Vec::new()
+    } else {
+        let name = format!("{} {}", prepared.model, prepared.version);
+        let unit = prepared.contract.output.unit();
+        let made = [
+            (CALIBRATION, Some(text)),
+            ("reliability.svg", plot::reliability(&name, &calibration)),
+            ("coverage.svg", plot::coverage(&name, &calibration, unit)),
+        ];
+        write(&directory, made)?
+    };
     Ok(Calibrated {
         method: served.calibrator.method(),
         coverage: prepared.coverage,
@@ -253,11 +265,18 @@ fn lines(report: &serde_json::Map<String, serde_json::Value>) -> Result<String, 
     Ok(format!("{{\n{}\n  }}", written.join(",\n")))
 }
 
-/// Writes files of the version, all of them or none; version.json follows where it lists them.
-fn write(directory: &Path, made: &[(&str, String)]) -> Result<Vec<PathBuf>, AuthoringError> {
+/// Writes files of the version, all of them or none; version.json follows where it lists them. A plot that this
+/// calibration has not goes, where an earlier one had it.
+fn write(directory: &Path, made: [(&str, Option<String>); 3]) -> Result<Vec<PathBuf>, AuthoringError> {
+    let (there, gone): (Vec<_>, Vec<_>) = made.into_iter().partition(|(_, text)| text.is_some());
+    let there: Vec<(&str, String)> = there.into_iter().filter_map(|(name, text)| Some((name, text?))).collect();
     let mut all: Vec<(PathBuf, String)> =
-        made.iter().map(|(name, text)| (directory.join(name), text.clone())).collect();
-    all.extend(files::relisted(directory, made));
+        there.iter().map(|(name, text)| (directory.join(name), text.clone())).collect();
+    all.extend(files::relisted(directory, &there));
     files::replace_all(&all)?;
+    for (name, _) in gone {
+        // One that was never there is no loss.
+        let _ = std::fs::remove_file(directory.join(name));
+    }
     Ok(all.into_iter().map(|(path, _)| path).collect())
 }

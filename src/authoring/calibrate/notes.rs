@@ -1,7 +1,7 @@
 //! What a person should look at in a calibration: a sentence each.
 
 use crate::domain::{
-    calibration::{MethodChoice, cross_fitted_band},
+    calibration::{MethodChoice, band},
     uncertainty::{Calibration, Coverage, LevelReport, Report, Rule},
 };
 
@@ -26,6 +26,7 @@ pub(super) fn of(calibration: &Calibration, served: Coverage, classes: &[(String
         notes.extend(method(report, probabilities.name()));
     }
     notes.extend(levels(calibration, served));
+    notes.extend(empty(report, served));
     notes.extend(groups(calibration, served));
     notes
 }
@@ -43,6 +44,15 @@ fn worse_than_a_constant(report: &Report, classes: &[(String, usize)]) -> Option
             percent(constant),
             percent(accuracy)
         )
+    })
+}
+
+/// A regression that is beaten by always answering the mean.
+pub(super) fn unexplained(share: Option<f64>) -> Option<String> {
+    share.filter(|share| *share < 0.0).map(|_| {
+        "always answering the mean of the target would do better than the model: look at the order of the columns, and at \
+         the unit of the target"
+            .to_owned()
     })
 }
 
@@ -96,9 +106,8 @@ fn levels(calibration: &Calibration, served: Coverage) -> Vec<String> {
         ));
     }
     if calibration.groups().is_none() {
-        let below = |level: &&LevelReport| {
-            cross_fitted_band(level.coverage, has).is_some_and(|(least, _)| level.empirical < least)
-        };
+        let below =
+            |level: &&LevelReport| band(level.coverage, has, has).is_some_and(|(least, _)| level.empirical < least);
         for level in report.levels.iter().filter(below) {
             notes.push(format!(
                 "the {what} of coverage {} held the truth in {} of the rows, fewer than chance allows: are the rows in some \
@@ -109,6 +118,25 @@ fn levels(calibration: &Calibration, served: Coverage) -> Vec<String> {
         }
     }
     notes
+}
+
+/// Sets that say nothing, because the model is right more often than was asked for.
+fn empty(report: &Report, served: Coverage) -> Option<String> {
+    const FEW: f64 = 0.01;
+    let level = report.levels.iter().find(|level| level.coverage == served).filter(|level| level.empty > FEW)?;
+    let accuracy = report.after.as_ref()?.accuracy;
+    if accuracy <= served.as_f64() {
+        return None;
+    }
+    let better = report.levels.iter().find(|level| level.coverage.as_f64() > accuracy && level.unbounded <= 0.0);
+    let advice = better.map_or_else(String::new, |level| format!(" (coverage {}, say)", level.coverage.as_f64()));
+    Some(format!(
+        "{} of the sets are empty at coverage {}: the likeliest class alone is right in {}. Ask for more than that{advice}, \
+         and every set says something",
+        percent(level.empty),
+        served.as_f64(),
+        percent(accuracy)
+    ))
 }
 
 /// Groups that are served by the quantile of all rows.

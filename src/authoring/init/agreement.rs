@@ -8,7 +8,7 @@ use crate::{
         error::AuthoringError,
         instances::Instance,
         recorded,
-        target::{class_index, class_name, number, text},
+        target::{class_index, class_name, explained, number, text},
     },
     dataset::Cell,
     domain::{contract::Contract, prediction::Outcome},
@@ -56,25 +56,4 @@ pub(super) fn agreement(
         let (percent, rows) = (share * 100.0, pairs.len());
         format!("the model explains {percent:.0} % of the target's variance in {rows} rows that were drawn{doubt}")
     }))
-}
-
-/// The coefficient of determination, 1 - residual / total sum of squares, of pairs of prediction and truth.
-#[expect(clippy::cast_precision_loss, reason = "some hundred rows")]
-fn explained(pairs: &[(f64, f64)]) -> Option<f64> {
-    let mean = pairs.iter().map(|(_, truth)| truth).sum::<f64>() / pairs.len().max(1) as f64;
-    let total: f64 = pairs.iter().map(|(_, truth)| (truth - mean).powi(2)).sum();
-    let residual: f64 = pairs.iter().map(|(value, truth)| (truth - value).powi(2)).sum();
-    (total > 0.0).then(|| 1.0 - residual / total)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_of_variance() {
-        assert_eq!(explained(&[(1.0, 1.0), (3.0, 3.0)]), Some(1.0));
-        assert_eq!(explained(&[(2.0, 1.0), (2.0, 3.0)]), Some(0.0));
-        assert_eq!(explained(&[(2.0, 2.0), (1.0, 2.0)]), None);
-    }
 }

@@ -24,7 +24,7 @@ const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 ///
 /// Prints a report: the probabilities before and after, the methods that were tried, the coverage of sets or intervals at
 /// each level. calibration.json and its plots appear together, after the version was found to serve with them, or not at
-/// all. The time in the file is that of SOURCE_DATE_EPOCH, where that is set.
+/// all. The time in the file is that of `SOURCE_DATE_EPOCH`, where that is set.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Calibrate {
     /// The directory of the version, such as `models/churn/1`, or of a model that has one version.
@@ -126,7 +126,7 @@ impl Calibrate {
     }
 }
 
-/// The time of SOURCE_DATE_EPOCH, or now; in seconds since 1970.
+/// The time of `SOURCE_DATE_EPOCH`, or now; in seconds since 1970.
 fn created() -> Result<i64, String> {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     match std::env::var(SOURCE_DATE_EPOCH) {

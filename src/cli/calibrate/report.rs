@@ -5,31 +5,31 @@ use std::fmt::Write as _;
 use crate::{
     authoring::Calibrated,
     domain::{
-        calibration::cross_fitted_band,
-        uncertainty::{Coverage, GroupReport, LevelReport, Quality, Report, Rule},
+        calibration::band,
+        uncertainty::{GroupReport, LevelReport, Quality, Report, Rule},
     },
 };
 
 /// The whole report.
 pub(super) fn text(made: &Calibrated) -> String {
-    let mut text = head(made);
     let report = &made.calibration.report;
+    let mut sections = vec![head(made)];
     if let (Some(before), Some(after)) = (&report.before, &report.after) {
-        text += &format!("\n{}", probabilities(before, after));
-        text += &format!("\n{}", candidates(report));
+        sections.extend([probabilities(before, after), candidates(report)]);
     }
     if let Some(error) = &report.error {
-        let unit = made.unit.as_ref().map(|unit| format!(" {unit}")).unwrap_or_default();
+        let unit = made.unit.as_ref().map(|unit| format!(", in {unit}")).unwrap_or_default();
         let (mean, root) = (short(error.mean_absolute), short(error.root_mean_square));
-        let _ = write!(text, "\nerror of the value: {mean}{unit} on average, {root}{unit} as root mean square\n");
+        sections.push(format!("error     {mean} on average, {root} as root mean square{unit}\n"));
     }
     if !report.levels.is_empty() {
-        text += &format!("\n{}", levels(made));
+        sections.push(levels(made));
     }
     if !report.groups.is_empty() {
-        text += &format!("\n{}", groups(made));
+        sections.push(groups(made));
     }
-    text + &tail(made)
+    sections.push(tail(made));
+    sections.join("\n")
 }
 
 fn is_regression(made: &Calibrated) -> bool {
@@ -39,7 +39,7 @@ fn is_regression(made: &Calibrated) -> bool {
 fn head(made: &Calibrated) -> String {
     let (calibration, report) = (&made.calibration, &made.calibration.report);
     let mut text = format!("model     {} {}, {}\n", made.model, made.version, made.method);
-    let counts: Vec<String> = made.classes.iter().map(|(class, rows)| format!("{rows} {class}")).collect();
+    let counts: Vec<String> = made.classes.iter().map(|(class, rows)| format!("{class} ({rows})")).collect();
     let counts = if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) };
     let _ = writeln!(text, "rows      {} of {}{counts}", calibration.data.rows, calibration.data.file);
     let what = if is_regression(made) { "intervals" } else { "sets" };
@@ -73,7 +73,9 @@ fn probabilities(before: &Quality, after: &Quality) -> String {
 }
 
 fn candidates(report: &Report) -> String {
-    let mut rows = vec![["method", "log loss", ""].map(str::to_owned).to_vec()];
+    let measured = format!("of the {} rows that choose, each by a fit without it", report.fitted_rows);
+    let measured = if report.candidates.len() > 1 { measured } else { String::new() };
+    let mut rows = vec![vec!["method".to_owned(), "log loss".to_owned(), measured]];
     for candidate in &report.candidates {
         let mark = if candidate.chosen { "<- taken" } else { "" };
         let loss = candidate.log_loss.map_or_else(|| "-".to_owned(), decimals);
@@ -87,35 +89,40 @@ fn levels(made: &Calibrated) -> String {
     let grouped = made.calibration.groups().is_some();
     let size = if is_regression(made) { "mean width" } else { "mean set" };
     let empties = report.levels.iter().any(|level| level.empty > 0.0);
-    let mut head = vec!["coverage", "held the truth", "by chance", size];
-    head.extend(empties.then_some("empty"));
-    head.extend(["rows needed", ""]);
-    let mut rows: Vec<Vec<String>> = vec![head.into_iter().map(str::to_owned).collect()];
+    let mut titles = vec!["coverage", "held the truth"];
+    titles.extend((!grouped).then_some("chance allows"));
+    titles.push(size);
+    titles.extend(empties.then_some("empty"));
+    titles.extend(["rows needed", ""]);
+    let mut rows: Vec<Vec<String>> = vec![titles.into_iter().map(str::to_owned).collect()];
     for level in &report.levels {
-        let band = cross_fitted_band(level.coverage, report.conformal_rows).filter(|_| !grouped);
-        let mut row = vec![
-            level.coverage.as_f64().to_string(),
-            if level.unbounded < 1.0 { percent(level.empirical) } else { "-".to_owned() },
-            band.map_or_else(|| "-".to_owned(), |(low, high)| format!("{} to {}", percent(low), percent(high))),
-            size_text(made, level),
-        ];
+        // The law for as many new rows; the rows that measured, by cross-fitting, vary rather less.
+        let rows_used = report.conformal_rows;
+        let band = band(level.coverage, rows_used, rows_used).filter(|_| !grouped);
+        let held = if level.unbounded < 1.0 { percent(level.empirical) } else { "-".to_owned() };
+        let mut row = vec![level.coverage.as_f64().to_string(), held];
+        let allowed =
+            || band.map_or_else(|| "-".to_owned(), |(low, high)| format!("{} to {}", percent(low), percent(high)));
+        row.extend((!grouped).then(allowed));
+        row.push(size_text(made, level));
         row.extend(empties.then(|| percent(level.empty)));
         row.push(level.rows_needed.to_string());
-        row.push(remarks(level, band, made.coverage));
+        row.push(remarks(level, band, made));
         rows.push(row);
     }
     table(&rows)
 }
 
 /// What is said behind a level.
-fn remarks(level: &LevelReport, band: Option<(f64, f64)>, served: Coverage) -> String {
+fn remarks(level: &LevelReport, band: Option<(f64, f64)>, made: &Calibrated) -> String {
     let mut said = Vec::new();
-    if level.coverage == served {
+    if level.coverage == made.coverage {
         said.push("<- served");
     }
     match band {
-        _ if level.unbounded >= 1.0 => said.push("too few rows for a bound"),
-        _ if level.unbounded > 0.0 => said.push("without a bound on some rows"),
+        _ if made.calibration.report.conformal_rows < level.rows_needed => said.push("too few rows for a bound"),
+        // A fifth of the rows is left out, in turn, to measure the others.
+        _ if level.unbounded > 0.0 => said.push("a bound, and too few rows to measure it"),
         Some((low, _)) if level.empirical < low => said.push("fewer than chance allows"),
         Some((_, high)) if level.empirical > high => said.push("more than was asked for (equal scores)"),
         _ => {}
@@ -165,7 +172,7 @@ fn groups(made: &Calibrated) -> String {
 }
 
 fn tail(made: &Calibrated) -> String {
-    let mut text = String::from("\n");
+    let mut text = String::new();
     for note in &made.notes {
         let _ = writeln!(text, "check     {note}");
     }

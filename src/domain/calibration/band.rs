@@ -51,12 +51,6 @@ fn central(law: &[f64], outside: f64) -> (f64, f64) {
     (place(outside / 2.0), place(1.0 - outside / 2.0))
 }
 
-/// The band for the share that a report measured on `rows` rows by cross-fitting: each part is new to the quantile of the
-/// others. The parts share rows, so the band is somewhat wider than it need be.
-pub fn cross_fitted_band(coverage: Coverage, rows: usize) -> Option<(f64, f64)> {
-    band(coverage, rows - rows.div_ceil(super::FOLDS), rows)
-}
-
 /// The probability of each count out of `trials`: the binomial law's, but that a count is to the next as their odds, given
 /// of the count and of the rest, say. In logarithms: the first of many counts has next to none.
 #[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]

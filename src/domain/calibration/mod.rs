@@ -30,7 +30,7 @@ mod regress;
 mod rows;
 mod shuffle;
 
-pub use band::{band, cross_fitted_band, right_band};
+pub use band::{band, right_band};
 pub use choose::MethodChoice;
 pub use classify::{ClassificationOptions, classification};
 pub use fault::{Fault, Faults};
