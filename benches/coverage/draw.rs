@@ -75,7 +75,7 @@ fn panel(sheet: &mut Sheet, frame: &Frame, tally: &Tally) {
     // Enough counts to a bin that it is wide enough to be seen.
     let (_, asked) = tally.rows();
     let a_pixel = (frame.x.to - frame.x.from) / frame.size.0;
-    let counts = (1_usize..).find(|counts| real(*counts) / real(asked) >= 3.2 * a_pixel).unwrap_or(1);
+    let counts = (1..=asked).find(|counts| real(*counts) / real(asked) >= 3.2 * a_pixel).unwrap_or(1);
     let bins: Vec<(f64, f64, f64)> = tally.histogram(counts).into_iter().filter(|bin| bin.0 > frame.x.from).collect();
     let most = bins.iter().map(|bin| bin.1.max(bin.2)).fold(0.0, f64::max);
     let half = 0.5 * real(counts) / real(asked);
