@@ -4,12 +4,12 @@
 .DEFAULT_GOAL := help
 # The options of the overload bench, as in: make bench-overload OVERLOAD="--seconds 3"
 OVERLOAD ?=
-.PHONY: help run test lint bench bench-overload soak overload-parts coverage docs models profiles fixtures clean need-rust need-python need-pip runtime
+.PHONY: help run test lint bench bench-overload soak overload-parts coverage docs models profiles calibrations fixtures clean need-rust need-python need-pip runtime
 
 # The flags for `candor serve`, as in: make run ARGS="--port 9000 my-models"
 ARGS ?= --default-model churn
 # The bundled versions that have a profile.
-PROFILED := breast-cancer/1 churn/1 diabetes/1 digits/1 wine/1 wine/2
+PROFILED := breast-cancer/1 churn/1 diabetes/1 diabetes/2 digits/1 wine/1 wine/2
 # The filter for `cargo test`, as in: make test TESTS=contract
 TESTS ?=
 
@@ -85,6 +85,20 @@ profiles: need-rust need-pip runtime .venv-models/stamp ## Make profile.json of 
 		.venv-models/bin/python models/table.py $$model train target/tables/$$model-train.jsonl || exit 1; \
 		$(WITH_ORT) target/debug/candor profile models/$$version --data target/tables/$$model-train.jsonl || exit 1; \
 	done
+
+# Each version's calibration, from the rows that are kept for it: models/README.md says why so. The time in the files is
+# fixed, so that the same rows write the same bytes.
+calibrations: need-rust need-pip runtime .venv-models/stamp ## Make calibration.json of the bundled models again
+	@mkdir -p target/tables
+	cargo build --locked
+	@calibrate() { \
+		version=$$1; shift; table=target/tables/$${version%/*}-calibration.jsonl; \
+		.venv-models/bin/python models/table.py "$${version%/*}" calibration "$$table" && \
+		$(WITH_ORT) SOURCE_DATE_EPOCH=1772496000 target/debug/candor calibrate "models/$$version" \
+			--data "$$table" --target target "$$@" && echo; \
+	}; \
+	calibrate breast-cancer/1 && calibrate churn/1 && calibrate diabetes/1 --group sex && calibrate diabetes/2 && \
+		calibrate digits/1 && calibrate wine/1 --sets none && calibrate wine/2 --sets none
 
 fixtures: need-pip .venv-models/stamp ## Make the test fixtures again
 	@for script in tests/fixtures/*.py; do echo "$$script"; .venv-models/bin/python "$$script" || exit 1; done

@@ -128,11 +128,12 @@ fn empty(report: &Report, served: Coverage) -> Option<String> {
     if accuracy <= served.as_f64() {
         return None;
     }
-    let better = report.levels.iter().find(|level| level.coverage.as_f64() > accuracy && level.unbounded <= 0.0);
-    let advice = better.map_or_else(String::new, |level| format!(" (coverage {}, say)", level.coverage.as_f64()));
+    let fits = |other: &&LevelReport| other.coverage > served && other.empty <= FEW && other.unbounded <= 0.0;
+    let better = report.levels.iter().find(fits).map_or_else(String::new, |other| {
+        format!("; at coverage {} it is {}", other.coverage.as_f64(), percent(other.empty))
+    });
     Some(format!(
-        "{} of the sets are empty at coverage {}: the likeliest class alone is right in {}. Ask for more than that{advice}, \
-         and every set says something",
+        "{} of the sets are empty at coverage {}, less than the {} in which the likeliest class alone is right{better}",
         percent(level.empty),
         served.as_f64(),
         percent(accuracy)

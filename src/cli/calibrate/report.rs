@@ -15,7 +15,8 @@ pub(super) fn text(made: &Calibrated) -> String {
     let report = &made.calibration.report;
     let mut sections = vec![head(made)];
     if let (Some(before), Some(after)) = (&report.before, &report.after) {
-        sections.extend([probabilities(before, after), candidates(report)]);
+        sections.push(probabilities(before, after));
+        sections.extend((report.candidates.len() > 1).then(|| candidates(report)));
     }
     if let Some(error) = &report.error {
         let unit = made.unit.as_ref().map(|unit| format!(", in {unit}")).unwrap_or_default();
@@ -74,7 +75,6 @@ fn probabilities(before: &Quality, after: &Quality) -> String {
 
 fn candidates(report: &Report) -> String {
     let measured = format!("of the {} rows that choose, each by a fit without it", report.fitted_rows);
-    let measured = if report.candidates.len() > 1 { measured } else { String::new() };
     let mut rows = vec![vec!["method".to_owned(), "log loss".to_owned(), measured]];
     for candidate in &report.candidates {
         let mark = if candidate.chosen { "<- taken" } else { "" };
