@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # The options of the overload bench, as in: make bench-overload OVERLOAD="--seconds 3"
 OVERLOAD ?=
-.PHONY: help run test lint bench bench-overload soak overload-parts coverage docs models profiles calibrations fixtures clean need-rust need-python need-pip runtime
+.PHONY: help run test lint bench bench-overload soak overload-parts coverage docs models profiles calibrations truth fixtures clean need-rust need-python need-pip runtime
 
 # The flags for `candor serve`, as in: make run ARGS="--port 9000 my-models"
 ARGS ?= --default-model churn
@@ -99,6 +99,10 @@ calibrations: need-rust need-pip runtime .venv-models/stamp ## Make calibration.
 	}; \
 	calibrate breast-cancer/1 && calibrate churn/1 && calibrate diabetes/1 --group sex && calibrate diabetes/2 && \
 		calibrate digits/1 && calibrate wine/1 --sets none && calibrate wine/2 --sets none
+
+truth: need-rust need-pip runtime .venv-models/stamp ## Measure churn's probabilities against the true ones again
+	cargo build --locked
+	@$(WITH_ORT) .venv-models/bin/python models/churn/truth.py target/debug/candor docs/uncertainty/churn-truth.md
 
 fixtures: need-pip .venv-models/stamp ## Make the test fixtures again
 	@for script in tests/fixtures/*.py; do echo "$$script"; .venv-models/bin/python "$$script" || exit 1; done
