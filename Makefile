@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # The options of the overload bench, as in: make bench-overload OVERLOAD="--seconds 3"
 OVERLOAD ?=
-.PHONY: help run test lint bench bench-overload soak overload-parts docs models profiles calibrations truth fixtures clean need-rust need-python need-pip runtime
+.PHONY: help run test lint bench bench-overload soak overload-parts coverage docs models profiles calibrations truth fixtures clean need-rust need-python need-pip runtime
 
 # The flags for `candor serve`, as in: make run ARGS="--port 9000 my-models"
 ARGS ?= --default-model churn
@@ -54,6 +54,21 @@ bench-overload: overload-parts ## Measure overload: goodput, lateness, refusals,
 
 soak: overload-parts ## Ask a million times and compare the memory
 	@$(WITH_ORT) python3 benches/overload/soak.py --out target/overload/soak.md
+
+# The rows of each model that it was not trained on: parts that its train.py keeps for calibration and for testing.
+HELD_OUT := breast-cancer churn diabetes digits wine
+# How many splits, as in: make coverage SPLITS=100
+SPLITS ?= 1000
+coverage: need-rust need-pip runtime .venv-models/stamp ## Measure held-out coverage again, for docs/uncertainty
+	@mkdir -p target/tables
+	@for model in $(HELD_OUT); do \
+		for part in calibration test; do \
+			.venv-models/bin/python models/table.py $$model $$part target/tables/$$model-$$part.jsonl || exit 1; \
+		done; \
+		cat target/tables/$$model-calibration.jsonl target/tables/$$model-test.jsonl > target/tables/$$model-held-out.jsonl; \
+	done
+	cargo build --release --locked --example coverage
+	@$(WITH_ORT) target/release/examples/coverage docs/uncertainty target/tables $(SPLITS)
 
 docs: need-rust need-pip runtime .venv-test/stamp ## Write the generated documents again
 	@$(WITH_ORT) $(WITH_PYTHON) CANDOR_BLESS=1 cargo test --locked --test it documents

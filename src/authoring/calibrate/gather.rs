@@ -29,8 +29,10 @@ const MOST_GROUPS: usize = 1000;
 const MOST_TOLD: usize = 5;
 
 /// The rows of a table, and what is to be fitted to them.
-pub(super) enum Rows {
+pub enum Rows {
+    /// Of a classifier.
     Classification(ClassificationRows, ClassificationOptions),
+    /// Of a regression.
     Regression(RegressionRows, RegressionOptions),
 }
 
