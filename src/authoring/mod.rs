@@ -10,7 +10,7 @@ mod profile;
 mod recorded;
 mod target;
 
-pub use calibrate::{Calibrated, CalibrationWishes, Method, SetsWish, Step, calibrate};
+pub use calibrate::{Calibrated, CalibrationWishes, HeldOut, Method, SetsWish, Step, calibrate, held_out};
 pub use error::AuthoringError;
 pub use init::{Made, Wishes, init};
 pub use instances::{Instance, Instances};

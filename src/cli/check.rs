@@ -88,7 +88,7 @@ fn describe(mut prepared: Prepared) {
     if let Some(calibrated) = &prepared.calibrated {
         let (of, calibrator) = (&calibrated.calibration, &calibrated.calibrator);
         let (method, rows, file) = (calibrator.method(), of.data.rows, &of.data.file);
-        let at = calibrated.coverage().map_or_else(String::new, |level| format!(" at {}", level.as_f64()));
+        let at = calibrator.claimed().map_or_else(String::new, |level| format!(" at {}", level.as_f64()));
         println!("        calibration.json: {method}{at}, {rows} rows of {file}");
     }
     if let Some(profile) = prepared.profile() {

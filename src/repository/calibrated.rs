@@ -7,7 +7,7 @@ use crate::domain::{
     contract::{Contract, Grouping, OutputPlan},
     prediction::{InterpretError, Prediction, Warning},
     tensor::{Inputs, Tensor},
-    uncertainty::{Assessment, Calibration, Calibrator, Coverage, Membership, Notice, Rule},
+    uncertainty::{Assessment, Calibration, Calibrator, Coverage, Membership, Notice},
     violation::pointer_step,
 };
 
@@ -60,12 +60,6 @@ impl Calibrated {
         })?;
         let calibrator = Calibrator::new(&file.calibration, coverage).map_err(|detail| vec![content(detail)])?;
         Ok(Self { calibration: file.calibration.clone(), calibrator, grouping })
-    }
-
-    /// The coverage that answers claim; `None` where they claim none, since there are no sets.
-    pub fn coverage(&self) -> Option<Coverage> {
-        let claims = !matches!(self.calibration.rule, Rule::Classification { sets: None, .. });
-        claims.then(|| self.calibrator.coverage())
     }
 
     /// The group of an instance, where there are groups and it is in one.

@@ -108,7 +108,7 @@ fn brief(entry: &VersionEntry) -> Value {
         value["uncertainty_method"] = json!(version.uncertainty_method());
         value["calibration"] = json!(version.calibrated.as_ref().map(|calibrated| json!({
             "method": calibrated.calibrator.method(),
-            "coverage": calibrated.coverage(),
+            "coverage": calibrated.calibrator.claimed(),
             "rows": calibrated.calibration.data.rows,
         })));
         value["profile"] = json!(version.profile.as_ref().map(|profile| json!({ "rows": profile.rows })));
@@ -128,7 +128,7 @@ fn calibration(calibrated: &Calibrated) -> Value {
     let of = &calibrated.calibration;
     json!({
         "method": calibrated.calibrator.method(),
-        "coverage": calibrated.coverage(),
+        "coverage": calibrated.calibrator.claimed(),
         "rows": of.data.rows,
         "groups": of.groups().map(|groups| json!({
             "feature": groups.feature,

@@ -1,13 +1,14 @@
 //! The listening socket and its connections: bounded in number, timed, and drained at the end.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
-use axum::response::Response;
+use axum::{BoxError, response::Response};
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use http::Request;
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
+    server::{conn::auto, graceful::GracefulConnection},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -108,6 +109,14 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> io::Result<Acc
     Ok((stream.into_std()?, peer, permit))
 }
 
+/// Why a connection is looked at though nothing came on it.
+enum Interruption {
+    /// Nothing has come for too long.
+    Idle,
+    /// The server is closing.
+    Closing,
+}
+
 struct Connection<H> {
     builder: auto::Builder<TokioExecutor>,
     /// Answers a request.
@@ -148,28 +157,40 @@ where
         });
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
+        // Together in a set, which asks them only when they have something to say, and not at every event of the connection.
+        let mut interruptions: FuturesUnordered<BoxFuture<'_, Interruption>> = FuturesUnordered::new();
+        interruptions.push(Box::pin(activity.idle(self.patience).map(|()| Interruption::Idle)));
+        interruptions.push(Box::pin(self.shutdown.reached(Phase::Closing).map(|()| Interruption::Closing)));
         let ended = tokio::select! {
+            biased;
             ended = connection.as_mut() => ended,
-            () = activity.idle(self.patience) => Ok(()),
-            () = self.shutdown.reached(Phase::Closing) => {
-                if let Ok(ended) = tokio::time::timeout(LAST_CALL, connection.as_mut()).await {
-                    ended
-                } else {
-                    connection.as_mut().graceful_shutdown();
-                    tokio::select! {
-                        ended = connection.as_mut() => ended,
-                        () = activity.idle(CLOSING_PATIENCE.min(self.patience)) => Ok(()),
-                        () = self.shutdown.reached(Phase::Over) => {
-                            self.shutdown.count_cut(activity.in_flight());
-                            Ok(())
-                        }
-                    }
-                }
-            }
+            Some(interruption) = interruptions.next() => match interruption {
+                Interruption::Idle => Ok(()),
+                Interruption::Closing => self.last_call(connection, &activity).await,
+            },
         };
         if let Err(error) = ended {
             // Clients go away, send nonsense, or time out: their affair, not the operator's.
             tracing::debug!(error, "a connection ended early");
+        }
+    }
+
+    /// Lets a connection answer what was on its way, and ends it; what is not answered when the time is over is counted.
+    async fn last_call<C>(&self, mut connection: Pin<&mut C>, activity: &Activity) -> Result<(), BoxError>
+    where
+        C: GracefulConnection<Error = BoxError>,
+    {
+        if let Ok(ended) = tokio::time::timeout(LAST_CALL, connection.as_mut()).await {
+            return ended;
+        }
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            ended = connection => ended,
+            () = activity.idle(CLOSING_PATIENCE.min(self.patience)) => Ok(()),
+            () = self.shutdown.reached(Phase::Over) => {
+                self.shutdown.count_cut(activity.in_flight());
+                Ok(())
+            }
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     },
     repository::{CALIBRATION, LoadError, Loader, Prepared},
 };
+pub use gather::Rows as HeldOut;
 use gather::gather;
 use plan::plan;
 
@@ -148,6 +149,7 @@ pub fn calibrate(
         AuthoringError::Undecided(errors.iter().map(LoadError::to_string).collect::<Vec<_>>().join("\n"))
     })?;
     let mut notes: Vec<String> = trained_on.map(notes::training_rows).into_iter().chain(truths.reading()).collect();
+    notes.extend(notes::copies(truths.copies, truths.rows()));
     notes.extend(notes::unexplained(rows.explained()));
     notes.extend(notes::of(&calibration, prepared.coverage, &classes));
     let written = if wishes.dry_run {
@@ -175,6 +177,24 @@ pub fn calibrate(
         notes,
         written,
     })
+}
+
+/// The rows of a table with what the version in a directory says of each: what [`calibrate`] fits to, for those who measure
+/// how well it does.
+///
+/// # Errors
+/// [`AuthoringError`], as for [`calibrate`].
+pub fn held_out(
+    loader: &Loader,
+    place: &Path,
+    data: &Path,
+    wishes: &CalibrationWishes,
+) -> Result<HeldOut, AuthoringError> {
+    let mut prepared = place::load(loader, &place::version_directory(place)?)?;
+    let plan = plan(&prepared.contract, wishes).map_err(|problems| AuthoringError::Undecided(problems.join("\n")))?;
+    let table = Table::open(data, &wishes.reading)?;
+    check_target(&table, wishes.target.as_deref())?;
+    Ok(gather(&mut prepared, &table, plan, wishes, &mut |_| ())?.0)
 }
 
 /// The target must be said, and be there.

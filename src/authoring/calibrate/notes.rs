@@ -18,6 +18,17 @@ pub(super) fn training_rows(named_by: &str) -> String {
     )
 }
 
+/// Of rows that stand more than once: each counts as new evidence, and is none.
+pub(super) fn copies(copies: u64, rows: u64) -> Option<String> {
+    // More than one in twenty.
+    (copies * 20 > rows).then(|| {
+        format!(
+            "{copies} of {rows} rows have the same features as an earlier row: if they are copies and not further cases, \
+             everything here looks surer than it is"
+        )
+    })
+}
+
 /// Everything else.
 pub(super) fn of(calibration: &Calibration, served: Coverage, classes: &[(String, usize)]) -> Vec<String> {
     let report = &calibration.report;
@@ -128,11 +139,12 @@ fn empty(report: &Report, served: Coverage) -> Option<String> {
     if accuracy <= served.as_f64() {
         return None;
     }
-    let better = report.levels.iter().find(|level| level.coverage.as_f64() > accuracy && level.unbounded <= 0.0);
-    let advice = better.map_or_else(String::new, |level| format!(" (coverage {}, say)", level.coverage.as_f64()));
+    let fits = |other: &&LevelReport| other.coverage > served && other.empty <= FEW && other.unbounded <= 0.0;
+    let better = report.levels.iter().find(fits).map_or_else(String::new, |other| {
+        format!("; at coverage {} it is {}", other.coverage.as_f64(), percent(other.empty))
+    });
     Some(format!(
-        "{} of the sets are empty at coverage {}: the likeliest class alone is right in {}. Ask for more than that{advice}, \
-         and every set says something",
+        "{} of the sets are empty at coverage {}, less than the {} in which the likeliest class alone is right{better}",
         percent(level.empty),
         served.as_f64(),
         percent(accuracy)

@@ -16,7 +16,9 @@ use crate::domain::{
 const LEFT: f64 = 330.0;
 const RIGHT: f64 = 236.0;
 const HIGH: f64 = 280.0;
-const TOP: f64 = 118.0;
+const TOP: f64 = 128.0;
+/// Levels whose empty sets are told.
+const MOST_EMPTY: usize = 5;
 /// The least distance of two labels, one above the other.
 const APART: f64 = 14.0;
 
@@ -26,7 +28,7 @@ pub fn coverage(name: &str, calibration: &Calibration, unit: Option<&str>) -> Op
     if report.levels.is_empty() {
         return None;
     }
-    let (thing, size) = things(calibration, unit);
+    let (thing, size, note) = things(calibration, unit);
     let levels = Axis::share_from(report.levels.iter().map(|level| level.coverage.as_f64()).fold(1.0, f64::min));
     let mut sheet = Sheet::new(WIDTH);
     let title = format!("{name}: do its {thing} hold the truth as often as asked?");
@@ -41,12 +43,12 @@ pub fn coverage(name: &str, calibration: &Calibration, unit: Option<&str>) -> Op
         x: levels,
         y: shares([(&report.levels, report.conformal_rows)]),
     };
-    heading(&mut sheet, &frame, &format!("share of {thing} that held the truth"));
+    heading(&mut sheet, &frame, [&format!("share of {thing} that held the truth"), "dashed: as often as asked"]);
     held(&mut sheet, &frame, &report.levels, report.conformal_rows, 5.0);
     at_default(&mut sheet, &frame, &report.levels, report.conformal_rows);
 
     let frame = Frame { corner: (FIRST + LEFT + 78.0, TOP), size: (RIGHT, HIGH), x: levels, y: sizes(calibration) };
-    heading(&mut sheet, &frame, &size);
+    heading(&mut sheet, &frame, [size, &note]);
     size_lines(&mut sheet, &frame, calibration);
 
     let bottom = TOP + HIGH + 44.0;
@@ -64,12 +66,14 @@ pub fn coverage(name: &str, calibration: &Calibration, unit: Option<&str>) -> Op
     Some(sheet.finish(height, &title, &described(calibration, &said)))
 }
 
-/// What is made, in the plural, and what its size is.
-fn things(calibration: &Calibration, unit: Option<&str>) -> (&'static str, String) {
+/// What is made, in the plural; what its size is, and in what.
+fn things(calibration: &Calibration, unit: Option<&str>) -> (&'static str, &'static str, String) {
     match (&calibration.rule, unit) {
-        (Rule::Classification { .. }, _) => ("sets", "mean number of classes in a set".to_owned()),
-        (Rule::Regression { .. }, Some(unit)) => ("intervals", format!("mean width, {}", super::shortened(unit, 24))),
-        (Rule::Regression { .. }, None) => ("intervals", "mean width".to_owned()),
+        (Rule::Classification { .. }, _) => ("sets", "mean number of classes in a set", "fewer say more".to_owned()),
+        (Rule::Regression { .. }, Some(unit)) => {
+            ("intervals", "mean width", format!("in {}", super::shortened(unit, 40)))
+        }
+        (Rule::Regression { .. }, None) => ("intervals", "mean width", "narrower says more".to_owned()),
     }
 }
 
@@ -107,8 +111,9 @@ fn sizes(calibration: &Calibration) -> Axis {
     Axis::up_to(all.fold(0.0, f64::max))
 }
 
-fn heading(sheet: &mut Sheet, frame: &Frame, text: &str) {
-    sheet.text("head", (frame.corner.0, frame.corner.1 - 16.0), text);
+fn heading(sheet: &mut Sheet, frame: &Frame, lines: [&str; 2]) {
+    sheet.text("head", (frame.corner.0, frame.corner.1 - 30.0), lines[0]);
+    sheet.text("note", (frame.corner.0, frame.corner.1 - 12.0), lines[1]);
     frame.grid(sheet);
     frame.label_y(sheet);
     frame.label_x(sheet, 18.0);
@@ -215,9 +220,11 @@ fn said(calibration: &Calibration, thing: &str) -> Vec<String> {
     ];
     let empty: f64 = report.levels.iter().map(|level| level.empty).fold(0.0, f64::max);
     if empty > 0.0 {
-        let at = report.levels.iter().filter(|level| level.empty > 0.0);
-        let shares: Vec<String> =
-            at.map(|level| format!("{:.3} at {}", level.empty, level.coverage.as_f64())).collect();
+        // The highest levels, as far as a line has room.
+        let mut at: Vec<&LevelReport> = report.levels.iter().filter(|level| level.empty > 0.0).collect();
+        let at = at.split_off(at.len().saturating_sub(MOST_EMPTY));
+        let share = |level: &&LevelReport| format!("{:.3} at {}", level.empty, level.coverage.as_f64());
+        let shares: Vec<String> = at.iter().map(share).collect();
         lines.push(format!("Share of empty sets, where no class fits: {}.", shares.join(", ")));
     }
     let unbounded = report.levels.iter().filter(|level| level.unbounded > 0.0);

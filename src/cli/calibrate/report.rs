@@ -1,6 +1,6 @@
 //! The report of a calibration as a person reads it: what was measured, the tables, what to check, what was written.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, path::Path};
 
 use crate::{
     authoring::Calibrated,
@@ -15,7 +15,8 @@ pub(super) fn text(made: &Calibrated) -> String {
     let report = &made.calibration.report;
     let mut sections = vec![head(made)];
     if let (Some(before), Some(after)) = (&report.before, &report.after) {
-        sections.extend([probabilities(before, after), candidates(report)]);
+        sections.push(probabilities(before, after));
+        sections.extend((report.candidates.len() > 1).then(|| candidates(report)));
     }
     if let Some(error) = &report.error {
         let unit = made.unit.as_ref().map(|unit| format!(", in {unit}")).unwrap_or_default();
@@ -74,7 +75,6 @@ fn probabilities(before: &Quality, after: &Quality) -> String {
 
 fn candidates(report: &Report) -> String {
     let measured = format!("of the {} rows that choose, each by a fit without it", report.fitted_rows);
-    let measured = if report.candidates.len() > 1 { measured } else { String::new() };
     let mut rows = vec![vec!["method".to_owned(), "log loss".to_owned(), measured]];
     for candidate in &report.candidates {
         let mark = if candidate.chosen { "<- taken" } else { "" };
@@ -189,7 +189,13 @@ fn tail(made: &Calibrated) -> String {
     }
     let names = made.written.iter().map(|path| path.file_name().unwrap_or_default().to_string_lossy());
     let _ = writeln!(text, "wrote     {directory}: {}", names.collect::<Vec<_>>().join(", "));
-    let _ = writeln!(text, "next      candor serve {directory}");
+    // Of a version alone, `serve` does not read the model's settings.
+    let repository = made.directory.parent().and_then(Path::parent).filter(|_| made.coverage_of == Some("model.toml"));
+    let _ = match repository {
+        Some(path) if path.as_os_str().is_empty() => writeln!(text, "next      candor serve ."),
+        Some(path) => writeln!(text, "next      candor serve {}", path.display()),
+        None => writeln!(text, "next      candor serve {directory}"),
+    };
     text
 }
 

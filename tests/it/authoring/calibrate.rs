@@ -3,6 +3,7 @@
 mod kinds;
 mod refused;
 mod served;
+mod truth;
 
 use std::{
     fmt::Write as _,

@@ -21,7 +21,7 @@ use super::{
     served::{held_out, write},
 };
 use crate::{
-    harness::{candor, copy_models},
+    harness::{candor, uncalibrated_models},
     workshop::{edit, fits},
 };
 
@@ -292,7 +292,7 @@ fn finish(version: &Path, made: Calibration, rows: usize) -> Calibration {
 fn repository() -> TempDir {
     let repository = tempfile::tempdir().expect("a directory");
     for case in CASES {
-        let copy = copy_models(&[case.from]);
+        let copy = uncalibrated_models(&[&format!("{}/1", case.from)]);
         let model = repository.path().join(case.name);
         fs::create_dir(&model).expect("a directory");
         let version = model.join("1");
@@ -331,7 +331,7 @@ fn check_judges_calibration_and_profile() {
 
 #[test]
 fn warnings_refuse_nothing_unless_one_is_strict() {
-    let repository = copy_models(&["diabetes"]);
+    let repository = uncalibrated_models(&["diabetes/1"]);
     let version = repository.path().join("diabetes/1");
     for (rows, strict, code, ending) in [
         (60, false, 0, "\n1 good, 0 refused\n"),

@@ -137,7 +137,7 @@ fn a_plot_says_what_the_report_says() {
 
     // Five rows bound no interval from 0.9 on: the dots are open, and the rows that are needed are told.
     let plot = coverage("diabetes/1", &regressed(5, &[]), Some("mg/dl")).expect("a plot");
-    assert!(plot.contains("9 at 0.9, 19 at 0.95, 39 at 0.975, 99 at 0.99") && plot.contains(">mean width, mg/dl<"));
+    assert!(plot.contains("9 at 0.9, 19 at 0.95, 39 at 0.975, 99 at 0.99") && plot.contains(">in mg/dl<"));
     assert!(plot.contains(r#"<circle class="open""#));
 
     let many: Vec<String> = (0..12).map(|group| format!("group {group}")).collect();
