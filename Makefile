@@ -4,12 +4,12 @@
 .DEFAULT_GOAL := help
 # The options of the overload bench, as in: make bench-overload OVERLOAD="--seconds 3"
 OVERLOAD ?=
-.PHONY: help run test lint bench bench-overload soak overload-parts docs models profiles fixtures clean need-rust need-python need-pip runtime
+.PHONY: help run test lint bench bench-overload soak overload-parts coverage docs models profiles calibrations truth fixtures clean need-rust need-python need-pip runtime
 
 # The flags for `candor serve`, as in: make run ARGS="--port 9000 my-models"
 ARGS ?= --default-model churn
 # The bundled versions that have a profile.
-PROFILED := breast-cancer/1 churn/1 diabetes/1 digits/1 wine/1 wine/2
+PROFILED := breast-cancer/1 churn/1 diabetes/1 diabetes/2 digits/1 wine/1 wine/2
 # The filter for `cargo test`, as in: make test TESTS=contract
 TESTS ?=
 
@@ -55,6 +55,21 @@ bench-overload: overload-parts ## Measure overload: goodput, lateness, refusals,
 soak: overload-parts ## Ask a million times and compare the memory
 	@$(WITH_ORT) python3 benches/overload/soak.py --out target/overload/soak.md
 
+# The rows of each model that it was not trained on: parts that its train.py keeps for calibration and for testing.
+HELD_OUT := breast-cancer churn diabetes digits wine
+# How many splits, as in: make coverage SPLITS=100
+SPLITS ?= 1000
+coverage: need-rust need-pip runtime .venv-models/stamp ## Measure held-out coverage again, for docs/uncertainty
+	@mkdir -p target/tables
+	@for model in $(HELD_OUT); do \
+		for part in calibration test; do \
+			.venv-models/bin/python models/table.py $$model $$part target/tables/$$model-$$part.jsonl || exit 1; \
+		done; \
+		cat target/tables/$$model-calibration.jsonl target/tables/$$model-test.jsonl > target/tables/$$model-held-out.jsonl; \
+	done
+	cargo build --release --locked --example coverage
+	@$(WITH_ORT) target/release/examples/coverage docs/uncertainty target/tables $(SPLITS)
+
 docs: need-rust need-pip runtime .venv-test/stamp ## Write the generated documents again
 	@$(WITH_ORT) $(WITH_PYTHON) CANDOR_BLESS=1 cargo test --locked --test it documents
 
@@ -70,6 +85,24 @@ profiles: need-rust need-pip runtime .venv-models/stamp ## Make profile.json of 
 		.venv-models/bin/python models/table.py $$model train target/tables/$$model-train.jsonl || exit 1; \
 		$(WITH_ORT) target/debug/candor profile models/$$version --data target/tables/$$model-train.jsonl || exit 1; \
 	done
+
+# Each version's calibration, from the rows that are kept for it: models/README.md says why so. The time in the files is
+# fixed, so that the same rows write the same bytes.
+calibrations: need-rust need-pip runtime .venv-models/stamp ## Make calibration.json of the bundled models again
+	@mkdir -p target/tables
+	cargo build --locked
+	@calibrate() { \
+		version=$$1; shift; table=target/tables/$${version%/*}-calibration.jsonl; \
+		.venv-models/bin/python models/table.py "$${version%/*}" calibration "$$table" && \
+		$(WITH_ORT) SOURCE_DATE_EPOCH=1772496000 target/debug/candor calibrate "models/$$version" \
+			--data "$$table" --target target "$$@" && echo; \
+	}; \
+	calibrate breast-cancer/1 && calibrate churn/1 && calibrate diabetes/1 --group sex && calibrate diabetes/2 && \
+		calibrate digits/1 && calibrate wine/1 --sets none && calibrate wine/2 --sets none
+
+truth: need-rust need-pip runtime .venv-models/stamp ## Measure churn's probabilities against the true ones again
+	cargo build --locked
+	@$(WITH_ORT) .venv-models/bin/python models/churn/truth.py target/debug/candor docs/uncertainty/churn-truth.md
 
 fixtures: need-pip .venv-models/stamp ## Make the test fixtures again
 	@for script in tests/fixtures/*.py; do echo "$$script"; .venv-models/bin/python "$$script" || exit 1; done

@@ -10,11 +10,7 @@ use bundled::body;
 use candor::{
     api::http::{self, Front, Peer, Services},
     config::Config,
-    domain::{
-        calibration::{ClassificationOptions, ClassificationRows, MethodChoice, classification},
-        tensor::{Inputs, Tensor},
-        uncertainty::{Calibration, Calibrator, Coverage, FORMAT, Membership, ScoreKind, SetMethod, Source},
-    },
+    domain::tensor::{Inputs, Tensor},
     lifecycle::Shutdown,
     repository::{ModelVersion, Repository},
     runtime::{Executor as _, Library, OrtExecutor, SessionOptions},
@@ -115,12 +111,6 @@ impl<'a> Subject<'a> {
         group.bench_function("interpret", |bencher| {
             bencher.iter(|| contract.interpret(black_box(&self.outputs), 0).expect("a prediction"));
         });
-        for (name, calibrator) in calibrators(contract.output.classes()) {
-            let of = Membership { group: Some(1), features_hash: "0123456789abcdef0123456789abcdef" };
-            group.bench_function(format!("interpret, {name}"), |bencher| {
-                bencher.iter(|| contract.assess(black_box(&self.outputs), 0, &calibrator, of).expect("a prediction"));
-            });
-        }
         let mut road = Road::default();
         let answer = self.predict(&mut road);
         group.bench_function("encode", |bencher| {
@@ -168,36 +158,6 @@ impl<'a> Subject<'a> {
             response.into_body().collect().await.expect("a whole answer").to_bytes().len()
         })
     }
-}
-
-/// Calibrations of two classes from made rows: what each adds to `interpret` is its cost.
-fn calibrators(classes: &[String]) -> Vec<(&'static str, Calibrator)> {
-    const ROWS: usize = 2000;
-    let uniform = |row: usize, step: f64| (f64::from(u32::try_from(row).expect("few")) * step).fract();
-    let positive: Vec<f64> = (0..ROWS).map(|row| uniform(row, 0.618_033_988_749_895)).collect();
-    let labels = positive.iter().enumerate();
-    let rows = ClassificationRows {
-        classes: classes.to_vec(),
-        kind: ScoreKind::Probabilities,
-        scores: positive.iter().flat_map(|p| [1.0 - p, *p]).collect(),
-        labels: labels.map(|(row, p)| usize::from(uniform(row, 0.414_213_562_373_095) < *p)).collect(),
-        draws: vec![0.5; ROWS],
-        groups: None,
-    };
-    let each = [
-        ("temperature+lac", MethodChoice::Temperature, SetMethod::Lac),
-        ("venn-abers+aps", MethodChoice::VennAbers, SetMethod::Aps),
-        ("isotonic+lac", MethodChoice::Isotonic, SetMethod::Lac),
-    ];
-    let make = |(name, method, sets)| {
-        let options = ClassificationOptions { method, sets: Some(sets) };
-        let (rule, report) = classification(&rows, options).expect("a calibration");
-        let data = Source { file: String::new(), sha256: String::new(), rows: ROWS };
-        let (model_sha256, created) = (String::new(), String::new());
-        let calibration = Calibration { format: FORMAT, model_sha256, created, data, rule, report };
-        (name, Calibrator::new(&calibration, Coverage::DEFAULT).expect("on the grid"))
-    };
-    each.map(make).into()
 }
 
 fn benches(criterion: &mut Criterion) {

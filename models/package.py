@@ -128,8 +128,9 @@ def answers(run, contract, instances):
     output = contract["x-output"]
     feeds = tensors(run, contract, instances)
     if output["task"] == "regression":
-        value = output["value"]
-        return run.run([value["tensor"]], feeds)[0][:, value.get("column", 0)]
+        value = output.get("value") or output["quantiles"]  # of quantiles the median
+        column = value.get("column", 0) if "value" in output else value["levels"].index(0.5)
+        return run.run([value["tensor"]], feeds)[0][:, column]
     result = run.run([output["probabilities"]["tensor"]], feeds)[0]
     if isinstance(result, list):  # ZipMap: one map a row, from the class's label
         result = np.array([[row[c] for c in output["classes"]] for row in result], np.float32)

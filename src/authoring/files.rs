@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::{Value, json};
+
 use super::error::AuthoringError;
 
 /// A directory that is being made. Dropped before it is kept, it is gone.
@@ -107,11 +109,41 @@ impl Drop for Draft {
     }
 }
 
-/// Writes a file whole or not at all.
-pub(super) fn replace(path: &Path, text: &str) -> Result<(), AuthoringError> {
-    let draft = beside(path, "draft");
-    fs::write(&draft, text).and_then(|()| fs::rename(&draft, path)).map_err(|source| {
-        let _ = fs::remove_file(&draft);
-        AuthoringError::Write { path: path.to_path_buf(), source }
-    })
+/// Writes files whole, all of them or none: only a failing rename, once all are on disk, could leave some out.
+pub(super) fn replace_all(files: &[(PathBuf, String)]) -> Result<(), AuthoringError> {
+    let drafts: Vec<PathBuf> = files.iter().map(|(path, _)| beside(path, "draft")).collect();
+    let outcome = write_and_rename(files, &drafts);
+    if outcome.is_err() {
+        for draft in &drafts {
+            let _ = fs::remove_file(draft);
+        }
+    }
+    outcome
+}
+
+fn write_and_rename(files: &[(PathBuf, String)], drafts: &[PathBuf]) -> Result<(), AuthoringError> {
+    for ((path, text), draft) in files.iter().zip(drafts) {
+        fs::write(draft, text).map_err(write_error(path))?;
+    }
+    for ((path, _), draft) in files.iter().zip(drafts) {
+        fs::rename(draft, path).map_err(write_error(path))?;
+    }
+    Ok(())
+}
+
+/// version.json with the new digests of files, where it lists one of them.
+pub(super) fn relisted(directory: &Path, files: &[(&str, String)]) -> Option<(PathBuf, String)> {
+    let path = directory.join("version.json");
+    let found = fs::read_to_string(&path).ok()?;
+    // It was read when the version was loaded.
+    let mut version: Value = serde_json::from_str(&found).ok()?;
+    let mut changed = false;
+    for (name, text) in files {
+        if let Some(listed) = version.get_mut("files").and_then(|files| files.get_mut(*name)) {
+            *listed = json!(format!("sha256:{}", crate::dataset::sha256(text.as_bytes())));
+            changed = true;
+        }
+    }
+    let text = serde_json::to_string_pretty(&version).ok()? + "\n";
+    changed.then_some((path, text))
 }

@@ -5,8 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::{Value, json};
-
 use super::{
     error::AuthoringError,
     files,
@@ -112,8 +110,9 @@ pub fn reprofile(
         ));
     }
     let text = text(&profile).map_err(|error| undecided(error.to_string()))?;
-    list_digest(directory, &text)?;
-    files::replace(&path, &text)?;
+    let mut written: Vec<(PathBuf, String)> = vec![(path.clone(), text.clone())];
+    written.extend(files::relisted(directory, &[("profile.json", text)]));
+    files::replace_all(&written)?;
     Ok(Reprofiled { path, profile, notes })
 }
 
@@ -134,16 +133,4 @@ fn load(loader: &Loader, directory: &Path, profile: &Path) -> Result<Prepared, A
     })
     .map_err(|error| AuthoringError::Undecided(error.to_string()))?;
     outcome
-}
-
-/// version.json lists the new digest, where it listed one.
-fn list_digest(directory: &Path, text: &str) -> Result<(), AuthoringError> {
-    let path = directory.join("version.json");
-    let Ok(found) = std::fs::read_to_string(&path) else { return Ok(()) };
-    // It was read when the version was loaded.
-    let Ok(mut version) = serde_json::from_str::<Value>(&found) else { return Ok(()) };
-    let Some(listed) = version.get_mut("files").and_then(|files| files.get_mut("profile.json")) else { return Ok(()) };
-    *listed = json!(format!("sha256:{}", crate::dataset::sha256(text.as_bytes())));
-    let text = serde_json::to_string_pretty(&version).unwrap_or(found) + "\n";
-    files::replace(&path, &text)
 }

@@ -1,10 +1,12 @@
 //! What an operator can ask for, one file a command.
 
+mod calibrate;
 mod check;
 mod config;
 mod health;
 mod init;
 mod profile;
+mod progress;
 mod reference;
 mod serve;
 
@@ -36,6 +38,8 @@ enum Command {
     Init(init::Init),
     /// Make profile.json of a version anew, from a table and the version's own contract.
     Profile(profile::Profile),
+    /// Measure how sure a version may be, on rows that it was not trained on, and write its calibration.json.
+    Calibrate(calibrate::Calibrate),
     /// Load every model as `serve` would, and tell everything that it would refuse.
     Check(check::Check),
     /// Show the configuration in force, and where each value came from.
@@ -94,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Init(init) => init.run(),
         Command::Profile(profile) => profile.run(),
+        Command::Calibrate(calibrate) => calibrate.run(),
         Command::Check(check) => check.run(),
         Command::Config(show) => show.run(),
         Command::Health(health) => health.run(),

@@ -83,15 +83,21 @@ pub(super) fn admit(
         let body = format!("{{\"features\":{}}}", case.features);
         match admit_body(&body, contract, schema) {
             Ok(inputs) => rows.push(inputs),
-            Err(Refusal::Malformed(error)) => errors.push(wrong(path, case.line, error.to_string())),
-            Err(Refusal::Violations(violations)) => {
-                let details: Vec<&str> =
-                    violations.listed().iter().map(|violation| violation.detail.as_str()).collect();
-                errors.push(wrong(path, case.line, format!("the contract does not admit it: {}", details.join("; "))));
-            }
+            Err(refusal) => errors.push(wrong(path, case.line, told(&refusal))),
         }
     }
     if errors.is_empty() { Ok(rows) } else { Err(errors) }
+}
+
+/// Why a body is not admitted, in words.
+pub(super) fn told(refusal: &Refusal<serde_json::Error>) -> String {
+    match refusal {
+        Refusal::Malformed(error) => error.to_string(),
+        Refusal::Violations(violations) => {
+            let details: Vec<&str> = violations.listed().iter().map(|violation| violation.detail.as_str()).collect();
+            format!("the contract does not admit it: {}", details.join("; "))
+        }
+    }
 }
 
 /// The inputs of a body, by both passes, as a request is admitted.

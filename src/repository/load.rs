@@ -37,18 +37,26 @@ pub struct Loader {
     settings: runtime::Settings,
     /// The coverage where nothing nearer to the model says one.
     coverage: Coverage,
+    /// A file of packages that is taken as not there.
+    passed_over: Option<&'static str>,
 }
 
 impl Loader {
     /// A loader over a loaded library, that serves calibrations at the default coverage.
     pub fn new(library: Library, settings: runtime::Settings) -> Self {
-        Self { library, settings, coverage: Coverage::DEFAULT }
+        Self { library, settings, coverage: Coverage::DEFAULT, passed_over: None }
     }
 
     /// The same with another coverage.
     #[must_use]
     pub fn with_coverage(self, coverage: Coverage) -> Self {
         Self { coverage, ..self }
+    }
+
+    /// The same, taking calibrations as not there: for the one that makes them anew.
+    #[must_use]
+    pub fn without_calibrations(self) -> Self {
+        Self { passed_over: Some(package::CALIBRATION), ..self }
     }
 
     /// Opens a graph alone, without a package.
@@ -70,7 +78,7 @@ impl Loader {
         settings: &ModelSettings,
     ) -> Result<Prepared, Vec<LoadError>> {
         let started = Instant::now();
-        let package = package::read(version)?;
+        let package = package::read(version, self.passed_over)?;
         let graph_error = |source| vec![LoadError::Graph { path: package.graph.clone(), source }];
         let options = SessionOptions::new(&self.library, 1, &self.settings.providers);
         let mut executor = OrtExecutor::open(&self.library, &package.graph, &options).map_err(graph_error)?;
@@ -79,7 +87,12 @@ impl Loader {
         let contract = contract::compile(&document, &signature).map_err(|found| contract_errors(&package, found))?;
         check_profile(&package, &contract)?;
         let schema = second_pass(&contract, &document, &mut notes).map_err(|found| contract_errors(&package, found))?;
-        let calibrated = self.calibrated(&package, &contract, settings, &mut notes)?;
+        let (coverage, coverage_of) = match (settings.coverage, contract.coverage) {
+            (Some(coverage), _) => (coverage, Some("model.toml")),
+            (None, Some(coverage)) => (coverage, Some("contract.json")),
+            (None, None) => (self.coverage, None),
+        };
+        let calibrated = calibrated(&package, &contract, coverage, &mut notes)?;
         executor.request(contract.output.requested());
         let canonical = serde_json_canonicalizer::to_vec(&document)
             .map_err(|error| contract_errors(&package, vec![problem(error.to_string())]))?;
@@ -95,6 +108,8 @@ impl Loader {
             notes,
             contract_id: format!("sha256:{}", package::digest(&canonical)),
             contract,
+            coverage,
+            coverage_of,
             calibrated,
             package,
             document,
@@ -108,25 +123,6 @@ impl Loader {
         };
         prepared.prove()?;
         Ok(prepared)
-    }
-
-    /// The version's calibration at its coverage: that of model.toml, of the contract, or of the server.
-    fn calibrated(
-        &self,
-        package: &Package,
-        contract: &Contract,
-        settings: &ModelSettings,
-        notes: &mut Vec<String>,
-    ) -> Result<Option<Calibrated>, Vec<LoadError>> {
-        let Some(file) = &package.calibration else {
-            notes.extend(calibrated::without(
-                &contract.output,
-                package.contract.as_ref().and_then(|file| file.path.parent()),
-            ));
-            return Ok(None);
-        };
-        let coverage = settings.coverage.or(contract.coverage).unwrap_or(self.coverage);
-        Calibrated::new(file, contract, coverage).map(Some)
     }
 
     /// Gives a prepared version its workers, so that it can serve.
@@ -213,6 +209,21 @@ impl Loader {
         };
         (0..plan.workers).map(open).collect()
     }
+}
+
+/// The version's calibration at the coverage that is served.
+fn calibrated(
+    package: &Package,
+    contract: &Contract,
+    coverage: Coverage,
+    notes: &mut Vec<String>,
+) -> Result<Option<Calibrated>, Vec<LoadError>> {
+    let Some(file) = &package.calibration else {
+        let directory = package.contract.as_ref().and_then(|file| file.path.parent());
+        notes.extend(calibrated::without(&contract.output, directory));
+        return Ok(None);
+    };
+    Calibrated::new(file, contract, coverage).map(Some)
 }
 
 /// The most rows in one run: on the callers' threads whatever fits, since runs are short there; on workers no more than

@@ -23,7 +23,7 @@ pub use error::{LoadError, ModelError};
 pub use listing::{Listing, ModelDirectory, VersionDirectory, list};
 pub use load::Loader;
 pub use model_settings::{Limits, ModelSettings};
-pub use package::{Provenance, TrainingData};
+pub use package::{CALIBRATION, Provenance, TrainingData};
 pub use prepared::Prepared;
 pub use schema::SchemaPass;
 pub use start::{Repository, prepare_all};

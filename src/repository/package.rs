@@ -17,6 +17,9 @@ use super::{
 };
 use crate::domain::{contract::Literal, profile::Profile};
 
+/// The file that says how outputs become uncertainty.
+pub const CALIBRATION: &str = "calibration.json";
+
 /// Where a version comes from (version.json).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -69,8 +72,8 @@ pub(super) struct ContractFile {
     pub(super) document: Literal,
 }
 
-/// Reads the files of a version.
-pub(super) fn read(version: &VersionDirectory) -> Result<Package, Vec<LoadError>> {
+/// Reads the files of a version, as if the one that is passed over were not there.
+pub(super) fn read(version: &VersionDirectory, passed_over: Option<&str>) -> Result<Package, Vec<LoadError>> {
     let mut errors = Vec::new();
     let bytes = read_file(&version.graph).map_err(|error| vec![error])?;
     let mut package = Package {
@@ -91,7 +94,9 @@ pub(super) fn read(version: &VersionDirectory) -> Result<Package, Vec<LoadError>
             Err(error) => errors.push(LoadError::Content { path, detail: error.to_string() }),
         }
     }
-    check_digests(directory, &package.provenance, &mut errors);
+    let mut listed = package.provenance.files.clone();
+    listed.retain(|name, _| Some(name.as_str()) != passed_over);
+    check_digests(directory, &listed, &mut errors);
     if let Some((path, text)) = optional(directory, "contract.json", &mut errors) {
         match serde_json::from_str(&text) {
             Ok(document) => package.contract = Some(ContractFile { path, document }),
@@ -110,7 +115,9 @@ pub(super) fn read(version: &VersionDirectory) -> Result<Package, Vec<LoadError>
             Err(problems) => errors.extend(problems),
         }
     }
-    if let Some((path, text)) = optional(directory, "calibration.json", &mut errors) {
+    if passed_over != Some(CALIBRATION)
+        && let Some((path, text)) = optional(directory, CALIBRATION, &mut errors)
+    {
         match calibrated::read(path, &text, &package.graph_digest) {
             Ok(calibration) => package.calibration = Some(calibration),
             Err(problems) => errors.extend(problems),
@@ -146,8 +153,8 @@ pub(super) fn digest(bytes: &[u8]) -> String {
     })
 }
 
-fn check_digests(directory: &Path, provenance: &Provenance, errors: &mut Vec<LoadError>) {
-    for (name, expected) in &provenance.files {
+fn check_digests(directory: &Path, listed: &BTreeMap<String, String>, errors: &mut Vec<LoadError>) {
+    for (name, expected) in listed {
         let path = directory.join(name);
         let inside = Path::new(name).components().all(|part| matches!(part, std::path::Component::Normal(_)));
         if !inside {

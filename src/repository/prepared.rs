@@ -1,21 +1,26 @@
 //! A version that was read and built: proven here, by its golden cases, before it is given workers.
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use super::{
-    calibrated::Calibrated, error::LoadError, golden, model_settings::Limits, package::Package, schema::SchemaPass,
+    calibrated::{self, Calibrated},
+    error::LoadError,
+    golden,
+    model_settings::Limits,
+    package::{Package, Provenance},
+    schema::SchemaPass,
 };
 use crate::{
     domain::{
-        contract::{self, Contract, Literal},
+        contract::{self, Contract, Fingerprint, Literal},
         name::{ModelName, VersionName},
         prediction::Outcome,
         profile::Profile,
         signature::Signature,
         tensor::{Inputs, Tensor},
-        uncertainty::Membership,
+        uncertainty::{Coverage, Membership},
     },
-    runtime::{self, Executor, OrtExecutor, Probe, SessionOptions},
+    runtime::{self, Executor, OrtExecutor, Probe, RowResult, SessionOptions},
 };
 
 /// Rows that the probe uses at the most.
@@ -29,6 +34,10 @@ pub struct Prepared {
     pub version: VersionName,
     /// The compiled contract.
     pub contract: Contract,
+    /// The coverage that a calibration is served at: that of model.toml, of the contract, or of the server.
+    pub coverage: Coverage,
+    /// The file that says so; `None` for the server's own configuration.
+    pub coverage_of: Option<&'static str>,
     /// The calibration, where there is one.
     pub calibrated: Option<Calibrated>,
     /// What the probe measured.
@@ -53,14 +62,57 @@ impl Prepared {
         self.package.profile.as_ref().map(|(_, profile)| profile)
     }
 
+    /// The digest of model.onnx: `sha256:` and hexadecimal.
+    pub fn model_sha256(&self) -> String {
+        format!("sha256:{}", self.package.graph_digest)
+    }
+
+    /// The graph's file.
+    pub fn graph(&self) -> &Path {
+        &self.package.graph
+    }
+
+    /// What version.json says.
+    pub fn provenance(&self) -> &Provenance {
+        &self.package.provenance
+    }
+
+    /// Makes the fingerprints of instances, as answers have them.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::new(&self.contract, &self.contract_id)
+    }
+
+    /// The inputs of an instance, admitted as a request is.
+    ///
+    /// # Errors
+    /// Every violation, in words.
+    pub fn admit(&self, features: &Literal) -> Result<Inputs, String> {
+        let body = serde_json::json!({ "features": features }).to_string();
+        golden::admit_body(&body, &self.contract, self.schema.as_ref()).map_err(|refusal| golden::told(&refusal))
+    }
+
+    /// Runs rows together, or each alone where they cannot share a run: for each row the outputs, and its place in them.
+    pub fn run(&mut self, rows: &[&Inputs]) -> Vec<RowResult> {
+        runtime::run(&mut self.executor, rows).rows
+    }
+
+    /// Makes a text ready to serve as this version's calibration.json, at `path`.
+    ///
+    /// # Errors
+    /// Everything that would refuse it at load.
+    pub fn calibrated_by(&self, path: &Path, text: &str) -> Result<Calibrated, Vec<LoadError>> {
+        let file = calibrated::read(path.to_path_buf(), text, &self.package.graph_digest)?;
+        Calibrated::new(&file, &self.contract, self.coverage)
+    }
+
     /// The most rows in one run.
-    pub(super) fn max_rows(&self) -> usize {
+    pub fn max_rows(&self) -> usize {
         if self.contract.batched { self.limits.max_batch_rows } else { 1 }
     }
 
     /// Warms up, judges the golden cases alone and batched together, and probes.
     pub(super) fn prove(&mut self) -> Result<(), Vec<LoadError>> {
-        let run_error = |path: &std::path::Path| {
+        let run_error = |path: &Path| {
             let path = path.to_path_buf();
             move |source| vec![LoadError::Run { path, source }]
         };

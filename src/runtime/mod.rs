@@ -32,6 +32,7 @@ pub use library::{DISABLE_TELEMETRY, Library, LibraryError};
 pub use plan::{Auto, Demand, Placement, Plan, plan};
 pub use probe::{Cost, Probe, measure, probe};
 pub use processors::processors;
+pub use run::{Ran, RowResult, run};
 pub use session::{OpenError, OrtExecutor, SessionOptions};
 pub use stand_back::stand_back;
 

@@ -10,18 +10,18 @@ use super::{Executor, RunError, merge};
 use crate::domain::tensor::{Inputs, Tensor};
 
 /// One row's part of a run: the outputs that it shares with others, and its place in them.
-pub(super) type RowResult = Result<(Arc<[Tensor]>, usize), RunError>;
+pub type RowResult = Result<(Arc<[Tensor]>, usize), RunError>;
 
 /// What came of a batch.
-pub(super) struct Ran {
+pub struct Ran {
     /// One result a row, in the order of the rows.
-    pub(super) rows: Vec<RowResult>,
+    pub rows: Vec<RowResult>,
     /// How long it took, taking apart included.
-    pub(super) took: Duration,
+    pub took: Duration,
 }
 
 /// Runs rows together, or each alone where they cannot be put together or fail together.
-pub(super) fn run(executor: &mut dyn Executor, rows: &[&Inputs]) -> Ran {
+pub fn run(executor: &mut dyn Executor, rows: &[&Inputs]) -> Ran {
     let started = Instant::now();
     let results = match rows {
         [row] => vec![alone(executor, row)],

@@ -1,5 +1,6 @@
 //! Packages made from a model and a table: the minute of the README, every type and format, and what is refused.
 
+mod calibrate;
 mod minute;
 mod profiles;
 mod refused;

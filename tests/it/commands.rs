@@ -186,7 +186,7 @@ fn health_asks_a_running_server() {
     let output = run(&["health", "--set", &port]);
     assert!(output.status.code() == Some(1) && err(&output).contains("/livez cannot be reached"), "{}", err(&output));
 
-    let models = copy_models(&["diabetes"]);
+    let models = copy_models(&["diabetes/1"]);
     fs::write(models.path().join("diabetes/1/model.onnx"), "broken").expect("written");
     let process = Process::serve(&[&models.path().display().to_string()]);
     let port = format!("http.port={}", process.address.port());

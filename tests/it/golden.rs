@@ -7,8 +7,15 @@ use serde_json::{Value, json, value::RawValue};
 use crate::harness::{Reply, Server, root};
 
 /// The bundled versions.
-const VERSIONS: [(&str, &str); 6] =
-    [("breast-cancer", "1"), ("churn", "1"), ("diabetes", "1"), ("digits", "1"), ("wine", "1"), ("wine", "2")];
+const VERSIONS: [(&str, &str); 7] = [
+    ("breast-cancer", "1"),
+    ("churn", "1"),
+    ("diabetes", "1"),
+    ("diabetes", "2"),
+    ("digits", "1"),
+    ("wine", "1"),
+    ("wine", "2"),
+];
 
 /// The cases of a version.
 fn cases(model: &str, version: &str) -> Vec<Value> {
@@ -19,7 +26,7 @@ fn cases(model: &str, version: &str) -> Vec<Value> {
 
 fn predict(model: &str, version: &str, features: &Value) -> Reply {
     let path = format!("/models/{model}/versions/{version}/predict");
-    let reply = Server::shared().post(&path, &json!({ "features": features }).to_string());
+    let reply = Server::uncalibrated().post(&path, &json!({ "features": features }).to_string());
     assert_eq!(reply.status, 200, "{path}: {}", reply.text());
     reply
 }

@@ -71,6 +71,15 @@ impl Server {
         &SHARED
     }
 
+    /// The same without calibrations: what the graphs themselves say.
+    pub(crate) fn uncalibrated() -> &'static Self {
+        static UNCALIBRATED: LazyLock<(Server, tempfile::TempDir)> = LazyLock::new(|| {
+            let models = uncalibrated_models(&["breast-cancer", "churn", "diabetes", "digits", "wine"]);
+            (Server::over(models.path()), models)
+        });
+        &UNCALIBRATED.0
+    }
+
     /// A server of one's own, with every model loaded or failed.
     pub(crate) fn start(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = config();
@@ -271,6 +280,22 @@ pub(crate) fn copy_models(names: &[&str]) -> tempfile::TempDir {
         copy(&root().join("models").join(name), &target.path().join(name));
     }
     target
+}
+
+/// The same, without the calibrations.
+pub(crate) fn uncalibrated_models(names: &[&str]) -> tempfile::TempDir {
+    fn remove(directory: &Path) {
+        for entry in fs::read_dir(directory).expect("a directory").flatten() {
+            if entry.path().is_dir() {
+                remove(&entry.path());
+            } else if entry.file_name() == "calibration.json" {
+                fs::remove_file(entry.path()).expect("removed");
+            }
+        }
+    }
+    let models = copy_models(names);
+    remove(models.path());
+    models
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -36,7 +36,7 @@ fn scrape(server: &Server, accept: &str) -> String {
 
 /// A server that has seen good, bad and refused requests of every kind, its models, and what it counted.
 static USED: LazyLock<(Server, TempDir, String)> = LazyLock::new(|| {
-    let root = copy_models(&["churn", "diabetes"]);
+    let root = copy_models(&["churn", "diabetes/1"]);
     add(root.path(), "slow", "slow_loop", &[]);
     // With a worker of its own the model holds up nobody else.
     fs::write(root.path().join("slow/model.toml"), "[limits]\nworkers = 1\n").expect("written");
@@ -161,7 +161,7 @@ fn each_request_is_counted_where_it_belongs() {
         ("candor_stage_duration_seconds_count", churn, &[("stage", "encode")], 2.0),
         ("candor_model_state", churn, &[("state", "ready")], 1.0),
         ("candor_model_state", ("broken", "1"), &[("state", "unavailable")], 1.0),
-        ("candor_model_info", churn, &[("uncertainty_method", "uncalibrated"), ("provider", "cpu")], 1.0),
+        ("candor_model_info", churn, &[("uncertainty_method", "uncalibrated+lac"), ("provider", "cpu")], 1.0),
     ] {
         let fits = |of: &BTreeMap<String, String>| {
             let both = [("model", model), ("version", version)];

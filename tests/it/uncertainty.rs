@@ -3,6 +3,7 @@
 
 mod faults;
 mod fitted;
+mod plots;
 mod properties;
 mod refused;
 mod served;

@@ -114,7 +114,7 @@ fn detailed(catalog: &Catalog, entry: &ModelEntry) -> Value {
 fn calibration(calibrated: &Calibrated) -> Value {
     let of = &calibrated.calibration;
     json!({
-        "coverage": calibrated.calibrator.coverage(),
+        "coverage": calibrated.calibrator.claimed(),
         "groups": of.groups().map(|groups| json!({
             "feature": groups.feature,
             "values": groups.groups.iter().map(|group| &group.value).collect::<Vec<_>>(),

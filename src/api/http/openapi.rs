@@ -246,9 +246,10 @@ fn answer_schema(version: &ModelVersion) -> Value {
 
 /// What the set or the interval of an answer promises.
 fn set_meaning(version: &ModelVersion) -> String {
-    version.calibrated.as_ref().map_or_else(
+    let claimed = version.calibrated.as_ref().and_then(|calibrated| calibrated.calibrator.claimed());
+    claimed.map_or_else(
         || "Null: this model has no calibration that claims a coverage".to_owned(),
-        |calibrated| format!("Holds the truth with probability {} or more", calibrated.calibrator.coverage().as_f64()),
+        |coverage| format!("Holds the truth with probability {} or more", coverage.as_f64()),
     )
 }
 

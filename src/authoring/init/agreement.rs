@@ -4,31 +4,19 @@
 use std::{collections::BTreeMap, path::Path};
 
 use crate::{
-    authoring::{error::AuthoringError, instances::Instance, recorded},
-    dataset::{Cell, Written},
-    domain::{
-        contract::{Contract, Literal},
-        prediction::Outcome,
+    authoring::{
+        error::AuthoringError,
+        instances::Instance,
+        recorded,
+        target::{class_index, class_name, explained, number, text},
     },
+    dataset::Cell,
+    domain::{contract::Contract, prediction::Outcome},
     runtime::OrtExecutor,
 };
 
 /// What is said of a model that a constant would beat.
 const FEWER: &str = ": a constant does better; check the order of the columns and of the classes";
-
-/// A value of the target as the name of a class: a whole number without a fraction.
-pub(super) fn class_name(value: &str) -> String {
-    match value.trim().parse::<f64>() {
-        Ok(number) if number.fract() == 0.0 => format!("{number:.0}"),
-        _ => value.trim().to_owned(),
-    }
-}
-
-/// The class that a value of the target means: that of its name, else of its number, where the classes were given names.
-fn class_index(classes: &[String], truth: &str) -> Option<usize> {
-    let named = classes.iter().position(|name| name == truth);
-    named.or_else(|| truth.parse().ok().filter(|index| *index < classes.len()))
-}
 
 /// The comparison in words; `None` where there is no target, or none that the predictions can be compared with.
 pub(super) fn agreement(
@@ -45,9 +33,10 @@ pub(super) fn agreement(
             .map_err(|detail| AuthoringError::Run { path: graph.to_path_buf(), detail })?;
         match prediction.outcome {
             Outcome::Classification { class, .. } => {
-                let truth = class_name(&instance.target.text());
-                hits += usize::from(class_index(contract.output.classes(), &truth) == Some(class));
-                *truths.entry(truth).or_default() += 1;
+                let truth = text(&instance.target);
+                let found = class_index(contract.output.classes(), &truth).map(|(index, _)| index);
+                hits += usize::from(found == Some(class));
+                *truths.entry(class_name(&truth)).or_default() += 1;
             }
             Outcome::Regression { value } => {
                 pairs.extend(number(&instance.target).map(|truth| (value.as_f64(), truth)));
@@ -67,40 +56,4 @@ pub(super) fn agreement(
         let (percent, rows) = (share * 100.0, pairs.len());
         format!("the model explains {percent:.0} % of the target's variance in {rows} rows that were drawn{doubt}")
     }))
-}
-
-fn number(cell: &Cell) -> Option<f64> {
-    match cell {
-        Cell::Written(text) => match Written::read(text) {
-            Written::Integer(number) | Written::Number(number) => Some(number.as_f64()),
-            _ => None,
-        },
-        Cell::Value(Literal::Number(number)) => Some(number.as_f64()),
-        _ => None,
-    }
-}
-
-/// The coefficient of determination, 1 - residual / total sum of squares, of pairs of prediction and truth.
-#[expect(clippy::cast_precision_loss, reason = "some hundred rows")]
-fn explained(pairs: &[(f64, f64)]) -> Option<f64> {
-    let mean = pairs.iter().map(|(_, truth)| truth).sum::<f64>() / pairs.len().max(1) as f64;
-    let total: f64 = pairs.iter().map(|(_, truth)| (truth - mean).powi(2)).sum();
-    let residual: f64 = pairs.iter().map(|(value, truth)| (truth - value).powi(2)).sum();
-    (total > 0.0).then(|| 1.0 - residual / total)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_of_variance() {
-        assert_eq!(explained(&[(1.0, 1.0), (3.0, 3.0)]), Some(1.0));
-        assert_eq!(explained(&[(2.0, 1.0), (2.0, 3.0)]), Some(0.0));
-        assert_eq!(explained(&[(2.0, 2.0), (1.0, 2.0)]), None);
-        let classes = ["no", "yes", "0"].map(str::to_owned);
-        let index = |truth| class_index(&classes, truth);
-        assert_eq!((index("yes"), index("1"), index("0"), index("3")), (Some(1), Some(1), Some(2), None));
-        assert_eq!((class_name("1.0"), class_name(" a ")), ("1".to_owned(), "a".to_owned()));
-    }
 }

@@ -20,6 +20,7 @@ use super::{
     instances::Instance,
     profile::{survey, text},
     recorded,
+    target::class_name,
 };
 use crate::{
     dataset::{Column, Reading, Table, describe, sha256},
@@ -33,7 +34,7 @@ use crate::{
     repository::{LoadError, Loader, ModelSettings, VersionDirectory},
     runtime::{Executor, OrtExecutor},
 };
-use agreement::{agreement, class_name};
+use agreement::agreement;
 use output::{Observed, decide};
 use plan::plan;
 

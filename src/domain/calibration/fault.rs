@@ -36,12 +36,6 @@ pub enum Fault {
         /// What could stand there.
         classes: Vec<String>,
     },
-    /// A target is missing.
-    #[error("row {row}: the target is missing")]
-    MissingTarget {
-        /// The row.
-        row: usize,
-    },
     /// A target is NaN or infinite.
     #[error("row {row}: the target must be a finite number; found {value}")]
     NonFiniteTarget {

@@ -8,9 +8,10 @@
 //!
 //! 1. Run each row through the graph as a request would be (`Contract::admit`, the graph, the outputs that
 //!    `contract.output.requested()` names), so that it is measured what will be served.
-//! 2. Of each row keep, for a classification, `Contract::scores` (with `Contract::score_kind`), the target by [`label`],
-//!    and for APS `DrawKey::new(model_sha256).draw(features_hash)`; for a regression, `Contract::measure` and the target:
-//!    `Measured`'s `band`, `sigma` or `spread` become the [`Spread`]. For groups, `Contract::group_value` of the feature.
+//! 2. Of each row keep, for a classification, `Contract::scores` (with `Contract::score_kind`), the target as a class's
+//!    index, and for APS `DrawKey::new(model_sha256).draw(features_hash)`; for a regression, `Contract::measure` and the
+//!    target: `Measured`'s `band`, `sigma` or `spread` become the [`Spread`]. For groups, `Contract::group_value` of the
+//!    feature.
 //! 3. Call [`classification`] or [`regression`]; put the rule and the report into a `Calibration` with the digests, and
 //!    write it as JSON. `Contract::bind` says at load whether it fits.
 //!
@@ -29,12 +30,12 @@ mod regress;
 mod rows;
 mod shuffle;
 
-pub use band::band;
+pub use band::{band, right_band};
 pub use choose::MethodChoice;
 pub use classify::{ClassificationOptions, classification};
 pub use fault::{Fault, Faults};
 pub use regress::{RegressionOptions, regression};
-pub use rows::{ClassificationRows, RegressionRows, RowGroups, Spread, label};
+pub use rows::{ClassificationRows, RegressionRows, RowGroups, Spread};
 
 /// Bins of a reliability diagram and of the expected calibration error.
 pub const BINS: usize = 15;

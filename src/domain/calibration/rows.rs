@@ -67,18 +67,6 @@ pub struct RowGroups {
     pub of_row: Vec<usize>,
 }
 
-/// The class of a target as it stands in a table; `row` counts from 1.
-///
-/// # Errors
-/// [`Fault::UnknownClass`], or [`Fault::MissingTarget`] for an empty text.
-pub fn label(classes: &[String], row: usize, text: &str) -> Result<usize, Fault> {
-    if text.is_empty() && !classes.iter().any(String::is_empty) {
-        return Err(Fault::MissingTarget { row });
-    }
-    let found = classes.iter().position(|class| class == text);
-    found.ok_or_else(|| Fault::UnknownClass { row, found: text.to_owned(), classes: classes.to_vec() })
-}
-
 impl ClassificationRows {
     /// The scores of one row.
     pub fn scores(&self, row: usize) -> Scores<'_> {

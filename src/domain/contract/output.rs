@@ -116,6 +116,14 @@ impl OutputPlan {
         }
     }
 
+    /// The unit of a regression's value.
+    pub fn unit(&self) -> Option<&str> {
+        match self {
+            Self::Regression { unit, .. } => unit.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The names of the classes; none but for classification.
     pub fn classes(&self) -> &[String] {
         match self {

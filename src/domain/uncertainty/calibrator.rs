@@ -159,6 +159,14 @@ impl Calibrator {
         self.coverage
     }
 
+    /// The coverage that answers claim; `None` where there are no sets.
+    pub fn claimed(&self) -> Option<Coverage> {
+        match &self.rule {
+            Served::Classification { sets: None, .. } => None,
+            _ => Some(self.coverage),
+        }
+    }
+
     /// The name of the method, with groups where there are any.
     pub fn method(&self) -> &'static str {
         match &self.rule {

@@ -40,11 +40,9 @@ fn the_envelope_of_a_classification() {
     assert_eq!(members(&body), wanted, "the members and their order");
     assert_eq!(body["prediction"], "churn");
     assert_eq!(members(&body["probabilities"]), ["stay", "churn"]);
-    assert_eq!(body["uncertainty_method"], "uncalibrated");
-    assert_eq!(
-        (&body["coverage"], &body["prediction_set"], &body["explanation"]),
-        (&Value::Null, &Value::Null, &Value::Null)
-    );
+    assert_eq!(body["uncertainty_method"], "uncalibrated+lac");
+    assert_eq!((&body["coverage"], &body["explanation"]), (&json!(0.9), &Value::Null));
+    assert_eq!(body["prediction_set"], json!(["churn"]), "the other is too unlikely");
     assert_eq!(body["training_data"], "churn-2026-02-28");
     let uncertainty = body["uncertainty"].as_f64().expect("a number");
     let predicted = body["probabilities"]["churn"].as_f64().expect("a number");
@@ -74,8 +72,10 @@ fn the_envelope_of_a_regression() {
         "request_id",
     ];
     assert_eq!(members(&body), wanted);
-    assert!(body["prediction"].is_f64() && body["uncertainty"].is_null() && body["interval"].is_null(), "{body}");
-    assert_eq!(body["uncertainty_method"], "none");
+    let end = |index: usize| body["interval"][index].as_f64().expect("an end");
+    let (value, half) = (body["prediction"].as_f64().expect("a value"), body["uncertainty"].as_f64().expect("a width"));
+    assert!(end(0) < value && value < end(1) && (end(1) - end(0) - 2.0 * half).abs() < 1e-6, "{body}");
+    assert_eq!((&body["uncertainty_method"], &body["coverage"]), (&json!("cqr"), &json!(0.9)));
     assert_eq!(body["unit"], "disease progression score");
 }
 
@@ -114,7 +114,7 @@ fn what_is_loaded_is_told() {
     let version = server.get("/models/churn/versions/1").json();
     assert_eq!(
         (version["state"].as_str(), version["uncertainty_method"].as_str()),
-        (Some("ready"), Some("uncalibrated"))
+        (Some("ready"), Some("uncalibrated+lac"))
     );
     assert_eq!(version["provenance"]["training_data"]["tag"], "churn-2026-02-28");
     let limits = json!({ "max_batch_rows": 32, "max_queue_rows": 1024, "deadline_ms": 1000, "explain_rows": 4096 });

@@ -4,8 +4,8 @@
 
 use candor::domain::{
     calibration::{
-        ClassificationOptions, ClassificationRows, Fault, MethodChoice, RegressionOptions, RegressionRows, RowGroups,
-        Spread, classification, label, regression,
+        ClassificationOptions, ClassificationRows, MethodChoice, RegressionOptions, RegressionRows, RowGroups, Spread,
+        classification, regression,
     },
     contract::Literal,
     uncertainty::{ScoreKind, SetMethod},
@@ -136,13 +136,4 @@ fn many_faults_are_counted() {
     let faults = regression(&rows, RegressionOptions::default()).expect_err("nothing but NaN");
     assert_eq!((faults.listed.len(), faults.total), (20, 100));
     assert!(faults.to_string().ends_with("and 80 more"));
-}
-
-#[test]
-fn targets_are_read_as_classes() {
-    let classes = ["stay".to_owned(), "churn".to_owned()];
-    assert_eq!(label(&classes, 1, "churn"), Ok(1));
-    assert_eq!(label(&classes, 4, ""), Err(Fault::MissingTarget { row: 4 }));
-    let unknown = label(&classes, 9, "maybe").expect_err("it is no class").to_string();
-    assert_eq!(unknown, "row 9: the target \"maybe\" is no class of the contract; its classes are stay, churn");
 }

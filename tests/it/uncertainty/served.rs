@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::calibration;
 use crate::{
-    harness::{Server, copy_models},
+    harness::{Server, copy_models, uncalibrated_models},
     workshop::{ask, contract, package},
 };
 
@@ -286,13 +286,14 @@ fn an_interval_without_a_bound_is_null_and_says_so() {
 
 #[test]
 fn without_a_calibration_the_server_says_which_command_makes_one() {
-    let notes = Server::shared().get("/models/diabetes/versions/1").json()["notes"].to_string();
+    let notes = Server::uncalibrated().get("/models/diabetes/versions/1").json()["notes"].to_string();
     assert!(notes.contains("candor calibrate --data") && notes.contains("diabetes/1"), "{notes}");
 }
 
 #[test]
 fn a_regression_is_calibrated_on_its_own_answers() {
-    let server = Server::shared();
+    let models = uncalibrated_models(&["diabetes/1"]);
+    let server = Server::over(models.path());
     let version = server.get("/models/diabetes/versions/1").json();
     let example = version["example"]["features"].clone();
     let mut rows = RegressionRows { values: Vec::new(), targets: Vec::new(), spread: Spread::None, groups: None };
@@ -301,12 +302,11 @@ fn a_regression_is_calibrated_on_its_own_answers() {
         let first = features.as_object_mut().and_then(|members| members.values_mut().find(|value| value.is_f64()));
         let first = first.expect("a number");
         *first = json!(first.as_f64().expect("a number") * (1.0 + 0.01 * f64::from(row)));
-        let value = ask(server, "diabetes", &features).json()["prediction"].as_f64().expect("a value");
+        let value = ask(&server, "diabetes", &features).json()["prediction"].as_f64().expect("a value");
         rows.values.push(value);
         rows.targets.push(value + f64::from(row) - 20.0);
     }
     let Ok((rule, report)) = regression(&rows, RegressionOptions::default()) else { panic!("no calibration") };
-    let models = copy_models(&["diabetes"]);
     let digest = format!("sha256:{}", version["model_sha256"].as_str().expect("a digest"));
     write(&models.path().join("diabetes/1"), rule, Some(report), &digest);
     let server = Server::over(models.path());

@@ -1,0 +1,283 @@
+//! `calibrate`: calibration.json of a version from rows that it was not trained on. Each row goes the road of a request, so
+//! that it is measured what will be served. The files appear together, after the version was found to serve with them.
+
+mod gather;
+mod notes;
+mod place;
+mod plan;
+mod truths;
+
+use std::path::{Path, PathBuf};
+
+use super::{error::AuthoringError, files, plot};
+use crate::{
+    dataset::{Reading, Table},
+    domain::{
+        calibration::{Faults, MethodChoice},
+        contract::nearest,
+        name::{ModelName, VersionName},
+        uncertainty::{Calibration, Coverage, FORMAT, Source},
+    },
+    repository::{CALIBRATION, LoadError, Loader, Prepared},
+};
+pub use gather::Rows as HeldOut;
+use gather::gather;
+use plan::plan;
+
+/// What the operator decided.
+#[derive(Debug, Clone, Default)]
+pub struct CalibrationWishes {
+    /// The column of the table that holds the truth.
+    pub target: Option<String>,
+    /// How uncertainty is made; `None`: as the task and the rows say.
+    pub method: Option<Method>,
+    /// How sets of classes are made; `None`: by LAC.
+    pub sets: Option<SetsWish>,
+    /// The feature whose values have quantiles of their own.
+    pub group: Option<String>,
+    /// How the table is to be read.
+    pub reading: Reading,
+    /// Whether the table may be the one that the model was trained on.
+    pub training_rows: bool,
+    /// Whether nothing is to be written.
+    pub dry_run: bool,
+    /// The time that the file says it was made at, in seconds since 1970.
+    pub created: i64,
+}
+
+/// A method that a person can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Probabilities of a classifier.
+    Classifier(MethodChoice),
+    /// Intervals of a regression around its value, also where the model says more.
+    SplitConformal,
+}
+
+/// How sets of classes are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetsWish {
+    /// By the probability of each class.
+    Lac,
+    /// By the probability of the likelier classes, randomised.
+    Aps,
+    /// Not at all.
+    None,
+}
+
+/// What a calibration is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It has read this many rows.
+    Rows(u64),
+    /// It fits and measures.
+    Fit,
+}
+
+/// A calibration that was made.
+pub struct Calibrated {
+    /// The model.
+    pub model: ModelName,
+    /// The version.
+    pub version: VersionName,
+    /// The version's directory.
+    pub directory: PathBuf,
+    /// What stands in the file.
+    pub calibration: Calibration,
+    /// The unit of a regression's values.
+    pub unit: Option<String>,
+    /// How many rows each class has.
+    pub classes: Vec<(String, usize)>,
+    /// The coverage that is served.
+    pub coverage: Coverage,
+    /// Which file says so; `None` for the server's own configuration.
+    pub coverage_of: Option<&'static str>,
+    /// The method by the name that answers give it.
+    pub method: &'static str,
+    /// What to check, a sentence each.
+    pub notes: Vec<String>,
+    /// The files that were written; none after a dry run.
+    pub written: Vec<PathBuf>,
+}
+
+/// Calibrates the version in a directory by the rows of a table.
+///
+/// # Errors
+/// [`AuthoringError`]; nothing is written then.
+pub fn calibrate(
+    loader: &Loader,
+    place: &Path,
+    data: &Path,
+    wishes: &CalibrationWishes,
+    progress: &mut dyn FnMut(Step),
+) -> Result<Calibrated, AuthoringError> {
+    let directory = place::version_directory(place)?;
+    let mut prepared = place::load(loader, &directory)?;
+    let about = |problems: Vec<String>| {
+        let lines: Vec<String> = problems.iter().map(|problem| format!("{}: {problem}", directory.display())).collect();
+        AuthoringError::Undecided(lines.join("\n"))
+    };
+    let plan = plan(&prepared.contract, wishes).map_err(about)?;
+    let table = Table::open(data, &wishes.reading)?;
+    check_target(&table, wishes.target.as_deref())?;
+    let sha256 = table.sha256()?;
+    let trained_on = trained_on(&prepared, &sha256);
+    if let Some(what) = trained_on.filter(|_| !wishes.training_rows) {
+        return Err(table
+            .unfit(format!(
+                "is the very table that {what} names: a model is surer of rows that it was trained on than of any other. \
+                 Give rows that were held out, or say --training-rows if it was not trained on these"
+            ))
+            .into());
+    }
+    let (rows, truths) = gather(&mut prepared, &table, plan, wishes, &mut |rows| progress(Step::Rows(rows)))?;
+    progress(Step::Fit);
+    let classes = rows.classes();
+    let (rule, report) = rows.fit().map_err(|faults| table_faults(&table, &faults))?;
+    let file = table.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let calibration = Calibration {
+        format: FORMAT,
+        model_sha256: prepared.model_sha256(),
+        created: time(wishes.created),
+        data: Source { file, sha256: format!("sha256:{sha256}"), rows: usize::try_from(truths.rows()).unwrap_or(0) },
+        rule,
+        report,
+    };
+    let path = directory.join(CALIBRATION);
+    let text = text(&calibration).map_err(|error| AuthoringError::Undecided(error.to_string()))?;
+    let served = prepared.calibrated_by(&path, &text).map_err(|errors| {
+        AuthoringError::Undecided(errors.iter().map(LoadError::to_string).collect::<Vec<_>>().join("\n"))
+    })?;
+    let mut notes: Vec<String> = trained_on.map(notes::training_rows).into_iter().chain(truths.reading()).collect();
+    notes.extend(notes::copies(truths.copies, truths.rows()));
+    notes.extend(notes::unexplained(rows.explained()));
+    notes.extend(notes::of(&calibration, prepared.coverage, &classes));
+    let written = if wishes.dry_run {
+        Vec::new()
+    } else {
+        let name = format!("{} {}", prepared.model, prepared.version);
+        let unit = prepared.contract.output.unit();
+        let made = [
+            (CALIBRATION, Some(text)),
+            ("reliability.svg", plot::reliability(&name, &calibration)),
+            ("coverage.svg", plot::coverage(&name, &calibration, unit)),
+        ];
+        write(&directory, made)?
+    };
+    Ok(Calibrated {
+        method: served.calibrator.method(),
+        coverage: prepared.coverage,
+        coverage_of: prepared.coverage_of,
+        unit: prepared.contract.output.unit().map(str::to_owned),
+        model: prepared.model,
+        version: prepared.version,
+        directory,
+        calibration,
+        classes,
+        notes,
+        written,
+    })
+}
+
+/// The rows of a table with what the version in a directory says of each: what [`calibrate`] fits to, for those who measure
+/// how well it does.
+///
+/// # Errors
+/// [`AuthoringError`], as for [`calibrate`].
+pub fn held_out(
+    loader: &Loader,
+    place: &Path,
+    data: &Path,
+    wishes: &CalibrationWishes,
+) -> Result<HeldOut, AuthoringError> {
+    let mut prepared = place::load(loader, &place::version_directory(place)?)?;
+    let plan = plan(&prepared.contract, wishes).map_err(|problems| AuthoringError::Undecided(problems.join("\n")))?;
+    let table = Table::open(data, &wishes.reading)?;
+    check_target(&table, wishes.target.as_deref())?;
+    Ok(gather(&mut prepared, &table, plan, wishes, &mut |_| ())?.0)
+}
+
+/// The target must be said, and be there.
+fn check_target(table: &Table, target: Option<&str>) -> Result<(), AuthoringError> {
+    let columns = table.columns().join(", ");
+    match target {
+        None => Err(table.unfit(format!("--target says which column holds the truth; there are: {columns}")).into()),
+        Some(target) if !table.columns().iter().any(|column| column == target) => {
+            let near = nearest(target, table.columns().iter().map(String::as_str));
+            Err(table.unfit(format!("--target: there is no column {target:?}{near}; there are: {columns}")).into())
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// The file that names this very table as what the model was trained on.
+fn trained_on(prepared: &Prepared, sha256: &str) -> Option<&'static str> {
+    let profiled = prepared.profile().is_some_and(|profile| profile.source.sha256 == sha256);
+    let data = prepared.provenance().training_data.as_ref();
+    let listed = data.and_then(|data| data.sha256.as_deref());
+    let trained = listed.is_some_and(|listed| listed.strip_prefix("sha256:").unwrap_or(listed) == sha256);
+    match (profiled, trained) {
+        (true, _) => Some("profile.json"),
+        (_, true) => Some("version.json"),
+        _ => None,
+    }
+}
+
+fn table_faults(table: &Table, faults: &Faults) -> AuthoringError {
+    let lines: Vec<String> = faults.to_string().lines().map(|line| table.unfit(line.to_owned()).to_string()).collect();
+    AuthoringError::Undecided(lines.join("\n"))
+}
+
+fn time(seconds: i64) -> String {
+    let time = chrono::DateTime::from_timestamp(seconds, 0).unwrap_or_default();
+    time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
+/// The text of calibration.json: a line a member, and a line a level or group of the report, so that it can be read and
+/// compared.
+fn text(calibration: &Calibration) -> Result<String, serde_json::Error> {
+    use std::fmt::Write as _;
+
+    let serde_json::Value::Object(members) = serde_json::to_value(calibration)? else { return Ok(String::new()) };
+    let mut text = String::new();
+    for (name, value) in &members {
+        let value = match value {
+            serde_json::Value::Object(report) if name == "report" => lines(report)?,
+            value => serde_json::to_string(value)?,
+        };
+        let _ =
+            write!(text, "{}\n  {}: {value}", if text.is_empty() { "{" } else { "," }, serde_json::to_string(name)?);
+    }
+    Ok(text + "\n}\n")
+}
+
+fn lines(report: &serde_json::Map<String, serde_json::Value>) -> Result<String, serde_json::Error> {
+    let mut written = Vec::with_capacity(report.len());
+    for (name, value) in report {
+        let value = match value {
+            serde_json::Value::Array(items) if items.iter().any(serde_json::Value::is_object) => {
+                let items: Vec<String> = items.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+                format!("[\n      {}\n    ]", items.join(",\n      "))
+            }
+            value => serde_json::to_string(value)?,
+        };
+        written.push(format!("    {}: {value}", serde_json::to_string(name)?));
+    }
+    Ok(format!("{{\n{}\n  }}", written.join(",\n")))
+}
+
+/// Writes files of the version, all of them or none; version.json follows where it lists them. A plot that this
+/// calibration has not goes, where an earlier one had it.
+fn write(directory: &Path, made: [(&str, Option<String>); 3]) -> Result<Vec<PathBuf>, AuthoringError> {
+    let (there, gone): (Vec<_>, Vec<_>) = made.into_iter().partition(|(_, text)| text.is_some());
+    let there: Vec<(&str, String)> = there.into_iter().filter_map(|(name, text)| Some((name, text?))).collect();
+    let mut all: Vec<(PathBuf, String)> =
+        there.iter().map(|(name, text)| (directory.join(name), text.clone())).collect();
+    all.extend(files::relisted(directory, &there));
+    files::replace_all(&all)?;
+    for (name, _) in gone {
+        // One that was never there is no loss.
+        let _ = std::fs::remove_file(directory.join(name));
+    }
+    Ok(all.into_iter().map(|(path, _)| path).collect())
+}

@@ -1,0 +1,88 @@
+//! What is to be fitted, from the contract and what the operator said: everything that does not go together is told before
+//! a row is read.
+
+use super::{CalibrationWishes, Method, SetsWish};
+use crate::domain::{
+    calibration::{ClassificationOptions, MethodChoice, RegressionOptions},
+    contract::{Contract, Task},
+    uncertainty::SetMethod,
+};
+
+/// What is to be fitted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Plan {
+    Classification(ClassificationOptions),
+    Regression(RegressionOptions),
+}
+
+/// Decides, or says everything that is in the way.
+pub(super) fn plan(contract: &Contract, wishes: &CalibrationWishes) -> Result<Plan, Vec<String>> {
+    let mut problems = Vec::new();
+    let plan = match contract.output.task() {
+        Task::Classification => classification(contract.output.classes().len(), wishes, &mut problems),
+        Task::Regression => regression(wishes, &mut problems),
+        Task::Tensors => {
+            return Err(vec![
+                "its task is tensors: there is no truth that they could be held against, and nothing to calibrate"
+                    .to_owned(),
+            ]);
+        }
+    };
+    if let Some(feature) = &wishes.group {
+        problems.extend(contract.grouping(feature, &[]).err().map(|detail| format!("--group: {detail}")));
+    }
+    if let Some(target) = wishes.target.as_ref().filter(|name| contract.features.iter().any(|own| own.name == **name)) {
+        problems.push(format!("--target: {target:?} is a feature of the contract, so it cannot be what is predicted"));
+    }
+    if problems.is_empty() { Ok(plan) } else { Err(problems) }
+}
+
+fn classification(classes: usize, wishes: &CalibrationWishes, problems: &mut Vec<String>) -> Plan {
+    let method = match wishes.method {
+        None => MethodChoice::Auto,
+        Some(Method::Classifier(method)) => method,
+        Some(Method::SplitConformal) => {
+            problems.push("--method split-conformal is for a regression; this is a classification".to_owned());
+            MethodChoice::Auto
+        }
+    };
+    if classes != 2 && matches!(method, MethodChoice::Isotonic | MethodChoice::VennAbers) {
+        let method = method.as_str();
+        problems.push(format!(
+            "--method {method} is for two classes, the contract has {classes}; use temperature, or auto"
+        ));
+    }
+    let sets = match wishes.sets {
+        None | Some(SetsWish::Lac) => Some(SetMethod::Lac),
+        Some(SetsWish::Aps) => Some(SetMethod::Aps),
+        Some(SetsWish::None) => None,
+    };
+    match (&wishes.group, sets) {
+        (Some(_), Some(SetMethod::Aps)) => {
+            problems.push("--group goes with --sets lac, not with aps".to_owned());
+        }
+        (Some(_), None) => {
+            problems
+                .push("--group makes quantiles by group, and --sets none asks for no quantiles: drop one".to_owned());
+        }
+        _ => {}
+    }
+    if method == MethodChoice::Uncalibrated && sets.is_none() {
+        problems.push("--method uncalibrated with --sets none leaves nothing to calibrate".to_owned());
+    }
+    Plan::Classification(ClassificationOptions { method, sets })
+}
+
+fn regression(wishes: &CalibrationWishes, problems: &mut Vec<String>) -> Plan {
+    if let Some(Method::Classifier(method)) = wishes.method {
+        let method = method.as_str();
+        problems.push(format!(
+            "--method {method} is for a classification; this is a regression, whose intervals follow from its outputs \
+             (or, with split-conformal, from its value alone)"
+        ));
+    }
+    if wishes.sets.is_some() {
+        problems.push("--sets is for a classification; a regression gets intervals".to_owned());
+    }
+    Plan::Regression(RegressionOptions { plain: wishes.method == Some(Method::SplitConformal) })
+}

@@ -1,0 +1,73 @@
+//! One small panel for each group of a feature, side by side; which groups are shown where there are many.
+
+use super::frame::Axis;
+use super::{FIRST, Frame, MARGIN, Sheet, shortened};
+use crate::domain::uncertainty::{Calibration, GroupReport};
+
+const SIDE: f64 = 148.0;
+const BETWEEN: f64 = 36.0;
+const A_ROW: usize = 4;
+/// From the panels of one row to those of the next.
+const DOWN: f64 = SIDE + 102.0;
+
+/// The most groups that are shown.
+pub(super) const MOST: usize = 8;
+
+/// The groups that are shown: the largest ones, in the order of the report.
+pub(super) fn shown(calibration: &Calibration) -> Vec<&GroupReport> {
+    let all = &calibration.report.groups;
+    let mut largest: Vec<usize> = (0..all.len()).filter(|group| all[*group].rows > 0).collect();
+    // A stable sort: of equals the first stays.
+    largest.sort_by_key(|group| std::cmp::Reverse(all[*group].rows));
+    largest.truncate(MOST);
+    largest.sort_unstable();
+    largest.into_iter().map(|group| &all[group]).collect()
+}
+
+/// What is said below the panels about groups that are not shown; `None` where all are.
+pub(super) fn rest(calibration: &Calibration) -> Option<String> {
+    let hidden = calibration.report.groups.len() - shown(calibration).len();
+    (hidden > 0).then(|| format!("The {MOST} largest groups; {hidden} more in calibration.json."))
+}
+
+/// The name of a group, of at most so many characters.
+pub(super) fn name(group: &GroupReport, most: usize) -> String {
+    shortened(&group.value.to_string(), most)
+}
+
+/// Draws a panel for each group, from `top` down, and gives where they end. `draw` fills a panel and says what
+/// stands above it, in two lines.
+pub(super) fn panels(
+    sheet: &mut Sheet,
+    (calibration, top): (&Calibration, f64),
+    axes: (Axis, Axis),
+    draw: impl Fn(&mut Sheet, &Frame, &GroupReport) -> [String; 2],
+) -> f64 {
+    let groups = shown(calibration);
+    let Some(feature) = calibration.groups().map(|groups| &groups.feature).filter(|_| !groups.is_empty()) else {
+        return top;
+    };
+    sheet.text("head", (MARGIN, top + 30.0), &format!("by {}", shortened(feature, 60)));
+    let mut bottom = top;
+    for (index, group) in groups.into_iter().enumerate() {
+        let (column, row) = (real(index % A_ROW), real(index / A_ROW));
+        let corner = (FIRST + column * (SIDE + BETWEEN), top + 100.0 + row * DOWN);
+        let frame = Frame { corner, size: (SIDE, SIDE), x: axes.0, y: axes.1 };
+        frame.grid(sheet);
+        if index % A_ROW == 0 {
+            frame.label_y(sheet);
+        }
+        frame.label_x(sheet, 16.0);
+        let lines = draw(sheet, &frame, group);
+        sheet.text("head", (corner.0, corner.1 - 44.0), &name(group, 18));
+        sheet.text("note", (corner.0, corner.1 - 27.0), &lines[0]);
+        sheet.text("note", (corner.0, corner.1 - 11.0), &lines[1]);
+        bottom = frame.bottom() + 24.0;
+    }
+    bottom
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a few panels")]
+fn real(count: usize) -> f64 {
+    count as f64
+}

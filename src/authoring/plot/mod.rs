@@ -1,0 +1,74 @@
+//! Plots of a calibration's report, as SVG files of their own: light or dark as the reader has it, without fonts or
+//! scripts from elsewhere, the same bytes on every machine.
+
+mod coverage;
+mod frame;
+mod groups;
+mod reliability;
+mod sheet;
+
+pub use coverage::coverage;
+pub use frame::{Axis, Frame};
+pub use reliability::reliability;
+pub use sheet::{Point, Sheet, shortened};
+
+use crate::domain::uncertainty::Calibration;
+
+/// The left edge of titles and captions, in pixels.
+const MARGIN: f64 = 28.0;
+
+/// The width of every plot, in pixels.
+const WIDTH: f64 = 820.0;
+
+/// The left edge of the first panel: the labels of its axis stand before it.
+const FIRST: f64 = 76.0;
+
+/// The rows that were used, in words.
+fn rows(calibration: &Calibration) -> String {
+    let (rows, file) = (calibration.data.rows, shortened(&calibration.data.file, 48));
+    format!("{rows} held-out {} of {file}", if rows == 1 { "row" } else { "rows" })
+}
+
+/// A number to about three significant digits, without an exponent where it is of a usual size.
+pub fn figure(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        size if !(1e-3..1e7).contains(&size) => format!("{value:.2e}"),
+        size if size >= 99.95 => format!("{value:.0}"),
+        size if size >= 9.995 => format!("{value:.1}"),
+        size if size >= 0.9995 => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
+    }
+}
+
+/// Captions, one below the other; gives the height that the sheet then has.
+fn captions(sheet: &mut Sheet, top: f64, lines: &[String]) -> f64 {
+    let mut y = top;
+    for line in lines {
+        sheet.text("note", (MARGIN, y), line);
+        y += 18.0;
+    }
+    y + 8.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_three_digits() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (0.912_34, "0.912"),
+            (1.0, "1.00"),
+            (1.234, "1.23"),
+            (12.34, "12.3"),
+            (123.4, "123"),
+            (-99.96, "-100"),
+            (1_234_567.0, "1234567"),
+            (1.5e-7, "1.50e-7"),
+        ] {
+            assert_eq!(figure(value), expected);
+        }
+    }
+}

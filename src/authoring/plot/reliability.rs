@@ -1,0 +1,166 @@
+//! The reliability diagram of a classifier: of the rows that it was so sure of, how many were right, before the calibration
+//! and after.
+
+use super::{
+    FIRST, Frame, MARGIN, Sheet, WIDTH, captions,
+    frame::Axis,
+    groups::{self, panels},
+    rows,
+};
+use crate::domain::{
+    calibration::right_band,
+    uncertainty::{Bin, Calibration, ProbabilityMap, Quality, Rule},
+};
+
+const SIDE: f64 = 306.0;
+const SECOND: f64 = FIRST + SIDE + 92.0;
+const TOP: f64 = 128.0;
+/// The height of the strip that shows where the rows are.
+const STRIP: f64 = 24.0;
+
+/// The reliability diagram of a calibration of `name`; `None` for a regression.
+pub fn reliability(name: &str, calibration: &Calibration) -> Option<String> {
+    let Rule::Classification { probabilities, .. } = &calibration.rule else { return None };
+    let (before, after) = (calibration.report.before.as_ref()?, calibration.report.after.as_ref()?);
+    let changed = *probabilities != ProbabilityMap::Uncalibrated;
+    let of_groups = calibration.report.groups.iter().flat_map(|group| &group.after);
+    let (axis, small) = (Axis::share_from(least([before, after])), Axis::share_from(least(of_groups)));
+    let mut sheet = Sheet::new(WIDTH);
+    let title = format!("{name}: is it right as often as it says?");
+    sheet.text("title", (MARGIN, 40.0), &title);
+    panel(&mut sheet, (FIRST, axis), ("before", "as the model says it"), before);
+    if changed {
+        panel(&mut sheet, (SECOND, axis), ("after", &format!("calibrated: {}", probabilities.name())), after);
+        let rows = format!("{}, each judged by a fit that had not seen it", rows(calibration));
+        sheet.text("note", (MARGIN, 62.0), &rows);
+    } else {
+        list(&mut sheet, before);
+        sheet.text("note", (MARGIN, 62.0), &rows(calibration));
+    }
+    let bottom = TOP + SIDE + STRIP + 62.0;
+    let bottom = panels(&mut sheet, (calibration, bottom - 16.0), (small, small), |sheet, frame, group| {
+        diagonal(sheet, frame);
+        let rows = format!("{} rows", group.rows);
+        let (Some(before), Some(after)) = (&group.before, &group.after) else { return [rows, String::new()] };
+        bars(sheet, frame, ("chance-bar thin", after));
+        dots(sheet, frame, ("after", after), 3.6);
+        let change =
+            if changed { format!("{:.3} → {:.3}", before.ece, after.ece) } else { format!("{:.3}", after.ece) };
+        [rows, format!("ECE {change}")]
+    });
+    let said = said(calibration, before, changed.then_some(after));
+    // The list has the measures already.
+    let height = captions(&mut sheet, bottom + 22.0, &said[usize::from(!changed)..]);
+    Some(sheet.finish(height, &title, &said.join(" ")))
+}
+
+/// The least number that a dot shows.
+fn least<'a>(qualities: impl IntoIterator<Item = &'a Quality>) -> f64 {
+    let bins = qualities.into_iter().flat_map(|quality| &quality.bins);
+    bins.map(|bin| bin.confidence.min(bin.accuracy)).fold(1.0, f64::min)
+}
+
+fn panel(sheet: &mut Sheet, (left, axis): (f64, Axis), (series, heading): (&str, &str), quality: &Quality) {
+    let frame = Frame { corner: (left, TOP), size: (SIDE, SIDE), x: axis, y: axis };
+    sheet.text(&format!("{series}-text"), (left, TOP - 32.0), heading);
+    sheet.text("tick end", (frame.right(), TOP - 32.0), &format!("ECE {:.3}", quality.ece));
+    frame.grid(sheet);
+    frame.label_y(sheet);
+    frame.label_x(sheet, STRIP + 24.0);
+    diagonal(sheet, &frame);
+    bars(sheet, &frame, ("chance-bar", quality));
+    dots(sheet, &frame, (series, quality), 5.0);
+    mass(sheet, &frame, series, quality);
+    sheet.text("note end", (left - 8.0, frame.bottom() + STRIP), "rows");
+    sheet.text("note", (left, TOP - 12.0), "↑ share that was right");
+    let middle = left + SIDE / 2.0;
+    sheet.text("note middle", (middle, frame.bottom() + STRIP + 42.0), "probability that it gave its prediction →");
+}
+
+fn diagonal(sheet: &mut Sheet, frame: &Frame) {
+    sheet.line("ideal", frame.at(frame.x.from, frame.x.from), frame.at(1.0, 1.0));
+}
+
+/// Where chance would put the dots if the probabilities were right.
+fn bars(sheet: &mut Sheet, frame: &Frame, (class, quality): (&str, &Quality)) {
+    for bin in &quality.bins {
+        if let Some((low, high)) = right_band(bin.rows, bin.confidence) {
+            sheet.line(class, frame.at(bin.confidence, low), frame.at(bin.confidence, high));
+        }
+    }
+}
+
+fn dots(sheet: &mut Sheet, frame: &Frame, (series, quality): (&str, &Quality), radius: f64) {
+    for bin in &quality.bins {
+        let says = format!("{} rows: said {:.3}, right {:.3}", bin.rows, bin.confidence, bin.accuracy);
+        sheet.dot(series, frame.at(bin.confidence, bin.accuracy), radius, &says);
+    }
+}
+
+/// A mark for each bin at its place on the axis, as high as it has rows.
+#[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
+fn mass(sheet: &mut Sheet, frame: &Frame, series: &str, quality: &Quality) {
+    let most = quality.bins.iter().map(|bin| bin.rows).max().unwrap_or(1).max(1);
+    for bin in &quality.bins {
+        let height = STRIP * bin.rows as f64 / most as f64;
+        let (x, _) = frame.at(bin.confidence, frame.y.from);
+        sheet.bar(&format!("{series}-mass"), (x - 1.5, frame.bottom() + 6.0 + STRIP - height), (3.0, height));
+    }
+}
+
+/// What is measured, by name.
+fn measures(quality: &Quality) -> [(&'static str, f64); 4] {
+    [
+        ("calibration error (ECE)", quality.ece),
+        ("log loss", quality.log_loss),
+        ("Brier score", quality.brier),
+        ("accuracy", quality.accuracy),
+    ]
+}
+
+/// The measures where the second panel would be.
+fn list(sheet: &mut Sheet, quality: &Quality) {
+    let mut y = TOP + 62.0;
+    for (name, value) in measures(quality) {
+        sheet.text("measure", (SECOND, y), &format!("{value:.3}"));
+        sheet.text("note", (SECOND, y + 19.0), name);
+        y += 64.0;
+    }
+}
+
+/// The captions, which are the description too.
+fn said(calibration: &Calibration, before: &Quality, after: Option<&Quality>) -> Vec<String> {
+    let last = after.unwrap_or(before);
+    let change = |((name, old), (_, new)): ((&str, f64), (&str, f64))| match after {
+        Some(_) => format!("{name} {old:.3} → {new:.3}"),
+        None => format!("{name} {old:.3}"),
+    };
+    let measured: Vec<String> = measures(before).into_iter().zip(measures(last)).map(change).collect();
+    let rows = || last.bins.iter().map(|bin| bin.rows);
+    let each = match (rows().min().unwrap_or(0), rows().max().unwrap_or(0)) {
+        (_, 1) => "1 row".to_owned(),
+        (fewest, most) if fewest == most => format!("{most} rows of like probability"),
+        (fewest, most) => format!("{fewest} to {most} rows of like probability"),
+    };
+    let inside = |quality: &Quality| {
+        let inside = quality.bins.iter().filter(|bin| by_chance(bin)).count();
+        format!("{inside} of {}", quality.bins.len())
+    };
+    let inside = match after {
+        Some(after) => format!("{} before, {} after", inside(before), inside(after)),
+        None => inside(before),
+    };
+    let mut lines = vec![
+        format!("In all: {}.", measured.join(", ")),
+        format!("Each dot: {each}. On the dashed line, they are right as often as they say."),
+        format!("Bars: where chance alone would put 95 of 100 dots if all were on the line. There lie {inside}."),
+    ];
+    lines.extend(groups::rest(calibration));
+    lines
+}
+
+fn by_chance(bin: &Bin) -> bool {
+    right_band(bin.rows, bin.confidence)
+        // The share is a sum divided; its rounding must not decide.
+        .is_none_or(|(low, high)| (low - 1e-9..=high + 1e-9).contains(&bin.accuracy))
+}

@@ -1,0 +1,105 @@
+//! What a cell of the target means: a class by its name, by its number or by true and false, or a number; and how much of
+//! such numbers a model explains.
+
+use crate::{
+    dataset::{Cell, Written},
+    domain::contract::Literal,
+};
+
+/// How a table writes the class of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// By its name.
+    Name,
+    /// By its number, from 0; false and true are 0 and 1.
+    Number,
+}
+
+/// A value of the target as the name of a class: a whole number without a fraction.
+pub(super) fn class_name(value: &str) -> String {
+    match value.trim().parse::<f64>() {
+        Ok(number) if number.fract() == 0.0 => format!("{number:.0}"),
+        _ => value.trim().to_owned(),
+    }
+}
+
+/// The class that a value of the target means, as an index: that of its name, else of its number, where the classes were
+/// given names.
+pub(super) fn class_index(classes: &[String], value: &str) -> Option<(usize, Manner)> {
+    let find = |value: &str| classes.iter().position(|name| name == value);
+    let short = class_name(value);
+    if let Some(index) = find(value).or_else(|| find(&short)) {
+        return Some((index, Manner::Name));
+    }
+    let index = match Written::read(value) {
+        Written::Boolean(flag) if classes.len() == 2 => Some(usize::from(flag)),
+        _ => short.parse().ok(),
+    };
+    index.filter(|index| *index < classes.len()).map(|index| (index, Manner::Number))
+}
+
+/// The whole text of a cell, which [`Cell::text`] would cut.
+pub(super) fn text(cell: &Cell) -> String {
+    match cell {
+        Cell::Written(text) => text.trim().to_owned(),
+        Cell::Value(value) => value.to_string(),
+        Cell::Missing | Cell::Foreign(_) => String::new(),
+    }
+}
+
+/// The finite number that a cell holds.
+pub(super) fn number(cell: &Cell) -> Option<f64> {
+    match cell {
+        Cell::Written(text) => match Written::read(text) {
+            Written::Integer(number) | Written::Number(number) => Some(number.as_f64()),
+            _ => None,
+        },
+        Cell::Value(Literal::Number(number)) => Some(number.as_f64()),
+        _ => None,
+    }
+}
+
+/// The coefficient of determination, 1 - residual / total sum of squares, of pairs of prediction and truth.
+#[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
+pub(super) fn explained(pairs: &[(f64, f64)]) -> Option<f64> {
+    let mean = pairs.iter().map(|(_, truth)| truth).sum::<f64>() / pairs.len().max(1) as f64;
+    let total: f64 = pairs.iter().map(|(_, truth)| (truth - mean).powi(2)).sum();
+    let residual: f64 = pairs.iter().map(|(value, truth)| (truth - value).powi(2)).sum();
+    (total > 0.0).then(|| 1.0 - residual / total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_is_its_name_else_its_number() {
+        let named = ["no", "yes", "0"].map(str::to_owned);
+        let two = ["stay", "churn"].map(str::to_owned);
+        for (classes, value, expected) in [
+            (named.as_slice(), "yes", Some((1, Manner::Name))),
+            (&named, "1", Some((1, Manner::Number))),
+            (&named, "1.0", Some((1, Manner::Number))),
+            (&named, "0", Some((2, Manner::Name))),
+            (&named, "0.0", Some((2, Manner::Name))),
+            (&named, "3", None),
+            (&named, "true", None),
+            (&two, "True", Some((1, Manner::Number))),
+            (&two, "false", Some((0, Manner::Number))),
+            (&two, "0.5", None),
+            (&two, "", None),
+            (&two, "-1", None),
+        ] {
+            assert_eq!(class_index(classes, value), expected, "{value}");
+        }
+        assert_eq!((class_name("1.0"), class_name(" a ")), ("1".to_owned(), "a".to_owned()));
+        assert_eq!(number(&Cell::Written("1e999".to_owned())), None);
+    }
+
+    #[test]
+    fn shares_of_variance() {
+        assert_eq!(explained(&[(1.0, 1.0), (3.0, 3.0)]), Some(1.0));
+        assert_eq!(explained(&[(2.0, 1.0), (2.0, 3.0)]), Some(0.0));
+        assert_eq!(explained(&[(2.0, 2.0), (1.0, 2.0)]), None);
+    }
+}

@@ -1,0 +1,142 @@
+//! `candor calibrate`: calibration.json of a version, from rows that it was not trained on. Prints how sure the model may
+//! be, and what to look at.
+
+mod report;
+
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use clap::{Args, ValueEnum};
+
+use super::{Common, init::TableFlags, loader, progress::Progress, refuse};
+use crate::{
+    authoring::{CalibrationWishes, Method, SetsWish, calibrate},
+    domain::calibration::MethodChoice,
+};
+
+/// The time that files are to say they were made at, in seconds since 1970 (reproducible-builds.org).
+const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+/// The last second of the year 9999: later ones cannot be written.
+const END_OF_TIME: i64 = 253_402_300_799;
+
+/// Measure how sure a version may be, on rows that it was not trained on, and write its calibration.json.
+///
+/// Prints a report: the probabilities before and after, the methods that were tried, the coverage of sets or intervals at
+/// each level. calibration.json and its plots appear together, after the version was found to serve with them, or not at
+/// all. The time in the file is that of `SOURCE_DATE_EPOCH`, where that is set.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Calibrate {
+    /// The directory of the version, such as `models/churn/1`, or of a model that has one version.
+    #[arg(value_name = "VERSION")]
+    version: PathBuf,
+    /// Rows that the model was not trained on: .csv, .tsv, .jsonl, .ndjson or .parquet.
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
+    /// The column that holds the truth: the names of classes or their numbers, or the value of a regression.
+    #[arg(long, value_name = "COLUMN")]
+    target: Option<String>,
+    /// How uncertainty is made [default: auto for a classification; for a regression what its outputs allow].
+    #[arg(long, value_name = "METHOD")]
+    method: Option<MethodFlag>,
+    /// How sets of classes are made [default: lac].
+    #[arg(long, value_name = "SETS")]
+    sets: Option<SetsFlag>,
+    /// A feature of few values, each of which gets quantiles of its own (Mondrian).
+    #[arg(long, value_name = "FEATURE")]
+    group: Option<String>,
+    /// Take the table although profile.json or version.json names it as what the model was trained on.
+    #[arg(long)]
+    training_rows: bool,
+    /// Print the report and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    table: TableFlags,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum MethodFlag {
+    /// The method of least log loss on rows that it was not fitted to.
+    Auto,
+    /// The probabilities of the model, made bolder or meeker by one number.
+    Temperature,
+    /// A rising curve, for two classes.
+    Isotonic,
+    /// Two rising curves that bound the probability, for two classes.
+    VennAbers,
+    /// The probabilities of the model as they are.
+    Uncalibrated,
+    /// For a regression: intervals of one width around its value, also where the model says more.
+    SplitConformal,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SetsFlag {
+    /// Every class that is likely enough: the smallest sets.
+    Lac,
+    /// The likeliest classes until they are likely enough together: sets that are larger where the instance is hard.
+    Aps,
+    /// No sets.
+    None,
+}
+
+impl Calibrate {
+    pub(in crate::cli) fn run(self) -> ExitCode {
+        let mut progress = Progress::on_terminal();
+        let made = loader(&self.common).and_then(|loader| {
+            let wishes = self.wishes().map_err(|problem| refuse(&problem))?;
+            let made = calibrate(&loader, &self.version, &self.data, &wishes, &mut |step| progress.show(step));
+            progress.clear();
+            made.map_err(|error| refuse(&error))
+        });
+        match made {
+            Ok(made) => {
+                print!("{}", report::text(&made));
+                ExitCode::SUCCESS
+            }
+            Err(code) => code,
+        }
+    }
+
+    fn wishes(&self) -> Result<CalibrationWishes, String> {
+        Ok(CalibrationWishes {
+            target: self.target.clone(),
+            method: self.method.map(|method| match method {
+                MethodFlag::Auto => Method::Classifier(MethodChoice::Auto),
+                MethodFlag::Temperature => Method::Classifier(MethodChoice::Temperature),
+                MethodFlag::Isotonic => Method::Classifier(MethodChoice::Isotonic),
+                MethodFlag::VennAbers => Method::Classifier(MethodChoice::VennAbers),
+                MethodFlag::Uncalibrated => Method::Classifier(MethodChoice::Uncalibrated),
+                MethodFlag::SplitConformal => Method::SplitConformal,
+            }),
+            sets: self.sets.map(|sets| match sets {
+                SetsFlag::Lac => SetsWish::Lac,
+                SetsFlag::Aps => SetsWish::Aps,
+                SetsFlag::None => SetsWish::None,
+            }),
+            group: self.group.clone(),
+            reading: self.table.reading()?,
+            training_rows: self.training_rows,
+            dry_run: self.dry_run,
+            created: created()?,
+        })
+    }
+}
+
+/// The time of `SOURCE_DATE_EPOCH`, or now; in seconds since 1970.
+fn created() -> Result<i64, String> {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    match std::env::var(SOURCE_DATE_EPOCH) {
+        Ok(text) => {
+            let seconds = text.parse().ok().filter(|seconds| (0..=END_OF_TIME).contains(seconds));
+            seconds.ok_or_else(|| format!("{SOURCE_DATE_EPOCH} wants seconds since 1970, found {text:?}"))
+        }
+        Err(_) => Ok(i64::try_from(now()).unwrap_or(i64::MAX)),
+    }
+}
