@@ -3,11 +3,11 @@
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use crate::{
-    api::http::{self, Server, Services, admin},
+    api::http::{self, Server, Services, Threads, admin},
     config::Config,
     lifecycle::{self, Phase, Shutdown},
     repository::{Loader, ModelError, Repository},
-    runtime::{Library, LibraryError},
+    runtime::{self, Auto, Library, LibraryError},
     security::{RateLimiter, Tokens, TokensError},
     serving::Recorder,
     telemetry::{self, Build, LogHandle, Metrics},
@@ -36,6 +36,7 @@ pub enum StartError {
 /// What may be refused before any model is loaded: the files of tokens, and the sockets.
 struct Edge {
     server: Server,
+    threads: Threads,
     tokens: Option<Tokens>,
     admin: Option<(Server, Tokens)>,
 }
@@ -53,7 +54,12 @@ impl Edge {
             }
             None => None,
         };
-        Ok(Self { server, tokens: callers, admin })
+        // Cheap models are run on these threads, heavy ones leave them idle: so as many as there are processors.
+        let threads = match config.http.threads {
+            Auto::Exactly(threads) => threads,
+            Auto::Auto => runtime::processors(),
+        };
+        Ok(Self { server, threads: Threads::start(threads)?, tokens: callers, admin })
     }
 }
 
@@ -63,6 +69,8 @@ pub struct App {
     admin: Option<SocketAddr>,
     shutdown: Shutdown,
     repository: Arc<Repository>,
+    /// They end with the last of these, which must outlive the requests in flight.
+    _threads: Arc<Threads>,
     settings: lifecycle::Settings,
 }
 
@@ -117,15 +125,15 @@ impl App {
         };
         if let Some((server, tokens)) = edge.admin {
             let answer = admin::answer(admin::Admin { tokens, log });
-            shutdown.spawn(server.serve(answer, shutdown.clone()));
+            shutdown.spawn(server.serve(answer, Arc::new(Threads::here()), shutdown.clone()));
         }
-        let front = Arc::new(http::front(services));
+        let (front, threads) = (Arc::new(http::front(services)), Arc::new(edge.threads));
         let answer = move |request, peer| {
             let front = Arc::clone(&front);
             async move { front.answer(request, peer).await }
         };
-        shutdown.spawn(edge.server.serve(answer, shutdown.clone()));
-        Ok(Self { address, admin, shutdown, repository, settings: config.lifecycle.clone() })
+        shutdown.spawn(edge.server.serve(answer, Arc::clone(&threads), shutdown.clone()));
+        Ok(Self { address, admin, shutdown, repository, _threads: threads, settings: config.lifecycle.clone() })
     }
 
     /// The address of the HTTP socket.

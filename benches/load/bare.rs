@@ -3,6 +3,8 @@
 //! `load_bare MODEL [SESSIONS THREADS [MODELS]]` runs the model's example in batches of 1 to 64 equal rows, on so many
 //! sessions side by side with so many threads each (1 and 1 unless told otherwise), and prints one JSON object: for each
 //! batch size the microseconds a row of processor time (of one session) and of time passed, and the rows a second of all.
+//! For one row also the median time of a call after a pause, when processor and caches have turned to other things, as
+//! they have between the requests of a single caller.
 
 #[path = "../bundled/mod.rs"]
 mod bundled;
@@ -26,6 +28,10 @@ const BATCHES: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 
 /// How long each batch size is run, after a tenth of it to warm up; a run that takes longer is run once.
 const SPAN: Duration = Duration::from_millis(100);
+
+/// The pause, and how many runs there are after one.
+const PAUSE: Duration = Duration::from_micros(100);
+const PAUSED_RUNS: usize = 1000;
 
 /// What one session did.
 struct Did {
@@ -59,6 +65,19 @@ fn measure(executor: &mut OrtExecutor, batch: &Inputs) -> Did {
     #[expect(clippy::cast_precision_loss, reason = "a batch has far fewer than 2^53 rows")]
     let rows = f64::from(runs) * batch.rows as f64;
     Did { rows, processor: processor_time().saturating_sub(before), passed: started.elapsed() }
+}
+
+/// The median time of a run after a pause, in microseconds.
+fn after_pauses(executor: &mut OrtExecutor, batch: &Inputs) -> f64 {
+    let time = |_| {
+        thread::sleep(PAUSE);
+        let started = Instant::now();
+        executor.run(batch).expect("the example runs");
+        started.elapsed()
+    };
+    let mut times: Vec<Duration> = (0..PAUSED_RUNS).map(time).collect();
+    times.sort_unstable();
+    times[PAUSED_RUNS / 2].as_secs_f64() * 1e6
 }
 
 /// All sessions at once, each on a thread of its own.
@@ -115,6 +134,9 @@ fn main() {
             "cpu_us": micros(did[0].processor), "wall_us": micros(did[0].passed), "rows_per_second": per_second,
         });
         report.insert(size.to_string(), figures);
+        if size == 1 {
+            report["1"]["paused_us"] = json!(after_pauses(&mut executors[0], &batch));
+        }
     }
     repository.stop();
     println!("{}", serde_json::Value::Object(report));

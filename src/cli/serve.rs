@@ -10,7 +10,6 @@ use crate::{
     app::{App, StartError},
     config::Config,
     lifecycle::Signals,
-    runtime::{self, Auto},
     telemetry::{self, LogHandle},
 };
 
@@ -60,12 +59,8 @@ fn serve(config: &Config) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads(config.http.threads))
-        .thread_name("http")
-        .enable_all()
-        .build();
-    let runtime = match runtime {
+    // It starts and stops the server, accepts connections, and serves the admin socket; the others have their threads.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("candor: the threads could not be started: {error}");
@@ -77,14 +72,6 @@ fn serve(config: &Config) -> ExitCode {
     runtime.shutdown_background();
     log.flush();
     code
-}
-
-/// As many as there are processors: cheap models are run on these threads, heavy ones leave them idle.
-fn threads(set: Auto) -> usize {
-    match set {
-        Auto::Exactly(threads) => threads,
-        Auto::Auto => runtime::processors(),
-    }
 }
 
 async fn until_stopped(config: &Config, log: &LogHandle) -> ExitCode {

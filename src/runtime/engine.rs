@@ -184,7 +184,7 @@ impl Engine {
         state.free.clear();
         drop(state);
         self.shared.filled.notify_all();
-        self.shared.over.notify_all();
+        self.shared.watch.notify_all();
     }
 }
 
@@ -212,12 +212,22 @@ struct Place<'e> {
 
 impl Place<'_> {
     async fn wait(mut self, answer: oneshot::Receiver<Message>, waiting: Waiting) -> Result<Completed, SubmitError> {
-        let message = tokio::time::timeout_at(waiting.deadline.into(), answer).await;
+        // Where callers run, the watchdog keeps the deadline.
+        let message = if self.shared.has_workers() {
+            tokio::time::timeout_at(waiting.deadline.into(), answer).await
+        } else {
+            Ok(answer.await)
+        };
         let outcome = match message {
             Ok(Ok(Message::Done(completed))) => Ok(completed),
             // Too late to run: dropped, the lease goes to the next row.
             Ok(Ok(Message::Lead(..))) if Instant::now() >= waiting.deadline => return Err(SubmitError::Expired),
             Ok(Ok(Message::Lead(lease, inputs))) => lease.lead(&inputs, waiting).ok_or(SubmitError::Lost),
+            Ok(Ok(Message::Late)) => {
+                self.settled = true;
+                self.shared.metrics.count_cancelled("queue");
+                return Err(SubmitError::Expired);
+            }
             // A worker leaves out a row only when its deadline has passed; else its thread broke.
             Ok(Err(_)) if Instant::now() < waiting.deadline => Err(SubmitError::Lost),
             Ok(Err(_)) => Err(SubmitError::Expired),

@@ -41,6 +41,8 @@ pub(super) enum Message {
     Done(Completed),
     /// An executor is free: run yourself, and whoever waits with you.
     Lead(Lease, Inputs),
+    /// Its deadline passed while it waited.
+    Late,
 }
 
 /// How often a caller that runs alone looks around: it costs a few microseconds, and pays only in company.
@@ -57,6 +59,8 @@ pub(super) struct State {
     /// What runs on callers' threads, by the station's number.
     pub(super) under_way: Vec<Option<UnderWay>>,
     pub(super) strikes: Strikes,
+    /// When the watchdog looks next.
+    pub(super) alarm: Instant,
     /// How many of the rows that wait are no predictions.
     behind: usize,
     /// Whether other rows joined the last run that a caller led.
@@ -87,8 +91,8 @@ const ROOM_BEHIND: usize = 4;
 pub(super) struct Shared {
     state: Mutex<State>,
     pub(super) filled: Condvar,
-    /// The version takes no more rows.
-    pub(super) over: Condvar,
+    /// The watchdog must look: a row is due before its alarm, or the version takes no more rows.
+    pub(super) watch: Condvar,
     pub(super) policy: Policy,
     pub(super) metrics: Arc<VersionMetrics>,
     pub(super) workers: Mutex<Vec<JoinHandle<()>>>,
@@ -111,6 +115,7 @@ impl Shared {
             closed: false,
             under_way: (0..executors).map(|_| None).collect(),
             strikes: Strikes::default(),
+            alarm: Instant::now(),
             behind: 0,
             company: false,
             led: 0,
@@ -121,7 +126,7 @@ impl Shared {
         Self {
             state: Mutex::new(state),
             filled: Condvar::new(),
-            over: Condvar::new(),
+            watch: Condvar::new(),
             policy,
             metrics,
             workers,
@@ -189,6 +194,10 @@ impl Shared {
         state.next += 1;
         let job = job(id);
         state.behind += usize::from(job.waiting.is_behind());
+        if job.waiting.deadline < state.alarm {
+            state.alarm = job.waiting.deadline;
+            self.watch.notify_one();
+        }
         state.jobs.push_back(job);
         self.metrics.queue_depth.inc();
         id
@@ -202,6 +211,14 @@ impl Shared {
         let job = state.jobs.remove(place)?;
         state.left(&job);
         Some(job)
+    }
+
+    /// Takes out the rows whose deadlines have passed; gives the earliest deadline of the others.
+    pub(super) fn take_late(&self, state: &mut State, now: Instant) -> (Vec<Job>, Option<Instant>) {
+        let late = |job: &Job| job.waiting.deadline <= now;
+        let rows = (0..state.jobs.len()).filter(|row| late(&state.jobs[*row])).collect::<Vec<_>>();
+        let jobs = if rows.is_empty() { Vec::new() } else { self.take(state, rows) };
+        (jobs, state.jobs.iter().map(|job| job.waiting.deadline).min())
     }
 
     /// Decides, and takes the rows of a batch out.

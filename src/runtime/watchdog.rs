@@ -1,18 +1,25 @@
-//! Stops runs on callers' threads that nobody can still be waiting for.
+//! Keeps the deadlines of a version whose rows run on their callers' threads: of rows that wait, and of runs.
 //!
-//! Such a run blocks the very thread that would notice that its deadline has passed; if every thread that serves were
-//! blocked like that, nobody would. The watchdog has a thread of its own. Runs on workers need none: their callers wait
-//! elsewhere, and the last one to leave stops the run.
+//! A run that nobody can still be waiting for blocks the very thread that would notice; if every thread that serves were
+//! blocked like that, nobody would. And a clock for every row that waits would cost each a call of the system. So one
+//! thread watches over all. Rows for workers need none: their callers wait elsewhere with a clock of their own, which is
+//! nothing beside such a run, and the last one to leave stops it.
 
 use std::{
     sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
-use super::{Interrupt, queue::Shared};
+use super::{
+    Interrupt,
+    queue::{Message, Shared},
+};
 
-/// How often it looks: a run may go on for so long after its last deadline.
+/// How often it looks at least: a run may go on for so long after its last deadline.
 const EVERY: Duration = Duration::from_millis(100);
+
+/// How often it looks at most: a row may wait for so long after its deadline.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// A run on a caller's thread.
 pub(super) struct UnderWay {
@@ -60,12 +67,24 @@ pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<()> {
 
 fn watch(shared: &Shared) {
     let mut state = shared.lock();
-    while !state.closed {
-        state = shared.over.wait_timeout(state, EVERY).unwrap_or_else(PoisonError::into_inner).0;
+    while !state.closed || !state.jobs.is_empty() {
         let now = Instant::now();
         if state.under_way.iter_mut().flatten().any(|run| run.stop(now)) {
             // Whoever held a thread for that long is not let near one again.
             shared.set_heavy();
+        }
+        let (late, next) = shared.take_late(&mut state, now);
+        state.alarm = next.unwrap_or(now + EVERY).clamp(now + PAUSE, now + EVERY);
+        if late.is_empty() {
+            let pause = state.alarm - now;
+            state = shared.watch.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
+        } else {
+            drop(state);
+            for job in late {
+                // Whoever asked may have gone.
+                let _ = job.reply.send(Message::Late);
+            }
+            state = shared.lock();
         }
     }
 }

@@ -115,7 +115,8 @@ async fn on_version(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Road
             features_hash: &features_hash,
             due,
         };
-        let explained = question.explain().await;
+        // In a box, because its size would be that of every request's future.
+        let explained = Box::pin(question.explain()).await;
         road.stages.explain = Some(started.elapsed());
         road.explain_rows = Some(explained.rows);
         warnings.extend(explained.warning);

@@ -141,6 +141,11 @@ impl Front {
         if let Some(target) = Target::of(&parts).filter(|_| straight) {
             return predict::guarded(&self.services, target, &parts, body, (peer, accepted)).await;
         }
+        // In a box, because its size would be that of every request's future.
+        Box::pin(self.route(parts, body, peer, accepted)).await
+    }
+
+    async fn route<B: Arriving>(&self, parts: Parts, body: B, peer: Peer, accepted: &Accepted) -> Handled {
         let mut request = Request::from_parts(parts, Body::new(body));
         request.extensions_mut().insert(accepted.clone());
         request.extensions_mut().insert(peer);

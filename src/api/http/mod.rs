@@ -19,6 +19,7 @@ mod root;
 mod router;
 mod routes;
 mod server;
+mod threads;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -31,6 +32,7 @@ pub use problem::status;
 pub use root::curl;
 pub use router::front;
 pub use server::Server;
+pub use threads::Threads;
 
 use crate::{
     lifecycle::Shutdown,

@@ -1,20 +1,21 @@
 //! The listening socket and its connections: bounded in number, timed, and drained at the end.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
-use axum::response::Response;
+use axum::{BoxError, response::Response};
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use http::Request;
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
+    server::{conn::auto, graceful::GracefulConnection},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-use super::{Settings, accept::Peer, idle::Activity};
+use super::{Settings, accept::Peer, idle::Activity, threads::Threads};
 use crate::lifecycle::{Phase, Shutdown};
 
 /// How long to wait after the system refused to accept a connection, which it does when it has no more file handles.
@@ -59,8 +60,9 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Accepts connections until the shutdown is closing, and has `handler` answer what comes on them. Each connection is a task that the shutdown waits for.
-    pub async fn serve<H, F>(self, handler: H, shutdown: Shutdown)
+    /// Accepts connections until the shutdown is closing, and has `handler` answer what comes on them, on `threads`. Each
+    /// connection is a task that the shutdown waits for.
+    pub async fn serve<H, F>(self, handler: H, threads: Arc<Threads>, shutdown: Shutdown)
     where
         H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response> + Send + 'static,
@@ -78,7 +80,7 @@ impl Server {
                 accepted = accept(&self.listener, &room) => accepted,
             };
             match accepted {
-                Ok(accepted) => connection.spawn(accepted),
+                Ok(accepted) => connection.spawn(accepted, &threads),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -88,15 +90,15 @@ impl Server {
         // Whom the system has let in already is told so; the end of the listener would only reset the connection.
         for _ in 0..MAX_LATE {
             match tokio::time::timeout(Duration::ZERO, accept(&self.listener, &room)).await {
-                Ok(Ok(accepted)) => connection.spawn(accepted),
+                Ok(Ok(accepted)) => connection.spawn(accepted, &threads),
                 _ => break,
             }
         }
     }
 }
 
-/// A connection, its caller, and its place among those that there is room for.
-type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
+/// A connection that no runtime has yet, its caller, and its place among those that there is room for.
+type Accepted = (std::net::TcpStream, SocketAddr, OwnedSemaphorePermit);
 
 async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> io::Result<Accepted> {
     // The permit comes first: connections beyond the limit wait in the system's own queue.
@@ -104,7 +106,15 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> io::Result<Acc
     let (stream, peer) = listener.accept().await?;
     // Answers are small and complete; waiting to fill a packet would only delay them.
     stream.set_nodelay(true)?;
-    Ok((stream, peer, permit))
+    Ok((stream.into_std()?, peer, permit))
+}
+
+/// Why a connection is looked at though nothing came on it.
+enum Interruption {
+    /// Nothing has come for too long.
+    Idle,
+    /// The server is closing.
+    Closing,
 }
 
 struct Connection<H> {
@@ -121,11 +131,14 @@ where
     H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
-    /// Serves an accepted connection in a task that the shutdown waits for.
-    fn spawn(self: &Arc<Self>, (stream, peer, permit): Accepted) {
+    /// Serves an accepted connection on one of the threads, in a task that the shutdown waits for.
+    fn spawn(self: &Arc<Self>, (stream, peer, permit): Accepted, threads: &Threads) {
         let connection = Arc::clone(self);
-        self.shutdown.spawn(async move {
-            connection.serve(stream, peer).await;
+        threads.spawn(&self.shutdown, async move {
+            match TcpStream::from_std(stream) {
+                Ok(stream) => connection.serve(stream, peer).await,
+                Err(error) => tracing::warn!(%error, "a connection could not be served"),
+            }
             drop(permit);
         });
     }
@@ -144,24 +157,36 @@ where
         });
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
+        // Together in a set, which asks them only when they have something to say, and not at every event of the connection.
+        let mut interruptions: FuturesUnordered<BoxFuture<'_, Interruption>> = FuturesUnordered::new();
+        interruptions.push(Box::pin(activity.idle(self.patience).map(|()| Interruption::Idle)));
+        interruptions.push(Box::pin(self.shutdown.reached(Phase::Closing).map(|()| Interruption::Closing)));
         let ended = tokio::select! {
+            biased;
             ended = connection.as_mut() => ended,
-            () = activity.idle(self.patience) => Ok(()),
-            () = self.shutdown.reached(Phase::Closing) => {
-                if let Ok(ended) = tokio::time::timeout(LAST_CALL, connection.as_mut()).await {
-                    ended
-                } else {
-                    connection.as_mut().graceful_shutdown();
-                    tokio::select! {
-                        ended = connection.as_mut() => ended,
-                        () = activity.idle(CLOSING_PATIENCE.min(self.patience)) => Ok(()),
-                    }
-                }
-            }
+            Some(interruption) = interruptions.next() => match interruption {
+                Interruption::Idle => Ok(()),
+                Interruption::Closing => self.last_call(connection, &activity).await,
+            },
         };
         if let Err(error) = ended {
             // Clients go away, send nonsense, or time out: their affair, not the operator's.
             tracing::debug!(error, "a connection ended early");
+        }
+    }
+
+    /// Lets a connection answer what was on its way, and ends it.
+    async fn last_call<C>(&self, mut connection: Pin<&mut C>, activity: &Activity) -> Result<(), BoxError>
+    where
+        C: GracefulConnection<Error = BoxError>,
+    {
+        if let Ok(ended) = tokio::time::timeout(LAST_CALL, connection.as_mut()).await {
+            return ended;
+        }
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            ended = connection => ended,
+            () = activity.idle(CLOSING_PATIENCE.min(self.patience)) => Ok(()),
         }
     }
 }

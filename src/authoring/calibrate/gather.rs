@@ -1,7 +1,10 @@
 //! The rows of a table through the graph, in batches, as requests would go. Kept of each is what a calibration is made of:
 //! scores, target, group; so a table may be larger than memory.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+};
 
 use super::{CalibrationWishes, plan::Plan, truths::Truths};
 use crate::{
@@ -68,8 +71,13 @@ struct Collected {
     graph: PathBuf,
     /// Classification: the scores, row by row.
     scores: Vec<f64>,
+    fingerprint: Fingerprint,
+    /// The fingerprints of the rows so far.
+    fingerprints: HashSet<String>,
+    /// Rows whose features an earlier row has too.
+    copies: u64,
     /// The draws of APS, where sets are made so.
-    draws: Option<(Fingerprint, DrawKey, Vec<f64>)>,
+    draws: Option<(DrawKey, Vec<f64>)>,
     /// Regression: what the model says.
     measured: Vec<Measured>,
     groups: Option<GroupsSeen>,
@@ -119,6 +127,7 @@ pub(super) fn gather(
         return Err(AuthoringError::Undecided(problems.join("\n")));
     }
     collected.run(prepared, &mut waiting)?;
+    truths.copies = collected.copies;
     let rows = collected.rows(plan, &mut truths);
     Ok((rows, truths))
 }
@@ -152,7 +161,7 @@ impl Refused {
 impl Collected {
     fn new(prepared: &Prepared, contract: &Contract, plan: Plan, wishes: &CalibrationWishes) -> Self {
         let by_aps = matches!(plan, Plan::Classification(options) if options.sets == Some(SetMethod::Aps));
-        let draws = by_aps.then(|| (prepared.fingerprint(), DrawKey::new(&prepared.model_sha256()), Vec::new()));
+        let draws = by_aps.then(|| (DrawKey::new(&prepared.model_sha256()), Vec::new()));
         let group = |feature: &String| GroupsSeen {
             feature: feature.clone(),
             values: Vec::new(),
@@ -163,6 +172,9 @@ impl Collected {
             contract: contract.clone(),
             graph: prepared.graph().to_path_buf(),
             scores: Vec::new(),
+            fingerprint: prepared.fingerprint(),
+            fingerprints: HashSet::new(),
+            copies: 0,
             draws,
             measured: Vec::new(),
             groups: wishes.group.as_ref().map(group),
@@ -196,9 +208,11 @@ impl Collected {
         } else {
             self.measured.push(self.contract.measure(outputs, row).map_err(|error| error.to_string())?);
         }
-        if let Some((fingerprint, key, draws)) = &mut self.draws {
-            draws.push(key.draw(&fingerprint.of(inputs)));
+        let fingerprint = self.fingerprint.of(inputs);
+        if let Some((key, draws)) = &mut self.draws {
+            draws.push(key.draw(&fingerprint));
         }
+        self.copies += u64::from(!self.fingerprints.insert(fingerprint));
         match &mut self.groups {
             Some(groups) => groups.add(self.contract.group_value(&groups.feature, inputs)?),
             None => Ok(()),
@@ -214,7 +228,7 @@ impl Collected {
                     kind: self.contract.score_kind().unwrap_or(ScoreKind::Probabilities),
                     scores: self.scores,
                     labels: std::mem::take(&mut truths.labels),
-                    draws: self.draws.map(|(_, _, draws)| draws).unwrap_or_default(),
+                    draws: self.draws.map(|(_, draws)| draws).unwrap_or_default(),
                     groups,
                 };
                 Rows::Classification(rows, options)

@@ -149,6 +149,7 @@ pub fn calibrate(
         AuthoringError::Undecided(errors.iter().map(LoadError::to_string).collect::<Vec<_>>().join("\n"))
     })?;
     let mut notes: Vec<String> = trained_on.map(notes::training_rows).into_iter().chain(truths.reading()).collect();
+    notes.extend(notes::copies(truths.copies, truths.rows()));
     notes.extend(notes::unexplained(rows.explained()));
     notes.extend(notes::of(&calibration, prepared.coverage, &classes));
     let written = if wishes.dry_run {

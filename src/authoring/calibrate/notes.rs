@@ -18,6 +18,17 @@ pub(super) fn training_rows(named_by: &str) -> String {
     )
 }
 
+/// Of rows that stand more than once: each counts as new evidence, and is none.
+pub(super) fn copies(copies: u64, rows: u64) -> Option<String> {
+    // More than one in twenty.
+    (copies * 20 > rows).then(|| {
+        format!(
+            "{copies} of {rows} rows have the same features as an earlier row: if they are copies and not further cases, \
+             everything here looks surer than it is"
+        )
+    })
+}
+
 /// Everything else.
 pub(super) fn of(calibration: &Calibration, served: Coverage, classes: &[(String, usize)]) -> Vec<String> {
     let report = &calibration.report;

@@ -18,6 +18,8 @@ pub(super) struct Truths {
     pub(super) labels: Vec<usize>,
     /// Regression: the number of each row.
     pub(super) numbers: Vec<f64>,
+    /// Rows whose features an earlier row has too.
+    pub(super) copies: u64,
     missing: Odd,
     unknown: Odd,
     named: Odd,
@@ -47,6 +49,7 @@ impl Truths {
             rows: 0,
             labels: Vec::new(),
             numbers: Vec::new(),
+            copies: 0,
             missing: Odd::default(),
             unknown: Odd::default(),
             named: Odd::default(),

@@ -20,6 +20,9 @@ use crate::{
 /// The time that files are to say they were made at, in seconds since 1970 (reproducible-builds.org).
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 
+/// The last second of the year 9999: later ones cannot be written.
+const END_OF_TIME: i64 = 253_402_300_799;
+
 /// Measure how sure a version may be, on rows that it was not trained on, and write its calibration.json.
 ///
 /// Prints a report: the probabilities before and after, the methods that were tried, the coverage of sets or intervals at
@@ -130,7 +133,10 @@ impl Calibrate {
 fn created() -> Result<i64, String> {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     match std::env::var(SOURCE_DATE_EPOCH) {
-        Ok(text) => text.parse().map_err(|_| format!("{SOURCE_DATE_EPOCH} wants seconds since 1970, found {text:?}")),
+        Ok(text) => {
+            let seconds = text.parse().ok().filter(|seconds| (0..=END_OF_TIME).contains(seconds));
+            seconds.ok_or_else(|| format!("{SOURCE_DATE_EPOCH} wants seconds since 1970, found {text:?}"))
+        }
         Err(_) => Ok(i64::try_from(now()).unwrap_or(i64::MAX)),
     }
 }

@@ -214,6 +214,20 @@ fn few_rows_are_used_as_far_as_they_go() {
 }
 
 #[test]
+fn copies_of_rows_are_told() {
+    let models = two_classes();
+    let version = models.path().join("model/1");
+    let data = table(&models, "once.csv", 60, meek);
+    let told = |made: candor::authoring::Calibrated| made.notes.iter().any(|note| note.contains("earlier row"));
+    assert!(!told(calibrated(&version, &data, |_| {}).expect("a calibration")));
+    let text = fs::read_to_string(&data).expect("a file");
+    let rows: Vec<&str> = text.lines().skip(1).collect();
+    fs::write(&data, format!("{text}{}\n", rows[..10].join("\n"))).expect("written");
+    let made = calibrated(&version, &data, |_| {}).expect("a calibration");
+    assert!(made.notes.iter().any(|note| note.starts_with("10 of 70 rows have the same features")), "{:?}", made.notes);
+}
+
+#[test]
 fn rows_are_run_alone_where_a_graph_has_no_batch() {
     let output = json!({ "task": "regression", "value": { "tensor": "y" } });
     let number = json!({ "type": "number" });

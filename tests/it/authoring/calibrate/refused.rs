@@ -323,6 +323,11 @@ fn the_program_says_so_and_fails() {
             "today",
             "SOURCE_DATE_EPOCH wants seconds since 1970, found \"today\"",
         ),
+        (
+            vec!["--data", data, "--target", "churned"],
+            "9223372036854775807",
+            "SOURCE_DATE_EPOCH wants seconds since 1970, found \"9223372036854775807\"",
+        ),
     ] {
         let mut command = candor(&["calibrate"]);
         let output = command.arg(&version).args(&arguments).env("SOURCE_DATE_EPOCH", epoch).output().expect("it ran");

@@ -71,6 +71,26 @@ fn a_version_is_calibrated_and_serves_so() {
 }
 
 #[test]
+fn the_bundled_models_serve_with_theirs() {
+    let server = Server::shared();
+    for (model, version, method, coverage) in [
+        ("breast-cancer", "1", "uncalibrated+lac", json!(0.9)),
+        ("churn", "1", "uncalibrated+lac", json!(0.9)),
+        ("diabetes", "1", "mondrian-split-conformal", json!(0.9)),
+        ("diabetes", "2", "cqr", json!(0.9)),
+        ("digits", "1", "temperature+lac", json!(0.975)),
+        ("wine", "1", "temperature", json!(null)),
+        ("wine", "2", "temperature", json!(null)),
+    ] {
+        let path = format!("/models/{model}/versions/{version}");
+        let about = server.get(&path).json();
+        let found = server.post(&format!("{path}/predict"), &about["example"].to_string()).json();
+        assert_eq!((&found["uncertainty_method"], &found["coverage"]), (&json!(method), &coverage), "{found:#}");
+        assert_eq!(about["calibration"]["coverage"], coverage, "{model} {version}: {:#}", about["calibration"]);
+    }
+}
+
+#[test]
 fn the_same_table_makes_the_same_bytes() {
     let models = copy_models(&["churn"]);
     let version = models.path().join("churn/1");
