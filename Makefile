@@ -67,7 +67,8 @@ coverage: need-rust need-pip runtime .venv-models/stamp ## Measure held-out cove
 		done; \
 		cat target/tables/$$model-calibration.jsonl target/tables/$$model-test.jsonl > target/tables/$$model-held-out.jsonl; \
 	done
-	cargo build --release --locked --example coverage
+	cargo build --release --locked --bin candor --example coverage
+	@$(WITH_ORT) python3 benches/coverage/answers.py target/release/candor target/tables/churn-test.jsonl docs/uncertainty/churn-answers.md
 	@$(WITH_ORT) target/release/examples/coverage docs/uncertainty target/tables $(SPLITS)
 
 docs: need-rust need-pip runtime .venv-test/stamp ## Write the generated documents again

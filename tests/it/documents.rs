@@ -47,7 +47,15 @@ fn documents_of_the_api() {
 
 #[test]
 fn documents_link_to_files_that_are_there() {
-    let files = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/performance.md"];
+    let files = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/performance.md",
+        "docs/uncertainty.md",
+        "docs/explanations.md",
+    ];
     for file in files {
         let path = root().join(file);
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"));

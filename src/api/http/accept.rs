@@ -4,6 +4,7 @@ use std::{
     any::Any,
     net::{IpAddr, Ipv4Addr},
     panic::AssertUnwindSafe,
+    pin::pin,
     sync::Arc,
     time::Instant,
 };
@@ -110,7 +111,9 @@ impl Front {
         let http1 = parts.version <= Version::HTTP_11;
 
         let mut pending = Pending { recorder: self.services.recorder.clone(), arrival: Some(arrival) };
-        let handled = AssertUnwindSafe(self.handle(parts, body, peer, &accepted)).catch_unwind().await;
+        // Pinned where it is: on its way into a combinator and out of it, all of it would be copied.
+        let handling = pin!(self.handle(&parts, body, peer, &accepted));
+        let handled = AssertUnwindSafe(handling).catch_unwind().await;
         let arrival = pending.arrival.take();
         let Handled { mut response, event } = handled.unwrap_or_else(|panic| {
             Handled::failed(&Failure::internal().because(cause(&*panic)), &accepted.request_id, Road::default())
@@ -132,17 +135,17 @@ impl Front {
         response
     }
 
-    async fn handle<B: Arriving>(&self, parts: Parts, body: B, peer: Peer, accepted: &Accepted) -> Handled {
-        if let Err(failure) = check_host(&parts) {
+    async fn handle<B: Arriving>(&self, parts: &Parts, body: B, peer: Peer, accepted: &Accepted) -> Handled {
+        if let Err(failure) = check_host(parts) {
             return Handled::failed(&failure, &accepted.request_id, Road::default());
         }
         // Answers for pages of other origins need the router's layer for them.
         let straight = self.services.settings.cors.origins.is_empty();
-        if let Some(target) = Target::of(&parts).filter(|_| straight) {
-            return predict::guarded(&self.services, target, &parts, body, (peer, accepted)).await;
+        if let Some(target) = Target::of(parts).filter(|_| straight) {
+            return predict::guarded(&self.services, target, parts, body, (peer, accepted)).await;
         }
         // In a box, because its size would be that of every request's future.
-        Box::pin(self.route(parts, body, peer, accepted)).await
+        Box::pin(self.route(parts.clone(), body, peer, accepted)).await
     }
 
     async fn route<B: Arriving>(&self, parts: Parts, body: B, peer: Peer, accepted: &Accepted) -> Handled {

@@ -129,10 +129,14 @@ async fn answer<B: Arriving>(
         predict(&services.repository, call, &mut road).await
     }
     .await;
-    match result.and_then(|answer| Ok((encode(&answer, accepted, &mut road)?, answer))) {
-        Ok((response, answer)) => Handled { response, event: PredictionEvent::answered(&answer, road) },
-        Err(failure) => Handled::failed(&failure, &accepted.request_id, road),
-    }
+    let failure = match result {
+        Ok(answer) => match encode(&answer, accepted, &mut road) {
+            Ok(response) => return Handled { response, event: PredictionEvent::answered(&answer, road) },
+            Err(failure) => failure,
+        },
+        Err(failure) => failure,
+    };
+    Handled::failed(&failure, &accepted.request_id, road)
 }
 
 /// Refuses a known caller a model that its token does not cover.

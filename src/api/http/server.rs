@@ -149,11 +149,12 @@ where
         let activity = Arc::new(Activity::default());
         let told = Arc::clone(&activity);
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-            let (busy, answer) = (told.begin(), handler(request, peer));
-            async move {
+            let (busy, handler) = (told.begin(), handler.clone());
+            // In a box: the connection moves it to its place, and it is large.
+            Box::pin(async move {
                 let _busy = busy;
-                Ok::<_, Infallible>(answer.await)
-            }
+                Ok::<_, Infallible>(handler(request, peer).await)
+            })
         });
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
