@@ -14,8 +14,8 @@ use crate::{domain::tensor::Inputs, telemetry::CloseReason};
 
 /// An executor that callers run on, and how its runs are stopped.
 pub(super) struct Station {
-    number: usize,
-    executor: Box<dyn Executor>,
+    pub(super) number: usize,
+    pub(super) executor: Box<dyn Executor>,
     interrupt: Option<Interrupt>,
 }
 
@@ -99,14 +99,14 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let Some(mut station) = self.station.take() else { return };
         if self.shared.has_workers() {
-            return worker::take_over(station.executor, &self.shared);
+            return worker::take_over(station, &self.shared);
         }
         loop {
             let mut state = self.shared.lock();
             let high_water = self.shared.policy.high_water;
             let next = leader(state.jobs.iter().map(|job| &job.waiting), Instant::now(), high_water);
             let Some(job) = next.and_then(|place| state.jobs.remove(place)) else {
-                // What is left has passed its deadline, and is taken out by whoever waited for it.
+                // What is left has passed its deadline, and the watchdog takes it out.
                 if !state.closed {
                     state.free.push(station);
                 }

@@ -2,8 +2,8 @@
 //!
 //! A run that nobody can still be waiting for blocks the very thread that would notice; if every thread that serves were
 //! blocked like that, nobody would. And a clock for every row that waits would cost each a call of the system. So one
-//! thread watches over all. Rows for workers need none: their callers wait elsewhere with a clock of their own, which is
-//! nothing beside such a run, and the last one to leave stops it.
+//! thread watches over all. Versions that begin with workers need none: their callers wait elsewhere with a clock of their
+//! own, which is nothing beside such a run, and the last one to leave stops it.
 
 use std::{
     sync::{Arc, PoisonError},

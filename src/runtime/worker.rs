@@ -7,22 +7,31 @@ use std::{
 
 use super::{
     Completed, Executor,
+    lease::Station,
     queue::{Job, Message, Picked, Shared},
     run::run,
     stand_back,
     watch::Running,
+    watchdog::UnderWay,
 };
 use crate::{domain::tensor::Inputs, telemetry::CloseReason};
 
-/// Works until the queue is closed and empty.
-pub(super) fn work(mut executor: Box<dyn Executor>, shared: &Shared) {
+/// Works until the queue is closed and empty. `watched` is the number under which the watchdog knows the executor, where
+/// callers ran on it before: rows of theirs may still wait, which have no clock of their own.
+fn work(mut executor: Box<dyn Executor>, shared: &Shared, watched: Option<usize>) {
     stand_back();
     while let Some((jobs, reason)) = next(shared) {
         let count = jobs.len();
+        if let (Some(number), Some(until)) = (watched, jobs.iter().map(|job| job.waiting.deadline).max()) {
+            shared.lock().under_way[number] = Some(UnderWay::new(until, executor.interrupt()));
+        }
         run_batch(executor.as_mut(), shared, jobs, reason);
         let mut state = shared.lock();
         state.running -= count;
         state.busy -= 1;
+        if let Some(run) = watched.and_then(|number| state.under_way[number].take()) {
+            run.end();
+        }
     }
 }
 
@@ -88,28 +97,28 @@ fn run_batch(executor: &mut dyn Executor, shared: &Shared, mut jobs: Vec<Job>, r
 /// # Errors
 /// The operating system's own when a thread cannot be started.
 pub(super) fn start(executors: Vec<Box<dyn Executor>>, shared: &Arc<Shared>) -> std::io::Result<()> {
-    executors.into_iter().try_for_each(|executor| spawn(executor, shared))
+    executors.into_iter().try_for_each(|executor| spawn(executor, shared, None))
 }
 
 /// Gives an executor that ran on the callers' threads a thread of its own.
-pub(super) fn take_over(executor: Box<dyn Executor>, shared: &Arc<Shared>) {
+pub(super) fn take_over(Station { number, executor, .. }: Station, shared: &Arc<Shared>) {
     let metrics = &shared.metrics;
     tracing::warn!(
         model = metrics.model(),
         version = metrics.version(),
         "runs take far longer than measured at load: moved to a worker"
     );
-    if let Err(error) = spawn(executor, shared) {
+    if let Err(error) = spawn(executor, shared, Some(number)) {
         // Without an executor every row would wait in vain: callers are refused instead.
         tracing::error!(%error, "the worker could not be started; the version takes no more rows");
         shared.lock().closed = true;
     }
 }
 
-fn spawn(executor: Box<dyn Executor>, shared: &Arc<Shared>) -> std::io::Result<()> {
+fn spawn(executor: Box<dyn Executor>, shared: &Arc<Shared>, watched: Option<usize>) -> std::io::Result<()> {
     let mine = Arc::clone(shared);
     let name = format!("worker {}", shared.metrics.model());
-    let worker = std::thread::Builder::new().name(name).spawn(move || work(executor, &mine))?;
+    let worker = std::thread::Builder::new().name(name).spawn(move || work(executor, &mine, watched))?;
     shared.workers.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
     Ok(())
 }

@@ -50,6 +50,7 @@ impl<F: FnMut(f64) -> f64 + Send + 'static> Executor for Fake<F> {
 pub(crate) struct Gated {
     begun: mpsc::Sender<Vec<f64>>,
     go: mpsc::Receiver<()>,
+    stop: Interrupt,
 }
 
 /// The test's side of [`Gated`].
@@ -78,7 +79,22 @@ impl Gate {
 pub(crate) fn gated() -> (Box<dyn Executor>, Gate) {
     let (told, begun) = mpsc::channel();
     let (open, go) = mpsc::channel();
-    (Box::new(Gated { begun: told, go }), Gate { begun, go: open })
+    // Like a session it can be asked to stop; only the gate ends its runs.
+    (Box::new(Gated { begun: told, go, stop: Arc::new(|_| ()) }), Gate { begun, go: open })
+}
+
+/// The same, whose run ends also when it is stopped.
+pub(crate) fn gated_or_stopped() -> (Box<dyn Executor>, Gate) {
+    let (told, begun) = mpsc::channel();
+    let (open, go) = mpsc::channel();
+    let stop = open.clone();
+    let stop = move |stopped: bool| {
+        if stopped {
+            // The test may have ended.
+            let _ = stop.send(());
+        }
+    };
+    (Box::new(Gated { begun: told, go, stop: Arc::new(stop) }), Gate { begun, go: open })
 }
 
 impl Executor for Gated {
@@ -93,8 +109,7 @@ impl Executor for Gated {
     }
 
     fn interrupt(&self) -> Option<Interrupt> {
-        // Like a session it can be asked to stop; only the gate ends its runs.
-        Some(Arc::new(|_| ()))
+        Some(Arc::clone(&self.stop))
     }
 }
 

@@ -2,26 +2,27 @@
 
 use std::time::{Duration, Instant};
 
-use candor::runtime::{EngineOptions, Placement, Priority};
+use candor::runtime::{EngineOptions, Placement, Priority, SubmitError};
 use serde_json::json;
 
 use super::{Bare, LONG, request, until};
 use crate::{
-    fake::{gated, options},
+    fake::{gated, gated_or_stopped, options},
     harness::Process,
     shutdown::client::Kept,
     workshop::package,
 };
+
+fn too_long() {
+    let started = Instant::now();
+    until("a run that is far too long for a caller's thread", || started.elapsed() > Duration::from_millis(30));
+}
 
 /// Rows that waited for the caller's thread are answered by the worker.
 #[test]
 fn rows_that_wait_while_a_version_moves_are_answered() {
     let (executor, gate) = gated();
     let bare = Bare::start(executor, EngineOptions { placement: Placement::Callers, ..options(8) });
-    let too_long = || {
-        let started = Instant::now();
-        until("a run that is far too long for a caller's thread", || started.elapsed() > Duration::from_millis(30));
-    };
     // Any thread is held up now and then: a few long runs close together move the version.
     for _ in 0..2 {
         let held_up = bare.predict(0.0);
@@ -46,6 +47,29 @@ fn rows_that_wait_while_a_version_moves_are_answered() {
     drop(gate);
     bare.engine.stop();
     assert!(bare.ask(4.0, LONG, Priority::Predict).outcome().is_err(), "the worker was joined with the others");
+}
+
+/// A row that waited for a caller's thread has no clock of its own; run by the worker, it must not wait for ever.
+#[test]
+fn a_row_that_moved_with_its_version_keeps_its_deadline() {
+    let (executor, gate) = gated_or_stopped();
+    let bare = Bare::start(executor, EngineOptions { placement: Placement::Callers, ..options(8) });
+    for _ in 0..2 {
+        let held_up = bare.predict(0.0);
+        gate.begun();
+        too_long();
+        gate.open();
+        held_up.answer();
+    }
+    let first = bare.predict(1.0);
+    gate.begun();
+    let endless = bare.ask(2.0, Duration::from_secs(1), Priority::Predict);
+    bare.wait_for_queue(1);
+    too_long();
+    gate.open();
+    first.answer();
+    assert_eq!(gate.begun(), [2.0], "the worker has it");
+    assert_eq!(endless.outcome().expect_err("nobody opened the gate"), SubmitError::Expired);
 }
 
 /// The same with a real graph, seen from outside: the very first run, on each thread that serves, would never end.
