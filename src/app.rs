@@ -124,15 +124,11 @@ impl App {
             settings: config.http.server.clone(),
         };
         if let Some((server, tokens)) = edge.admin {
-            let answer = admin::answer(admin::Admin { tokens, log });
-            shutdown.spawn(server.serve(answer, Arc::new(Threads::here()), shutdown.clone()));
+            let front = admin::AdminFront::new(admin::Admin { tokens, log });
+            shutdown.spawn(server.serve(front, Arc::new(Threads::here()), shutdown.clone()));
         }
-        let (front, threads) = (Arc::new(http::front(services)), Arc::new(edge.threads));
-        let answer = move |request, peer| {
-            let front = Arc::clone(&front);
-            async move { front.answer(request, peer).await }
-        };
-        shutdown.spawn(edge.server.serve(answer, Arc::clone(&threads), shutdown.clone()));
+        let threads = Arc::new(edge.threads);
+        shutdown.spawn(edge.server.serve(http::front(services), Arc::clone(&threads), shutdown.clone()));
         Ok(Self { address, admin, shutdown, repository, _threads: threads, settings: config.lifecycle.clone() })
     }
 

@@ -4,7 +4,7 @@ use std::{
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU8, AtomicUsize, Ordering},
     },
 };
 
@@ -28,24 +28,29 @@ pub enum Phase {
 #[derive(Debug, Clone)]
 pub struct Shutdown {
     phase: Arc<watch::Sender<Phase>>,
+    /// The same, to be read by every request without a lock that all of them share.
+    now: Arc<AtomicU8>,
     tasks: TaskTracker,
     cut: Arc<AtomicUsize>,
 }
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self { phase: Arc::new(watch::Sender::new(Phase::Serving)), tasks: TaskTracker::new(), cut: Arc::default() }
+        let phase = Arc::new(watch::Sender::new(Phase::Serving));
+        let now = Arc::new(AtomicU8::new(Phase::Serving as u8));
+        Self { phase, now, tasks: TaskTracker::new(), cut: Arc::default() }
     }
 }
 
 impl Shutdown {
-    /// The phase now.
-    pub fn phase(&self) -> Phase {
-        *self.phase.borrow()
+    /// Whether the phase is `at` or later.
+    pub fn is_at(&self, at: Phase) -> bool {
+        self.now.load(Ordering::Acquire) >= at as u8
     }
 
     /// Goes on to a later phase; an earlier one is ignored.
     pub fn advance(&self, to: Phase) {
+        self.now.fetch_max(to as u8, Ordering::Release);
         self.phase.send_if_modified(|phase| {
             let later = to > *phase;
             *phase = to.max(*phase);
@@ -107,7 +112,7 @@ mod tests {
         });
         shutdown.advance(Phase::Closing);
         shutdown.advance(Phase::Serving);
-        assert_eq!(shutdown.phase(), Phase::Closing);
+        assert!(shutdown.is_at(Phase::Closing) && !shutdown.is_at(Phase::Over));
         shutdown.finished().await;
         assert!(seen.load(std::sync::atomic::Ordering::Acquire));
     }

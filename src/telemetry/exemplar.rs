@@ -4,7 +4,7 @@
 //! This file keeps them; `openmetrics` writes them.
 
 use std::sync::{Mutex, PoisonError, TryLockError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The most characters that label names and values of one exemplar may have
 /// together (`OpenMetrics` 1.0, "Exemplars").
@@ -18,7 +18,7 @@ const TRACE_LABEL_CHARS: usize = "trace_id".len();
 pub(super) struct Sighting<'a> {
     request_id: &'a str,
     trace_id: Option<&'a str>,
-    at_ms: u64,
+    at: Duration,
 }
 
 impl<'a> Sighting<'a> {
@@ -30,8 +30,8 @@ impl<'a> Sighting<'a> {
             return None;
         }
         let trace_id = trace_id.filter(|id| TRACE_LABEL_CHARS + chars(id) <= room);
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Some(Self { request_id, trace_id, at_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX) })
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Some(Self { request_id, trace_id, at })
     }
 }
 
@@ -46,8 +46,8 @@ pub(super) struct Exemplar {
     /// Empty when there was none.
     pub(super) trace_id: String,
     pub(super) value: f64,
-    /// Milliseconds since the Unix epoch.
-    pub(super) at_ms: u64,
+    /// Since the Unix epoch.
+    pub(super) at: Duration,
 }
 
 /// The place for one exemplar. It holds nothing until the first is kept, and
@@ -70,7 +70,7 @@ impl Slot {
         exemplar.trace_id.clear();
         exemplar.trace_id.push_str(sighting.trace_id.unwrap_or_default());
         exemplar.value = value;
-        exemplar.at_ms = sighting.at_ms;
+        exemplar.at = sighting.at;
     }
 
     /// A copy of what is kept.
@@ -108,6 +108,6 @@ mod tests {
         }
         let kept = slot.read().expect("something was kept");
         assert_eq!((kept.request_id.as_str(), kept.trace_id.as_str()), ("second", ""));
-        assert!(kept.at_ms > 1_600_000_000_000);
+        assert!(kept.at.as_secs() > 1_600_000_000);
     }
 }

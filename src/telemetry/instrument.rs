@@ -1,14 +1,15 @@
 //! The three instruments: counter, gauge and histogram, each one series.
 //!
-//! They are a few atomics each, so that recording waits for nobody. They know
-//! neither their name nor their labels; `family` does.
+//! They are a few atomics each, a set for each thread that serves, so that
+//! recording waits for nobody. They know neither their name nor their labels;
+//! `family` does.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use prometheus::proto::{self, MetricType};
 
 use super::exemplar::{Exemplar, Sighting, Slot};
+use super::sharded::Sharded;
 
 /// One series of a family, as the registry wants to see it.
 pub(super) trait Instrument: Send + Sync + 'static {
@@ -24,7 +25,10 @@ pub(super) trait Instrument: Send + Sync + 'static {
 
 /// A count that only grows.
 #[derive(Debug, Default)]
-pub struct Counter {
+pub struct Counter(Sharded<Count>);
+
+#[derive(Debug, Default)]
+struct Count {
     count: AtomicU64,
     exemplar: Slot,
 }
@@ -32,25 +36,26 @@ pub struct Counter {
 impl Counter {
     /// Counts one.
     pub fn inc(&self) {
-        self.count.fetch_add(1, Ordering::Relaxed);
+        self.add(1);
     }
 
     /// Counts so many at once.
     pub(super) fn add(&self, count: u64) {
-        self.count.fetch_add(count, Ordering::Relaxed);
+        self.0.mine().count.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Counts one and points to the request that was counted.
     pub(super) fn inc_by(&self, sighting: Option<&Sighting<'_>>) {
-        self.inc();
+        let mine = self.0.mine();
+        mine.count.fetch_add(1, Ordering::Relaxed);
         if let Some(sighting) = sighting {
-            self.exemplar.keep(1.0, sighting);
+            mine.exemplar.keep(1.0, sighting);
         }
     }
 
     /// The count now.
     pub fn get(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
+        self.0.iter().map(|part| part.count.load(Ordering::Relaxed)).sum()
     }
 }
 
@@ -66,11 +71,11 @@ impl Instrument for Counter {
     }
 
     fn exemplars(&self) -> Vec<Option<Exemplar>> {
-        vec![self.exemplar.read()]
+        vec![newest(self.0.iter().map(|part| &part.exemplar))]
     }
 }
 
-/// A number that goes up and down.
+/// A number that is set.
 #[derive(Debug, Default)]
 pub struct Gauge(AtomicF64);
 
@@ -80,37 +85,9 @@ impl Gauge {
         self.0.0.store(value.to_bits(), Ordering::Relaxed);
     }
 
-    /// Adds one.
-    pub fn inc(&self) {
-        self.0.add(1.0);
-    }
-
-    /// Takes one away.
-    pub fn dec(&self) {
-        self.0.add(-1.0);
-    }
-
     /// The value now.
     pub fn get(&self) -> f64 {
         self.0.get()
-    }
-
-    /// Adds one until the returned hold is dropped, so that a cancelled request
-    /// cannot leave the gauge too high.
-    #[must_use = "the gauge falls again as soon as the hold is dropped"]
-    pub fn hold(self: &Arc<Self>) -> GaugeHold {
-        self.inc();
-        GaugeHold(Arc::clone(self))
-    }
-}
-
-/// One unit of a [`Gauge`], given back on drop.
-#[derive(Debug)]
-pub struct GaugeHold(Arc<Gauge>);
-
-impl Drop for GaugeHold {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }
 
@@ -124,10 +101,66 @@ impl Instrument for Gauge {
     }
 }
 
+/// How many there are of something that comes and goes; a gauge to the outside.
+#[derive(Debug, Default)]
+pub struct Level(Sharded<AtomicI64>);
+
+impl Level {
+    /// One more.
+    pub fn inc(&self) {
+        self.0.mine().fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One less; what came on one thread may go on another.
+    pub fn dec(&self) {
+        self.0.mine().fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many there are now.
+    pub fn get(&self) -> u64 {
+        let sum: i64 = self.0.iter().map(|part| part.load(Ordering::Relaxed)).sum();
+        // While threads count, the parts are not read at one moment.
+        u64::try_from(sum).unwrap_or(0)
+    }
+
+    /// One more until the returned hold is dropped, so that a cancelled request
+    /// cannot leave the level too high.
+    #[must_use = "the level falls again as soon as the hold is dropped"]
+    pub fn hold(&self) -> LevelHold<'_> {
+        self.inc();
+        LevelHold(self)
+    }
+}
+
+/// One unit of a [`Level`], given back on drop.
+#[derive(Debug)]
+pub struct LevelHold<'a>(&'a Level);
+
+impl Drop for LevelHold<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Instrument for Level {
+    const TYPE: MetricType = MetricType::GAUGE;
+
+    fn sample(&self) -> proto::Metric {
+        let mut gauge = proto::Gauge::default();
+        gauge.set_value(as_f64(self.get()));
+        proto::Metric::from_gauge(gauge)
+    }
+}
+
 /// How often values fell into each bucket, with an exemplar a bucket.
 #[derive(Debug)]
 pub struct Histogram {
     bounds: Box<[f64]>,
+    parts: Sharded<Buckets>,
+}
+
+#[derive(Debug)]
+struct Buckets {
     /// One more than the bounds: the last is `+Inf`.
     buckets: Box<[Bucket]>,
     sum: AtomicF64,
@@ -142,11 +175,9 @@ struct Bucket {
 impl Histogram {
     /// An empty histogram; `bounds` are finite and ascend.
     pub(super) fn new(bounds: &[f64]) -> Self {
-        Self {
-            bounds: bounds.into(),
-            buckets: (0..=bounds.len()).map(|_| Bucket::default()).collect(),
-            sum: AtomicF64::default(),
-        }
+        let buckets = || (0..=bounds.len()).map(|_| Bucket::default()).collect();
+        let part = || Buckets { buckets: buckets(), sum: AtomicF64::default() };
+        Self { bounds: bounds.into(), parts: Sharded::new(part) }
     }
 
     pub(super) fn bounds(&self) -> &[f64] {
@@ -164,9 +195,10 @@ impl Histogram {
         if !value.is_finite() {
             return;
         }
-        let bucket = &self.buckets[self.bounds.partition_point(|bound| *bound < value)];
+        let mine = self.parts.mine();
+        let bucket = &mine.buckets[self.bounds.partition_point(|bound| *bound < value)];
         bucket.count.fetch_add(1, Ordering::Relaxed);
-        self.sum.add(value);
+        mine.sum.add(value);
         if let Some(sighting) = sighting {
             bucket.exemplar.keep(value, sighting);
         }
@@ -174,7 +206,11 @@ impl Histogram {
 
     /// How many values were counted.
     pub fn count(&self) -> u64 {
-        self.buckets.iter().map(|b| b.count.load(Ordering::Relaxed)).sum()
+        (0..=self.bounds.len()).map(|index| self.count_of(index)).sum()
+    }
+
+    fn count_of(&self, index: usize) -> u64 {
+        self.parts.iter().map(|part| part.buckets[index].count.load(Ordering::Relaxed)).sum()
     }
 }
 
@@ -187,8 +223,8 @@ impl Instrument for Histogram {
     fn sample(&self) -> proto::Metric {
         let mut total = 0;
         let mut buckets = Vec::with_capacity(self.bounds.len());
-        for (index, bucket) in self.buckets.iter().enumerate() {
-            total += bucket.count.load(Ordering::Relaxed);
+        for index in 0..=self.bounds.len() {
+            total += self.count_of(index);
             if let Some(bound) = self.bounds.get(index) {
                 let mut written = proto::Bucket::default();
                 written.set_upper_bound(*bound);
@@ -199,15 +235,21 @@ impl Instrument for Histogram {
         let mut histogram = proto::Histogram::default();
         histogram.set_bucket(buckets);
         histogram.set_sample_count(total);
-        histogram.set_sample_sum(self.sum.get());
+        histogram.set_sample_sum(self.parts.iter().map(|part| part.sum.get()).sum());
         let mut metric = proto::Metric::default();
         metric.set_histogram(histogram);
         metric
     }
 
     fn exemplars(&self) -> Vec<Option<Exemplar>> {
-        self.buckets.iter().map(|b| b.exemplar.read()).collect()
+        let of = |index: usize| newest(self.parts.iter().map(move |part| &part.buckets[index].exemplar));
+        (0..=self.bounds.len()).map(of).collect()
     }
+}
+
+/// The newest of what each thread kept.
+fn newest<'a>(slots: impl Iterator<Item = &'a Slot>) -> Option<Exemplar> {
+    slots.filter_map(Slot::read).max_by_key(|exemplar| exemplar.at)
 }
 
 /// A float that several threads add to.

@@ -7,11 +7,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use prometheus::proto::MetricType;
 use prometheus::{Registry, TextEncoder};
 
 use super::error::Error;
 use super::family::{AnyFamily, Family};
-use super::instrument::{Counter, Gauge, Histogram, Instrument};
+use super::instrument::{Counter, Gauge, Histogram, Instrument, Level};
 use super::openmetrics::{self, Exemplars};
 use super::version_metrics::{VersionLabels, VersionMetrics};
 
@@ -39,6 +40,16 @@ pub enum Kind {
     Histogram,
 }
 
+impl Kind {
+    fn of<I: Instrument>() -> Self {
+        match I::TYPE {
+            MetricType::COUNTER => Self::Counter,
+            MetricType::HISTOGRAM => Self::Histogram,
+            _ => Self::Gauge,
+        }
+    }
+}
+
 // One list makes the struct, its constructor and the descriptions.
 macro_rules! metrics {
     ($( $(#[doc = $help:literal])+ $field:ident: $kind:ident = $name:literal [$($label:literal),*]; )+) => {
@@ -56,7 +67,7 @@ macro_rules! metrics {
             pub fn descriptions() -> Vec<Description> {
                 vec![$( Description {
                     name: $name,
-                    kind: Kind::$kind,
+                    kind: Kind::of::<$kind>(),
                     labels: &[$($label),*],
                     help: concat!($($help),+).trim_ascii(),
                 } ),+]
@@ -99,9 +110,9 @@ metrics! {
     /// Batches by what closed them: idle, full, delay or deadline.
     batch_close: Counter = "candor_batch_close_total" ["model", "version", "reason"];
     /// Requests that wait for a worker now.
-    queue_depth: Gauge = "candor_queue_depth" ["model", "version"];
+    queue_depth: Level = "candor_queue_depth" ["model", "version"];
     /// Requests that were accepted and are not answered yet.
-    in_flight: Gauge = "candor_in_flight" ["model", "version"];
+    in_flight: Level = "candor_in_flight" ["model", "version"];
     /// Requests that were refused to protect the others, by reason: full queue, deadline, rate limit or draining.
     shed: Counter = "candor_shed_total" ["model", "version", "reason"];
     /// Requests that were dropped because nobody waited for them any more, by the stage they had reached.

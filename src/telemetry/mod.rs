@@ -20,12 +20,13 @@ mod record;
 mod reference;
 mod request_line;
 mod request_log;
+mod sharded;
 mod trace_context;
 mod version_metrics;
 
 pub use error::Error;
 pub use event::{Event, Outcome, Stages};
-pub use instrument::{Counter, Gauge, GaugeHold, Histogram};
+pub use instrument::{Counter, Gauge, Histogram, Level, LevelHold};
 pub use logs::{LogHandle, init};
 pub use metrics::{Build, Description, Kind, Metrics, ModelInfo, ModelState};
 pub use openmetrics::OPENMETRICS_CONTENT_TYPE;

@@ -141,7 +141,7 @@ fn write_exemplar(text: &mut String, exemplar: Option<&Option<Exemplar>>) {
         text.push_str("\",trace_id=\"");
         write_escaped(text, &exemplar.trace_id);
     }
-    let (seconds, millis) = (exemplar.at_ms / 1000, exemplar.at_ms % 1000);
+    let (seconds, millis) = (exemplar.at.as_secs(), exemplar.at.subsec_millis());
     let value = plain(exemplar.value);
     push(text, format_args!("\"}} {value} {seconds}.{millis:03}"));
 }

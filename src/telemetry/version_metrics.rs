@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::buckets;
 use super::event::STAGE_NAMES;
 use super::family::Family;
-use super::instrument::{Counter, Gauge, Histogram};
+use super::instrument::{Counter, Gauge, Histogram, Level};
 use super::metrics::Metrics;
 
 /// What a version is called and what it predicts.
@@ -72,9 +72,9 @@ pub struct VersionMetrics {
     model: String,
     version: String,
     /// Requests that wait for a worker now.
-    pub queue_depth: Arc<Gauge>,
+    pub queue_depth: Arc<Level>,
     /// Requests that were accepted and are not answered yet.
-    pub in_flight: Arc<Gauge>,
+    pub in_flight: Arc<Level>,
     pub(super) stages: [Arc<Histogram>; STAGE_NAMES.len()],
     pub(super) uncertainty: Option<Arc<Histogram>>,
     pub(super) classes: Vec<Arc<Counter>>,
@@ -116,8 +116,8 @@ impl VersionMetrics {
         Self {
             model: of.model.to_owned(),
             version: of.version.to_owned(),
-            queue_depth: metrics.queue_depth.child(&both, Gauge::default),
-            in_flight: metrics.in_flight.child(&both, Gauge::default),
+            queue_depth: metrics.queue_depth.child(&both, Level::default),
+            in_flight: metrics.in_flight.child(&both, Level::default),
             stages: STAGE_NAMES.map(stage),
             uncertainty: uncertainty.map(|b| histogram(&metrics.uncertainty, both, &b)),
             classes: classes.iter().map(class).collect(),

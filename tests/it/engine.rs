@@ -85,7 +85,7 @@ impl Bare {
     }
 
     fn wait_for_queue(&self, length: u32) {
-        until(&format!("{length} rows wait"), || (self.recorded.queue_depth.get() - f64::from(length)).abs() < 0.5);
+        until(&format!("{length} rows wait"), || self.recorded.queue_depth.get() == u64::from(length));
     }
 
     fn counted(&self, series: &str) -> u64 {

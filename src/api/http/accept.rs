@@ -12,6 +12,7 @@ use std::{
 use axum::{Router, body::Body, response::Response};
 use futures_util::FutureExt as _;
 use http::{Extensions, HeaderMap, HeaderValue, Request, Version, header, request::Parts};
+use hyper::body::Incoming;
 use tower::Service as _;
 
 use super::{
@@ -20,6 +21,7 @@ use super::{
     headers,
     predict::{self, Target},
     problem, routes,
+    server::Handler,
 };
 use crate::{
     domain::code::ErrorCode,
@@ -66,12 +68,12 @@ impl Handled {
 }
 
 /// Records a request whose caller went away: the handler's future is then dropped before there is a response.
-struct Pending {
-    recorder: Recorder,
+struct Pending<'a> {
+    recorder: &'a Recorder,
     arrival: Option<Arrival>,
 }
 
-impl Drop for Pending {
+impl Drop for Pending<'_> {
     fn drop(&mut self) {
         if let Some(arrival) = self.arrival.take() {
             self.recorder.record_cancelled(&arrival);
@@ -110,7 +112,7 @@ impl Front {
         };
         let http1 = parts.version <= Version::HTTP_11;
 
-        let mut pending = Pending { recorder: self.services.recorder.clone(), arrival: Some(arrival) };
+        let mut pending = Pending { recorder: &self.services.recorder, arrival: Some(arrival) };
         // Pinned where it is: on its way into a combinator and out of it, all of it would be copied.
         let handling = pin!(self.handle(&parts, body, peer, &accepted));
         let handled = AssertUnwindSafe(handling).catch_unwind().await;
@@ -120,7 +122,7 @@ impl Front {
         });
 
         // A later request on this connection would only be turned away.
-        if http1 && self.services.shutdown.phase() >= Phase::Closing {
+        if http1 && self.services.shutdown.is_at(Phase::Closing) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if let Ok(id) = HeaderValue::from_str(&accepted.request_id) {
@@ -155,6 +157,12 @@ impl Front {
         let Ok(mut response) = self.router.clone().call(request).await;
         let event = response.extensions_mut().remove::<PredictionEvent>().unwrap_or_default();
         Handled { response, event }
+    }
+}
+
+impl Handler for Front {
+    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response {
+        Self::answer(self, request, peer).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! The admin listener: a socket of its own, for operators with the token.
 
-use std::{convert::Infallible, net::IpAddr, path::PathBuf, sync::Arc};
+use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -8,16 +8,15 @@ use axum::{
     extract::{Request, State},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::{future::RouteFuture, get},
+    routing::get,
 };
-use futures_util::{FutureExt as _, future::Map};
 use http::header;
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tower::Service as _;
 
-use super::{Peer, headers, problem};
+use super::{Handler, Peer, headers, problem};
 use crate::{
     domain::code::ErrorCode,
     security::Tokens,
@@ -48,13 +47,21 @@ pub struct Admin {
     pub log: LogHandle,
 }
 
-/// What a route's future says, and what an answer is: the error has no values.
-type Answering = Map<RouteFuture<Infallible>, fn(Result<Response, Infallible>) -> Response>;
+/// The front of the admin socket.
+pub struct AdminFront(Router);
 
-/// Answers requests to the admin routes.
-pub fn answer(admin: Admin) -> impl Fn(http::Request<Incoming>, Peer) -> Answering + Clone + Send + Sync + 'static {
-    let router = router(admin);
-    move |request, _| router.clone().call(request.map(Body::new)).map(|Ok(response)| response)
+impl AdminFront {
+    /// Before the admin routes.
+    pub fn new(admin: Admin) -> Self {
+        Self(router(admin))
+    }
+}
+
+impl Handler for AdminFront {
+    async fn answer(&self, request: http::Request<Incoming>, _: Peer) -> Response {
+        let Ok(response) = self.0.clone().call(request.map(Body::new)).await;
+        response
+    }
 }
 
 fn router(admin: Admin) -> Router {

@@ -31,7 +31,7 @@ pub(super) struct Guarded {
 /// Looks at the caller of a request. A refusal comes beside what is known, because it is told the allowance too.
 pub(super) fn look(services: &Shared, headers: &HeaderMap, peer: Peer) -> (Guarded, Result<(), Failure>) {
     let mut guarded = Guarded::default();
-    if services.shutdown.phase() >= Phase::Closing {
+    if services.shutdown.is_at(Phase::Closing) {
         let failure = Failure::new(ErrorCode::Draining, "the server is shutting down")
             .retry_after(std::time::Duration::from_secs(1));
         return (guarded, Err(failure));

@@ -15,7 +15,7 @@ pub(super) async fn live() -> impl IntoResponse {
 /// `GET /readyz`: every required model is ready, and the server is not draining.
 pub(super) async fn ready(State(services): State<Shared>) -> impl IntoResponse {
     let mut reasons = services.repository.catalog().not_ready();
-    if services.shutdown.phase() > Phase::Serving {
+    if services.shutdown.is_at(Phase::Announced) {
         reasons.insert(0, "the server is shutting down".to_owned());
     }
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -5,10 +5,7 @@
 //! for HTTP/2.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -25,14 +22,14 @@ pub(super) struct Activity {
 
 /// A request under way; it ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<Activity>);
+pub(super) struct Busy<'a>(&'a Activity);
 
 impl Activity {
     /// Notes that a request began.
-    pub(super) fn begin(self: &Arc<Self>) -> Busy {
+    pub(super) fn begin(&self) -> Busy<'_> {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.events.fetch_add(1, Ordering::Relaxed);
-        Busy(Arc::clone(self))
+        Busy(self)
     }
 
     /// How many requests are under way.
@@ -53,7 +50,7 @@ impl Activity {
     }
 }
 
-impl Drop for Busy {
+impl Drop for Busy<'_> {
     fn drop(&mut self) {
         self.0.events.fetch_add(1, Ordering::Relaxed);
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);

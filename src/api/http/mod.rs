@@ -31,7 +31,7 @@ pub use openapi::document as openapi_document;
 pub use problem::status;
 pub use root::curl;
 pub use router::front;
-pub use server::Server;
+pub use server::{Handler, Server};
 pub use threads::Threads;
 
 use crate::{

@@ -32,6 +32,12 @@ const MAX_LATE: usize = 1024;
 /// leave, and no more for those that never send one.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(1);
 
+/// Whatever answers the requests of a socket.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request.
+    fn answer(&self, request: Request<Incoming>, peer: Peer) -> impl Future<Output = Response> + Send;
+}
+
 /// A listening socket.
 #[derive(Debug)]
 pub struct Server {
@@ -62,25 +68,21 @@ impl Server {
 
     /// Accepts connections until the shutdown is closing, and has `handler` answer what comes on them, on `threads`. Each
     /// connection is a task that the shutdown waits for.
-    pub async fn serve<H, F>(self, handler: H, threads: Arc<Threads>, shutdown: Shutdown)
-    where
-        H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Response> + Send + 'static,
-    {
+    pub async fn serve<H: Handler>(self, handler: H, threads: Arc<Threads>, shutdown: Shutdown) {
         let room = Arc::new(Semaphore::new(self.settings.max_connections));
         let mut builder = auto::Builder::new(TokioExecutor::new());
         // Silent connections are noticed by their activity, for less than a clock for every request.
         builder.http1().header_read_timeout(None);
         builder.http2().timer(TokioTimer::new()).max_concurrent_streams(Some(256));
         let patience = self.settings.header_timeout();
-        let connection = Arc::new(Connection { builder, handler, patience, shutdown: shutdown.clone() });
+        let connections = Arc::new(Connections { builder, handler, patience, shutdown: shutdown.clone() });
         loop {
             let accepted = tokio::select! {
                 () = shutdown.reached(Phase::Closing) => break,
                 accepted = accept(&self.listener, &room) => accepted,
             };
             match accepted {
-                Ok(accepted) => connection.spawn(accepted, &threads),
+                Ok(accepted) => connections.spawn(accepted, &threads),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -90,7 +92,7 @@ impl Server {
         // Whom the system has let in already is told so; the end of the listener would only reset the connection.
         for _ in 0..MAX_LATE {
             match tokio::time::timeout(Duration::ZERO, accept(&self.listener, &room)).await {
-                Ok(Ok(accepted)) => connection.spawn(accepted, &threads),
+                Ok(Ok(accepted)) => connections.spawn(accepted, &threads),
                 _ => break,
             }
         }
@@ -117,7 +119,7 @@ enum Interruption {
     Closing,
 }
 
-struct Connection<H> {
+struct Connections<H> {
     builder: auto::Builder<TokioExecutor>,
     /// Answers a request.
     handler: H,
@@ -126,34 +128,35 @@ struct Connection<H> {
     shutdown: Shutdown,
 }
 
-impl<H, F> Connection<H>
-where
-    H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response> + Send + 'static,
-{
+/// What the requests of one connection share; so they need not count each other on what all connections share.
+struct Talk<H> {
+    server: Arc<Connections<H>>,
+    peer: Peer,
+    activity: Activity,
+}
+
+impl<H: Handler> Connections<H> {
     /// Serves an accepted connection on one of the threads, in a task that the shutdown waits for.
     fn spawn(self: &Arc<Self>, (stream, peer, permit): Accepted, threads: &Threads) {
-        let connection = Arc::clone(self);
+        let connections = Arc::clone(self);
         threads.spawn(&self.shutdown, async move {
             match TcpStream::from_std(stream) {
-                Ok(stream) => connection.serve(stream, peer).await,
+                Ok(stream) => connections.serve(stream, peer).await,
                 Err(error) => tracing::warn!(%error, "a connection could not be served"),
             }
             drop(permit);
         });
     }
 
-    async fn serve(&self, stream: TcpStream, peer: SocketAddr) {
-        let handler = self.handler.clone();
-        let peer = Peer(peer.ip());
-        let activity = Arc::new(Activity::default());
-        let told = Arc::clone(&activity);
+    async fn serve(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let talk = Arc::new(Talk { server: Arc::clone(self), peer: Peer(peer.ip()), activity: Activity::default() });
+        let (activity, talking) = (&talk.activity, Arc::clone(&talk));
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-            let (busy, handler) = (told.begin(), handler.clone());
+            let talk = Arc::clone(&talking);
             // In a box: the connection moves it to its place, and it is large.
             Box::pin(async move {
-                let _busy = busy;
-                Ok::<_, Infallible>(handler(request, peer).await)
+                let _busy = talk.activity.begin();
+                Ok::<_, Infallible>(talk.server.handler.answer(request, talk.peer).await)
             })
         });
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);
@@ -167,7 +170,7 @@ where
             ended = connection.as_mut() => ended,
             Some(interruption) = interruptions.next() => match interruption {
                 Interruption::Idle => Ok(()),
-                Interruption::Closing => self.last_call(connection, &activity).await,
+                Interruption::Closing => self.last_call(connection, activity).await,
             },
         };
         if let Err(error) = ended {
