@@ -219,7 +219,10 @@ impl Place<'_> {
             Ok(answer.await)
         };
         let outcome = match message {
-            Ok(Ok(Message::Done(completed))) => Ok(completed),
+            Ok(Ok(Message::Done(completed, inputs))) => {
+                drop(inputs);
+                Ok(completed)
+            }
             // Too late to run: dropped, the lease goes to the next row.
             Ok(Ok(Message::Lead(..))) if Instant::now() >= waiting.deadline => return Err(SubmitError::Expired),
             Ok(Ok(Message::Lead(lease, inputs))) => lease.lead(&inputs, waiting).ok_or(SubmitError::Lost),

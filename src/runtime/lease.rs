@@ -63,9 +63,9 @@ impl Lease {
             infer: ran.took,
         };
         let mine = complete(waiting.queued, results.next()?);
-        for (job, result) in jobs.into_iter().zip(results) {
+        for (Job { waiting, inputs, reply, .. }, result) in jobs.into_iter().zip(results) {
             // Whoever asked may have gone; then the answer is nobody's.
-            let _ = job.reply.send(Message::Done(complete(job.waiting.queued, result)));
+            let _ = reply.send(Message::Done(complete(waiting.queued, result), inputs));
         }
         let mut state = shared.lock();
         state.running -= count;

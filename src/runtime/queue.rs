@@ -37,8 +37,9 @@ pub(super) struct Job {
 
 /// What a waiting row is told.
 pub(super) enum Message {
-    /// It was run.
-    Done(Completed),
+    /// It was run. The inputs come back to be freed where they were made: memory that one thread makes and another frees
+    /// costs both.
+    Done(Completed, Inputs),
     /// An executor is free: run yourself, and whoever waits with you.
     Lead(Lease, Inputs),
     /// Its deadline passed while it waited.

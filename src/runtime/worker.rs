@@ -88,7 +88,7 @@ fn run_batch(executor: &mut dyn Executor, shared: &Shared, mut jobs: Vec<Job>, r
         let queue = started.saturating_duration_since(job.waiting.queued);
         let completed = Completed { result, batch_rows, queue, infer: ran.took };
         // Whoever asked may have gone; then the answer is nobody's.
-        let _ = job.reply.send(Message::Done(completed));
+        let _ = job.reply.send(Message::Done(completed, job.inputs));
     }
 }
 
