@@ -1,9 +1,11 @@
 //! Lets threads that compute give way to the threads that serve.
 
-/// How far: with this niceness a thread gets about a third of what one that serves gets while both want the processor, and
-/// one that serves is let in at once when a request wakes it. When nobody else wants it, nothing changes.
+/// How far: with this niceness a thread gets about a ninth of what one that serves gets while both want the processor, and
+/// one that serves is let in sooner when a request wakes it. When nobody else wants it, nothing changes. Measured with a heavy
+/// model saturated, p99 of a light one against its own alone: 3.5 with 5, 2.6 with 10, 1.8 with 19; but with 19 a light
+/// model that is saturated leaves a heavy one nothing.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
+const NICENESS: i32 = 10;
 
 /// The calling thread gives way from now on, and so do all threads that it starts: workers, and the session's own.
 ///
