@@ -1,7 +1,8 @@
 //! What a person should look at in a calibration: a sentence each.
 
 use crate::domain::{
-    calibration::{MethodChoice, band},
+    calibration::MethodChoice,
+    judgement::judge_calibration,
     uncertainty::{Calibration, Coverage, LevelReport, Report, Rule},
 };
 
@@ -36,9 +37,9 @@ pub(super) fn of(calibration: &Calibration, served: Coverage, classes: &[(String
     if let Rule::Classification { probabilities, .. } = &calibration.rule {
         notes.extend(method(report, probabilities.name()));
     }
-    notes.extend(levels(calibration, served));
     notes.extend(empty(report, served));
-    notes.extend(groups(calibration, served));
+    // What `candor check` would find: said at once, where it can still be mended.
+    notes.extend(judge_calibration(calibration, served, &[]).into_iter().map(|finding| finding.detail));
     notes
 }
 
@@ -98,39 +99,6 @@ fn method(report: &Report, name: &str) -> Vec<String> {
     notes
 }
 
-/// The level that is served, and levels whose coverage is not what chance allows.
-fn levels(calibration: &Calibration, served: Coverage) -> Vec<String> {
-    let report = &calibration.report;
-    let (what, result) = match &calibration.rule {
-        Rule::Classification { .. } => ("sets", "every set holds all classes"),
-        Rule::Regression { .. } => ("intervals", "every interval is null, with a warning"),
-    };
-    let mut notes = Vec::new();
-    let has = report.conformal_rows;
-    if let Some(level) = report.levels.iter().find(|level| level.coverage == served)
-        && has < level.rows_needed
-    {
-        notes.push(format!(
-            "coverage {} needs {} rows for its {what}, and has {has}: {result}; give more rows, or serve a lower coverage",
-            served.as_f64(),
-            level.rows_needed
-        ));
-    }
-    if calibration.groups().is_none() {
-        let below =
-            |level: &&LevelReport| band(level.coverage, has, has).is_some_and(|(least, _)| level.empirical < least);
-        for level in report.levels.iter().filter(below) {
-            notes.push(format!(
-                "the {what} of coverage {} held the truth in {} of the rows, fewer than chance allows: are the rows in some \
-                 order, or of several kinds?",
-                level.coverage.as_f64(),
-                percent(level.empirical)
-            ));
-        }
-    }
-    notes
-}
-
 /// Sets that say nothing, because the model is right more often than was asked for.
 fn empty(report: &Report, served: Coverage) -> Option<String> {
     const FEW: f64 = 0.01;
@@ -149,21 +117,4 @@ fn empty(report: &Report, served: Coverage) -> Option<String> {
         served.as_f64(),
         percent(accuracy)
     ))
-}
-
-/// Groups that are served by the quantile of all rows.
-fn groups(calibration: &Calibration, served: Coverage) -> Vec<String> {
-    let Some(groups) = calibration.groups() else { return Vec::new() };
-    let small = groups.groups.iter().filter(|group| group.quantiles.rows < served.rows_needed());
-    let told = small.map(|group| {
-        format!(
-            "{} {} has {} rows for its quantile, and coverage {} needs {}: it is served by that of all rows, with a warning",
-            groups.feature,
-            group.value,
-            group.quantiles.rows,
-            served.as_f64(),
-            served.rows_needed()
-        )
-    });
-    told.collect()
 }

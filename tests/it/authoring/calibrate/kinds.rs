@@ -175,7 +175,7 @@ fn groups_get_quantiles_of_their_own() {
     let made = made.expect("a calibration");
     let values: BTreeSet<String> = made.calibration.report.groups.iter().map(|group| group.value.to_string()).collect();
     assert!(values.contains("null") && values.contains("0"), "{values:?}");
-    let pooled = "rows for its quantile, and coverage 0.9 needs 9: it is served by that of all rows";
+    let pooled = "fewer than the 9 rows that coverage 0.9 needs, and share the quantile of all rows";
     assert!(made.notes.iter().any(|note| note.contains(pooled)), "{:?}", made.notes);
 }
 
@@ -207,7 +207,7 @@ fn few_rows_are_used_as_far_as_they_go() {
         wishes.method = Some(Method::Classifier(MethodChoice::Uncalibrated));
     });
     let made = made.expect("a calibration");
-    let told = "coverage 0.9 needs 9 rows for its sets, and has 7: every set holds all classes";
+    let told = "its quantiles come from 7 rows, and coverage 0.9 needs 9: every prediction set holds all classes";
     assert!(made.notes.iter().any(|note| note.starts_with(told)), "{:?}", made.notes);
     let found = ask(&Server::over(models.path()), "model", &json!({ "a": 0.5, "b": -0.5 })).json();
     assert_eq!(found["prediction_set"], json!(["no", "yes"]), "{found:#}");
