@@ -38,6 +38,8 @@ pub struct ModelDirectory {
     pub directory: Option<PathBuf>,
     /// The versions, oldest first.
     pub versions: Vec<VersionDirectory>,
+    /// Whether its one version was asked for by its own path: then it is served whichever versions model.toml names.
+    pub by_path: bool,
 }
 
 /// What was found.
@@ -174,7 +176,7 @@ fn model(directory: &Path, called: &str) -> Result<ModelDirectory, ModelError> {
         return Err(content(directory, expected + &hint));
     }
     versions.sort_by(|left, right| left.name.cmp(&right.name));
-    Ok(ModelDirectory { name, directory: Some(directory.to_path_buf()), versions })
+    Ok(ModelDirectory { name, directory: Some(directory.to_path_buf()), versions, by_path: false })
 }
 
 /// The directory of one model, where that is certain: of versions that are numbered or dated, or with a model.toml.
@@ -201,7 +203,10 @@ fn single_file(graph: &Path) -> Result<Listing, ModelError> {
     let name = ModelName::new(&plain).map_err(|error| content(graph, error.to_string()))?;
     let version = VersionName::new("1").map_err(|error| content(graph, error.to_string()))?;
     let versions = vec![VersionDirectory { name: version, graph: graph.to_path_buf(), directory: None }];
-    Ok(Listing { models: vec![ModelDirectory { name, directory: None, versions }], problems: Vec::new() })
+    Ok(Listing {
+        models: vec![ModelDirectory { name, directory: None, versions, by_path: true }],
+        problems: Vec::new(),
+    })
 }
 
 fn single_version(path: &Path) -> Result<Listing, ModelError> {
@@ -211,7 +216,9 @@ fn single_version(path: &Path) -> Result<Listing, ModelError> {
     let version = VersionName::new(&file_name(&directory)).map_err(|error| content(path, error.to_string()))?;
     let versions =
         vec![VersionDirectory { name: version, graph: path.join(GRAPH), directory: Some(path.to_path_buf()) }];
-    Ok(Listing { models: vec![ModelDirectory { name, directory: None, versions }], problems: Vec::new() })
+    // Its model's settings count as well: limits, and the coverage.
+    let model = ModelDirectory { name, directory: directory.parent().map(Path::to_path_buf), versions, by_path: true };
+    Ok(Listing { models: vec![model], problems: Vec::new() })
 }
 
 #[cfg(test)]

@@ -115,6 +115,9 @@ impl ModelSettings {
     /// As [`ModelSettings::read`]; also where a version is named that is not there.
     pub fn of(model: &ModelDirectory) -> Result<(Self, Vec<VersionDirectory>), ModelError> {
         let settings = Self::read(model.directory.as_deref())?;
+        if model.by_path {
+            return Ok((settings, model.versions.clone()));
+        }
         let chosen = settings.choose(&model.versions).map_err(|detail| {
             let path = model.directory.as_deref().unwrap_or(Path::new("")).join(MODEL_SETTINGS);
             ModelError::Content { path, detail }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    harness::{Process, Reply, candor, config, fixture, raw, root},
+    harness::{Process, Reply, candor, config, copy_models, fixture, raw, root},
     workshop::{add, fits},
 };
 
@@ -54,6 +54,20 @@ fn checked(path: &Path) -> Vec<String> {
     assert!(output.status.success(), "{text}");
     let names = text.lines().filter_map(|line| line.strip_prefix("ok      "));
     names.filter_map(|line| line.split_once("  ")).map(|(name, _)| name.to_owned()).collect()
+}
+
+/// The model's own settings hold for a version that is served alone, but for which versions are served.
+#[test]
+fn a_version_alone_is_served_as_its_model_would_be() {
+    let models = copy_models(&["digits"]);
+    let settings = models.path().join("digits/model.toml");
+    let coverage = fs::read_to_string(&settings).expect("the bundled model has settings");
+    fs::write(&settings, format!("versions = [\"2\"]\n{coverage}")).expect("written");
+    let output = candor(&["check"]).arg(models.path().join("digits/1")).output().expect("it ran");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(text.contains("temperature+lac at 0.975"), "{text}");
+    let output = candor(&["check"]).arg(models.path()).output().expect("it ran");
+    assert!(!output.status.success(), "of the model as a whole, version 2 is missing");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The report of a calibration as a person reads it: what was measured, the tables, what to check, what was written.
 
-use std::{fmt::Write as _, path::Path};
+use std::fmt::Write as _;
 
 use crate::{
     authoring::Calibrated,
@@ -189,13 +189,7 @@ fn tail(made: &Calibrated) -> String {
     }
     let names = made.written.iter().map(|path| path.file_name().unwrap_or_default().to_string_lossy());
     let _ = writeln!(text, "wrote     {directory}: {}", names.collect::<Vec<_>>().join(", "));
-    // Of a version alone, `serve` does not read the model's settings.
-    let repository = made.directory.parent().and_then(Path::parent).filter(|_| made.coverage_of == Some("model.toml"));
-    let _ = match repository {
-        Some(path) if path.as_os_str().is_empty() => writeln!(text, "next      candor serve ."),
-        Some(path) => writeln!(text, "next      candor serve {}", path.display()),
-        None => writeln!(text, "next      candor serve {directory}"),
-    };
+    let _ = writeln!(text, "next      candor serve {directory}");
     text
 }
 
