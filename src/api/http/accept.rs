@@ -1,13 +1,6 @@
 //! What happens to every request before and after it is handled: its id, its record, and what becomes of a panic.
 
-use std::{
-    any::Any,
-    net::{IpAddr, Ipv4Addr},
-    panic::AssertUnwindSafe,
-    pin::pin,
-    sync::Arc,
-    time::Instant,
-};
+use std::{any::Any, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Instant};
 
 use axum::{Router, body::Body, response::Response};
 use futures_util::FutureExt as _;
@@ -21,23 +14,13 @@ use super::{
     headers,
     predict::{self, Target},
     problem, routes,
-    server::Handler,
+    server::{Handler, Peer},
 };
 use crate::{
     domain::code::ErrorCode,
     lifecycle::Phase,
     serving::{Arrival, Failure, PredictionEvent, Recorder, Road},
 };
-
-/// The address of the caller.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub IpAddr);
-
-impl Default for Peer {
-    fn default() -> Self {
-        Self(Ipv4Addr::UNSPECIFIED.into())
-    }
-}
 
 /// What handlers know of the request they handle.
 #[derive(Debug, Clone)]

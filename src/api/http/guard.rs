@@ -7,11 +7,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, header};
 
-use super::{
-    Shared,
-    accept::{Accepted, Peer},
-    problem,
-};
+use super::{Shared, accept::Accepted, problem, server::Peer};
 use crate::{
     domain::code::ErrorCode,
     lifecycle::Phase,

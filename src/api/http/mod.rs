@@ -25,13 +25,13 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-pub use accept::{Front, Peer};
+pub use accept::Front;
 pub use envelope::envelope;
 pub use openapi::document as openapi_document;
 pub use problem::status;
 pub use root::curl;
 pub use router::front;
-pub use server::{Handler, Server};
+pub use server::{Handler, Peer, Server};
 pub use threads::Threads;
 
 use crate::{

@@ -11,12 +11,13 @@ use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 
 use super::{
     Shared,
-    accept::{Accepted, Handled, Peer},
+    accept::{Accepted, Handled},
     body::{self, Arriving},
     envelope::envelope,
     guard::{self, Guarded},
     headers,
     names::Names,
+    server::Peer,
 };
 use crate::{
     domain::code::ErrorCode,

@@ -1,6 +1,13 @@
 //! The listening socket and its connections: bounded in number, timed, and drained at the end.
 
-use std::{convert::Infallible, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{BoxError, response::Response};
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
@@ -15,7 +22,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-use super::{Settings, accept::Peer, idle::Activity, threads::Threads};
+use super::{Settings, idle::Activity, threads::Threads};
 use crate::lifecycle::{Phase, Shutdown};
 
 /// How long to wait after the system refused to accept a connection, which it does when it has no more file handles.
@@ -31,6 +38,16 @@ const MAX_LATE: usize = 1024;
 /// How long a connection without a request under way is kept while the server is closing: time for the last answer to
 /// leave, and no more for those that never send one.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The address of the caller.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
+impl Default for Peer {
+    fn default() -> Self {
+        Self(Ipv4Addr::UNSPECIFIED.into())
+    }
+}
 
 /// Whatever answers the requests of a socket.
 pub trait Handler: Send + Sync + 'static {

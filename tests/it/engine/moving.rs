@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Bare, LONG, request, until};
 use crate::{
-    fake::{gated, gated_or_stopped, options},
+    fake::{Gate, gated, gated_or_stopped, options},
     harness::Process,
     shutdown::client::Kept,
     workshop::package,
@@ -18,12 +18,8 @@ fn too_long() {
     until("a run that is far too long for a caller's thread", || started.elapsed() > Duration::from_millis(30));
 }
 
-/// Rows that waited for the caller's thread are answered by the worker.
-#[test]
-fn rows_that_wait_while_a_version_moves_are_answered() {
-    let (executor, gate) = gated();
-    let bare = Bare::start(executor, EngineOptions { placement: Placement::Callers, ..options(8) });
-    // Any thread is held up now and then: a few long runs close together move the version.
+/// Any thread is held up now and then: only the next long run, close to these, moves the version.
+fn two_long_runs(bare: &Bare, gate: &Gate) {
     for _ in 0..2 {
         let held_up = bare.predict(0.0);
         gate.begun();
@@ -31,6 +27,14 @@ fn rows_that_wait_while_a_version_moves_are_answered() {
         gate.open();
         assert_eq!(held_up.answer(), (0.0, 1));
     }
+}
+
+/// Rows that waited for the caller's thread are answered by the worker.
+#[test]
+fn rows_that_wait_while_a_version_moves_are_answered() {
+    let (executor, gate) = gated();
+    let bare = Bare::start(executor, EngineOptions { placement: Placement::Callers, ..options(8) });
+    two_long_runs(&bare, &gate);
     let first = bare.predict(1.0);
     gate.begun();
     let before = bare.queue(2.0, Priority::Predict, 1);
@@ -54,13 +58,7 @@ fn rows_that_wait_while_a_version_moves_are_answered() {
 fn a_row_that_moved_with_its_version_keeps_its_deadline() {
     let (executor, gate) = gated_or_stopped();
     let bare = Bare::start(executor, EngineOptions { placement: Placement::Callers, ..options(8) });
-    for _ in 0..2 {
-        let held_up = bare.predict(0.0);
-        gate.begun();
-        too_long();
-        gate.open();
-        held_up.answer();
-    }
+    two_long_runs(&bare, &gate);
     let first = bare.predict(1.0);
     gate.begun();
     let endless = bare.ask(2.0, Duration::from_secs(1), Priority::Predict);
