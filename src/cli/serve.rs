@@ -126,7 +126,7 @@ fn announce(config: &Config, app: &App) {
         let reasons = catalog.not_ready();
         if let Some(version) = catalog.showpiece() {
             let default = catalog.default_name() == Some(version.model.as_str());
-            tracing::info!(ready = reasons.is_empty(), "try: {}", http::curl(version, &host, default));
+            tracing::info!("try: {}", http::curl(version, &host, default));
         } else {
             tracing::error!("no model could be loaded");
         }

@@ -91,7 +91,10 @@ impl Calibrated {
         let feature = self.grouping.as_ref().map_or("", Grouping::feature);
         let (pointer, detail) = match notice {
             Notice::EmptySet => {
-                (String::new(), format!("no class fits at coverage {level}: the instance is unlike all"))
+                let detail = format!(
+                    "no class is likely enough for a set at coverage {level}: a higher coverage makes sets larger"
+                );
+                (String::new(), detail)
             }
             Notice::UnboundedInterval => (
                 String::new(),

@@ -164,7 +164,11 @@ pub(super) fn interpret(
         use crate::domain::prediction::InterpretError;
         match error {
             InterpretError::NonFinite { .. } => {
-                let detail = format!("{} answered with a value that is not a number", version.model);
+                let detail = format!(
+                    "{} answered with a value that is not a finite number; a feature far outside of its usual range is the \
+                     common cause",
+                    version.model
+                );
                 Failure::new(ErrorCode::NonFiniteOutput, detail).because(error)
             }
             InterpretError::Shape { .. } => {

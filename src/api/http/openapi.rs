@@ -180,6 +180,7 @@ fn request_schema(version: &ModelVersion) -> Value {
 
 fn answer_schema(version: &ModelVersion) -> Value {
     let nullable = |kind: &str| json!({ "type": [kind, "null"] });
+    let said = |meaning: &str| json!({ "type": "string", "description": meaning });
     let plan = &version.contract.output;
     let mut members: Vec<(&str, Value)> = Vec::new();
     match plan {
@@ -224,18 +225,18 @@ fn answer_schema(version: &ModelVersion) -> Value {
     };
     members.extend([
         ("uncertainty", json!({ "type": ["number", "null"], "description": meaning })),
-        (
-            "uncertainty_method",
-            json!({ "type": "string", "description": format!("For this model {}", version.uncertainty_method()) }),
-        ),
+        ("uncertainty_method", said(&format!("For this model {}", version.uncertainty_method()))),
         ("coverage", nullable("number")),
         ("explanation", json!({ "oneOf": [{ "$ref": "#/components/schemas/Explanation" }, { "type": "null" }] })),
         ("warnings", json!({ "type": "array", "items": { "$ref": "#/components/schemas/Note" } })),
         ("model", json!({ "type": "string" })),
-        ("model_version", json!({ "type": "string" })),
-        ("training_data", nullable("string")),
-        ("contract", json!({ "type": "string" })),
-        ("features_hash", json!({ "type": "string" })),
+        ("model_version", said("The version that answered")),
+        (
+            "training_data",
+            json!({ "type": ["string", "null"], "description": "What it was trained on, by version.json" }),
+        ),
+        ("contract", said("The digest of the contract that the instance was held to")),
+        ("features_hash", said("The fingerprint of the instance: equal inputs, equal hash")),
         ("request_id", json!({ "type": "string" })),
     ]);
     let required: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
@@ -249,7 +250,7 @@ fn set_meaning(version: &ModelVersion) -> String {
     let claimed = version.calibrated.as_ref().and_then(|calibrated| calibrated.calibrator.claimed());
     claimed.map_or_else(
         || "Null: this model has no calibration that claims a coverage".to_owned(),
-        |coverage| format!("Holds the truth with probability {} or more", coverage.as_f64()),
+        |coverage| format!("Over all answers, a share of {} or more of these hold the truth", coverage.as_f64()),
     )
 }
 

@@ -136,7 +136,11 @@ impl<'de> Place<'de> for Body<'_, '_> {
             let member = match key {
                 Ok(member) => member,
                 Err(name) => {
-                    let hint = nearest(&name, Member::ALL.iter().map(|(text, _)| *text));
+                    let hint = if self.filling.contract.by_name.contains_key(&name) {
+                        "; it goes inside of \"features\"".to_owned()
+                    } else {
+                        nearest(&name, Member::ALL.iter().map(|(text, _)| *text))
+                    };
                     self.filling.violations.push(fault(
                         format!("/{}", pointer_step(&name)),
                         ViolationCode::UnknownFeature,

@@ -79,6 +79,7 @@ fn around(codes: &mut BTreeSet<&'static str>) {
             "{}",
             r#"{"features": "basic", "entity_id": 1.5, "explain": 1, "feature": 1}"#,
             r#"{"features": [4], "features": {}, "entity_id": [], "explain": null, "a/b": {}}"#,
+            r#"{"tenure_months": 4}"#,
             r#"{"features": [4, 79.5, 2, 0, null, "basic", "AB", [[1, 2], [3, true]], false, "", 11]}"#,
         ],
         codes,
@@ -100,6 +101,9 @@ fn around(codes: &mut BTreeSet<&'static str>) {
     /entity_id | wrong_type | entity_id must be an integer, or a string of at most 256 bytes; got an array
     /explain | wrong_type | explain must be true or false; got null
     /a~1b | unknown_feature | the body has no member "a/b"
+
+    /tenure_months | unknown_feature | the body has no member "tenure_months"; it goes inside of "features"
+    /features | missing | features is required
 
     /features/2 | not_in_enum | contract_months must be one of 1, 12, 24 (month); got 2
     /features/7/1/1 | wrong_type | image must be a number; got true

@@ -126,7 +126,7 @@ fn a_classification_answers_calibrated() {
     let metrics = server.get("/metrics").text();
     assert!(metrics.contains("uncertainty_method=\"temperature+lac\""), "{metrics}");
     let schema = server.get("/openapi.json").text();
-    assert!(schema.contains("Holds the truth with probability 0.9 or more"), "{schema}");
+    assert!(schema.contains("a share of 0.9 or more of these hold the truth"), "{schema}");
 }
 
 #[test]
