@@ -111,14 +111,16 @@ impl Calibrated {
 
 /// What to say of a version without a calibration, and the command that would change that.
 pub(super) fn without(plan: &OutputPlan, directory: Option<&Path>) -> Option<String> {
-    let place = directory.map_or_else(|| "<version directory>".to_owned(), |path| path.display().to_string());
-    let command = format!("`candor calibrate --data <held-out table> --target <column> {place}`");
+    let command = match directory {
+        Some(path) => format!("`candor calibrate --data <held-out table> --target <column> {}`", path.display()),
+        None => "`candor init`, which makes a package of it, and then `candor calibrate`".to_owned(),
+    };
     match plan {
         OutputPlan::Classification { .. } => Some(format!(
-            "there is no calibration.json: its uncertainty is the model's own claim; {command} measures it"
+            "there is no calibration.json: its uncertainty is the model's own claim; to measure it: {command}"
         )),
         OutputPlan::Regression { .. } => Some(format!(
-            "there is no calibration.json: no coverage is claimed for its answers; {command} changes that"
+            "there is no calibration.json: no coverage is claimed for its answers; to change that: {command}"
         )),
         OutputPlan::Tensors { .. } => None,
     }

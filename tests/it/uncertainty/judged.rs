@@ -35,8 +35,8 @@ struct Case {
     told: &'static [&'static str],
 }
 
-const NO_CALIBRATION: &str = "note: there is no calibration.json: no coverage is claimed for its answers; `candor \
-                              calibrate --data <held-out table> --target <column> {v}` changes that";
+const NO_CALIBRATION: &str = "note: there is no calibration.json: no coverage is claimed for its answers; to change that: `candor \
+                              calibrate --data <held-out table> --target <column> {v}`";
 const PROFILE: &str = "profile.json: 265 rows of diabetes-train.jsonl";
 
 const CASES: &[Case] = &[
