@@ -63,6 +63,7 @@ def contract(train, probabilities, label):
             name: {
                 "type": "number",
                 "minimum": 0,
+                "maximum": 10_000,  # far beyond any wine, and far from where the arithmetic overflows
                 "description": description,
                 "x-expected": package.expected([r[name] for r in train]),
             }
