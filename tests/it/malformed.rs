@@ -4,6 +4,7 @@
 mod body;
 mod client;
 mod compressed;
+mod extremes;
 mod head;
 mod header;
 mod json;
