@@ -5,13 +5,16 @@
 The rows are the test part; the model was trained on the train part, and its calibration made from the third part.
 """
 
-import http.client
 import json
-import subprocess
 import sys
 from pathlib import Path
 
+sys.dont_write_bytecode = True
 MODELS = Path(__file__).resolve().parents[2] / "models"
+sys.path.insert(0, str(MODELS))
+
+import server
+
 EDGES = [0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.51]
 
 # Rows of some kinds only, as they would come if the world changed.
@@ -24,35 +27,6 @@ KINDS = {
     "only the plan plus": lambda row: row["plan"] == "plus",
     "only the plan business": lambda row: row["plan"] == "business",
 }
-
-
-def asked(candor, rows):
-    """The answer of a server to each row."""
-    process = subprocess.Popen(
-        [candor, "serve", "--port", "0", str(MODELS)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
-    try:
-        address = None
-        for line in process.stderr:
-            event = json.loads(line)
-            if event["message"] == "listening":
-                address = event["address"]
-            if event["message"].startswith(("try: ", "no model")):
-                break
-        connection = http.client.HTTPConnection(address)
-        answers = []
-        for row in rows:
-            body = json.dumps({"features": row})
-            connection.request("POST", "/models/churn/predict", body, {"content-type": "application/json"})
-            response = connection.getresponse()
-            answer = json.loads(response.read())
-            if response.status != 200:
-                raise SystemExit(f"{response.status}: {answer}")
-            answers.append(answer)
-        return answers
-    finally:
-        process.terminate()
-        process.communicate()
 
 
 def mean(values):
@@ -70,7 +44,7 @@ def main():
         raise SystemExit(__doc__)
     candor, path, out = sys.argv[1:]
     rows = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
-    answers = asked(candor, [row["features"] for row in rows])
+    answers = server.answers(candor, MODELS, "/models/churn/predict", [row["features"] for row in rows])
     pairs = list(zip(rows, answers, strict=True))
     wrong = lambda some: mean(answer["prediction"] != row["target"] for row, answer in some)
     held = lambda some: mean(row["target"] in answer["prediction_set"] for row, answer in some)

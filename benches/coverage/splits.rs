@@ -1,6 +1,9 @@
 //! Random splits of held-out rows into those that calibrate and those that are asked. They repeat by their seed.
 
-use candor::domain::uncertainty::{Calibration, Calibrator};
+use candor::domain::{
+    splitmix::SplitMix64,
+    uncertainty::{Calibration, Calibrator},
+};
 
 use crate::{
     rows::Rows,
@@ -13,7 +16,7 @@ const SEED: u64 = 20_261_121;
 /// Splits the rows so often, and measures: over all rows and by group, with quantiles of all rows and, where there are
 /// groups, with quantiles of their own.
 pub(crate) fn repeat(study: &Study, rows: &Rows, times: usize) -> Vec<Series> {
-    let mut random = Random(SEED);
+    let mut random = SplitMix64::new(SEED);
     let manners = if rows.groups().is_some() { vec![false, true] } else { vec![false] };
     let mut series: Vec<Series> = Vec::new();
     for grouped in &manners {
@@ -26,7 +29,7 @@ pub(crate) fn repeat(study: &Study, rows: &Rows, times: usize) -> Vec<Series> {
         if time * 10 % times < 10 {
             eprintln!("{}: {} of {times} splits", study.version, time);
         }
-        let order = random.shuffled(rows.len());
+        let order = shuffled(&mut random, rows.len());
         let (fit, asked) = order.split_at(rows.len() / 2);
         for (grouped, series) in manners.iter().zip(series.chunks_mut(each)) {
             let calibration = rows.calibrate(fit, *grouped);
@@ -58,25 +61,12 @@ fn measure(rows: &Rows, asked: &[usize], calibration: &Calibration, series: &mut
     }
 }
 
-/// `SplitMix64` (Steele, Lea, Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        usize::try_from((u128::from(mixed) * bound as u128) >> 64).unwrap_or(0)
+/// The numbers below `count`, shuffled (Fisher and Yates).
+fn shuffled(random: &mut SplitMix64, count: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    for last in (1..count).rev() {
+        let other = usize::try_from(random.below(last as u64 + 1)).expect("below a usize");
+        order.swap(last, other);
     }
-
-    /// Fisher and Yates.
-    fn shuffled(&mut self, count: usize) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..count).collect();
-        for last in (1..count).rev() {
-            order.swap(last, self.below(last + 1));
-        }
-        order
-    }
+    order
 }

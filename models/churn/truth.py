@@ -8,9 +8,7 @@ model as it is was trained on many rows and needs no calibration; so two distort
 sure (its logits doubled, as an overtrained network has it) and one that is not sure enough (halved).
 """
 
-import http.client
 import importlib.util
-import json
 import math
 import os
 import shutil
@@ -25,6 +23,7 @@ sys.path.insert(0, str(HERE.parent))
 
 import onnx
 import package
+import server
 from onnx import TensorProto, helper, numpy_helper
 
 import numpy as np
@@ -58,27 +57,8 @@ def distorted(directory, factor):
 
 def served(candor, models, rows):
     """The probability of leaving that a server over these models answers to each row, and its method."""
-    process = subprocess.Popen(
-        [candor, "serve", "--port", "0", str(models)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
-    try:
-        address = None
-        for line in process.stderr:
-            event = json.loads(line)
-            if event["message"] == "listening":
-                address = event["address"]
-            if event["message"].startswith(("try: ", "no model")):
-                break
-        connection = http.client.HTTPConnection(address)
-        answers = []
-        for row in rows:
-            body = json.dumps({"features": row})
-            connection.request("POST", "/predict", body, {"content-type": "application/json"})
-            answers.append(json.loads(connection.getresponse().read()))
-        return np.array([answer["probabilities"]["churn"] for answer in answers]), answers[0]["uncertainty_method"]
-    finally:
-        process.terminate()
-        process.communicate()
+    answers = server.answers(candor, models, "/predict", rows)
+    return np.array([answer["probabilities"]["churn"] for answer in answers]), answers[0]["uncertainty_method"]
 
 
 def main():

@@ -13,6 +13,7 @@ pub mod profile;
 pub mod profiling;
 pub mod sample;
 pub mod signature;
+pub mod splitmix;
 pub mod tensor;
 pub mod uncertainty;
 pub mod violation;

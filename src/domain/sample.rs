@@ -1,21 +1,22 @@
 //! A uniform sample of a stream of unknown length, in bounded memory. Draws alike for one seed; not for secrets.
 
+use super::splitmix::SplitMix64;
+
 /// A uniform sample of a stream, by a seeded generator: the same table gives the same sample.
 ///
-/// Algorithm R (Vitter 1985); the generator is `SplitMix64` (Steele, Lea and Flood 2014), its output scaled to a range by
-/// the high half of a product.
+/// Algorithm R (Vitter 1985).
 #[derive(Debug)]
 pub struct Sample<T> {
     room: usize,
     offered: u64,
-    state: u64,
+    generator: SplitMix64,
     kept: Vec<T>,
 }
 
 impl<T> Sample<T> {
     /// An empty sample with room for this many; samples of one seed draw alike.
     pub fn new(room: usize, seed: u64) -> Self {
-        Self { room, offered: 0, state: seed, kept: Vec::new() }
+        Self { room, offered: 0, generator: SplitMix64::new(seed), kept: Vec::new() }
     }
 
     /// Offers one more of the stream; it is made only if it is kept.
@@ -25,7 +26,7 @@ impl<T> Sample<T> {
             self.kept.push(value());
             return;
         }
-        let place = self.below(self.offered);
+        let place = self.generator.below(self.offered);
         if let Some(kept) = usize::try_from(place).ok().and_then(|place| self.kept.get_mut(place)) {
             *kept = value();
         }
@@ -39,17 +40,6 @@ impl<T> Sample<T> {
     /// What was kept.
     pub fn into_kept(self) -> Vec<T> {
         self.kept
-    }
-
-    /// A number from 0 to below `limit`.
-    fn below(&mut self, limit: u64) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        let product = u128::from(mixed) * u128::from(limit);
-        (product >> 64) as u64
     }
 }
 

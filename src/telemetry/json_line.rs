@@ -113,34 +113,10 @@ impl<W: Write> Write for Escaped<'_, W> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
-
     use serde_json::{Value, json};
-    use tracing_subscriber::fmt::MakeWriter;
 
+    use super::super::kept::Kept;
     use super::JsonLine;
-
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Kept {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("no test panics here").extend(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl<'a> MakeWriter<'a> for Kept {
-        type Writer = Self;
-
-        fn make_writer(&'a self) -> Self {
-            self.clone()
-        }
-    }
 
     #[test]
     fn every_kind_of_field_is_json_again() {
@@ -152,7 +128,7 @@ mod tests {
             tracing::info!(target: "t", text = odd, whole = 7_u64, below = -7, half = 0.5, tiny = 1e-9, yes = true,
                 nan = f64::NAN, none, list = ?["a"], "said {odd}");
         });
-        let bytes = kept.0.lock().expect("no test panics here").clone();
+        let bytes = kept.bytes();
         assert_eq!(bytes.split(|byte| *byte == b'\n').count(), 2);
         let mut line: Value = serde_json::from_slice(&bytes).expect("the line is JSON");
         let time = line["timestamp"].take();

@@ -190,29 +190,16 @@ impl<'a> MakeWriter<'a> for LogWriter {
 mod tests {
     use std::io::{self, Write};
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-    use std::sync::{Arc, Mutex};
 
+    use super::super::kept::Kept;
     use super::{LogWriter, MOST_BYTES, MakeWriter};
-
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Kept {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("no test panics here").extend(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[test]
     fn lines_arrive_in_order_by_the_time_of_a_flush_and_of_the_end() {
         let kept = Kept::default();
         let (writer, thread) = LogWriter::start(kept.clone()).expect("a thread starts");
         let mut wanted = String::new();
-        let text = || String::from_utf8(kept.0.lock().expect("no panic").clone());
+        let text = || String::from_utf8(kept.bytes());
         for n in 0..1000 {
             let line = format!("line {n}\n");
             wanted.push_str(&line);

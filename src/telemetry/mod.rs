@@ -12,6 +12,8 @@ mod exemplar;
 mod family;
 mod instrument;
 mod json_line;
+#[cfg(test)]
+mod kept;
 mod log_writer;
 mod logs;
 mod metrics;

@@ -67,28 +67,14 @@ fn millis(took: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
     use serde_json::Value;
 
     use super::super::json_line::JsonLine;
+    use super::super::kept::Kept;
     use super::super::{Event, Stages};
     use super::{trace, with_line};
-
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Kept {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("no test panics here").extend(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[test]
     fn both_ways_write_the_same_line() {
@@ -115,7 +101,7 @@ mod tests {
             let writer = kept.clone();
             let lines = tracing_subscriber::fmt().event_format(JsonLine).with_writer(move || writer.clone()).finish();
             tracing::subscriber::with_default(lines, || trace(&event, model, version));
-            let general = kept.0.lock().expect("no test panics here").clone();
+            let general = kept.bytes();
             let mut straight = Vec::new();
             with_line(&event, model, version, |line| straight.extend_from_slice(line));
             let [general, straight] = [general, straight].map(|line| {

@@ -3,6 +3,8 @@
 //! It looks at nothing but the number of a row. A split that balanced the labels would tie the rows of one half to those
 //! of the other, and the guarantee asks that they be exchangeable.
 
+use crate::domain::splitmix::mix;
+
 /// Any number would do; it is fixed so that the same table gives the same calibration.
 const SEED: u64 = 0x0043_616e_646f_7231;
 
@@ -11,14 +13,6 @@ pub(super) fn shuffled(rows: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..rows).collect();
     order.sort_by_key(|row| (mix(SEED ^ *row as u64), *row));
     order
-}
-
-/// The finalizer of `SplitMix64` (Steele, Lea, Flood 2014): a bijection of 64 bits that leaves no pattern.
-fn mix(value: u64) -> u64 {
-    let mut mixed = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 /// For each fold, the positions held out and the positions left, of `rows` positions in shuffled order.

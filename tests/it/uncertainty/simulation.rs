@@ -11,6 +11,7 @@
 
 use candor::domain::{
     calibration::{ClassificationOptions, ClassificationRows, classification},
+    splitmix::SplitMix64,
     uncertainty::{
         Calibrator, Coverage, Intervals, Measured, Membership, Quantiles, Rule, Scale, ScoreKind, Scores, aps_score,
         aps_set, cqr, cqr_score, lac_score, lac_set, normalized, normalized_score, softmax, split, split_score,
@@ -24,20 +25,12 @@ const ROWS: [usize; 6] = [5, 19, 50, 99, 400, 2000];
 const RESPLITS: usize = 1000;
 const NEW_ROWS: usize = 20;
 
-/// A small generator (`SplitMix64`), so that each run draws the same.
-struct Draws(u64);
+/// Each run draws the same.
+struct Draws(SplitMix64);
 
 impl Draws {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
     fn uniform(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+        (self.0.draw() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     fn index(&mut self, below: usize) -> usize {
@@ -90,7 +83,7 @@ fn hold(name: &str, counts: &[usize], rows: usize, coverage: Coverage) {
 
 /// Rows drawn once, split again and again: `score` of each row for the calibration, `covered` of a new row at a quantile.
 fn simulate(name: &str, seed: u64, pool: usize, score: impl Fn(usize) -> f64, covered: impl Fn(usize, f64) -> bool) {
-    let mut draws = Draws(seed);
+    let mut draws = Draws(SplitMix64::new(seed));
     let scores: Vec<f64> = (0..pool).map(score).collect();
     for rows in ROWS {
         let mut counts = vec![Vec::with_capacity(RESPLITS); LEVELS.len()];
@@ -118,7 +111,7 @@ const POOL: usize = 50_000;
 
 /// A regression whose spread depends on x, with a biased value and crude quantiles: the guarantee asks nothing of them.
 fn regression_pool(seed: u64) -> Vec<(Measured, f64)> {
-    let mut draws = Draws(seed);
+    let mut draws = Draws(SplitMix64::new(seed));
     let row = |_| {
         let x = draws.uniform() * 4.0 - 2.0;
         let sigma = 0.2 + x.abs();
@@ -179,7 +172,7 @@ fn cqr_intervals_cover_as_the_law_says() {
 
 /// Classes, and the probabilities of a model that is too sure.
 fn class_pool(seed: u64) -> Vec<(Vec<f64>, usize, f64)> {
-    let mut draws = Draws(seed);
+    let mut draws = Draws(SplitMix64::new(seed));
     let row = |_| {
         let logits: Vec<f64> = (0..4).map(|_| draws.normal() * 1.5).collect();
         let truth = softmax(logits.clone());
@@ -214,7 +207,7 @@ fn aps_sets_cover_as_the_law_says() {
 fn every_group_covers_as_the_law_says() {
     // Groups of very different spread, as many rows of each: one quantile for all would fail the widest.
     const SPREADS: [f64; 3] = [0.1, 1.0, 10.0];
-    let mut draws = Draws(6);
+    let mut draws = Draws(SplitMix64::new(6));
     let pool: Vec<f64> = (0..POOL).map(|_| draws.normal()).collect();
     for rows in [5, 19, 99, 2000] {
         let mut counts = vec![vec![vec![0; RESPLITS]; SPREADS.len()]; LEVELS.len()];
@@ -254,7 +247,7 @@ fn every_group_covers_as_the_law_says() {
 fn the_whole_calibration_of_a_classifier_covers_as_the_law_says() {
     // With everything that is chosen and fitted on the way: nothing of it may cost coverage.
     let pool = class_pool(7);
-    let mut draws = Draws(7);
+    let mut draws = Draws(SplitMix64::new(7));
     let rows = 60;
     let mut counts = vec![Vec::new(); LEVELS.len()];
     for _ in 0..300 {
