@@ -8,7 +8,7 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     fmt::Write as _,
     io,
     net::SocketAddr,
@@ -21,12 +21,13 @@ use clap::Parser;
 use serde_json::{Value, json};
 use tokio::{
     net::TcpStream,
-    sync::{Mutex, mpsc},
+    sync::{mpsc, oneshot},
     task::LocalSet,
 };
 
-/// How finely starts are released; finer would only cost the server's processors.
-const TICK: Duration = Duration::from_micros(200);
+/// How finely starts are released: all that fell due since the last time at once. Finer would only cost the server's
+/// processors, which are this generator's as well; the wait for it counts as latency.
+const TICK: Duration = Duration::from_millis(1);
 
 /// How long answers are waited for when the load has ended.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
@@ -86,21 +87,61 @@ struct Tally {
     answers: Vec<Answer>,
 }
 
+/// Starts that wait for a connection, and connections that wait for a start: one of the two is empty.
+#[derive(Default)]
+struct Pool {
+    starts: VecDeque<Instant>,
+    /// The connection that was used last is taken first, as in the pools of HTTP clients.
+    idle: Vec<oneshot::Sender<Instant>>,
+}
+
+impl Pool {
+    fn start(&mut self, due: Instant) {
+        match self.idle.pop() {
+            // Nobody gives up waiting for a start.
+            Some(connection) => drop(connection.send(due)),
+            None => self.starts.push_back(due),
+        }
+    }
+}
+
 struct Load {
     options: Options,
     requests: Vec<Vec<u8>>,
     began: Instant,
     tally: RefCell<Tally>,
-    starts: Mutex<mpsc::UnboundedReceiver<Instant>>,
+    /// `None` when the last start has been given out.
+    pool: RefCell<Option<Pool>>,
 }
 
 impl Load {
+    /// Gives out what falls due, until the load has ended.
+    async fn give_out(self: Rc<Self>, mut starts: mpsc::UnboundedReceiver<Vec<Instant>>) {
+        while let Some(due) = starts.recv().await {
+            self.tally.borrow_mut().due += due.len();
+            if let Some(pool) = self.pool.borrow_mut().as_mut() {
+                due.into_iter().for_each(|due| pool.start(due));
+            }
+        }
+        // Those that wait for a connection still are counted as not sent.
+        let left = self.pool.borrow_mut().take().map_or(0, |pool| pool.starts.len());
+        self.tally.borrow_mut().unsent += left;
+    }
+
     /// When the next request was to start; `None` when the load has ended.
     async fn next(&self) -> Option<Instant> {
         if self.options.rate > 0.0 {
-            let due = self.starts.lock().await.recv().await?;
-            self.tally.borrow_mut().due += 1;
-            return Some(due);
+            let started = {
+                let mut pool = self.pool.borrow_mut();
+                let pool = pool.as_mut()?;
+                if let Some(due) = pool.starts.pop_front() {
+                    return Some(due);
+                }
+                let (sender, started) = oneshot::channel();
+                pool.idle.push(sender);
+                started
+            };
+            return started.await.ok();
         }
         let (mut tally, now) = (self.tally.borrow_mut(), Instant::now());
         let over = (now - self.began).as_secs_f64() >= self.options.seconds || tally.due >= self.options.count;
@@ -265,31 +306,29 @@ fn is_whole(buffer: &[u8]) -> bool {
 fn read(buffer: &[u8]) -> Answer {
     let (head, body) = parts(buffer).unwrap_or(("", &[]));
     let status = head.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0);
-    let code = || serde_json::from_slice::<Value>(body).ok()?.get("code")?.as_str().map(str::to_owned);
+    let text = || std::str::from_utf8(body).ok()?.split_once("\"code\":\"")?.1.split('"').next().map(str::to_owned);
     let total = || header(head, "server-timing")?.split_once("total;dur=")?.1.parse::<f64>().ok();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "milliseconds of one request")]
     let server = total().map(|millis| (millis * 1000.0) as u32);
-    let code = if status == 503 { code().unwrap_or_default() } else { String::new() };
+    let code = if status == 503 { text().unwrap_or_default() } else { String::new() };
     Answer { status, code, due: 0, latency: 0, service: 0, server }
 }
 
 /// Releases the starts at their times, from a thread of its own, so that a busy generator shows as latency.
-fn schedule(rate: f64, seconds: f64, began: Instant, starts: &mpsc::UnboundedSender<Instant>) {
-    let mut number = 0_u32;
-    loop {
-        let after = f64::from(number) / rate;
-        if after >= seconds {
-            return;
-        }
-        let due = began + Duration::from_secs_f64(after);
-        let now = Instant::now();
-        if due > now {
-            std::thread::sleep((due - now).max(TICK));
-        }
+fn schedule(rate: f64, seconds: f64, began: Instant, starts: &mpsc::UnboundedSender<Vec<Instant>>) {
+    let mut dues = (0_u32..)
+        .map(|number| f64::from(number) / rate)
+        .take_while(|after| *after < seconds)
+        .map(|after| began + Duration::from_secs_f64(after))
+        .peekable();
+    let mut released = began;
+    while let Some(next) = dues.peek() {
+        std::thread::sleep((*next).max(released + TICK).saturating_duration_since(Instant::now()));
+        released = Instant::now();
+        let due = std::iter::from_fn(|| dues.next_if(|due| *due <= released)).collect();
         if starts.send(due).is_err() {
             return;
         }
-        number += 1;
     }
 }
 
@@ -324,9 +363,12 @@ fn main() -> io::Result<()> {
             open.push(connect(options.address).await?);
         }
         let began = Instant::now();
-        let load = Load { options, requests, began, tally: RefCell::default(), starts: Mutex::new(receiver) };
-        let load = Rc::new(load);
-        let clock = (rate > 0.0).then(|| std::thread::spawn(move || schedule(rate, seconds, began, &sender)));
+        let pool = RefCell::new(Some(Pool::default()));
+        let load = Rc::new(Load { options, requests, began, tally: RefCell::default(), pool });
+        let clock = (rate > 0.0).then(|| {
+            tokio::task::spawn_local(Rc::clone(&load).give_out(receiver));
+            std::thread::spawn(move || schedule(rate, seconds, began, &sender))
+        });
         let callers: Vec<_> =
             open.into_iter().map(|open| tokio::task::spawn_local(Rc::clone(&load).connection(Some(open)))).collect();
         let all = async {
