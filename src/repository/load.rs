@@ -1,6 +1,7 @@
 //! From a version's files to a version that is proven and serves: read, build, compare, warm up, judge, probe.
 
 use std::{
+    ops::RangeInclusive,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -189,10 +190,12 @@ impl Loader {
             uncertainty_buckets: uncertainty_buckets.as_deref(),
             value_buckets: value_buckets.as_deref(),
         });
+        let rows = rows_in_a_run(&plan, &demand, &prepared.probe);
         let options = EngineOptions {
             placement: plan.placement,
             policy: Policy {
-                max_rows: rows_in_a_run(&plan, &demand, &prepared.probe),
+                worth_rows: *rows.start(),
+                max_rows: *rows.end(),
                 max_delay: demand.max_delay,
                 high_water: prepared.limits.max_queue_rows / 2,
                 cost: demand.cost,
@@ -246,13 +249,14 @@ impl Loader {
     }
 }
 
-/// The most rows in one run: on the callers' threads whatever fits, since runs are short there; on workers no more than
-/// pays, unless the operator wants rows to be waited for.
-fn rows_in_a_run(plan: &Plan, demand: &Demand, probe: &Probe) -> usize {
+/// The rows in one run, those that are worth it whenever they are there and the most: on the callers' threads whatever fits,
+/// since runs are short there; on workers what pays, unless the operator wants rows to be waited for.
+fn rows_in_a_run(plan: &Plan, demand: &Demand, probe: &Probe) -> RangeInclusive<usize> {
     if plan.placement == Placement::Workers && demand.max_delay.is_zero() {
-        demand.max_rows.min(probe.worthwhile_rows())
+        let worth = probe.worthwhile_rows();
+        demand.max_rows.min(*worth.start())..=demand.max_rows.min(*worth.end())
     } else {
-        demand.max_rows
+        demand.max_rows..=demand.max_rows
     }
 }
 

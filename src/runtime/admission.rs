@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Cost;
+use super::batching::Policy;
 
 /// The work that lies before a new row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,14 +23,15 @@ const MARGIN: f64 = 1.25;
 
 /// How long a row that comes now takes until it is answered. `pace` is how much slower runs are now than when their
 /// cost was measured.
-pub(super) fn estimate(backlog: Backlog, cost: Cost, max_rows: usize, pace: f64) -> Duration {
-    let executors = backlog.executors.max(1);
+pub(super) fn estimate(backlog: Backlog, policy: &Policy, pace: f64) -> Duration {
+    let (executors, cost, worth) = (backlog.executors.max(1), policy.cost, policy.worth_rows.max(1));
     // A free executor takes the row at once. Else the runs under way must end; they are half done on average.
     let under_way = if backlog.free > 0 { Duration::ZERO } else { cost.of(backlog.running.div_ceil(executors)) / 2 };
-    let full_batches = backlog.waiting / max_rows;
+    let full_batches = backlog.waiting / worth;
     let rounds = u32::try_from(full_batches.div_ceil(executors)).unwrap_or(u32::MAX);
-    let own = cost.of(backlog.waiting % max_rows + 1);
-    let before = under_way + cost.of(max_rows).saturating_mul(rounds);
+    let before = under_way + cost.of(worth).saturating_mul(rounds);
+    // After that wait the row's own run may have room for others behind it.
+    let own = cost.of(backlog.waiting % worth + 1 + policy.room(before).saturating_sub(worth));
     let total = before.mul_f64(MARGIN) + own;
     // A row with nothing before it is judged by the measured cost alone: if slow runs of the past could refuse it, no run
     // would ever show that they are past.
@@ -40,7 +41,11 @@ pub(super) fn estimate(backlog: Backlog, cost: Cost, max_rows: usize, pace: f64)
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Cost, *};
+
+    fn policy(cost: Cost, worth_rows: usize, max_rows: usize) -> Policy {
+        Policy { worth_rows, max_rows, max_delay: Duration::ZERO, high_water: 100, cost }
+    }
 
     #[test]
     fn the_estimate_follows_the_queue() {
@@ -56,20 +61,28 @@ mod tests {
             ("a lone row is not judged by slow runs of the past", idle, 3.0, 2_000),
         ];
         for (name, backlog, pace, micros) in cases {
-            let estimate = estimate(backlog, cost, 4, pace);
+            let estimate = estimate(backlog, &policy(cost, 4, 4), pace);
             let expected = Duration::from_micros(micros);
             assert!(estimate.abs_diff(expected) < Duration::from_millis(1), "{name}: {estimate:?}, not {expected:?}");
         }
     }
 
     #[test]
+    fn a_row_that_will_have_waited_long_shares_its_run() {
+        let cost = Cost { per_run: 0.0, per_row: 0.001 };
+        let backlog = Backlog { waiting: 40, running: 1, free: 0, executors: 1 };
+        let alone = estimate(backlog, &policy(cost, 1, 1), 1.0);
+        let shared = estimate(backlog, &policy(cost, 1, 32), 1.0);
+        assert_eq!((shared - alone).as_millis(), 9, "after 40.5 ms there is room for 10 rows, its own and 9 more");
+    }
+
+    #[test]
     fn more_work_never_makes_it_sooner() {
         let cost = Cost { per_run: 0.0005, per_row: 0.0002 };
-        let estimates: Vec<Duration> = (0..64)
-            .map(|waiting| {
-                estimate(Backlog { waiting: waiting * 16, running: 4, free: 0, executors: 2 }, cost, 16, 1.0)
-            })
-            .collect();
-        assert!(estimates.is_sorted());
+        for policy in [policy(cost, 16, 16), policy(cost, 1, 16)] {
+            let backlog = |waiting: usize| Backlog { waiting: waiting * 16, running: 4, free: 0, executors: 2 };
+            let estimates: Vec<Duration> = (0..64).map(|waiting| estimate(backlog(waiting), &policy, 1.0)).collect();
+            assert!(estimates.is_sorted());
+        }
     }
 }

@@ -42,6 +42,8 @@ impl Waiting {
 /// The limits that the decision keeps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Policy {
+    /// The rows that are worth a run whenever they are there: more would make each of them wait and gain little.
+    pub worth_rows: usize,
     /// The most rows in one run.
     pub max_rows: usize,
     /// How long the first row may wait for others; zero for not at all.
@@ -50,6 +52,21 @@ pub struct Policy {
     pub high_water: usize,
     /// What a run costs.
     pub cost: Cost,
+}
+
+impl Policy {
+    /// The most rows in a run whose leader has waited so long.
+    ///
+    /// Beyond those that are worth it, each further row saves no more than a hand-over between threads. For a leader that has
+    /// waited long, that is worth a run which makes its wait longer by no more than a quarter.
+    pub(super) fn room(&self, waited: Duration) -> usize {
+        /// The part of its wait that a leader gives for others.
+        const GIVES: f64 = 0.25;
+        let (gives, Cost { per_run, per_row }) = (waited.as_secs_f64() * GIVES, self.cost);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float's cast saturates")]
+        let rows = ((gives - per_run) / per_row) as usize;
+        rows.max(self.worth_rows).min(self.max_rows)
+    }
 }
 
 /// What to do now.
@@ -72,7 +89,8 @@ pub(super) enum Decision {
 ///
 /// The leader is the row of the highest priority, the oldest of these, or the newest above the high-water mark. Rows of
 /// its group and priority join it in the same order while there is room and while nobody in the batch would be late by it:
-/// a prediction does not wait for the rows of an explanation beside it. With `beside`, a row that leads and does not wait
+/// a prediction does not wait for the rows of an explanation beside it, nor for a longer run of them than is worth it.
+/// With `beside`, a row that leads and does not wait
 /// itself, only rows of its group count that do not go after it.
 pub(super) fn decide<'w>(
     waiting: impl ExactSizeIterator<Item = &'w Waiting>,
@@ -94,11 +112,13 @@ pub(super) fn decide<'w>(
         order.sort_by_key(|(_, row)| row.priority);
     }
     let Some((_, leader)) = order.first().copied() else { return Decision::Nothing };
-    let mut rows = Vec::with_capacity(order.len().min(policy.max_rows));
+    let waited = if leader.is_behind() { Duration::ZERO } else { now.saturating_duration_since(leader.queued) };
+    let room = policy.room(waited);
+    let mut rows = Vec::with_capacity(order.len().min(room));
     let (mut due, mut first) = (leader.deadline, leader.queued);
     let mut reason = CloseReason::Idle;
     for (place, row) in order.iter().filter(|(_, row)| (row.group, row.priority) == (leader.group, leader.priority)) {
-        if rows.len() == policy.max_rows {
+        if rows.len() == room {
             break;
         }
         let done = now + policy.cost.of(rows.len() + 1);
@@ -113,7 +133,7 @@ pub(super) fn decide<'w>(
         (due, first) = (due.min(row.deadline), first.min(row.queued));
         rows.push(*place);
     }
-    if rows.len() == policy.max_rows {
+    if rows.len() == room {
         return Decision::Run { rows, reason: CloseReason::Full };
     }
     if policy.max_delay > Duration::ZERO && reason == CloseReason::Idle {
@@ -153,7 +173,13 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn policy(max_rows: usize) -> Policy {
-        Policy { max_rows, max_delay: Duration::ZERO, high_water: 100, cost: Cost { per_run: 0.001, per_row: 0.001 } }
+        Policy {
+            worth_rows: max_rows,
+            max_rows,
+            max_delay: Duration::ZERO,
+            high_water: 100,
+            cost: Cost { per_run: 0.001, per_row: 0.001 },
+        }
     }
 
     fn row(now: Instant, age: u32, left: u32, priority: Priority, group: u64) -> Waiting {
@@ -201,6 +227,30 @@ mod tests {
                 vec![plain(100); 4],
                 Policy { high_water: 3, ..policy(2) },
                 run(&[3, 2], CloseReason::Full),
+            ),
+            (
+                "who has waited long takes more along than is worth it, up to a quarter of its wait",
+                vec![row(now, 16, 100, Predict, 0); 9],
+                Policy { worth_rows: 1, ..policy(8) },
+                run(&[0, 1, 2], CloseReason::Full),
+            ),
+            (
+                "up to the limit, too",
+                vec![row(now, 160, 100, Predict, 0); 9],
+                Policy { worth_rows: 1, ..policy(8) },
+                run(&[0, 1, 2, 3, 4, 5, 6, 7], CloseReason::Full),
+            ),
+            (
+                "who has not does not",
+                vec![row(now, 4, 100, Predict, 0); 9],
+                Policy { worth_rows: 2, ..policy(8) },
+                run(&[0, 1], CloseReason::Full),
+            ),
+            (
+                "nor does an explanation, which predictions may come behind",
+                vec![row(now, 160, 100, Priority::Explain, 0); 9],
+                Policy { worth_rows: 1, ..policy(8) },
+                run(&[0], CloseReason::Full),
             ),
             (
                 "where waiting pays, a batch waits",
@@ -253,6 +303,7 @@ mod tests {
         fn a_batch_keeps_its_limits(
             rows in prop::collection::vec((0_u32..50, 0_u32..50, 0_u8..3, 0_u64..3), 0..40),
             max_rows in 1_usize..9,
+            worth_rows in 1_usize..9,
             delay in 0_u32..20,
             high_water in 0_usize..40,
         ) {
@@ -262,7 +313,8 @@ mod tests {
                 .into_iter()
                 .map(|(age, left, priority, group)| row(now, age, left, priorities[usize::from(priority)], group))
                 .collect();
-            let policy = Policy { max_delay: MS * delay, high_water, ..policy(max_rows) };
+            let worth_rows = worth_rows.min(max_rows);
+            let policy = Policy { worth_rows, max_delay: MS * delay, high_water, ..policy(max_rows) };
             let decision = decide(rows.iter(), now, &policy, None);
             let first = leader(rows.iter(), now, high_water);
             prop_assert_eq!(first.is_none(), decision == Decision::Nothing);
@@ -272,6 +324,8 @@ mod tests {
                     let late = now + policy.cost.of(picked.len());
                     prop_assert!(picked.len() == 1 || picked.iter().all(|place| rows[*place].deadline >= late));
                     prop_assert!(!picked.is_empty() && picked.len() <= max_rows);
+                    let gives = now.saturating_duration_since(rows[picked[0]].queued) / 4;
+                    prop_assert!(picked.len() <= worth_rows || policy.cost.of(picked.len()) <= gives);
                     let distinct: std::collections::HashSet<&usize> = picked.iter().collect();
                     prop_assert_eq!(distinct.len(), picked.len());
                     prop_assert!(picked.iter().all(|place| rows[*place].deadline > now));

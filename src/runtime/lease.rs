@@ -84,10 +84,11 @@ impl Lease {
 impl Shared {
     /// The rows that join a leader that is not in the queue.
     fn beside(&self, state: &mut State, leader: Waiting, now: Instant) -> (Vec<Job>, CloseReason) {
-        if self.policy.max_rows == 1 || state.jobs.is_empty() {
+        let Policy { worth_rows, max_rows, .. } = self.policy;
+        if max_rows == 1 || state.jobs.is_empty() {
             return (Vec::new(), CloseReason::Idle);
         }
-        let policy = Policy { max_rows: self.policy.max_rows - 1, ..self.policy_now() };
+        let policy = Policy { worth_rows: worth_rows - 1, max_rows: max_rows - 1, ..self.policy_now() };
         match decide(state.jobs.iter().map(|job| &job.waiting), now, &policy, Some(leader)) {
             Decision::Run { rows, reason } => (self.take(state, rows), reason),
             Decision::Wait(_) | Decision::Nothing => (Vec::new(), CloseReason::Idle),

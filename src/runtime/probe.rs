@@ -1,6 +1,9 @@
 //! Measures a loaded version before it serves: what n rows cost, and how much batching changes the answers.
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::RangeInclusive,
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 
@@ -47,15 +50,18 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// The most rows that are worth a run: the smallest size tried at which a row costs hardly more than at the best one.
-    /// More rows would make each of them wait for the others and gain nothing.
+    /// The smallest and the largest size tried at which a row costs hardly more than at the best one. Runs below the smallest
+    /// waste the processor; more rows than that make each of them wait for the others and gain little; beyond the largest
+    /// they cost more again.
     #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^53")]
-    pub fn worthwhile_rows(&self) -> usize {
+    pub fn worthwhile_rows(&self) -> RangeInclusive<usize> {
         const HARDLY_MORE: f64 = 1.05;
         let a_row = |(size, seconds): (&usize, &f64)| (*size, seconds / *size as f64);
         let best = self.sizes.iter().zip(&self.seconds).map(a_row).map(|at| at.1).fold(f64::INFINITY, f64::min);
-        let mut sizes = self.sizes.iter().zip(&self.seconds).map(a_row);
-        sizes.find(|(_, seconds)| *seconds <= best * HARDLY_MORE).map_or(1, |(size, _)| size)
+        let good =
+            self.sizes.iter().zip(&self.seconds).map(a_row).filter(|(_, seconds)| *seconds <= best * HARDLY_MORE);
+        let sizes: Vec<usize> = good.map(|(size, _)| size).collect();
+        sizes.first().copied().unwrap_or(1)..=sizes.last().copied().unwrap_or(1)
     }
 }
 

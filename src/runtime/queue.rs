@@ -160,7 +160,7 @@ impl Shared {
         let free = if self.has_workers() { self.executors.saturating_sub(state.busy) } else { state.free.len() };
         let before = if priority == Priority::Predict { state.jobs.len() - state.behind } else { state.jobs.len() };
         let backlog = Backlog { waiting: before, running: state.running, free, executors: self.executors };
-        estimate(backlog, self.policy.cost, self.policy.max_rows, self.pace())
+        estimate(backlog, &self.policy, self.pace())
     }
 
     fn pace(&self) -> f64 {

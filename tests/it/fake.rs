@@ -116,7 +116,7 @@ impl Executor for Gated {
 /// One row at a time, on a worker, at no cost.
 pub(crate) fn options(capacity: usize) -> EngineOptions {
     let cost = Cost { per_run: 0.0, per_row: 0.0 };
-    let policy = Policy { max_rows: 1, max_delay: Duration::ZERO, high_water: capacity, cost };
+    let policy = Policy { worth_rows: 1, max_rows: 1, max_delay: Duration::ZERO, high_water: capacity, cost };
     EngineOptions { placement: Placement::Workers, policy, capacity }
 }
 

@@ -87,7 +87,7 @@ fn a_run_that_nobody_waits_for_is_stopped() {
 fn nothing_is_lost_by_callers_that_leave_at_any_moment() {
     for placement in [Placement::Workers, Placement::Callers] {
         let executor = stoppable::Stoppable::default();
-        let policy = Policy { max_rows: 4, ..options(64).policy };
+        let policy = Policy { worth_rows: 4, max_rows: 4, ..options(64).policy };
         let bare = Bare::start(Box::new(executor), EngineOptions { placement, policy, capacity: 64 });
         let bare = Arc::new(bare);
         thread::scope(|scope| {
