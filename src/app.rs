@@ -42,15 +42,15 @@ struct Edge {
 }
 
 impl Edge {
-    async fn open(config: &Config) -> Result<Self, StartError> {
+    fn open(config: &Config) -> Result<Self, StartError> {
         let callers = tokens(&config.security.tokens_file)?;
         let administrators = tokens(&config.admin.tokens_file)?;
-        let server = Server::bind(&config.http.server).await?;
+        let server = Server::bind(&config.http.server)?;
         let admin = match administrators {
             Some(tokens) => {
                 let (host, port) = (config.admin.host, config.admin.port);
                 let settings = http::Settings { host, port, ..config.http.server.clone() };
-                Some((Server::bind(&settings).await?, tokens))
+                Some((Server::bind(&settings)?, tokens))
             }
             None => None,
         };
@@ -75,17 +75,17 @@ pub struct App {
 }
 
 impl App {
-    /// Starts everything; returns when the sockets are bound. Models go on loading.
+    /// Starts everything on the runtime that this is called on; returns when the sockets are bound. Models go on loading.
     ///
     /// # Errors
     /// [`StartError`] when nothing could be served at all. What is wrong with single models is a state, not an error.
-    pub async fn start(config: &Config, log: LogHandle) -> Result<Self, StartError> {
+    pub fn start(config: &Config, log: LogHandle) -> Result<Self, StartError> {
         let library = Library::load(&config.runtime.library)?;
         tracing::info!(library = %library.path().display(), build = library.build(), "ONNX Runtime loaded");
         let metrics = Arc::new(metrics(&library)?);
         let loader = Loader::new(library, config.runtime.clone()).with_coverage(config.repository.coverage);
         // First what may be refused: a process must not end while threads are inside of the library.
-        let edge = Edge::open(config).await?;
+        let edge = Edge::open(config)?;
         let repository = Repository::open(&config.repository, &loader, Arc::clone(&metrics))?;
         Self::behind(edge, config, repository, metrics, log)
     }
@@ -94,13 +94,13 @@ impl App {
     ///
     /// # Errors
     /// As [`App::start`].
-    pub async fn over(
+    pub fn over(
         config: &Config,
         repository: Arc<Repository>,
         metrics: Arc<Metrics>,
         log: LogHandle,
     ) -> Result<Self, StartError> {
-        Self::behind(Edge::open(config).await?, config, repository, metrics, log)
+        Self::behind(Edge::open(config)?, config, repository, metrics, log)
     }
 
     fn behind(

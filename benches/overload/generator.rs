@@ -120,7 +120,9 @@ impl Load {
         while let Some(due) = starts.recv().await {
             self.tally.borrow_mut().due += due.len();
             if let Some(pool) = self.pool.borrow_mut().as_mut() {
-                due.into_iter().for_each(|due| pool.start(due));
+                for due in due {
+                    pool.start(due);
+                }
             }
         }
         // Those that wait for a connection still are counted as not sent.

@@ -83,7 +83,7 @@ async fn until_stopped(config: &Config, log: &LogHandle) -> ExitCode {
     let started = async {
         // Caught before the sockets are bound, so that no signal is lost between the two.
         let signals = Signals::catch()?;
-        Ok::<_, StartError>((signals, App::start(config, log.clone()).await?))
+        Ok::<_, StartError>((signals, App::start(config, log.clone())?))
     };
     let (mut signals, app) = match started.await {
         Ok(started) => started,

@@ -73,7 +73,11 @@ mod tests {
         let backlog = Backlog { waiting: 40, running: 1, free: 0, executors: 1 };
         let alone = estimate(backlog, &policy(cost, 1, 1), 1.0);
         let shared = estimate(backlog, &policy(cost, 1, 32), 1.0);
-        assert_eq!((shared - alone).as_millis(), 9, "after 40.5 ms there is room for 10 rows, its own and 9 more");
+        assert_eq!(
+            shared.abs_diff(alone).as_millis(),
+            9,
+            "after 40.5 ms there is room for 10 rows, its own and 9 more"
+        );
     }
 
     #[test]

@@ -229,30 +229,6 @@ mod tests {
                 run(&[3, 2], CloseReason::Full),
             ),
             (
-                "who has waited long takes more along than is worth it, up to a quarter of its wait",
-                vec![row(now, 16, 100, Predict, 0); 9],
-                Policy { worth_rows: 1, ..policy(8) },
-                run(&[0, 1, 2], CloseReason::Full),
-            ),
-            (
-                "up to the limit, too",
-                vec![row(now, 160, 100, Predict, 0); 9],
-                Policy { worth_rows: 1, ..policy(8) },
-                run(&[0, 1, 2, 3, 4, 5, 6, 7], CloseReason::Full),
-            ),
-            (
-                "who has not does not",
-                vec![row(now, 4, 100, Predict, 0); 9],
-                Policy { worth_rows: 2, ..policy(8) },
-                run(&[0, 1], CloseReason::Full),
-            ),
-            (
-                "nor does an explanation, which predictions may come behind",
-                vec![row(now, 160, 100, Priority::Explain, 0); 9],
-                Policy { worth_rows: 1, ..policy(8) },
-                run(&[0], CloseReason::Full),
-            ),
-            (
                 "where waiting pays, a batch waits",
                 vec![plain(100)],
                 Policy { max_delay: MS * 5, ..policy(4) },
@@ -279,6 +255,25 @@ mod tests {
         ];
         for (name, rows, policy, expected) in cases {
             assert_eq!(decide(rows.iter(), now, &policy, None), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn who_has_waited_long_takes_others_along() {
+        use Priority::{Explain, Predict};
+        let now = Instant::now() + MS * 1000;
+        // A run costs 1 ms and 1 ms more for each row; so many of 9 rows, with so many worth a run and 8 the most.
+        let cases = [
+            ("up to a quarter of its wait", Predict, 16, 1, 3),
+            ("up to the most", Predict, 160, 1, 8),
+            ("what is worth a run anyway", Predict, 4, 2, 2),
+            ("no explanation does: predictions may come behind it", Explain, 160, 1, 1),
+        ];
+        for (name, priority, age, worth_rows, expected) in cases {
+            let rows = [row(now, age, 100, priority, 0); 9];
+            let decision = decide(rows.iter(), now, &Policy { worth_rows, ..policy(8) }, None);
+            let run = Decision::Run { rows: (0..expected).collect(), reason: CloseReason::Full };
+            assert_eq!(decision, run, "{name}");
         }
     }
 

@@ -84,7 +84,7 @@ impl Server {
     pub(crate) fn start(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = config();
         change(&mut config);
-        let app = RUNTIME.block_on(App::start(&config, log())).expect("a server");
+        let app = RUNTIME.block_on(async { App::start(&config, log()) }).expect("a server");
         app.repository().settled();
         Self { address: app.address(), app: Some(app) }
     }

@@ -18,7 +18,7 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulConnection},
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
@@ -32,8 +32,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// a closed connection would leave its sender to guess.
 const LAST_CALL: Duration = Duration::from_millis(100);
 
-/// The most connections that are still taken from the system's queue when the server is closing: as many as it holds.
-const MAX_LATE: usize = 1024;
+/// The most connections that the system holds for the server until it accepts them, where its own limit allows so many.
+/// Beyond, it drops them without a word, and each tries again a second later: so a burst of clients must fit.
+const MAX_PENDING: u32 = 1024;
 
 /// How long a connection without a request under way is kept while the server is closing: time for the last answer to
 /// leave, and no more for those that never send one.
@@ -63,13 +64,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds the socket.
+    /// Binds the socket. Called on a runtime.
     ///
     /// # Errors
     /// The operating system's own, with the address.
-    pub async fn bind(settings: &Settings) -> io::Result<Self> {
+    pub fn bind(settings: &Settings) -> io::Result<Self> {
         let address = SocketAddr::new(settings.host, settings.port);
-        let listener = TcpListener::bind(address).await.map_err(|error| {
+        let listener = listen(address).map_err(|error| {
             io::Error::new(error.kind(), format!("cannot listen on {address}: {error}; another port: --port"))
         })?;
         Ok(Self { listener, settings: settings.clone() })
@@ -107,13 +108,22 @@ impl Server {
             }
         }
         // Whom the system has let in already is told so; the end of the listener would only reset the connection.
-        for _ in 0..MAX_LATE {
+        for _ in 0..MAX_PENDING {
             match tokio::time::timeout(Duration::ZERO, accept(&self.listener, &room)).await {
                 Ok(Ok(accepted)) => connections.spawn(accepted, &threads),
                 _ => break,
             }
         }
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A server that starts again takes the port of the one before.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(MAX_PENDING)
 }
 
 /// A connection that no runtime has yet, its caller, and its place among those that there is room for.
@@ -213,5 +223,22 @@ impl<H: Handler> Connections<H> {
                 Ok(())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_burst_of_clients_is_held_until_it_is_accepted() {
+        let system: u32 = std::fs::read_to_string("/proc/sys/net/core/somaxconn")
+            .map_or(MAX_PENDING, |text| text.trim().parse().expect("a number"));
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        // Nobody accepts. One that is dropped by the system would not be there in this time; the others are there at once.
+        let connect = |_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(900));
+        let there = (0..MAX_PENDING.min(system)).map(connect).take_while(Result::is_ok).count();
+        assert_eq!(there as u64, u64::from(MAX_PENDING.min(system)));
     }
 }
