@@ -24,7 +24,7 @@ MULTIPLES = (1, 2, 5, 10)
 NOISE = 0.0005
 # Requests a second of the model that another one must not disturb, and how often each case is measured.
 QUIET_RATE = 200
-ISOLATION_ROUNDS = 6
+ISOLATION_ROUNDS = 12
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -126,21 +126,21 @@ def overload(model: str, seconds: float, deadline: int) -> str:
 
 
 def latencies(server: Server, lines: Path, seconds: float) -> list[tuple[float, float]]:
-    """When each answer was there, in seconds since 1970, and how long after its intended start, in microseconds."""
+    """When each answer was there, in seconds since 1970, and how long after its intended start, in microseconds; without those
+    of the first moments, when the generator and its connections are new."""
     path = PLACE / "samples"
     server.load(lines, first=True, rate=QUIET_RATE, seconds=seconds, connections=32, samples=path)
-    samples = (map(int, line.split()) for line in path.read_text().splitlines())
-    return [((at + latency) / 1e6, latency) for at, latency, status in samples if status == 200]
+    samples = [tuple(map(int, line.split())) for line in path.read_text().splitlines()]
+    settled = min(at for at, _, _ in samples) + 300_000
+    return [((at + latency) / 1e6, latency) for at, latency, status in samples if status == 200 and at >= settled]
 
 
 def isolation(seconds: float) -> str:
     """What a busy and a loading model do to another one, each beside the same model alone in the same server."""
     quiet, busy = requests("quiet", ["churn"]), requests("busy", ["heavy"])
-    warm = {"first": True, "rate": QUIET_RATE, "seconds": 0.2, "connections": 32}
     alone, beside, reports = [], [], []
     for _ in range(ISOLATION_ROUNDS):
         with Server(["churn", "heavy"]) as server:
-            server.load(quiet, **warm)
             alone += latencies(server, quiet, seconds)
             saturate = threading.Thread(
                 target=lambda: reports.append(server.load(busy, first=True, connections=64, seconds=seconds + 1))
@@ -153,10 +153,9 @@ def isolation(seconds: float) -> str:
     note = f"{len(beside)} requests in {ISOLATION_ROUNDS} turns, {answered:.0f}/s of `heavy`"
     rows = [["alone", alone, alone, f"{len(alone)} requests"], ["saturated", beside, alone, note]]
     loading, loaded, windows = [], [], []
-    for _ in range(4 * ISOLATION_ROUNDS):
+    for _ in range(2 * ISOLATION_ROUNDS):
         with Server(["churn", "heavy"], wait=False) as server:
             server.until_answered("churn")
-            server.load(quiet, **warm)
             began = time.time()
             samples = latencies(server, quiet, 3)
             # From the log: to ask for it all the time would be a load of its own.

@@ -223,10 +223,11 @@ impl Place<'_> {
                 drop(inputs);
                 Ok(completed)
             }
-            // Too late to run: dropped, the lease goes to the next row.
-            Ok(Ok(Message::Lead(..))) if Instant::now() >= waiting.deadline => return Err(SubmitError::Expired),
-            Ok(Ok(Message::Lead(lease, inputs))) => lease.lead(&inputs, waiting).ok_or(SubmitError::Lost),
-            Ok(Ok(Message::Late)) => {
+            Ok(Ok(Message::Lead(lease, inputs))) if Instant::now() < waiting.deadline => {
+                lease.lead(&inputs, waiting).ok_or(SubmitError::Lost)
+            }
+            // Where it is too late to run, the lease is dropped and goes to the next row.
+            Ok(Ok(Message::Late | Message::Lead(..))) => {
                 self.settled = true;
                 self.shared.metrics.count_cancelled("queue");
                 return Err(SubmitError::Expired);
