@@ -1,16 +1,24 @@
 //! The lease of an executor: whoever holds it runs its own row and what waits with it, and hands the executor on.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     Completed, Executor, Interrupt,
     batching::{Decision, Policy, Waiting, decide, leader},
-    queue::{Job, Message, Shared, State},
+    queue::{Job, Message, Picked, Shared, State},
     run::run,
     watchdog::UnderWay,
     worker,
 };
 use crate::{domain::tensor::Inputs, telemetry::CloseReason};
+
+/// How long a caller goes on with the rows of others when its own is done and more wait than fit one run. To hand the executor
+/// on instead, it would have to wait until the next caller's thread comes to it, behind all that is ready there; with
+/// hundreds of callers the threads then take turns.
+const GOES_ON_FOR: Duration = Duration::from_micros(500);
 
 /// An executor that callers run on, and how its runs are stopped.
 pub(super) struct Station {
@@ -36,33 +44,50 @@ impl Lease {
         Self { shared: Arc::clone(shared), station: Some(station) }
     }
 
-    /// Runs one's own row, and with it what waits and fits.
+    /// Runs one's own row, and with it what waits and fits; then whole runs of what waits besides.
     pub(super) fn lead(mut self, own: &Inputs, waiting: Waiting) -> Option<Completed> {
         let shared = Arc::clone(&self.shared);
-        let station = self.station.as_mut()?;
-        let started = Instant::now();
         let (jobs, reason) = {
             let mut state = shared.lock();
-            let beside = shared.beside(&mut state, waiting, started);
+            let beside = shared.beside(&mut state, waiting, Instant::now());
             state.company = !beside.0.is_empty();
-            state.running += 1 + beside.0.len();
-            state.busy += 1;
-            let until = beside.0.iter().map(|job| job.waiting.deadline).fold(waiting.deadline, Instant::max);
-            state.under_way[station.number] = Some(UnderWay::new(until, station.interrupt.clone()));
             beside
         };
-        let rows: Vec<&Inputs> = std::iter::once(own).chain(jobs.iter().map(|job| &job.inputs)).collect();
+        let mut mine = self.run(Some((own, waiting)), jobs, reason)?;
+        let done = Instant::now();
+        let until = waiting.deadline.min(done + GOES_ON_FOR);
+        while let Some((jobs, reason)) = shared.whole_run(until) {
+            self.run(None, jobs, reason);
+        }
+        // Its own answer has waited for those.
+        mine.queue += done.elapsed();
+        Some(mine)
+    }
+
+    /// Runs rows, the caller's own before the others, and answers them. Gives the caller's own answer.
+    fn run(&mut self, own: Option<(&Inputs, Waiting)>, jobs: Vec<Job>, reason: CloseReason) -> Option<Completed> {
+        let (shared, station, started) = (&self.shared, self.station.as_mut()?, Instant::now());
+        let rows: Vec<&Inputs> = own.iter().map(|own| own.0).chain(jobs.iter().map(|job| &job.inputs)).collect();
+        let count = rows.len();
+        {
+            let deadlines = own.iter().map(|own| own.1.deadline).chain(jobs.iter().map(|job| job.waiting.deadline));
+            let until = deadlines.max().unwrap_or(started);
+            let mut state = shared.lock();
+            state.running += count;
+            state.busy += 1;
+            state.under_way[station.number] = Some(UnderWay::new(until, station.interrupt.clone()));
+        }
         let ran = run(station.executor.as_mut(), &rows);
-        shared.note_pace(rows.len(), ran.took);
-        shared.metrics.observe_batch(rows.len(), reason);
-        let (count, mut results) = (rows.len(), ran.rows.into_iter());
+        shared.note_pace(count, ran.took);
+        shared.metrics.observe_batch(count, reason);
+        let mut results = ran.rows.into_iter();
         let complete = |queued: Instant, result| Completed {
             result,
             batch_rows: count,
             queue: started.saturating_duration_since(queued),
             infer: ran.took,
         };
-        let mine = complete(waiting.queued, results.next()?);
+        let mine = own.and_then(|own| Some(complete(own.1.queued, results.next()?)));
         for (Job { waiting, inputs, reply, .. }, result) in jobs.into_iter().zip(results) {
             // Whoever asked may have gone; then the answer is nobody's.
             let _ = reply.send(Message::Done(complete(waiting.queued, result), inputs));
@@ -77,7 +102,7 @@ impl Lease {
             shared.set_heavy();
         }
         drop(state);
-        Some(mine)
+        mine
     }
 }
 
@@ -92,6 +117,19 @@ impl Shared {
         match decide(state.jobs.iter().map(|job| &job.waiting), now, &policy, Some(leader)) {
             Decision::Run { rows, reason } => (self.take(state, rows), reason),
             Decision::Wait(_) | Decision::Nothing => (Vec::new(), CloseReason::Idle),
+        }
+    }
+
+    /// The rows of a run that needs no leader: as many as fit wait, and it ends by then.
+    fn whole_run(&self, until: Instant) -> Option<(Vec<Job>, CloseReason)> {
+        let (mut state, now) = (self.lock(), Instant::now());
+        let policy = self.policy_now();
+        if state.jobs.len() < policy.max_rows || now + policy.cost.of(policy.max_rows) > until || self.has_workers() {
+            return None;
+        }
+        match self.pick(&mut state, now) {
+            Picked::Batch(jobs, reason) => Some((jobs, reason)),
+            Picked::Wait(_) | Picked::Nothing => None,
         }
     }
 }
