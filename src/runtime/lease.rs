@@ -18,7 +18,7 @@ use crate::{domain::tensor::Inputs, telemetry::CloseReason};
 /// How long a caller goes on with the rows of others when its own is done and more wait than fit one run. To hand the executor
 /// on instead, it would have to wait until the next caller's thread comes to it, behind all that is ready there; with
 /// hundreds of callers the threads then take turns.
-const GOES_ON_FOR: Duration = Duration::from_micros(500);
+const GOES_ON_FOR: Duration = Duration::from_millis(1);
 
 /// An executor that callers run on, and how its runs are stopped.
 pub(super) struct Station {

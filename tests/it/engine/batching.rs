@@ -1,11 +1,19 @@
 //! Which rows share a run, in which order they are run, and what becomes of them when the engine is stopped.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, mpsc},
+    thread,
+    time::Duration,
+};
 
 use candor::runtime::{EngineOptions, Placement, Policy, Priority, SubmitError};
 
 use super::{Bare, Caller, LONG, until};
-use crate::fake::{gated, options};
+use crate::{
+    fake::{Fake, gated, options},
+    harness::PATIENCE,
+};
 
 const BOTH: [Placement; 2] = [Placement::Workers, Placement::Callers];
 
@@ -39,6 +47,40 @@ fn rows_that_wait_while_one_is_run_share_the_next_run() {
         assert_eq!(answers, [(2.0, 4), (4.0, 4), (6.0, 4), (8.0, 4), (10.0, 1)]);
         bare.wait_for_queue(0);
     }
+}
+
+/// Whose row is done goes on with whole runs of what waits, where the next caller would first have to wake up.
+#[test]
+fn a_caller_goes_on_with_whole_runs_of_what_waits() {
+    // Which thread ran which number; a run of zero waits for the test.
+    let ran = Arc::new(Mutex::new(HashMap::new()));
+    let (go, gate) = mpsc::channel::<()>();
+    let (noted, (begun, first_begun)) = (Arc::clone(&ran), mpsc::channel());
+    let executor = Fake(move |value: f64| {
+        noted.lock().expect("no panic").insert(value.to_bits(), thread::current().id());
+        if value == 0.0 {
+            begun.send(()).expect("the test waits");
+            gate.recv().expect("the test goes on");
+        }
+        value
+    });
+    let policy = Policy { worth_rows: 2, max_rows: 2, ..options(16).policy };
+    let options = EngineOptions { placement: Placement::Callers, policy, capacity: 16 };
+    let bare = Bare::start(Box::new(executor), options);
+    // A machine may hold a thread up just there, and then the next caller takes over: but not every time.
+    until("a caller goes on", || {
+        let first = bare.predict(0.0);
+        first_begun.recv_timeout(PATIENCE).expect("a run begins");
+        let others = queued(&bare, &[1.0, 2.0, 3.0, 4.0, 5.0]);
+        go.send(()).expect("the executor is there");
+        let own = first.thread.thread().id();
+        assert_eq!(first.answer(), (0.0, 1));
+        let answers: Vec<(f64, usize)> = others.into_iter().map(Caller::answer).collect();
+        assert_eq!(answers, [(1.0, 2), (2.0, 2), (3.0, 2), (4.0, 2), (5.0, 1)]);
+        let ran = ran.lock().expect("no panic");
+        assert_ne!(ran[&5.0_f64.to_bits()], own, "less than a whole run is the next caller's");
+        [1.0_f64, 2.0, 3.0, 4.0].iter().all(|value| ran[&value.to_bits()] == own)
+    });
 }
 
 #[test]
