@@ -2,9 +2,16 @@
 
 use std::fs;
 
-use candor::{api::http, cli, config, domain::code, telemetry};
+use candor::{
+    api::http,
+    cli, config,
+    domain::code,
+    repository::{Limits, ModelSettings},
+    runtime::Auto,
+    telemetry,
+};
 
-use crate::harness::{Server, root};
+use crate::harness::{Server, candor, root};
 
 fn compare(name: &str, text: &str) {
     let path = root().join("docs").join(name);
@@ -55,6 +62,7 @@ fn documents_link_to_files_that_are_there() {
         "docs/performance.md",
         "docs/uncertainty.md",
         "docs/explanations.md",
+        "docs/packages.md",
     ];
     for file in files {
         let path = root().join(file);
@@ -66,5 +74,60 @@ fn documents_link_to_files_that_are_there() {
                 assert!(linked.exists(), "{file} links to {target}, which is not there");
             }
         }
+    }
+}
+
+/// The fenced block of a language under a heading of docs/packages.md.
+fn block<'t>(page: &'t str, heading: &str, language: &str) -> &'t str {
+    let section = page.split_once(&format!("\n## {heading}\n")).expect("the heading").1;
+    let fence = format!("```{language}\n");
+    section.split_once(&fence).and_then(|(_, rest)| rest.split_once("```")).expect("the block").0
+}
+
+#[test]
+fn the_package_of_the_page_serves() {
+    let page = fs::read_to_string(root().join("docs/packages.md")).expect("the page");
+    let models = tempfile::tempdir().expect("a directory");
+    let (model, version) = (models.path().join("churn"), models.path().join("churn/1"));
+    fs::create_dir_all(&version).expect("a directory");
+    fs::copy(root().join("models/churn/1/model.onnx"), version.join("model.onnx")).expect("copied");
+    for (name, language) in [("contract.json", "json"), ("version.json", "json"), ("golden.jsonl", "json")] {
+        fs::write(version.join(name), block(&page, name, language)).expect("written");
+    }
+    fs::write(model.join("model.toml"), block(&page, "model.toml", "toml")).expect("written");
+    let tokens = models.path().join("tokens.toml");
+    fs::write(&tokens, block(&page, "Who may ask", "toml")).expect("written");
+
+    let server = Server::start(|config| {
+        config.repository.models = models.path().to_owned();
+        config.security.tokens_file = tokens;
+    });
+    let case: serde_json::Value = serde_json::from_str(block(&page, "golden.jsonl", "json")).expect("a case");
+    let body = serde_json::json!({ "features": case["features"] }).to_string();
+    // The page's digest is that of `foo`.
+    let headers = [("content-type", "application/json"), ("authorization", "Bearer foo")];
+    let answer = server.send("POST", "/predict", &headers, body.as_bytes()).json();
+    assert_eq!((&answer["prediction"], &answer["training_data"]), (&"churn".into(), &"churn-2026-02-28".into()));
+
+    // The defaults are those of a model without the file, and none is left out.
+    let shown = ModelSettings::read(Some(&model)).expect("good settings");
+    assert_eq!(shown.limits, Limits { workers: Some(Auto::Auto), ..Limits::default() });
+    fs::write(model.join("model.toml"), "[limits]\nunheard_of = 1\n").expect("written");
+    let output = candor(&["check"]).arg(models.path()).output().expect("it ran");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let expected =
+        text.split_once("expected one of").expect("what would be right").1.lines().next().unwrap_or_default();
+    let named: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+    assert!(named.len() > 4 && named.iter().all(|name| page.contains(&format!("\n{name} = "))), "{named:?}");
+}
+
+#[test]
+fn the_page_of_packages_names_every_keyword_of_ours() {
+    let page = fs::read_to_string(root().join("docs/packages.md")).expect("the page");
+    let source = fs::read_to_string(root().join("src/domain/contract/keywords.rs")).expect("the source");
+    let ours: Vec<&str> = source.split('"').filter(|text| text.starts_with("x-")).collect();
+    assert!(ours.len() >= 7, "{ours:?}");
+    for keyword in ours {
+        assert!(page.contains(&format!("| `{keyword}` |")), "docs/packages.md does not tell {keyword}");
     }
 }
