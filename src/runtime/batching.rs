@@ -90,8 +90,7 @@ pub(super) enum Decision {
 /// The leader is the row of the highest priority, the oldest of these, or the newest above the high-water mark. Rows of
 /// its group and priority join it in the same order while there is room and while nobody in the batch would be late by it:
 /// a prediction does not wait for the rows of an explanation beside it, nor for a longer run of them than is worth it.
-/// With `beside`, a row that leads and does not wait
-/// itself, only rows of its group count that do not go after it.
+/// With `beside`, a row that leads and does not wait itself, only rows of its group count that do not go after it.
 pub(super) fn decide<'w>(
     waiting: impl ExactSizeIterator<Item = &'w Waiting>,
     now: Instant,
