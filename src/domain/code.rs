@@ -116,7 +116,8 @@ pub fn reference(status: impl Fn(ErrorCode) -> u16) -> String {
 
     let mut text = String::from(
         "# Error codes\n\nGenerated from the program; `make docs` writes it anew. Every error is `application/problem+json` \
-         (RFC 9457)\nwith one of these codes. A running server explains each at `GET /problems/{code}`.\n\n\
+         (RFC 9457)\nwith one of these codes. A running server lists them at `GET /problems`, and explains each at\n\
+         `GET /problems/{code}`.\n\n\
          | status | code | what it means | what to do |\n|---|---|---|---|\n",
     );
     for code in ErrorCode::ALL {

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::header;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{accept::Accepted, headers, names::Names, problem};
 use crate::{
@@ -24,6 +24,30 @@ pub(super) async fn page() -> impl IntoResponse {
     (headers, include_str!("assets/docs.html"))
 }
 
+/// `GET /problems`
+pub(super) async fn problems(request: Request) -> Response {
+    if wants_json(&request) {
+        let all: Vec<Value> = ErrorCode::ALL.iter().map(|code| described(*code)).collect();
+        return Json(json!({ "problems": all })).into_response();
+    }
+    let line = |code: &ErrorCode| format!("{}  {:<24} {}\n", problem::status(*code), code.as_str(), code.title());
+    let body: String =
+        ErrorCode::ALL.iter().map(line).chain(["\nMore of each: GET /problems/{code}\n".to_owned()]).collect();
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
+}
+
+fn wants_json(request: &Request) -> bool {
+    let wants = |kind| headers::preference(request.headers(), kind);
+    wants("application/json") > wants("text/plain")
+}
+
+fn described(code: ErrorCode) -> Value {
+    json!({
+        "type": format!("/problems/{}", code.as_str()), "code": code.as_str(), "title": code.title(),
+        "status": problem::status(code), "meaning": code.meaning(), "remedy": code.remedy(),
+    })
+}
+
 /// `GET /problems/{code}`
 pub(super) async fn problem(Names(text): Names<String>, request: Request) -> Response {
     let Some(code) = ErrorCode::from_text(&text) else {
@@ -33,15 +57,10 @@ pub(super) async fn problem(Names(text): Names<String>, request: Request) -> Res
         let failure = Failure::new(ErrorCode::NotFound, detail);
         return problem::respond(&failure, &Accepted::of(request.extensions()).request_id, Road::default());
     };
-    let status = problem::status(code);
-    let wants = |kind| headers::preference(request.headers(), kind);
-    if wants("application/json") > wants("text/plain") {
-        let body = json!({
-            "type": format!("/problems/{}", code.as_str()), "code": code.as_str(), "title": code.title(), "status": status,
-            "meaning": code.meaning(), "remedy": code.remedy(),
-        });
-        return Json(body).into_response();
+    if wants_json(&request) {
+        return Json(described(code)).into_response();
     }
+    let status = problem::status(code);
     let body = format!(
         "{} (status {status})\n{}\n\nWhat it means\n  {}\n\nWhat to do\n  {}\n",
         code.as_str(),

@@ -66,6 +66,7 @@ const PAGES: &[(&str, &str, &str)] = &[
     ("/livez", "The process is alive", "application/json"),
     ("/readyz", "Every required model is ready; else 503 with the reasons", "application/json"),
     ("/metrics", "Prometheus text, or OpenMetrics with exemplars", "text/plain"),
+    ("/problems", "Every error code, with its status", "text/plain"),
     ("/problems/{code}", "What an error code means and what to do", "text/plain"),
 ];
 

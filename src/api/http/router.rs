@@ -45,6 +45,7 @@ pub fn front(services: Services) -> Front {
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/docs", get(docs::page))
+        .route("/problems", get(docs::problems))
         .route("/problems/{code}", get(docs::problem))
         .route("/", get(root::text))
         .fallback(unknown_path)

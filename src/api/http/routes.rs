@@ -16,6 +16,7 @@ const ROUTES: &[&str] = &[
     "/models/{model}/versions/{version}/contract",
     "/openapi.json",
     "/docs",
+    "/problems",
     "/problems/{code}",
     "/",
 ];

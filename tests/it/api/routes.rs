@@ -164,6 +164,14 @@ fn problems_are_explained_to_people_and_programs() {
     let reply: Reply = server.send("GET", "/problems/overloaded", &[("accept", "application/json")], b"");
     assert_eq!(reply.json()["status"], 503);
     assert_eq!(server.get("/problems/nothing").code(), "not_found");
+    let list = server.get("/problems").text();
+    assert!(list.contains("503  overloaded ") && list.contains("400  data_contract_violation "), "{list}");
+    let reply: Reply = server.send("GET", "/problems", &[("accept", "application/json")], b"");
+    for problem in reply.json()["problems"].as_array().expect("a list") {
+        let of_its_own: Reply =
+            server.send("GET", problem["type"].as_str().expect("a path"), &[("accept", "application/json")], b"");
+        assert_eq!(&of_its_own.json(), problem);
+    }
 }
 
 #[test]
