@@ -27,8 +27,8 @@ def busy_seconds() -> float:
     return sum(int(field) for index, field in enumerate(fields[:8]) if index not in (3, 4)) / TICKS
 
 
-def go_first(process: int = 0) -> bool:
-    """Lets a process, or this one, have a processor before everyone else, as if it were on another machine. Whether it may."""
+def go_first(process: int) -> bool:
+    """Lets a process have a processor before everyone else, as if it were on another machine. Whether it may."""
     try:
         os.sched_setscheduler(process, os.SCHED_FIFO, os.sched_param(1))
     except PermissionError:

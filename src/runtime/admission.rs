@@ -24,7 +24,7 @@ const MARGIN: f64 = 1.25;
 /// How long a row that comes now takes until it is answered. `pace` is how much slower runs are now than when their
 /// cost was measured.
 pub(super) fn estimate(backlog: Backlog, policy: &Policy, pace: f64) -> Duration {
-    let (executors, cost, worth) = (backlog.executors.max(1), policy.cost, policy.worth_rows.max(1));
+    let (executors, cost, worth) = (backlog.executors.max(1), policy.cost, policy.worth_rows);
     // A free executor takes the row at once. Else the runs under way must end; they are half done on average.
     let under_way = if backlog.free > 0 { Duration::ZERO } else { cost.of(backlog.running.div_ceil(executors)) / 2 };
     let full_batches = backlog.waiting / worth;

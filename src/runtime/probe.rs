@@ -132,6 +132,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn runs_are_worth_it_where_a_row_costs_hardly_more_than_at_best() {
+        // Milliseconds of runs of 1, 2, 4 and 8 rows.
+        let cases = [
+            ("each row costs the same", [1.0, 2.0, 4.0, 8.0], 1..=8),
+            ("batches pay", [1.0, 1.5, 2.0, 4.0], 4..=8),
+            ("up to a size", [1.0, 1.5, 2.0, 9.0], 4..=4),
+        ];
+        for (name, millis, expected) in cases {
+            let (sizes, seconds) = (vec![1, 2, 4, 8], millis.map(|time: f64| time / 1e3).to_vec());
+            let cost = fit(&sizes, &seconds);
+            let probe = Probe { sizes, seconds, cost, largest_difference: 0.0 };
+            assert_eq!(probe.worthwhile_rows(), expected, "{name}");
+        }
+    }
+
+    #[test]
     fn the_fit_finds_a_line() {
         let cost = fit(&[1, 2, 4, 8], &[12e-6, 14e-6, 18e-6, 26e-6]);
         assert!((cost.per_run - 10e-6).abs() < 1e-9 && (cost.per_row - 2e-6).abs() < 1e-9, "{cost:?}");
