@@ -16,12 +16,12 @@ COPY Cargo.toml Cargo.lock ./
 COPY src src
 COPY benches benches
 COPY config config
-RUN --mount=type=cache,target=/usr/local/cargo/registry cargo build --release --locked --bin candor
+RUN --mount=type=cache,target=/usr/local/cargo/registry cargo build --profile dist --locked --bin candor
 
 # The same Debian as the stages above, so the same C library; only what a dynamically linked program needs.
 FROM gcr.io/distroless/cc-debian12:nonroot
 WORKDIR /candor
-COPY --from=build /build/target/release/candor ./
+COPY --from=build /build/target/dist/candor ./
 # Beside the executable, where the server looks first.
 COPY --from=onnxruntime /fetch/.onnxruntime/libonnxruntime.so ./
 COPY --from=onnxruntime /fetch/.onnxruntime/LICENSE /fetch/.onnxruntime/ThirdPartyNotices.txt ./licenses/onnxruntime/

@@ -45,8 +45,7 @@ bench: need-rust runtime overload-parts ## Measure throughput and latency under 
 
 overload-parts: need-rust runtime .venv-models/stamp
 	@mkdir -p target/overload
-	cargo build --release --locked
-	cargo build --release --locked --example overload-generator
+	cargo build --profile dist --locked --bin candor --example overload-generator
 	@.venv-models/bin/python benches/overload/heavy.py target/overload/heavy.onnx
 
 bench-overload: overload-parts ## Measure overload: goodput, lateness, refusals, isolation

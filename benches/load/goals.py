@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT / "benches/overload"))
 from run import isolation, ms, table  # noqa: E402  (found by the line above)
 from server import PLACE, TARGET, Server, repository, requests  # noqa: E402
 
-EXAMPLES = TARGET / "release/examples"
+EXAMPLES = TARGET / "dist/examples"
 STARTS = 15
 RATES = (0.25, 0.5, 0.75)
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The load bench: `make bench`. Checks what it needs, builds in release mode, and hands over to measure.py.
+# The load bench: `make bench`. Checks what it needs, builds what is shipped, and hands over to measure.py.
 # Options are those of measure.py: benches/load/run.sh --help
 set -eu
 cd "$(dirname "$0")/../.."
@@ -19,5 +19,5 @@ if [ ! -r /proc/self/schedstat ]; then
 fi
 [ "$missing" -eq 0 ] || exit 1
 
-cargo build --release --locked --quiet --bin candor --example load_echo --example load_bare
+cargo build --profile dist --locked --bin candor --example load_echo --example load_bare
 python3 benches/load/measure.py "$@"

@@ -16,8 +16,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 PLACE = TARGET / "overload"
-CANDOR = pathlib.Path(os.environ.get("CANDOR", TARGET / "release" / "candor"))
-GENERATOR = TARGET / "release" / "examples" / "overload-generator"
+CANDOR = pathlib.Path(os.environ.get("CANDOR", TARGET / "dist" / "candor"))
+GENERATOR = TARGET / "dist" / "examples" / "overload-generator"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
