@@ -59,7 +59,9 @@ impl Edge {
             Auto::Exactly(threads) => threads,
             Auto::Auto => runtime::processors(),
         };
-        Ok(Self { server, threads: Threads::start(threads)?, tokens: callers, admin })
+        // On a single processor the one who asks next would be kept from it.
+        let busy_poll = if runtime::processors() > 1 { config.http.server.busy_poll() } else { Duration::ZERO };
+        Ok(Self { server, threads: Threads::start(threads, busy_poll)?, tokens: callers, admin })
     }
 }
 

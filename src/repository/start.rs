@@ -117,6 +117,7 @@ impl Repository {
                 (Arc::clone(self), Arc::clone(&tasks), Arc::clone(&next), loader.clone());
             let work = move || {
                 runtime::stand_back();
+                let _computing = runtime::Computing::begin();
                 while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
                     repository.load(task, &loader);
                 }

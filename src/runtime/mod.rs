@@ -35,7 +35,7 @@ pub use probe::{Cost, Probe, measure, probe};
 pub use processors::processors;
 pub use run::{Ran, RowResult, run};
 pub use session::{OpenError, OrtExecutor, SessionOptions};
-pub use stand_back::stand_back;
+pub use stand_back::{Computing, computing, stand_back};
 
 use crate::domain::tensor::{Inputs, Tensor};
 

@@ -10,7 +10,7 @@ use super::{
     lease::Station,
     queue::{Job, Message, Picked, Shared},
     run::run,
-    stand_back,
+    stand_back::{Computing, stand_back},
     watch::Running,
     watchdog::UnderWay,
 };
@@ -21,6 +21,7 @@ use crate::{domain::tensor::Inputs, telemetry::CloseReason};
 fn work(mut executor: Box<dyn Executor>, shared: &Shared, watched: Option<usize>) {
     stand_back();
     while let Some((jobs, reason)) = next(shared) {
+        let _computing = Computing::begin();
         let count = jobs.len();
         if let (Some(number), Some(until)) = (watched, jobs.iter().map(|job| job.waiting.deadline).max()) {
             shared.lock().under_way[number] = Some(UnderWay::new(until, executor.interrupt()));

@@ -3,6 +3,7 @@
 mod accept;
 pub mod admin;
 mod body;
+mod busy_poll;
 mod docs;
 mod envelope;
 mod guard;
@@ -56,6 +57,8 @@ pub struct Settings {
     pub body_timeout_ms: u64,
     /// How long the head of a request may take, on an open connection too; milliseconds.
     pub header_timeout_ms: u64,
+    /// How long a thread looks for the next request of a caller who comes back at once; microseconds, 0: it sleeps.
+    pub busy_poll_us: u16,
     /// The most connections at once; further ones wait to be accepted.
     pub max_connections: usize,
     /// Cross-origin requests.
@@ -73,6 +76,11 @@ pub struct CorsSettings {
 impl Settings {
     fn body_timeout(&self) -> Duration {
         Duration::from_millis(self.body_timeout_ms)
+    }
+
+    /// How long a thread looks for the next request before it sleeps.
+    pub fn busy_poll(&self) -> Duration {
+        Duration::from_micros(self.busy_poll_us.into())
     }
 
     fn header_timeout(&self) -> Duration {

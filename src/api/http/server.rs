@@ -22,7 +22,12 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-use super::{Settings, idle::Activity, threads::Threads};
+use super::{
+    Settings,
+    busy_poll::{BusyPoll, Conversation},
+    idle::Activity,
+    threads::Threads,
+};
 use crate::lifecycle::{Phase, Shutdown};
 
 /// How long to wait after the system refused to accept a connection, which it does when it has no more file handles.
@@ -160,29 +165,31 @@ struct Talk<H> {
     server: Arc<Connections<H>>,
     peer: Peer,
     activity: Activity,
+    conversation: Conversation,
 }
 
 impl<H: Handler> Connections<H> {
     /// Serves an accepted connection on one of the threads, in a task that the shutdown waits for.
     fn spawn(self: &Arc<Self>, (stream, peer, permit): Accepted, threads: &Threads) {
         let connections = Arc::clone(self);
-        threads.spawn(&self.shutdown, async move {
+        threads.spawn(&self.shutdown, |busy_poll| async move {
             match TcpStream::from_std(stream) {
-                Ok(stream) => connections.serve(stream, peer).await,
+                Ok(stream) => connections.serve(stream, peer, busy_poll).await,
                 Err(error) => tracing::warn!(%error, "a connection could not be served"),
             }
             drop(permit);
         });
     }
 
-    async fn serve(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
-        let talk = Arc::new(Talk { server: Arc::clone(self), peer: Peer(peer.ip()), activity: Activity::default() });
+    async fn serve(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, busy_poll: Arc<BusyPoll>) {
+        let (server, conversation) = (Arc::clone(self), Conversation::new(busy_poll));
+        let talk = Arc::new(Talk { server, peer: Peer(peer.ip()), activity: Activity::default(), conversation });
         let (activity, talking) = (&talk.activity, Arc::clone(&talk));
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             let talk = Arc::clone(&talking);
             // In a box: the connection moves it to its place, and it is large.
             Box::pin(async move {
-                let _busy = talk.activity.begin();
+                let _busy = (talk.activity.begin(), talk.conversation.begin());
                 Ok::<_, Infallible>(talk.server.handler.answer(request, talk.peer).await)
             })
         });

@@ -9,6 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{
@@ -16,6 +17,7 @@ use tokio::{
     sync::oneshot,
 };
 
+use super::busy_poll::BusyPoll;
 use crate::lifecycle::Shutdown;
 
 /// Threads to serve on; those that were started end when this is dropped.
@@ -30,6 +32,7 @@ struct Thread {
     runtime: Handle,
     /// How many connections it has.
     open: Arc<AtomicUsize>,
+    busy_poll: Arc<BusyPoll>,
     /// Dropped, it ends the thread; none where the thread is not ours.
     _end: Option<oneshot::Sender<()>>,
 }
@@ -44,22 +47,24 @@ impl Drop for Seat {
 }
 
 impl Threads {
-    /// Starts so many threads, at least one.
+    /// Starts so many threads, at least one; each looks for its next request for `busy_poll` before it sleeps.
     ///
     /// # Errors
     /// The operating system's own.
-    pub fn start(count: usize) -> io::Result<Self> {
-        let others = (1..count).map(|_| Thread::start());
-        Ok(Self { first: Thread::start()?, others: others.collect::<io::Result<_>>()? })
+    pub fn start(count: usize, busy_poll: Duration) -> io::Result<Self> {
+        let others = (1..count).map(|_| Thread::start(busy_poll));
+        Ok(Self { first: Thread::start(busy_poll)?, others: others.collect::<io::Result<_>>()? })
     }
 
     /// No threads of their own: the runtime that this is called on.
     pub fn here() -> Self {
-        Self { first: Thread { runtime: Handle::current(), open: Arc::default(), _end: None }, others: Vec::new() }
+        let busy_poll = Arc::new(BusyPoll::new(Duration::ZERO));
+        let first = Thread { runtime: Handle::current(), open: Arc::default(), busy_poll, _end: None };
+        Self { first, others: Vec::new() }
     }
 
     /// Serves a connection on the thread that has the fewest, in a task that the shutdown waits for.
-    pub(super) fn spawn<F>(&self, shutdown: &Shutdown, connection: F)
+    pub(super) fn spawn<F>(&self, shutdown: &Shutdown, connection: impl FnOnce(Arc<BusyPoll>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -69,6 +74,7 @@ impl Threads {
             .fold(&self.first, |least, thread| if thread.open() < least.open() { thread } else { least });
         thread.open.fetch_add(1, Ordering::Relaxed);
         let seat = Seat(Arc::clone(&thread.open));
+        let connection = connection(Arc::clone(&thread.busy_poll));
         shutdown.spawn_on(&thread.runtime, async move {
             connection.await;
             drop(seat);
@@ -77,16 +83,20 @@ impl Threads {
 }
 
 impl Thread {
-    fn start() -> io::Result<Self> {
+    fn start(busy_poll: Duration) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel::<()>();
+        let busy_poll = Arc::new(BusyPoll::new(busy_poll));
+        let awake = Arc::clone(&busy_poll);
+        // Ends with the runtime. A task, because it costs a call of the system to wake what the thread blocks on.
+        runtime.spawn(async move { awake.keep_awake().await });
         let serve = move || {
             // The sender never sends; it ends the wait by going away.
             let _ = runtime.block_on(ended);
         };
         std::thread::Builder::new().name("http".to_owned()).spawn(serve)?;
-        Ok(Self { runtime: handle, open: Arc::default(), _end: Some(end) })
+        Ok(Self { runtime: handle, open: Arc::default(), busy_poll, _end: Some(end) })
     }
 
     fn open(&self) -> usize {
@@ -106,7 +116,7 @@ mod tests {
     async fn open(threads: &Threads, shutdown: &Shutdown, end: &watch::Sender<bool>) -> ThreadId {
         let (tell, mut told) = mpsc::channel(1);
         let mut ended = end.subscribe();
-        threads.spawn(shutdown, async move {
+        threads.spawn(shutdown, |_| async move {
             tell.send(std::thread::current().id()).await.expect("the test waits");
             ended.wait_for(|ended| *ended).await.expect("the test says when");
         });
@@ -115,7 +125,7 @@ mod tests {
 
     #[tokio::test]
     async fn connections_go_where_there_are_fewest() {
-        let (threads, shutdown) = (Threads::start(2).expect("threads"), Shutdown::default());
+        let (threads, shutdown) = (Threads::start(2, Duration::ZERO).expect("threads"), Shutdown::default());
         let (first, second) = (watch::Sender::new(false), watch::Sender::new(false));
         let one = open(&threads, &shutdown, &first).await;
         let other = open(&threads, &shutdown, &second).await;

@@ -1,0 +1,242 @@
+//! Busy polling: where a caller asks again as soon as it has its answer, the thread that answered looks for the next
+//! request for a moment before it sleeps.
+//!
+//! Being woken costs a thread more than a request of a small model, in processor time as well. To look for about as long as
+//! that costs is never much dearer than sleeping at once, whatever comes (Karlin, Li, Manasse and Owicki, "Empirical studies
+//! of competitive spinning for a shared-memory multiprocessor", 1991). It is only done for a caller who came back soon
+//! several times, and where nobody else wants the processor.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+
+use crate::runtime;
+
+/// A caller came back soon when it took at most so many times as long as is looked for it: the thread may have slept, and
+/// what it took to wake it counts as well.
+const SOON: u64 = 2;
+
+/// How often in a row a caller must have come back soon to be looked for. Requests that only happen to follow each other
+/// rarely do it so often.
+const OFTEN: u32 = 4;
+
+/// A thread that yields its processor and has it back in this time was the only one that wanted it.
+const CROWDED: Duration = Duration::from_micros(10);
+
+/// Where others wanted the processor, nobody is looked for for a while: at first so long, then longer and longer, since on
+/// a processor that is always wanted each look loses a whole time slice.
+const FIRST_REST: Duration = Duration::from_millis(1);
+const LONGEST_REST: Duration = Duration::from_secs(1);
+
+/// Keeps one thread awake for those who come back soon.
+#[derive(Debug)]
+pub(super) struct BusyPoll {
+    /// How long to look, in nanoseconds; zero: never.
+    window: u64,
+    /// What the times count from.
+    origin: Instant,
+    /// Until when to look, in nanoseconds; zero since a request came.
+    until: AtomicU64,
+    again: Notify,
+}
+
+/// The requests of one connection, as they follow each other.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    thread: Arc<BusyPoll>,
+    /// When the last answer was given, in nanoseconds; zero: not yet.
+    answered: AtomicU64,
+    /// How many requests in a row came soon.
+    soon: AtomicU32,
+}
+
+/// A request under way; it ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Turn<'a>(&'a Conversation);
+
+/// Whether others want the processor.
+#[derive(Debug)]
+struct Crowd {
+    rest: Duration,
+    over: Instant,
+}
+
+impl BusyPoll {
+    /// Looks for so long.
+    pub(super) fn new(window: Duration) -> Self {
+        Self { window: nanos(window), origin: Instant::now(), until: AtomicU64::new(0), again: Notify::new() }
+    }
+
+    /// Keeps the thread that runs this awake at these times.
+    pub(super) async fn keep_awake(&self) -> Infallible {
+        let mut crowd = Crowd { rest: FIRST_REST, over: self.origin };
+        loop {
+            self.again.notified().await;
+            let mut now = Instant::now();
+            while self.looks(now) && !crowd.rests(now) && !runtime::computing() {
+                // The runtime asks the system what came, without sleeping.
+                tokio::task::yield_now().await;
+                let asked = Instant::now();
+                std::thread::yield_now();
+                now = Instant::now();
+                crowd.yielded(now, now - asked);
+            }
+            if self.until.load(Ordering::Relaxed) == 0 {
+                crowd.paid();
+            }
+        }
+    }
+
+    fn looks(&self, now: Instant) -> bool {
+        self.nanos(now) < self.until.load(Ordering::Relaxed)
+    }
+
+    fn nanos(&self, now: Instant) -> u64 {
+        nanos(now.saturating_duration_since(self.origin))
+    }
+}
+
+impl Conversation {
+    /// On this thread.
+    pub(super) fn new(thread: Arc<BusyPoll>) -> Self {
+        Self { thread, answered: AtomicU64::new(0), soon: AtomicU32::new(0) }
+    }
+
+    /// Notes that a request began.
+    pub(super) fn begin(&self) -> Turn<'_> {
+        if self.thread.window > 0 {
+            self.ask(Instant::now());
+        }
+        Turn(self)
+    }
+
+    fn ask(&self, now: Instant) {
+        self.thread.until.store(0, Ordering::Relaxed);
+        let since = self.thread.nanos(now).saturating_sub(self.answered.load(Ordering::Relaxed));
+        let soon = if since < SOON * self.thread.window { self.soon.load(Ordering::Relaxed) + 1 } else { 0 };
+        self.soon.store(soon.min(OFTEN), Ordering::Relaxed);
+    }
+
+    fn answer(&self, now: Instant) {
+        let now = self.thread.nanos(now);
+        self.answered.store(now, Ordering::Relaxed);
+        if self.soon.load(Ordering::Relaxed) == OFTEN {
+            self.thread.until.store(now + self.thread.window, Ordering::Relaxed);
+            self.thread.again.notify_one();
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if self.0.thread.window > 0 {
+            self.0.answer(Instant::now());
+        }
+    }
+}
+
+impl Crowd {
+    fn rests(&self, now: Instant) -> bool {
+        now < self.over
+    }
+
+    /// The processor was offered to others, and was back after so long.
+    fn yielded(&mut self, now: Instant, after: Duration) {
+        if after > CROWDED {
+            self.over = now + self.rest;
+            self.rest = (self.rest * 4).min(LONGEST_REST);
+        }
+    }
+
+    /// Somebody was looked for, and came.
+    fn paid(&mut self) {
+        self.rest = (self.rest / 2).max(FIRST_REST);
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: u64 = 100;
+
+    /// A thread that has answered one caller, who came back after these gaps in microseconds; and when it last answered.
+    fn after(gaps: &[u64]) -> (Arc<BusyPoll>, Instant) {
+        let thread = Arc::new(BusyPoll::new(Duration::from_micros(WINDOW)));
+        let conversation = Conversation::new(Arc::clone(&thread));
+        // The first request comes to a server that has been there for a while.
+        let mut now = thread.origin + Duration::from_secs(1);
+        for gap in [&[0], gaps].concat() {
+            now += Duration::from_micros(gap);
+            conversation.ask(now);
+            conversation.answer(now);
+        }
+        (thread, now)
+    }
+
+    #[test]
+    fn who_came_back_soon_several_times_is_looked_for() {
+        let cases: [(&str, &[u64], u64, bool); 7] = [
+            ("one request says nothing of the next", &[], 10, false),
+            ("nor does one that came soon", &[30], 10, false),
+            ("four say enough", &[30, 30, 30, 30], 10, true),
+            ("so do four for whom the thread was woken", &[180, 190, 150, 199], 10, true),
+            ("it ends with the window", &[30, 30, 30, 30], WINDOW, false),
+            ("the last one came late", &[30, 30, 30, 30, 200], 10, false),
+            ("one came late in between", &[30, 30, 30, 30, 200, 30, 30, 30], 10, false),
+        ];
+        for (name, gaps, later, expected) in cases {
+            let (thread, answered) = after(gaps);
+            assert_eq!(thread.looks(answered + Duration::from_micros(later)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_looked_for_when_a_request_has_come() {
+        let (thread, answered) = after(&[30; 4]);
+        assert!(thread.looks(answered));
+        Conversation::new(Arc::clone(&thread)).ask(answered);
+        assert!(!thread.looks(answered), "it came on another connection");
+    }
+
+    #[test]
+    fn a_window_of_zero_looks_for_nobody() {
+        let thread = Arc::new(BusyPoll::new(Duration::ZERO));
+        let conversation = Conversation::new(Arc::clone(&thread));
+        for _ in 0..=OFTEN {
+            drop(conversation.begin());
+        }
+        assert!(!thread.looks(thread.origin));
+    }
+
+    #[test]
+    fn a_processor_that_others_want_is_left_to_them() {
+        let start = Instant::now();
+        let mut crowd = Crowd { rest: FIRST_REST, over: start };
+        crowd.yielded(start, CROWDED);
+        assert!(!crowd.rests(start), "nobody else wanted it");
+        let mut rest = || {
+            crowd.yielded(start, 2 * CROWDED);
+            crowd.over - start
+        };
+        assert_eq!([rest(), rest(), rest()], [1, 4, 16].map(Duration::from_millis));
+        let longest = (0..10).map(|_| rest()).max();
+        assert_eq!(longest, Some(LONGEST_REST));
+        for _ in 0..20 {
+            crowd.paid();
+        }
+        crowd.yielded(start, 2 * CROWDED);
+        assert_eq!(crowd.over - start, FIRST_REST, "those who were looked for came");
+    }
+}
