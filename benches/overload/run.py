@@ -20,6 +20,7 @@ from pathlib import Path
 from server import PLACE, Health, Server, may_go_first, requests
 
 MULTIPLES = (1, 2, 5, 10)
+PROCESSORS = len(os.sched_getaffinity(0))
 # A latency within 1.5 times the normal one is normal; below this, in seconds, the machine's own noise is larger.
 NOISE = 0.0005
 # Requests a second of the model that another one must not disturb, and how often each case is measured.
@@ -98,14 +99,18 @@ def overload(model: str, seconds: float, deadline: int) -> str:
                 f"{report['server_processors']:.2f}",
                 f"{report['generator_processors']:.2f}",
                 f"{report['other_processors']:.2f}",
+                report["goodput"] / (PROCESSORS - report["generator_processors"] - report["other_processors"]),
                 ms(report["service_us"]["p99"]),
                 ms(report["server_us"]["p99"]),
                 ms(report["refusal_latency_us"]["p50"]),
                 ms(report["refusal_latency_us"]["p99"]),
             ])
         log = server.log.read_text()
-    for row in rows:
+    # The generator takes more, the more it sends: this is what the server makes of what is left to it.
+    best = max(detail[10] for detail in details)
+    for row, detail in zip(rows, details):
         row[2] = f"{row[2]['goodput']:.0f} ({row[2]['goodput'] / max(peak, 1e-9):.0%})"
+        detail[10] = f"{detail[10]:.0f} ({detail[10] / max(best, 1e-9):.0%})"
     if "panicked" in log:
         failures.append("a panic is in the log")
     if '"status":500' in log:
@@ -116,7 +121,7 @@ def overload(model: str, seconds: float, deadline: int) -> str:
     ]
     more = [
         "load", "intended", "sent", "unsent", "answered", "refused", "504", "server CPUs", "generator CPUs",
-        "other CPUs",
+        "other CPUs", "goodput/s for each CPU left (of peak)",
         "from write p99", "at the server p99", "refusal seen p50", "refusal seen p99",
     ]
     text = f"### `{model}`\n\nCapacity {capacity:.0f}/s (closed loop, 64 callers; p50 {ms(closed['latency_us']['p50'])} ms, "
