@@ -99,8 +99,11 @@ proptest! {
             (normalized(value, sigma, normalized_score(target, value, sigma)), "normalized"),
             (cqr(value - width, value + width, cqr_score(target, value - width, value + width)), "cqr"),
         ];
+        // Its own score puts a target on the end of its interval, and computing the end again rounds.
+        let rounding = 4.0 * f64::EPSILON * (value.abs() + target.abs() + width);
         for (interval, name) in own {
-            prop_assert!(interval.is_none_or(|(low, high)| (low..=high).contains(&target)), "{} {:?}", name, interval);
+            let holds = interval.is_none_or(|(low, high)| (low - rounding..=high + rounding).contains(&target));
+            prop_assert!(holds, "{} {:?}", name, interval);
         }
     }
 
