@@ -79,8 +79,9 @@ impl BusyPoll {
         let mut crowd = Crowd { rest: FIRST_REST, over: self.origin };
         loop {
             self.again.notified().await;
-            let mut now = Instant::now();
+            let (mut now, mut looked) = (Instant::now(), false);
             while self.looks(now) && !crowd.rests(now) && !runtime::computing() {
+                looked = true;
                 // The runtime asks the system what came, without sleeping.
                 tokio::task::yield_now().await;
                 let asked = Instant::now();
@@ -88,7 +89,7 @@ impl BusyPoll {
                 now = Instant::now();
                 crowd.yielded(now, now - asked);
             }
-            if self.until.load(Ordering::Relaxed) == 0 {
+            if looked && !crowd.rests(now) && self.until.load(Ordering::Relaxed) == 0 {
                 crowd.paid();
             }
         }
