@@ -48,7 +48,7 @@ def normal(server: Server, model: str) -> float:
 
 
 def overload(model: str, seconds: float, deadline: int) -> str:
-    lines, rows, details, failures = requests(model, [model]), [], [], []
+    lines, rows, details, shares, failures = requests(model, [model]), [], [], [], []
     with Server([model]) as server:
         unloaded = normal(server, model)
         server.load(lines, connections=64, seconds=seconds / 2)
@@ -99,18 +99,18 @@ def overload(model: str, seconds: float, deadline: int) -> str:
                 f"{report['server_processors']:.2f}",
                 f"{report['generator_processors']:.2f}",
                 f"{report['other_processors']:.2f}",
-                report["goodput"] / (PROCESSORS - report["generator_processors"] - report["other_processors"]),
                 ms(report["service_us"]["p99"]),
                 ms(report["server_us"]["p99"]),
                 ms(report["refusal_latency_us"]["p50"]),
                 ms(report["refusal_latency_us"]["p99"]),
             ])
+            # The generator takes more, the more it sends: this is what the server makes of what is left to it.
+            left = PROCESSORS - report["generator_processors"] - report["other_processors"]
+            shares.append(report["goodput"] / left)
         log = server.log.read_text()
-    # The generator takes more, the more it sends: this is what the server makes of what is left to it.
-    best = max(detail[10] for detail in details)
-    for row, detail in zip(rows, details):
+    for row, detail, share in zip(rows, details, shares):
         row[2] = f"{row[2]['goodput']:.0f} ({row[2]['goodput'] / max(peak, 1e-9):.0%})"
-        detail[10] = f"{detail[10]:.0f} ({detail[10] / max(best, 1e-9):.0%})"
+        detail.append(f"{share:.0f} ({share / max(*shares, 1e-9):.0%})")
     if "panicked" in log:
         failures.append("a panic is in the log")
     if '"status":500' in log:
@@ -121,8 +121,9 @@ def overload(model: str, seconds: float, deadline: int) -> str:
     ]
     more = [
         "load", "intended", "sent", "unsent", "answered", "refused", "504", "server CPUs", "generator CPUs",
-        "other CPUs", "goodput/s for each CPU left (of peak)",
+        "other CPUs",
         "from write p99", "at the server p99", "refusal seen p50", "refusal seen p99",
+        "goodput/s for each CPU left (of peak)",
     ]
     text = f"### `{model}`\n\nCapacity {capacity:.0f}/s (closed loop, 64 callers; p50 {ms(closed['latency_us']['p50'])} ms, "
     text += f"p99 {ms(closed['latency_us']['p99'])} ms); unloaded p50 {unloaded * 1000:.2f} ms; deadline {deadline} ms.\n\n"
@@ -192,7 +193,7 @@ def main() -> None:
     parser.add_argument("--only", choices=["overload", "isolation"])
     options = parser.parse_args()
     load = os.getloadavg()[0]
-    text = f"{os.cpu_count()} processors ({platform.machine()}), shared by the server and the generator; load average before "
+    text = f"{PROCESSORS} processors ({platform.machine()}), shared by the server and the generator; load average before "
     text += f"{load:.1f}; {options.seconds:g} s a step. Times in milliseconds, from the intended start unless said otherwise. "
     text += "Time to refuse: the server's own, from its request log.\n\n"
     parts = []

@@ -212,13 +212,14 @@ mod tests {
     }
 
     #[test]
-    fn a_window_of_zero_looks_for_nobody() {
+    fn a_window_of_zero_looks_for_nobody_and_reads_no_clock() {
         let thread = Arc::new(BusyPoll::new(Duration::ZERO));
         let conversation = Conversation::new(Arc::clone(&thread));
         for _ in 0..=OFTEN {
             drop(conversation.begin());
         }
         assert!(!thread.looks(thread.origin));
+        assert_eq!(conversation.answered.load(Ordering::Relaxed), 0, "nothing is noted");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use candor::runtime::{EngineOptions, Placement, Policy, Priority, SubmitError};
+use candor::runtime::{EngineOptions, Placement, Policy, Priority, SubmitError, computing};
 
 use super::{Bare, Caller, LONG, until};
 use crate::{
@@ -81,6 +81,14 @@ fn a_caller_goes_on_with_whole_runs_of_what_waits() {
         assert_ne!(ran[&5.0_f64.to_bits()], own, "less than a whole run is the next caller's");
         [1.0_f64, 2.0, 3.0, 4.0].iter().all(|value| ran[&value.to_bits()] == own)
     });
+}
+
+/// Threads that serve do not look for their next request meanwhile: the worker needs the processor more.
+#[test]
+fn a_worker_computes_while_it_runs() {
+    let executor = Fake(|value: f64| if computing() { value } else { -1.0 });
+    let bare = Bare::start(Box::new(executor), options(16));
+    assert_eq!(bare.predict(1.0).answer(), (1.0, 1));
 }
 
 #[test]
