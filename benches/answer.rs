@@ -8,7 +8,7 @@ use std::{hint::black_box, path::Path, sync::Arc, time::Instant};
 use axum::body::Body;
 use bundled::body;
 use candor::{
-    api::http::{self, Front, Peer, Services},
+    api::http::{self, Connection, Front, Scrapes, Services},
     config::Config,
     domain::tensor::{Inputs, Tensor},
     lifecycle::Shutdown,
@@ -54,7 +54,7 @@ impl Bench {
         http::front(Services {
             repository: Arc::clone(&self.repository),
             recorder: Recorder::new(Arc::clone(&self.metrics)),
-            metrics: Arc::clone(&self.metrics),
+            scrapes: Arc::new(Scrapes::new(Arc::clone(&self.metrics))),
             shutdown: Shutdown::default(),
             tokens: None,
             rate: None,
@@ -83,6 +83,7 @@ struct Subject<'a> {
     inputs: Inputs,
     outputs: Vec<Tensor>,
     executor: OrtExecutor,
+    connection: Arc<Connection>,
 }
 
 impl<'a> Subject<'a> {
@@ -92,7 +93,8 @@ impl<'a> Subject<'a> {
         let body = body(&version);
         let admitted = version.contract.admit(&mut Deserializer::from_slice(&body)).expect("the example is admitted");
         let outputs = executor.run(&admitted.inputs).expect("the example runs");
-        Self { bench, version, body, inputs: admitted.inputs, outputs, executor }
+        let connection = Connection::detached();
+        Self { bench, version, body, inputs: admitted.inputs, outputs, executor, connection }
     }
 
     /// The use case alone: bytes to answer, through the queue and a worker.
@@ -114,7 +116,7 @@ impl<'a> Subject<'a> {
         let mut road = Road::default();
         let answer = self.predict(&mut road);
         group.bench_function("encode", |bencher| {
-            bencher.iter(|| http::envelope(black_box(&answer), REQUEST_ID).expect("an envelope"));
+            bencher.iter(|| http::envelope(black_box(&answer), REQUEST_ID, usize::MAX).expect("an envelope"));
         });
         let recorder = Recorder::new(Arc::clone(&self.bench.metrics));
         let arrival = Arrival {
@@ -153,7 +155,7 @@ impl<'a> Subject<'a> {
 
     fn post(&self, front: &Front, request: ::http::Request<Body>) -> usize {
         self.bench.runtime.block_on(async {
-            let response = front.answer(request, Peer::default()).await;
+            let response = front.answer(request, &self.connection).await;
             assert!(response.status().is_success(), "{}", response.status());
             response.into_body().collect().await.expect("a whole answer").to_bytes().len()
         })

@@ -3,13 +3,13 @@
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use crate::{
-    api::http::{self, Server, Services, Threads, admin},
+    api::http::{self, Budget, Scrapes, Server, Services, Serving, Threads, admin, health},
     config::Config,
     lifecycle::{self, Phase, Shutdown},
     repository::{Loader, ModelError, Repository},
     runtime::{self, Auto, Library, LibraryError},
     security::{RateLimiter, Tokens, TokensError},
-    serving::Recorder,
+    serving::{MIN_BYTES_PER_ELEMENT, Recorder},
     telemetry::{self, Build, LogHandle, Metrics},
 };
 
@@ -33,12 +33,16 @@ pub enum StartError {
     Listen(#[from] io::Error),
 }
 
+/// The bytes that the connections of the health listener may hold.
+const HEALTH_BYTES: usize = 16 << 20;
+
 /// What may be refused before any model is loaded: the files of tokens, and the sockets.
 struct Edge {
     server: Server,
     threads: Threads,
     tokens: Option<Tokens>,
     admin: Option<(Server, Tokens)>,
+    health: Option<Server>,
 }
 
 impl Edge {
@@ -46,14 +50,16 @@ impl Edge {
         let callers = tokens(&config.security.tokens_file)?;
         let administrators = tokens(&config.admin.tokens_file)?;
         let server = Server::bind(&config.http.server)?;
+        let few = |host, port| {
+            let (max_connections, max_connections_per_address) = (health::MAX_CONNECTIONS, health::MAX_CONNECTIONS);
+            let server = config.http.server.clone();
+            Server::bind(&http::Settings { host, port, max_connections, max_connections_per_address, ..server })
+        };
         let admin = match administrators {
-            Some(tokens) => {
-                let (host, port) = (config.admin.host, config.admin.port);
-                let settings = http::Settings { host, port, ..config.http.server.clone() };
-                Some((Server::bind(&settings)?, tokens))
-            }
+            Some(tokens) => Some((few(config.admin.host, config.admin.port)?, tokens)),
             None => None,
         };
+        let health = config.health.host.map(|host| few(host, config.health.port)).transpose()?;
         // Cheap models are run on these threads, heavy ones leave them idle: so as many as there are processors.
         let threads = match config.http.threads {
             Auto::Exactly(threads) => threads,
@@ -61,7 +67,7 @@ impl Edge {
         };
         // On a single processor the one who asks next would be kept from it.
         let busy_poll = if runtime::processors() > 1 { config.http.server.busy_poll() } else { Duration::ZERO };
-        Ok(Self { server, threads: Threads::start(threads, busy_poll)?, tokens: callers, admin })
+        Ok(Self { server, threads: Threads::start(threads, busy_poll)?, tokens: callers, admin, health })
     }
 }
 
@@ -69,6 +75,7 @@ impl Edge {
 pub struct App {
     address: SocketAddr,
     admin: Option<SocketAddr>,
+    health: Option<SocketAddr>,
     shutdown: Shutdown,
     repository: Arc<Repository>,
     /// They end with the last of these, which must outlive the requests in flight.
@@ -85,7 +92,9 @@ impl App {
         let library = Library::load(&config.runtime.library)?;
         tracing::info!(library = %library.path().display(), build = library.build(), "ONNX Runtime loaded");
         let metrics = Arc::new(metrics(&library)?);
-        let loader = Loader::new(library, config.runtime.clone()).with_coverage(config.repository.coverage);
+        let loader = Loader::new(library, config.runtime.clone())
+            .with_coverage(config.repository.coverage)
+            .with_max_elements(config.http.server.max_answer_bytes / MIN_BYTES_PER_ELEMENT);
         // First what may be refused: a process must not end while threads are inside of the library.
         let edge = Edge::open(config)?;
         let repository = Repository::open(&config.repository, &loader, Arc::clone(&metrics))?;
@@ -114,24 +123,50 @@ impl App {
     ) -> Result<Self, StartError> {
         let shutdown = Shutdown::default();
         let address = edge.server.address()?;
-        let admin = edge.admin.as_ref().map(|(server, _)| server.address()).transpose()?;
+        let admin_address = edge.admin.as_ref().map(|(server, _)| server.address()).transpose()?;
+        let health_address = edge.health.as_ref().map(Server::address).transpose()?;
+        let scrapes = Arc::new(Scrapes::new(Arc::clone(&metrics)));
         let services = Services {
             repository: Arc::clone(&repository),
             recorder: Recorder::new(Arc::clone(&metrics)),
-            metrics,
+            scrapes: Arc::clone(&scrapes),
             shutdown: shutdown.clone(),
             tokens: edge.tokens,
             rate: RateLimiter::new(config.security.rate_per_second, config.security.rate_burst),
             rate_per_second: config.security.rate_per_second,
             settings: config.http.server.clone(),
         };
+        let budget = Budget::new(config.http.server.max_buffered_bytes, metrics.buffered_bytes());
+        let with = |name, threads: &Arc<Threads>| Serving {
+            threads: Arc::clone(threads),
+            shutdown: shutdown.clone(),
+            budget: Arc::clone(&budget),
+            name,
+            metrics: metrics.connection_metrics(name),
+        };
+        let here = Arc::new(Threads::here());
         if let Some((server, tokens)) = edge.admin {
             let front = admin::AdminFront::new(admin::Admin { tokens, log });
-            shutdown.spawn(server.serve(front, Arc::new(Threads::here()), shutdown.clone()));
+            shutdown.spawn(server.serve(front, with("admin", &here)));
+        }
+        if let Some(server) = edge.health {
+            let scrapes = config.health.metrics.then_some(scrapes);
+            let front = health::HealthFront { repository: Arc::clone(&repository), shutdown: shutdown.clone(), scrapes };
+            // A budget of its own: what the others hold must not keep an orchestrator from asking.
+            let budget = Budget::new(HEALTH_BYTES, Arc::default());
+            shutdown.spawn(server.serve(front, Serving { budget, ..with("health", &here) }));
         }
         let threads = Arc::new(edge.threads);
-        shutdown.spawn(edge.server.serve(http::front(services), Arc::clone(&threads), shutdown.clone()));
-        Ok(Self { address, admin, shutdown, repository, _threads: threads, settings: config.lifecycle.clone() })
+        shutdown.spawn(edge.server.serve(http::front(services), with("data", &threads)));
+        Ok(Self {
+            address,
+            admin: admin_address,
+            health: health_address,
+            shutdown,
+            repository,
+            _threads: threads,
+            settings: config.lifecycle.clone(),
+        })
     }
 
     /// The address of the HTTP socket.
@@ -142,6 +177,11 @@ impl App {
     /// The address of the admin socket, where there is one.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin
+    }
+
+    /// The address of the health socket, where there is one.
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.health
     }
 
     /// The models.

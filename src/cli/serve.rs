@@ -115,6 +115,9 @@ fn announce(config: &Config, app: &App) {
     if let Some(address) = app.admin_address() {
         tracing::info!(%address, "admin listening");
     }
+    if let Some(address) = app.health_address() {
+        tracing::info!(%address, "health listening");
+    }
     if config.security.tokens_file.as_os_str().is_empty() && !address.ip().is_loopback() {
         tracing::warn!("everybody who reaches this address may ask: set security.tokens_file to change that");
     }

@@ -13,7 +13,7 @@ pub use layer::{ConfigError, Source};
 pub use reference::reference;
 
 use crate::{
-    api::http::{self, admin},
+    api::http::{self, admin, health},
     lifecycle, repository,
     runtime::{self, Auto},
     security, telemetry,
@@ -31,6 +31,8 @@ pub const DEFAULT_PATH: &str = "config/candor.toml";
 pub struct Config {
     /// The HTTP side.
     pub http: HttpSettings,
+    /// The listener for health.
+    pub health: health::Settings,
     /// The models.
     pub repository: repository::Settings,
     /// ONNX Runtime.

@@ -77,6 +77,9 @@ error_codes! {
     UnsupportedEncoding, "unsupported_encoding", "The body is compressed in a way that is not known",
         "The Content-Encoding is none of identity, gzip and zstd, or the body is not what it says.",
         "Send the body plain, or compressed with gzip or zstd.";
+    AnswerTooLarge, "answer_too_large", "The model's answer is too large",
+        "The model answers this instance with more than fits into `http.max_answer_bytes`.",
+        "Ask for less, where the instance decides the size of the answer. An operator can raise the limit.";
     RateLimited, "rate_limited", "The caller sends too many requests",
         "The caller used up its share; the answer's headers say when there is more.",
         "Wait as long as Retry-After says, and send more slowly.";

@@ -39,6 +39,8 @@ pub struct Loader {
     settings: runtime::Settings,
     /// The coverage where nothing nearer to the model says one.
     coverage: Coverage,
+    /// The most elements that a graph may answer for one row.
+    max_elements: usize,
     /// A file of packages that is taken as not there.
     passed_over: Option<&'static str>,
 }
@@ -46,13 +48,19 @@ pub struct Loader {
 impl Loader {
     /// A loader over a loaded library, that serves calibrations at the default coverage.
     pub fn new(library: Library, settings: runtime::Settings) -> Self {
-        Self { library, settings, coverage: Coverage::DEFAULT, passed_over: None }
+        Self { library, settings, coverage: Coverage::DEFAULT, max_elements: usize::MAX, passed_over: None }
     }
 
     /// The same with another coverage.
     #[must_use]
     pub fn with_coverage(self, coverage: Coverage) -> Self {
         Self { coverage, ..self }
+    }
+
+    /// The same, refusing answers with more elements than this.
+    #[must_use]
+    pub fn with_max_elements(self, max_elements: usize) -> Self {
+        Self { max_elements, ..self }
     }
 
     /// The same, taking calibrations as not there: for the one that makes them anew.
@@ -132,6 +140,7 @@ impl Loader {
         let calibrated = package.calibration.as_ref().map(|file| Calibrated::new(file, &contract, coverage));
         let calibrated = calibrated.and_then(|made| made.map_err(|found| errors.extend(found)).ok());
         executor.request(contract.output.requested());
+        executor.limit_elements(self.max_elements);
         let mut prepared = Prepared {
             model: model.clone(),
             version: version.name.clone(),
@@ -239,6 +248,7 @@ impl Loader {
             let mut executor = OrtExecutor::open(&self.library, graph, &options)
                 .map_err(|source| LoadError::Graph { path: graph.clone(), source })?;
             executor.request(prepared.contract.output.requested());
+            executor.limit_elements(self.max_elements);
             // The first run of a session is slower than all that follow.
             if let Some(row) = prepared.rows.first() {
                 executor.run(row).map_err(|source| LoadError::Run { path: graph.clone(), source })?;

@@ -59,6 +59,12 @@ pub(super) fn to_value(tensor: &Tensor) -> Result<SessionInputValue<'_>, RunErro
     })
 }
 
+/// How many elements an output has; a sequence of maps is none that could be large.
+pub(super) fn elements(value: &DynValue) -> usize {
+    let ValueType::Tensor { shape, .. } = value.dtype() else { return 0 };
+    shape.iter().map(|size| usize::try_from(*size).unwrap_or(0)).product()
+}
+
 /// An output of the runtime as a tensor of ours; a `ZipMap` sequence becomes `[rows, classes]`.
 pub(super) fn from_value(value: &DynValue) -> Result<Tensor, RunError> {
     match value.dtype() {

@@ -19,7 +19,10 @@ use super::{
     watch::Watch,
     watchdog, worker,
 };
-use crate::{domain::tensor::Inputs, telemetry::VersionMetrics};
+use crate::{
+    domain::tensor::{Inputs, Tensor},
+    telemetry::VersionMetrics,
+};
 
 /// What became of a row.
 #[derive(Debug)]
@@ -32,6 +35,18 @@ pub struct Completed {
     pub queue: Duration,
     /// How long the run took.
     pub infer: Duration,
+}
+
+impl Completed {
+    /// How many elements of the outputs are the row's own.
+    pub fn row_elements(&self) -> usize {
+        let Ok((outputs, _)) = &self.result else { return 0 };
+        let of = |tensor: &Tensor| match tensor.shape.first() {
+            Some(rows) if self.batch_rows > 1 => tensor.buffer.len() / (*rows).max(1),
+            _ => tensor.buffer.len(),
+        };
+        outputs.iter().map(of).sum()
+    }
 }
 
 /// Why a row has no answer.

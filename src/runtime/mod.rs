@@ -3,6 +3,7 @@
 //! The only module that names `ort`. It knows tensors and rows, nothing of contracts, models by name, or requests.
 
 mod admission;
+mod aside;
 mod batch;
 mod batching;
 mod convert;
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use aside::{AsideError, aside};
 pub use batch::{merge, row};
 pub use batching::{Policy, Priority};
 pub use engine::{Completed, Engine, EngineOptions, Interrupt, SubmitError};
@@ -59,6 +61,14 @@ pub enum RunError {
     /// The runtime reported a failure; its words are for the log, never for a client.
     #[error("{0}")]
     Failed(String),
+    /// The outputs have more elements than an answer may have.
+    #[error("the outputs have {elements} elements a row; {max_elements} are the most")]
+    TooLarge {
+        /// The elements of one row.
+        elements: usize,
+        /// The most elements of one row.
+        max_elements: usize,
+    },
     /// The executor panicked.
     #[error("the run panicked")]
     Panicked,

@@ -13,7 +13,7 @@ use ort::{
 
 use super::{
     Executor, Interrupt, Library, RunError,
-    convert::{element, failed, from_maps, from_value, to_value},
+    convert::{element, elements, failed, from_maps, from_value, to_value},
     mistaken::mistaken_for,
 };
 use crate::domain::signature::{OutputSpec, Signature, TensorSpec};
@@ -83,6 +83,8 @@ pub struct OrtExecutor {
     requested: Vec<String>,
     options: Arc<RunOptions>,
     providers: Vec<String>,
+    /// The most elements that the outputs of one row may have together.
+    max_elements: usize,
 }
 
 impl OrtExecutor {
@@ -103,7 +105,8 @@ impl OrtExecutor {
         let signature = Signature { inputs, outputs };
         let requested: Vec<String> = signature.outputs.iter().map(|spec| spec.name().to_owned()).collect();
         let run_options = Arc::new(RunOptions::new().map_err(refused)?);
-        let mut executor = Self { session, signature, requested, options: run_options, providers };
+        let mut executor =
+            Self { session, signature, requested, options: run_options, providers, max_elements: usize::MAX };
         executor.learn_map_keys();
         Ok(executor)
     }
@@ -121,6 +124,11 @@ impl OrtExecutor {
     /// Reads these outputs only, in this order. (The runtime computes a graph as a whole, whatever is read of it.)
     pub fn request(&mut self, outputs: &[String]) {
         outputs.clone_into(&mut self.requested);
+    }
+
+    /// Refuses outputs with more elements a row than this, before they are copied.
+    pub fn limit_elements(&mut self, max_elements: usize) {
+        self.max_elements = max_elements;
     }
 
     /// A `ZipMap` output does not declare its keys: one run on zeros tells them. A graph that cannot run on zeros leaves
@@ -154,6 +162,11 @@ impl Executor for OrtExecutor {
             .session
             .run_with_options(values.as_slice(), &*self.options)
             .map_err(|error| RunError::Failed(error.message().trim().to_owned()))?;
+        let elements = self.requested.iter().filter_map(|name| outputs.get(name)).map(elements).sum::<usize>();
+        let elements = elements.div_ceil(inputs.rows.max(1));
+        if elements > self.max_elements {
+            return Err(RunError::TooLarge { elements, max_elements: self.max_elements });
+        }
         let read = |name: &String| {
             outputs.get(name).ok_or_else(|| failed(format!("no output {name:?} came"))).and_then(from_value)
         };

@@ -3,8 +3,8 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    domain::{code::ErrorCode, violation::Violations},
-    repository::Resolved,
+    domain::{code::ErrorCode, name::ModelName, violation::Violations},
+    repository::{ModelVersion, Resolved},
 };
 
 /// A request that was refused or that failed.
@@ -58,6 +58,23 @@ impl Failure {
         let jitter = f64::from(u16::try_from(RandomState::new().hash_one(()) % 1000).unwrap_or(0)) / 1000.0;
         let wait = drain.max(Duration::from_secs(1)).mul_f64(1.0 + jitter);
         Self { shed: Some(shed), ..Self::new(ErrorCode::Overloaded, detail).retry_after(wait) }
+    }
+
+    /// An answer of more bytes than one may have, judged by what its elements take at least.
+    pub fn answer_too_large(model: &ModelName, elements: usize, max_bytes: usize) -> Self {
+        let detail = format!("{model} answers {elements} elements, which do not fit into the {max_bytes} bytes of an answer");
+        Self::new(ErrorCode::AnswerTooLarge, detail)
+    }
+
+    /// The same, with the version that was asked.
+    #[must_use]
+    pub fn of(self, version: &ModelVersion) -> Self {
+        Self {
+            model: Some(version.model.to_string()),
+            version: Some(version.version.to_string()),
+            contract: Some(version.contract_id.clone()),
+            ..self
+        }
     }
 
     /// The same, with the cause for the log.

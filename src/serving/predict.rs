@@ -17,7 +17,7 @@ use crate::{
     },
     lifecycle::deadline,
     repository::{ModelVersion, Repository},
-    runtime::{Completed, Priority, RunError, SubmitError},
+    runtime::{Completed, Priority, RunError, SubmitError, aside},
     telemetry::Stages,
 };
 
@@ -63,7 +63,17 @@ pub struct Answer {
     pub entity_id: Option<EntityId>,
     /// The fingerprint of the validated inputs.
     pub features_hash: String,
+    /// How many numbers or texts the graph answered.
+    pub elements: usize,
+    /// When the answer must be there.
+    pub due: Instant,
 }
+
+/// An element of an answer takes two bytes at least: a digit, and what stands between it and the next.
+pub const MIN_BYTES_PER_ELEMENT: usize = 2;
+
+/// Outputs with more elements than this are read beside the threads that serve.
+const LARGE_ELEMENTS: usize = 65_536;
 
 /// Answers one request. `road` is filled as far as the request comes.
 ///
@@ -73,12 +83,7 @@ pub async fn predict(repository: &Repository, call: Call<'_>, road: &mut Road) -
     let version = pin(repository, call)?;
     road.version = Some(Arc::clone(&version));
     let result = on_version(&version, call, road).await;
-    result.map_err(|failure| Failure {
-        model: Some(version.model.to_string()),
-        version: Some(version.version.to_string()),
-        contract: Some(version.contract_id.clone()),
-        ..failure
-    })
+    result.map_err(|failure| failure.of(&version))
 }
 
 fn pin(repository: &Repository, call: Call<'_>) -> Result<Arc<ModelVersion>, Failure> {
@@ -101,7 +106,14 @@ async fn on_version(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Road
     road.batch_rows = Some(completed.batch_rows);
 
     let started = Instant::now();
-    let prediction = interpret(version, completed, Membership { group, features_hash: &features_hash })?;
+    let elements = completed.row_elements();
+    let prediction = if elements <= LARGE_ELEMENTS {
+        interpret(version, completed, Membership { group, features_hash: &features_hash })?
+    } else {
+        let (version, features_hash) = (Arc::clone(version), features_hash.clone());
+        let read = aside(move || interpret(&version, completed, Membership { group, features_hash: &features_hash }));
+        read.await.map_err(|error| Failure::internal().because(error))??
+    };
     warnings.extend(version.calibrated.iter().flat_map(|calibrated| calibrated.warnings(&prediction.assessment)));
     road.stages.interpret = Some(started.elapsed());
     let mut explanation = None;
@@ -122,7 +134,8 @@ async fn on_version(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Road
         warnings.extend(explained.warning);
         explanation = explained.explanation;
     }
-    Ok(Answer { version: Arc::clone(version), prediction, explanation, warnings, entity_id, features_hash })
+    let version = Arc::clone(version);
+    Ok(Answer { version, prediction, explanation, warnings, entity_id, features_hash, elements, due })
 }
 
 async fn execute(version: &ModelVersion, inputs: Inputs, due: Instant) -> Result<Completed, Failure> {
@@ -155,6 +168,9 @@ pub(super) fn interpret(
 ) -> Result<Prediction, Failure> {
     let (outputs, row) = completed.result.map_err(|error| match error {
         RunError::Panicked => Failure::internal().because(error),
+        RunError::TooLarge { elements, max_elements } => {
+            Failure::answer_too_large(&version.model, elements, max_elements * MIN_BYTES_PER_ELEMENT)
+        }
         RunError::Failed(_) => {
             let detail = format!("{} failed on this input; the log has the cause", version.model);
             Failure::new(ErrorCode::InferenceFailed, detail).because(error)

@@ -70,6 +70,11 @@ impl PredictionEvent {
         }
     }
 
+    /// How far the request came.
+    pub fn into_road(self) -> Road {
+        self.road
+    }
+
     /// A request that was refused or that failed.
     pub fn failed(failure: &Failure, road: Road) -> Self {
         let unknown = || "_unknown".to_owned();

@@ -123,10 +123,10 @@ impl<I: Instrument> Collector for Family<I> {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let children = self.0.children.read().unwrap_or_else(PoisonError::into_inner);
-        let samples = children.iter().map(|(values, child)| {
-            let mut sample = child.sample();
+        let samples = children.iter().filter_map(|(values, child)| {
+            let mut sample = child.sample()?;
             sample.set_label(pairs(self.0.labels, values));
-            sample
+            Some(sample)
         });
         let mut family = MetricFamily::default();
         family.set_name(self.0.name.to_owned());

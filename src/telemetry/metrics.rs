@@ -109,6 +109,14 @@ metrics! {
     explain_rows: Counter = "candor_explain_rows_total" ["model", "version"];
     /// Batches by what closed them: idle, full, delay or deadline.
     batch_close: Counter = "candor_batch_close_total" ["model", "version", "reason"];
+    /// Connections by state: open, or waiting until there is room for them.
+    connections: Level = "candor_connections" ["listener", "state"];
+    /// Connections that were refused, by what had no room for them: the limit of an address, the limit of the server, or its memory.
+    connections_refused: Counter = "candor_connections_refused_total" ["listener", "reason"];
+    /// Connections that were closed because their client was too slow: idle, or slow to take an answer.
+    connections_timed_out: Counter = "candor_connections_timed_out_total" ["listener", "reason"];
+    /// Bytes that are reserved for connections, their request bodies and their answers, of `http.max_buffered_bytes`.
+    buffered_bytes: Level = "candor_buffered_bytes" [];
     /// Requests that wait for a worker now.
     queue_depth: Level = "candor_queue_depth" ["model", "version"];
     /// Requests that were accepted and are not answered yet.

@@ -6,6 +6,7 @@
 //! values, bodies or credentials.
 
 mod buckets;
+mod connection_metrics;
 mod error;
 mod event;
 mod exemplar;
@@ -26,6 +27,7 @@ mod sharded;
 mod trace_context;
 mod version_metrics;
 
+pub use connection_metrics::{ConnectionMetrics, RefusedConnection, TimedOutConnection};
 pub use error::Error;
 pub use event::{Event, Outcome, Stages};
 pub use instrument::{Counter, Gauge, Histogram, Level, LevelHold};

@@ -208,6 +208,8 @@ fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
 pub(crate) struct Process {
     pub(crate) child: Child,
     pub(crate) address: SocketAddr,
+    /// The address of its health listener, where it has one.
+    pub(crate) health: Option<SocketAddr>,
     lines: std::sync::mpsc::Receiver<String>,
 }
 
@@ -215,11 +217,17 @@ impl Process {
     /// Starts `candor serve` with these arguments, and waits until it has said how to ask it.
     pub(crate) fn serve(arguments: &[&str]) -> Self {
         let mut process = Self::starting(arguments);
+        let address = |line: &Value| line["address"].as_str().and_then(|text| text.parse().ok());
         let listening = process.wait_for(|line| line["message"] == "listening").expect("it listens");
-        process.address = listening["address"].as_str().and_then(|text| text.parse().ok()).expect("an address");
+        process.address = address(&listening).expect("an address");
+        let health = std::cell::Cell::new(None);
         process.wait_for(|line| {
+            if line["message"] == "health listening" {
+                health.set(address(line));
+            }
             line["message"].as_str().is_some_and(|text| text.starts_with("try: ") || text.starts_with("no model"))
         });
+        process.health = health.get();
         process
     }
 
@@ -232,7 +240,7 @@ impl Process {
         let reader = BufReader::new(child.stderr.take().expect("its log"));
         let (sender, lines) = std::sync::mpsc::channel();
         std::thread::spawn(move || reader.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), lines }
+        Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), health: None, lines }
     }
 
     /// The next log line that fits, as JSON; lines before it are dropped.

@@ -1,6 +1,6 @@
 //! What happens to every request before and after it is handled: its id, its record, and what becomes of a panic.
 
-use std::{any::Any, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Instant};
+use std::{any::Any, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::{Duration, Instant}};
 
 use axum::{Router, body::Body, response::Response};
 use futures_util::FutureExt as _;
@@ -11,10 +11,13 @@ use tower::Service as _;
 use super::{
     Shared,
     body::Arriving,
+    budget::Exhausted,
+    connection::Connection,
+    hand_over::hand_over,
     headers,
     predict::{self, Target},
     problem, routes,
-    server::{Handler, Peer},
+    server::Handler,
 };
 use crate::{
     domain::code::ErrorCode,
@@ -81,9 +84,12 @@ impl Front {
     }
 
     /// Answers one request.
-    pub async fn answer<B: Arriving>(&self, request: Request<B>, peer: Peer) -> Response {
+    pub async fn answer<B: Arriving>(&self, request: Request<B>, connection: &Arc<Connection>) -> Response {
         let arrived = Instant::now();
         let (parts, body) = request.into_parts();
+        if body.is_end_stream() {
+            connection.received();
+        }
         let request_id = headers::request_id(&parts.headers);
         let accepted = Accepted { request_id: Arc::clone(&request_id), arrived };
         let arrival = Arrival {
@@ -97,12 +103,20 @@ impl Front {
 
         let mut pending = Pending { recorder: &self.services.recorder, arrival: Some(arrival) };
         // Pinned where it is: on its way into a combinator and out of it, all of it would be copied.
-        let handling = pin!(self.handle(&parts, body, peer, &accepted));
+        let handling = pin!(self.handle(&parts, body, connection, &accepted));
         let handled = AssertUnwindSafe(handling).catch_unwind().await;
-        let arrival = pending.arrival.take();
-        let Handled { mut response, event } = handled.unwrap_or_else(|panic| {
+        let Handled { response, mut event } = handled.unwrap_or_else(|panic| {
             Handled::failed(&Failure::internal().because(cause(&*panic)), &accepted.request_id, Road::default())
         });
+        let mut response = match hand_over(response, &parts.headers, connection).await {
+            Ok(response) => response,
+            Err(Exhausted) => {
+                let refused = Handled::failed(&out_of_memory(), &accepted.request_id, event.into_road());
+                event = refused.event;
+                refused.response
+            }
+        };
+        let arrival = pending.arrival.take();
 
         // A later request on this connection would only be turned away.
         if http1 && self.services.shutdown.is_at(Phase::Closing) {
@@ -120,23 +134,36 @@ impl Front {
         response
     }
 
-    async fn handle<B: Arriving>(&self, parts: &Parts, body: B, peer: Peer, accepted: &Accepted) -> Handled {
+    async fn handle<B: Arriving>(
+        &self,
+        parts: &Parts,
+        body: B,
+        connection: &Arc<Connection>,
+        accepted: &Accepted,
+    ) -> Handled {
         if let Err(failure) = check_host(parts) {
             return Handled::failed(&failure, &accepted.request_id, Road::default());
         }
         // Answers for pages of other origins need the router's layer for them.
         let straight = self.services.settings.cors.origins.is_empty();
         if let Some(target) = Target::of(parts).filter(|_| straight) {
-            return predict::guarded(&self.services, target, parts, body, (peer, accepted)).await;
+            return predict::guarded(&self.services, target, parts, body, (connection, accepted)).await;
         }
         // In a box, because its size would be that of every request's future.
-        Box::pin(self.route(parts.clone(), body, peer, accepted)).await
+        Box::pin(self.route(parts.clone(), body, connection, accepted)).await
     }
 
-    async fn route<B: Arriving>(&self, parts: Parts, body: B, peer: Peer, accepted: &Accepted) -> Handled {
+    async fn route<B: Arriving>(
+        &self,
+        parts: Parts,
+        body: B,
+        connection: &Arc<Connection>,
+        accepted: &Accepted,
+    ) -> Handled {
         let mut request = Request::from_parts(parts, Body::new(body));
         request.extensions_mut().insert(accepted.clone());
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(connection.peer);
+        request.extensions_mut().insert(Arc::clone(connection));
         let Ok(mut response) = self.router.clone().call(request).await;
         let event = response.extensions_mut().remove::<PredictionEvent>().unwrap_or_default();
         Handled { response, event }
@@ -144,9 +171,15 @@ impl Front {
 }
 
 impl Handler for Front {
-    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response {
-        Self::answer(self, request, peer).await
+    async fn answer(&self, request: Request<Incoming>, connection: &Arc<Connection>) -> Response {
+        Self::answer(self, request, connection).await
     }
+}
+
+/// The refusal where the budget of bytes is used up.
+pub(super) fn out_of_memory() -> Failure {
+    let detail = "the server holds as many bytes of requests and answers as it may";
+    Failure::overloaded(detail.to_owned(), "memory", Duration::ZERO)
 }
 
 /// What a panic said.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tower::Service as _;
 
-use super::{Handler, Peer, headers, problem};
+use super::{Connection, Handler, headers, problem};
 use crate::{
     domain::code::ErrorCode,
     security::Tokens,
@@ -58,7 +58,7 @@ impl AdminFront {
 }
 
 impl Handler for AdminFront {
-    async fn answer(&self, request: http::Request<Incoming>, _: Peer) -> Response {
+    async fn answer(&self, request: http::Request<Incoming>, _: &Arc<Connection>) -> Response {
         let Ok(response) = self.0.clone().call(request.map(Body::new)).await;
         response
     }

@@ -7,7 +7,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, header};
 
-use super::{Shared, accept::Accepted, problem, server::Peer};
+use super::{Shared, accept::Accepted, connection::Peer, problem};
 use crate::{
     domain::code::ErrorCode,
     lifecycle::Phase,

@@ -1,6 +1,9 @@
 //! The three predict routes.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::Body,
@@ -13,14 +16,15 @@ use super::{
     Shared,
     accept::{Accepted, Handled},
     body::{self, Arriving},
-    envelope::envelope,
+    connection::Connection,
+    envelope::{EnvelopeError, envelope},
     guard::{self, Guarded},
     headers,
     names::Names,
-    server::Peer,
 };
 use crate::{
     domain::code::ErrorCode,
+    runtime::aside,
     security::Caller,
     serving::{Answer, Call, Failure, PredictionEvent, Road, predict},
     telemetry::Stages,
@@ -28,6 +32,12 @@ use crate::{
 
 /// Headers of an answer, with those that the connection adds.
 const HEADERS: usize = 8;
+
+/// An answer with more elements than this is written beside the threads that serve: about a millisecond's work.
+const LARGE_ELEMENTS: usize = 16_384;
+
+/// What an element of an answer takes in most answers, in bytes.
+const USUAL_BYTES_PER_ELEMENT: usize = 12;
 
 /// What is asked: a model's name or the default one, a version's name or the stable one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -88,7 +98,9 @@ pub(super) async fn pinned(
 async fn routed(services: &Shared, target: Target<'_>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let (accepted, caller) = (Accepted::of(&parts.extensions), parts.extensions.get());
-    let Handled { mut response, event } = answer(services, target, &parts.headers, body, (&accepted, caller)).await;
+    let connection: &Arc<Connection> = parts.extensions.get().expect("the front puts it there");
+    let of = Of { accepted: &accepted, caller, connection };
+    let Handled { mut response, event } = answer(services, target, &parts.headers, body, of).await;
     response.extensions_mut().insert(event);
     response
 }
@@ -99,11 +111,14 @@ pub(super) async fn guarded<B: Arriving>(
     target: Target<'_>,
     parts: &Parts,
     body: B,
-    (peer, accepted): (Peer, &Accepted),
+    (connection, accepted): (&Connection, &Accepted),
 ) -> Handled {
-    let (Guarded { caller, allowance }, verdict) = guard::look(services, &parts.headers, peer);
+    let (Guarded { caller, allowance }, verdict) = guard::look(services, &parts.headers, connection.peer);
     let mut handled = match verdict {
-        Ok(()) => answer(services, target, &parts.headers, body, (accepted, caller.as_ref())).await,
+        Ok(()) => {
+            let of = Of { accepted, caller: caller.as_ref(), connection };
+            answer(services, target, &parts.headers, body, of).await
+        }
         Err(failure) => Handled::failed(&failure, &accepted.request_id, Road::default()),
     };
     if let Some(allowance) = allowance {
@@ -112,12 +127,20 @@ pub(super) async fn guarded<B: Arriving>(
     handled
 }
 
+/// Whose request it is, and where it came in.
+#[derive(Clone, Copy)]
+struct Of<'a> {
+    accepted: &'a Accepted,
+    caller: Option<&'a Caller>,
+    connection: &'a Connection,
+}
+
 async fn answer<B: Arriving>(
     services: &Shared,
     Target { model, version }: Target<'_>,
     headers: &HeaderMap,
     body: B,
-    (accepted, caller): (&Accepted, Option<&Caller>),
+    Of { accepted, caller, connection }: Of<'_>,
 ) -> Handled {
     let mut road = Road::default();
     let result = async {
@@ -125,19 +148,61 @@ async fn answer<B: Arriving>(
         headers::check_accept(headers, "application/json")?;
         headers::check_content_type(headers)?;
         let patience = headers::patience(headers)?;
-        let body = body::read(headers, body, &services.settings).await?;
-        let call = Call { model, version, body: &body, arrived: accepted.arrived, patience };
-        predict(&services.repository, call, &mut road).await
+        let body = body::read(headers, body, &services.settings, connection).await?;
+        let call = Call { model, version, body: &body.bytes, arrived: accepted.arrived, patience };
+        let answer = predict(&services.repository, call, &mut road).await?;
+        let max_bytes = services.settings.max_answer_bytes;
+        let started = Instant::now();
+        let (answer, bytes) = if answer.elements <= LARGE_ELEMENTS {
+            let bytes = envelope(&answer, &accepted.request_id, max_bytes);
+            (answer, bytes)
+        } else {
+            write_aside(answer, accepted, max_bytes, connection).await?
+        };
+        let ended = Instant::now();
+        road.stages.encode = Some(ended - started);
+        // An answer that comes late is none.
+        let bytes = if ended > answer.due { Err(EnvelopeError::Late) } else { bytes };
+        let bytes = bytes.map_err(|error| unwritten(error, &answer, max_bytes))?;
+        Ok((respond(&answer, bytes, road.stages, ended - accepted.arrived), answer))
     }
     .await;
-    let failure = match result {
-        Ok(answer) => match encode(&answer, accepted, &mut road) {
-            Ok(response) => return Handled { response, event: PredictionEvent::answered(&answer, road) },
-            Err(failure) => failure,
-        },
-        Err(failure) => failure,
+    match result {
+        Ok((response, answer)) => Handled { response, event: PredictionEvent::answered(&answer, road) },
+        Err(failure) => Handled::failed(&failure, &accepted.request_id, road),
+    }
+}
+
+/// Writes a large answer beside the threads that serve, which its size would hold up; its bytes are held before they are there.
+async fn write_aside(
+    answer: Answer,
+    accepted: &Accepted,
+    max_bytes: usize,
+    connection: &Connection,
+) -> Result<(Answer, Result<Vec<u8>, EnvelopeError>), Failure> {
+    let held = connection.hold(answer.elements.saturating_mul(USUAL_BYTES_PER_ELEMENT).min(max_bytes))?;
+    let request_id = Arc::clone(&accepted.request_id);
+    let written = aside(move || {
+        let bytes = envelope(&answer, &request_id, max_bytes);
+        (answer, bytes)
+    });
+    let written = written.await.map_err(|error| Failure::internal().because(error))?;
+    drop(held);
+    Ok(written)
+}
+
+/// Why an answer was not written.
+fn unwritten(error: EnvelopeError, answer: &Answer, max_bytes: usize) -> Failure {
+    let version = &answer.version;
+    let failure = match error {
+        EnvelopeError::TooLarge => Failure::answer_too_large(&version.model, answer.elements, max_bytes),
+        EnvelopeError::Late => {
+            let detail = format!("the answer of {} was not written within the deadline", version.model);
+            Failure::new(ErrorCode::DeadlineExceeded, detail)
+        }
+        EnvelopeError::Json(error) => Failure::new(ErrorCode::Internal, "the answer could not be written").because(error),
     };
-    Handled::failed(&failure, &accepted.request_id, road)
+    failure.of(version)
 }
 
 /// Refuses a known caller a model that its token does not cover.
@@ -154,12 +219,7 @@ fn authorize(services: &Shared, model: Option<&str>, caller: Option<&Caller>) ->
     }
 }
 
-fn encode(answer: &Answer, accepted: &Accepted, road: &mut Road) -> Result<Response, Failure> {
-    let started = Instant::now();
-    let bytes = envelope(answer, &accepted.request_id)
-        .map_err(|error| Failure::new(ErrorCode::Internal, "the answer could not be written").because(error))?;
-    let ended = Instant::now();
-    road.stages.encode = Some(ended - started);
+fn respond(answer: &Answer, bytes: Vec<u8>, stages: Stages, total: Duration) -> Response {
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
     headers.reserve(HEADERS);
@@ -167,10 +227,10 @@ fn encode(answer: &Answer, accepted: &Accepted, road: &mut Road) -> Result<Respo
     if let Ok(version) = HeaderValue::from_str(answer.version.version.as_str()) {
         headers.insert(headers::X_MODEL_VERSION, version);
     }
-    if let Ok(timing) = HeaderValue::from_maybe_shared(server_timing(road.stages, ended - accepted.arrived)) {
+    if let Ok(timing) = HeaderValue::from_maybe_shared(server_timing(stages, total)) {
         headers.insert(headers::SERVER_TIMING, timing);
     }
-    Ok(response)
+    response
 }
 
 /// The stages in milliseconds, as the Server-Timing header wants them.

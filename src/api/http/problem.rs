@@ -24,6 +24,7 @@ pub fn status(code: ErrorCode) -> u16 {
         ErrorCode::BodyTimeout => 408,
         ErrorCode::BodyTooLarge => 413,
         ErrorCode::UnsupportedMediaType | ErrorCode::UnsupportedEncoding => 415,
+        ErrorCode::AnswerTooLarge => 422,
         ErrorCode::RateLimited => 429,
         ErrorCode::InferenceFailed | ErrorCode::NonFiniteOutput | ErrorCode::Internal => 500,
         ErrorCode::Overloaded | ErrorCode::NotReady | ErrorCode::Draining => 503,

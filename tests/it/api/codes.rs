@@ -6,7 +6,7 @@ use std::{
 };
 
 use candor::{
-    api::http::{Peer, Services, front, status},
+    api::http::{Connection, Scrapes, Services, front, status},
     domain::code::ErrorCode,
     lifecycle::{Phase, Shutdown},
     serving::Recorder,
@@ -141,7 +141,7 @@ fn refused_while_draining() -> Vec<(&'static str, Reply)> {
     let services = Services {
         repository,
         recorder: Recorder::new(Arc::clone(&metrics)),
-        metrics,
+        scrapes: Arc::new(Scrapes::new(metrics)),
         shutdown,
         tokens: None,
         rate: None,
@@ -150,7 +150,7 @@ fn refused_while_draining() -> Vec<(&'static str, Reply)> {
     };
     let request = axum::http::Request::post("/predict").header("host", "x").body(axum::body::Body::from("{}"));
     let reply = block_on(async {
-        let response = front(services).answer(request.expect("a request"), Peer::default()).await;
+        let response = front(services).answer(request.expect("a request"), &Connection::detached()).await;
         let (parts, body) = response.into_parts();
         let headers =
             parts.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or("?").to_owned()));
