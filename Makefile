@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # The options of the overload bench, as in: make bench-overload OVERLOAD="--seconds 3"
 OVERLOAD ?=
-.PHONY: help run test lint bench bench-overload soak overload-parts coverage docs models profiles calibrations truth fixtures clean need-rust need-python need-pip runtime
+.PHONY: help run test lint bench bench-overload hostile soak overload-parts coverage docs models profiles calibrations truth fixtures clean need-rust need-python need-pip runtime
 
 # The flags for `candor serve`, as in: make run ARGS="--port 9000 my-models"
 ARGS ?= --default-model churn
@@ -50,6 +50,9 @@ overload-parts: need-rust runtime .venv-models/stamp
 
 bench-overload: overload-parts ## Measure overload: goodput, lateness, refusals, isolation
 	@$(WITH_ORT) python3 benches/overload/run.py --out target/overload/overload.md $(OVERLOAD)
+
+hostile: need-rust need-pip runtime .venv-test/stamp ## Attack the server at full size, and print what it held
+	@$(WITH_ORT) $(WITH_PYTHON) CANDOR_LONG=1 cargo test --locked --test it hostile -- --nocapture --test-threads 1
 
 soak: overload-parts ## Ask a million times and compare the memory
 	@$(WITH_ORT) python3 benches/overload/soak.py --out target/overload/soak.md

@@ -95,6 +95,7 @@ impl App {
         let loader = Loader::new(library, config.runtime.clone())
             .with_coverage(config.repository.coverage)
             .with_max_elements(config.http.server.max_answer_bytes / MIN_BYTES_PER_ELEMENT);
+        note_open_files(config.http.server.max_connections);
         // First what may be refused: a process must not end while threads are inside of the library.
         let edge = Edge::open(config)?;
         let repository = Repository::open(&config.repository, &loader, Arc::clone(&metrics))?;
@@ -151,7 +152,8 @@ impl App {
         }
         if let Some(server) = edge.health {
             let scrapes = config.health.metrics.then_some(scrapes);
-            let front = health::HealthFront { repository: Arc::clone(&repository), shutdown: shutdown.clone(), scrapes };
+            let front =
+                health::HealthFront { repository: Arc::clone(&repository), shutdown: shutdown.clone(), scrapes };
             // A budget of its own: what the others hold must not keep an orchestrator from asking.
             let budget = Budget::new(HEALTH_BYTES, Arc::default());
             shutdown.spawn(server.serve(front, Serving { budget, ..with("health", &here) }));
@@ -226,6 +228,20 @@ impl App {
             "the time to finish is over (lifecycle.drain_timeout_ms): requests were cut off"
         );
         Drained { finished, cut }
+    }
+}
+
+/// Says so where the system allows fewer connections than the configuration.
+fn note_open_files(max_connections: usize) {
+    /// Files beside the connections: models, the log, and what serves them.
+    const OTHERS: u64 = 128;
+    let needed = (max_connections as u64).saturating_add(OTHERS);
+    if let Some(limit) = lifecycle::raise_open_files().filter(|limit| *limit < needed) {
+        tracing::warn!(
+            limit,
+            max_connections,
+            "the system allows fewer open files than http.max_connections needs (ulimit -n)"
+        );
     }
 }
 

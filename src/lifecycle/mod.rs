@@ -1,6 +1,7 @@
 //! The life of the process: phases from serving to stopped, tracked tasks, signals, deadlines.
 
 mod deadline;
+mod open_files;
 mod shutdown;
 mod signal;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use deadline::deadline;
+pub use open_files::raise_open_files;
 pub use shutdown::{Phase, Shutdown};
 pub use signal::Signals;
 

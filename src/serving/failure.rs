@@ -62,7 +62,8 @@ impl Failure {
 
     /// An answer of more bytes than one may have, judged by what its elements take at least.
     pub fn answer_too_large(model: &ModelName, elements: usize, max_bytes: usize) -> Self {
-        let detail = format!("{model} answers {elements} elements, which do not fit into the {max_bytes} bytes of an answer");
+        let detail =
+            format!("{model} answers {elements} elements, which do not fit into the {max_bytes} bytes of an answer");
         Self::new(ErrorCode::AnswerTooLarge, detail)
     }
 

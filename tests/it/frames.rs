@@ -65,7 +65,8 @@ impl Frames {
         let mut block = Vec::new();
         let always = [(":scheme", "http"), (":authority", "test")];
         // Pseudo-header fields come before the others.
-        let (pseudo, others): (Vec<_>, Vec<_>) = always.iter().chain(fields).partition(|(name, _)| name.starts_with(':'));
+        let (pseudo, others): (Vec<_>, Vec<_>) =
+            always.iter().chain(fields).partition(|(name, _)| name.starts_with(':'));
         for (name, value) in pseudo.into_iter().chain(others) {
             block.push(0);
             for text in [name, value] {
@@ -87,7 +88,8 @@ impl Frames {
 
     /// Whether the server closes the connection, whatever it sends before.
     pub(crate) fn is_closed_in_the_end(mut self) -> bool {
-        std::io::copy(&mut self.0, &mut std::io::sink()).map_or_else(|error| error.kind() == ErrorKind::ConnectionReset, |_| true)
+        std::io::copy(&mut self.0, &mut std::io::sink())
+            .map_or_else(|error| error.kind() == ErrorKind::ConnectionReset, |_| true)
     }
 
     /// Reads until the data of a stream's answer, and keeps the pings met on the way.

@@ -1,6 +1,12 @@
 //! What happens to every request before and after it is handled: its id, its record, and what becomes of a panic.
 
-use std::{any::Any, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::{Duration, Instant}};
+use std::{
+    any::Any,
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{Router, body::Body, response::Response};
 use futures_util::FutureExt as _;

@@ -126,10 +126,12 @@ mod tests {
         let zstd = Coding::Zstd.compress(text.clone()).await.expect("smaller");
         assert_eq!(zstd::decode_all(&zstd[..]).expect("zstd"), text);
         let mut noise = 1_u64;
-        let noise: Vec<u8> = (0..10_000).map(|_| {
-            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (noise >> 56) as u8
-        }).collect();
+        let noise: Vec<u8> = (0..10_000)
+            .map(|_| {
+                noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (noise >> 56) as u8
+            })
+            .collect();
         assert_eq!(Coding::Zstd.compress(noise.into()).await, None, "it would be larger");
     }
 }

@@ -5,8 +5,8 @@ use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     Json,
-    response::{IntoResponse, Response},
     extract::State,
+    response::{IntoResponse, Response},
 };
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
@@ -61,9 +61,10 @@ pub struct HealthFront {
 impl Handler for HealthFront {
     async fn answer(&self, request: Request<Incoming>, connection: &Arc<Connection>) -> Response {
         connection.received();
-        let response = self.route(&request).await.unwrap_or_else(|failure| {
-            problem::response(&failure, &headers::request_id(request.headers()))
-        });
+        let response = self
+            .route(&request)
+            .await
+            .unwrap_or_else(|failure| problem::response(&failure, &headers::request_id(request.headers())));
         let held = hand_over(response, request.headers(), connection).await;
         held.unwrap_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())
     }

@@ -200,7 +200,9 @@ fn unwritten(error: EnvelopeError, answer: &Answer, max_bytes: usize) -> Failure
             let detail = format!("the answer of {} was not written within the deadline", version.model);
             Failure::new(ErrorCode::DeadlineExceeded, detail)
         }
-        EnvelopeError::Json(error) => Failure::new(ErrorCode::Internal, "the answer could not be written").because(error),
+        EnvelopeError::Json(error) => {
+            Failure::new(ErrorCode::Internal, "the answer could not be written").because(error)
+        }
     };
     failure.of(version)
 }

@@ -61,11 +61,8 @@ const CONNECTION_WINDOW: u32 = 256 << 10;
 /// Whatever answers the requests of a socket.
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
-    fn answer(
-        &self,
-        request: Request<Incoming>,
-        connection: &Arc<Connection>,
-    ) -> impl Future<Output = Response> + Send;
+    fn answer(&self, request: Request<Incoming>, connection: &Arc<Connection>)
+    -> impl Future<Output = Response> + Send;
 }
 
 /// A listening socket.
@@ -241,7 +238,9 @@ impl<H: Handler> Connections<H> {
         let connections = Arc::clone(self);
         self.threads.spawn(&self.shutdown, |busy_poll| async move {
             match TcpStream::from_std(stream) {
-                Ok(stream) => connections.serve(Socket::new(stream, Arc::clone(&connection)), connection, busy_poll).await,
+                Ok(stream) => {
+                    connections.serve(Socket::new(stream, Arc::clone(&connection)), connection, busy_poll).await
+                }
                 Err(error) => tracing::warn!(%error, "a connection could not be served"),
             }
             drop(place);

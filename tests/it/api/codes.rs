@@ -79,7 +79,13 @@ fn failed_by_the_model() -> Vec<(&'static str, Reply)> {
         config.repository.default_model = String::new();
     });
     let panicking = fake::server(|_| panic!("the test's own panic"), 8);
+    let too_large = Server::start(|config| {
+        config.repository.default_model = "diabetes".to_owned();
+        config.http.server.max_answer_bytes = 64;
+    });
+    let patient = too_large.get("/models/diabetes").json()["versions"][0]["example"].clone();
     vec![
+        ("answer_too_large", too_large.post("/predict", &patient.to_string())),
         ("inference_failed", failing.post("/predict", r#"{"features":[99]}"#)),
         ("non_finite_output", non_finite.post("/predict", r#"{"features":[0]}"#)),
         ("internal", panicking.post("/predict", r#"{"features":[1]}"#)),

@@ -229,3 +229,28 @@ fn a_default_model_is_the_configured_one_or_the_only_one() {
     let only = Server::over(&root().join("models/churn/1"));
     assert_eq!(only.post("/predict", GOOD).status, 200);
 }
+
+/// Large answers are compressed for clients that accept it; small ones are not worth it.
+#[test]
+fn large_answers_are_compressed_where_that_is_accepted() {
+    let server = Server::shared();
+    let get = |path: &str, coding: &str| server.send("GET", path, &[("accept-encoding", coding)], b"");
+    for path in ["/openapi.json", "/docs"] {
+        let plain = server.get(path);
+        assert_eq!((plain.header("content-encoding"), plain.header("vary")), (None, Some("accept-encoding")), "{path}");
+        let zstd = get(path, "gzip, zstd");
+        assert_eq!(zstd.header("content-encoding"), Some("zstd"), "{path}");
+        assert_eq!(zstd::decode_all(&zstd.body[..]).expect("zstd"), plain.body, "{path}");
+        let gzip = get(path, "gzip");
+        assert_eq!(gzip.header("content-encoding"), Some("gzip"), "{path}");
+        let mut back = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&gzip.body[..]), &mut back).expect("gzip");
+        assert_eq!(back, plain.body, "{path}");
+        assert!(
+            gzip.body.len() * 2 < plain.body.len() && zstd.header("content-length") != plain.header("content-length")
+        );
+    }
+    assert_eq!(get("/metrics", "gzip").header("content-encoding"), Some("gzip"));
+    assert_eq!(get("/livez", "gzip").header("content-encoding"), None, "it is small");
+    assert_eq!(get("/openapi.json", "identity").header("content-encoding"), None);
+}

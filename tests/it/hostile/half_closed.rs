@@ -16,7 +16,8 @@ use crate::{
 #[test]
 fn a_client_that_half_closes_gets_its_answer() {
     let server = Server::shared();
-    let requests = [post(""), "GET /models/churn HTTP/1.1\r\nhost: test\r\n\r\n".to_owned(), post("x-deadline-ms: 900\r\n")];
+    let requests =
+        [post(""), "GET /models/churn HTTP/1.1\r\nhost: test\r\n\r\n".to_owned(), post("x-deadline-ms: 900\r\n")];
     let rounds = if is_long() { 1000 } else { 100 };
     for round in 0..rounds {
         let bytes = raw(server.address, requests[round % requests.len()].as_bytes(), true);

@@ -68,7 +68,9 @@ fn slow_sockets_do_not_lock_others_out() {
     assert_eq!((&line["level"], &line["busiest_address"]), (&"WARN".into(), &"127.0.0.1".into()), "{line}");
     // Idle connections are closed within a second or so while connections are scarce, not after the 30 of every day: down
     // to the half of the limit.
-    until("idle connections are closed", || metric(health, "candor_connections_timed_out_total", &["data", "idle"]) >= 28.0);
+    until("idle connections are closed", || {
+        metric(health, "candor_connections_timed_out_total", &["data", "idle"]) >= 28.0
+    });
     assert_eq!(ask(process.address).status, 200);
     drop(held);
 }

@@ -153,7 +153,8 @@ fn bodies_that_unpack() {
     attack("bodies that unpack", &process, |address| {
         let open = |_| {
             let mut stream = TcpStream::connect(address).expect("a connection");
-            let head = "POST /predict HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-encoding: zstd\r\n";
+            let head =
+                "POST /predict HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-encoding: zstd\r\n";
             let _ = write!(stream, "{head}content-length: {}\r\n\r\n", packed.len());
             let _ = stream.write_all(&packed);
             stream
