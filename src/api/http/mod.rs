@@ -6,9 +6,11 @@ mod body;
 mod busy_poll;
 mod docs;
 mod envelope;
+mod faults;
 mod guard;
 mod headers;
 mod health;
+mod host;
 mod idle;
 mod metrics;
 mod models;
@@ -22,12 +24,13 @@ mod routes;
 mod server;
 mod threads;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 pub use accept::Front;
 pub use envelope::envelope;
+pub use host::{Host, HostError};
 pub use openapi::document as openapi_document;
 pub use problem::status;
 pub use root::curl;
@@ -47,8 +50,8 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The address to listen on.
-    pub host: IpAddr,
+    /// The address or the name to listen on.
+    pub host: Host,
     /// The port; 0 lets the system choose.
     pub port: u16,
     /// The largest body, decoded; bytes.
