@@ -7,7 +7,7 @@ OVERLOAD ?=
 .PHONY: help run test lint bench bench-overload hostile soak overload-parts coverage docs models profiles calibrations truth fixtures clean need-rust need-python need-pip runtime
 
 # The flags for `candor serve`, as in: make run ARGS="--port 9000 my-models"
-ARGS ?= --default-model churn
+ARGS ?=
 # The bundled versions that have a profile.
 PROFILED := breast-cancer/1 churn/1 diabetes/1 diabetes/2 digits/1 wine/1 wine/2
 # The filter for `cargo test`, as in: make test TESTS=contract

@@ -6,11 +6,11 @@ use crate::{
     api::http::{self, Budget, Scrapes, Server, Services, Serving, Threads, admin, health},
     config::Config,
     lifecycle::{self, Phase, Shutdown},
-    repository::{Loader, ModelError, Repository},
+    repository::{self, Loader, ModelError, Repository},
     runtime::{self, Auto, Library, LibraryError},
     security::{RateLimiter, Tokens, TokensError},
     serving::{MIN_BYTES_PER_ELEMENT, Recorder},
-    telemetry::{self, Build, LogHandle, Metrics},
+    telemetry::{self, Build, LogHandle, Metrics, build},
 };
 
 /// Why the server did not start.
@@ -22,6 +22,9 @@ pub enum StartError {
     /// The repository could not be read.
     #[error(transparent)]
     Repository(#[from] ModelError),
+    /// The configuration names models that are not there.
+    #[error("{}", told(.0))]
+    Names(Vec<String>),
     /// A file of tokens cannot be used.
     #[error(transparent)]
     Tokens(#[from] TokensError),
@@ -33,6 +36,22 @@ pub enum StartError {
     Listen(#[from] io::Error),
 }
 
+/// Several faults as one text.
+fn told(faults: &[String]) -> String {
+    match faults {
+        [fault] => fault.clone(),
+        faults => format!("the configuration names models that are not there:\n  {}", faults.join("\n  ")),
+    }
+}
+
+/// The names in the configuration that lead to no model, a sentence each.
+///
+/// # Errors
+/// [`StartError`] when the repository or the file of callers cannot be read.
+pub fn name_faults(config: &Config) -> Result<Vec<String>, StartError> {
+    let callers = tokens(&config.security.tokens_file)?;
+    Ok(repository::name_faults(&config.repository, callers.iter().flat_map(Tokens::limits))?)
+}
 /// The bytes that the connections of the health listener may hold.
 const HEALTH_BYTES: usize = 16 << 20;
 
@@ -56,10 +75,10 @@ impl Edge {
             Server::bind(&http::Settings { host, port, max_connections, max_connections_per_address, ..server })
         };
         let admin = match administrators {
-            Some(tokens) => Some((few(config.admin.host, config.admin.port)?, tokens)),
+            Some(tokens) => Some((few(config.admin.host.clone(), config.admin.port)?, tokens)),
             None => None,
         };
-        let health = config.health.host.map(|host| few(host, config.health.port)).transpose()?;
+        let health = config.health.host.clone().map(|host| few(host, config.health.port)).transpose()?;
         // Cheap models are run on these threads, heavy ones leave them idle: so as many as there are processors.
         let threads = match config.http.threads {
             Auto::Exactly(threads) => threads,
@@ -90,7 +109,12 @@ impl App {
     /// [`StartError`] when nothing could be served at all. What is wrong with single models is a state, not an error.
     pub fn start(config: &Config, log: LogHandle) -> Result<Self, StartError> {
         let library = Library::load(&config.runtime.library)?;
-        tracing::info!(library = %library.path().display(), build = library.build(), "ONNX Runtime loaded");
+        tracing::info!(
+            library = %library.path().display(),
+            version = library.version(),
+            build = library.build(),
+            "ONNX Runtime loaded"
+        );
         let metrics = Arc::new(metrics(&library)?);
         let loader = Loader::new(library, config.runtime.clone())
             .with_coverage(config.repository.coverage)
@@ -98,6 +122,10 @@ impl App {
         note_open_files(config.http.server.max_connections);
         // First what may be refused: a process must not end while threads are inside of the library.
         let edge = Edge::open(config)?;
+        let faults = repository::name_faults(&config.repository, edge.tokens.iter().flat_map(Tokens::limits))?;
+        if !faults.is_empty() {
+            return Err(StartError::Names(faults));
+        }
         let repository = Repository::open(&config.repository, &loader, Arc::clone(&metrics))?;
         Self::behind(edge, config, repository, metrics, log)
     }
@@ -262,8 +290,13 @@ pub struct Drained {
 /// # Errors
 /// [`telemetry::Error`] when they cannot be registered.
 pub fn metrics(library: &Library) -> Result<Metrics, telemetry::Error> {
-    let revision = option_env!("CANDOR_REVISION").unwrap_or("unknown");
-    Metrics::new(&Build { version: env!("CARGO_PKG_VERSION"), revision, onnxruntime: &library.version() })
+    Metrics::new(&Build {
+        version: build::VERSION,
+        revision: build::REVISION,
+        onnxruntime: library.version(),
+        onnxruntime_built_for: runtime::BUILT_FOR,
+        features: build::FEATURES,
+    })
 }
 
 fn tokens(path: &Path) -> Result<Option<Tokens>, TokensError> {

@@ -171,7 +171,7 @@ impl ModelEntry {
 pub struct Catalog {
     /// The models, by name.
     pub models: BTreeMap<ModelName, ModelEntry>,
-    /// The configured default model; empty where there is none.
+    /// The configured default model, or the one that its own model.toml makes so; empty where there is none.
     pub default_model: String,
 }
 
@@ -189,7 +189,7 @@ pub struct Resolved {
 }
 
 impl Catalog {
-    /// The name of the default model: the configured one, or the only one there is.
+    /// The name of the default model: the chosen one, or the only one there is.
     pub fn default_name(&self) -> Option<&str> {
         if !self.default_model.is_empty() {
             return Some(&self.default_model);
@@ -207,7 +207,7 @@ impl Catalog {
             Some(name) => name,
             None => self.default_name().ok_or_else(|| {
                 unknown_model(format!(
-                    "no default model is configured; ask one of /models/{{model}}/predict: {}",
+                    "no model is the default; ask one of /models/{{model}}/predict: {}",
                     self.names()
                 ))
             })?,

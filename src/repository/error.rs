@@ -82,7 +82,7 @@ pub enum LoadError {
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// A directory cannot be read.
-    #[error("{}: cannot be read: {source}", path.display())]
+    #[error("{}: {}", path.display(), crate::telemetry::reason(source))]
     Read {
         /// The directory.
         path: PathBuf,

@@ -2,6 +2,7 @@
 
 mod calibrated;
 mod catalog;
+mod default_model;
 mod error;
 mod golden;
 mod judged;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use calibrated::Calibrated;
 pub use catalog::{Catalog, ModelEntry, ModelVersion, Resolved, State, VersionEntry};
+pub use default_model::name_faults;
 pub use error::{LoadError, ModelError};
 pub use judged::Judged;
 pub use listing::{Listing, ModelDirectory, VersionDirectory, list};
@@ -30,7 +32,7 @@ pub use prepared::Prepared;
 pub use schema::SchemaPass;
 pub use start::{Repository, judge_all, prepare_all};
 
-use crate::domain::uncertainty::Coverage;
+use crate::domain::{name::ModelName, setting::SettingFault, uncertainty::Coverage};
 
 /// What an operator can set about the repository.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -42,4 +44,24 @@ pub struct Settings {
     pub default_model: String,
     /// The coverage of sets and intervals, where neither model.toml nor the contract asks for another.
     pub coverage: Coverage,
+}
+
+impl Settings {
+    /// The values that cannot be used, whatever the models are.
+    pub fn faults(&self) -> Vec<SettingFault> {
+        let mut faults = Vec::new();
+        if self.models.as_os_str().is_empty() {
+            faults.push(SettingFault::new("models", "must name a directory or an ONNX file, found \"\""));
+        }
+        if !self.default_model.is_empty()
+            && let Err(error) = ModelName::new(&self.default_model)
+        {
+            faults.push(SettingFault::new("default_model", format!("cannot name a model: {error}")));
+        }
+        if !Coverage::GRID.contains(&self.coverage) {
+            let (grid, found) = (Coverage::grid_text(), self.coverage.as_f64());
+            faults.push(SettingFault::new("coverage", format!("must be one of {grid}, found {found}")));
+        }
+        faults
+    }
 }

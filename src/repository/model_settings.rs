@@ -27,6 +27,8 @@ pub struct ModelSettings {
     pub versions: Versions,
     /// Whether the server is ready only when this model is.
     pub required: bool,
+    /// Whether /predict asks this model, where the configuration names no other (`repository.default_model`).
+    pub default: bool,
     /// The limits of each version.
     pub limits: Limits,
     /// The coverage of sets and intervals; `None`: what the contract says, else the server's own configuration.
@@ -74,6 +76,7 @@ impl Default for ModelSettings {
         Self {
             versions: Versions::Word("all".to_owned()),
             required: true,
+            default: false,
             limits: Limits::default(),
             coverage: None,
             promote: None,

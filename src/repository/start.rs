@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use super::{
     Settings,
     catalog::{Catalog, ModelEntry, ModelVersion, State, VersionEntry},
+    default_model::default_model,
     error::{LoadError, ModelError},
     listing::{ModelDirectory, VersionDirectory, list},
     load::Loader,
@@ -51,6 +52,7 @@ impl Repository {
         for problem in &listing.problems {
             tracing::error!("{problem}");
         }
+        let default_model = default_model(&settings.default_model, &listing.models);
         let mut models = BTreeMap::new();
         let mut tasks = Vec::new();
         for model in listing.models {
@@ -58,7 +60,7 @@ impl Repository {
             tasks.append(&mut found);
             models.insert(model.name.clone(), entry);
         }
-        let catalog = Catalog { models, default_model: settings.default_model.clone() };
+        let catalog = Catalog { models, default_model };
         let repository = Arc::new(Self { catalog: ArcSwap::from_pointee(catalog), metrics, threads: Mutex::default() });
         repository.load_all(tasks, loader);
         Ok(repository)

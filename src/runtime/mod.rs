@@ -10,6 +10,7 @@ mod convert;
 mod engine;
 mod lease;
 mod library;
+mod library_version;
 mod mistaken;
 mod plan;
 mod probe;
@@ -31,15 +32,18 @@ pub use aside::{AsideError, aside};
 pub use batch::{merge, row};
 pub use batching::{Policy, Priority};
 pub use engine::{Completed, Engine, EngineOptions, Interrupt, SubmitError};
-pub use library::{DISABLE_TELEMETRY, Library, LibraryError};
+pub use library::{BUILT_FOR, DISABLE_TELEMETRY, Library, LibraryError};
 pub use plan::{Auto, Demand, Placement, Plan, plan};
 pub use probe::{Cost, Probe, measure, probe};
 pub use processors::processors;
 pub use run::{Ran, RowResult, run};
-pub use session::{OpenError, OrtExecutor, SessionOptions};
+pub use session::{OpenError, OrtExecutor, PROVIDERS, SessionOptions};
 pub use stand_back::{Computing, computing, stand_back};
 
-use crate::domain::tensor::{Inputs, Tensor};
+use crate::domain::{
+    setting::{MAX_THREADS, SettingFault},
+    tensor::{Inputs, Tensor},
+};
 
 /// What an operator can set about the runtime.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -53,6 +57,20 @@ pub struct Settings {
     pub intra_threads: Auto,
     /// Execution providers in order of preference; a `?` at the end of a name makes it optional.
     pub providers: Vec<String>,
+}
+
+impl Settings {
+    /// The values that cannot be used, whatever the machine is.
+    pub fn faults(&self) -> Vec<SettingFault> {
+        let threads = |key, value: Auto| match value {
+            Auto::Exactly(count) => {
+                SettingFault::outside(key, count, &(1..=MAX_THREADS), "more threads than processors only take turns")
+            }
+            Auto::Auto => None,
+        };
+        let numbers = [threads("workers", self.workers), threads("intra_threads", self.intra_threads)];
+        numbers.into_iter().flatten().chain(session::provider_faults(&self.providers)).collect()
+    }
 }
 
 /// A run of the graph failed.

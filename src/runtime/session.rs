@@ -16,6 +16,7 @@ use super::{
     convert::{element, elements, failed, from_maps, from_value, to_value},
     mistaken::mistaken_for,
 };
+use crate::domain::setting::SettingFault;
 use crate::domain::signature::{OutputSpec, Signature, TensorSpec};
 use crate::domain::tensor::{Buffer, Inputs, Tensor};
 
@@ -194,6 +195,27 @@ fn configure(builder: SessionBuilder, options: &SessionOptions) -> Result<Sessio
         .with_prepacked_weights(&options.weights)
 }
 
+/// The execution providers that this program knows.
+pub const PROVIDERS: [&str; 5] = ["cpu", "cuda", "tensorrt", "openvino", "xnnpack"];
+
+/// What is wrong with a list of execution providers.
+pub(super) fn provider_faults(entries: &[String]) -> Vec<SettingFault> {
+    let fault = |reason: String| SettingFault::new("providers", reason);
+    let bare = |entry: &String| entry.strip_suffix('?').unwrap_or(entry).to_owned();
+    let mut faults = Vec::new();
+    if entries.is_empty() {
+        faults.push(fault("must name one execution provider at least, found []".to_owned()));
+    }
+    for (index, name) in entries.iter().map(bare).enumerate() {
+        if !PROVIDERS.contains(&name.as_str()) {
+            faults.push(fault(format!("must be of {}, found {name:?}", PROVIDERS.join(", "))));
+        } else if entries[..index].iter().any(|entry| bare(entry) == name) {
+            faults.push(fault(format!("must name each execution provider once, found {name:?} twice")));
+        }
+    }
+    faults
+}
+
 /// Registers the execution providers and returns the names of those in use.
 fn register(mut builder: SessionBuilder, names: &[String]) -> Result<(SessionBuilder, Vec<String>), OpenError> {
     let mut used = Vec::new();
@@ -206,7 +228,7 @@ fn register(mut builder: SessionBuilder, names: &[String]) -> Result<(SessionBui
             "openvino" => ep::OpenVINO::default().build(),
             "xnnpack" => ep::XNNPACK::default().build(),
             _ => {
-                let reason = "it is none of cpu, cuda, tensorrt, openvino, xnnpack".to_owned();
+                let reason = format!("it is none of {}", PROVIDERS.join(", "));
                 return Err(OpenError::Provider { name: name.to_owned(), reason });
             }
         };

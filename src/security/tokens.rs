@@ -42,7 +42,7 @@ pub enum AuthError {
 #[derive(Debug, thiserror::Error)]
 pub enum TokensError {
     /// It cannot be read.
-    #[error("{}: cannot be read", path.display())]
+    #[error("{}: {}", path.display(), crate::telemetry::reason(source))]
     Read {
         /// The file.
         path: PathBuf,
@@ -105,6 +105,12 @@ impl Tokens {
             return Err(content("lists no [[caller]]: nobody could ask anything".to_owned()));
         }
         Ok(Self { callers })
+    }
+
+    /// The models that callers are limited to, each with the caller's name.
+    pub fn limits(&self) -> impl Iterator<Item = (&str, &str)> {
+        let limited = self.callers.values().filter_map(|caller| Some((caller, caller.models.as_ref()?)));
+        limited.flat_map(|(caller, models)| models.iter().map(|model| (&*caller.name, model.as_str())))
     }
 
     /// Finds who sent an Authorization header.

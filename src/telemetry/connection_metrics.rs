@@ -28,8 +28,8 @@ pub enum TimedOutConnection {
 const REFUSED: [&str; 3] = ["address", "full", "memory"];
 const TIMED_OUT: [&str; 2] = ["idle", "slow_reader"];
 
-/// The series of one listener's connections.
-#[derive(Debug, Clone)]
+/// The series of one listener's connections; by default ones that are shown nowhere.
+#[derive(Debug, Clone, Default)]
 pub struct ConnectionMetrics {
     /// Connections that are served.
     pub open: Arc<Level>,

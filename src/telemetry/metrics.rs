@@ -145,7 +145,8 @@ metrics! {
     /// Time that a session needs for a batch of this many rows, as measured at load.
     model_cost_seconds: Gauge = "candor_model_cost_seconds" ["model", "version", "rows"];
     /// Which build of the server this is; the value is always 1.
-    build_info: Gauge = "candor_build_info" ["version", "revision", "onnxruntime"];
+    build_info: Gauge = "candor_build_info"
+        ["version", "revision", "onnxruntime", "onnxruntime_built_for", "features"];
 }
 
 /// The build that runs, for `candor_build_info`.
@@ -153,8 +154,12 @@ metrics! {
 pub struct Build<'a> {
     /// The server's version.
     pub version: &'a str,
-    /// The revision it was built from; empty when unknown.
+    /// The revision it was built from.
     pub revision: &'a str,
+    /// The version of ONNX Runtime that it was built for.
+    pub onnxruntime_built_for: &'a str,
+    /// The optional features it was built with, with commas between.
+    pub features: &'a str,
     /// The version of the ONNX Runtime library that was loaded.
     pub onnxruntime: &'a str,
 }
@@ -209,12 +214,11 @@ impl Metrics {
         let registry = Registry::new();
         #[cfg(target_os = "linux")]
         {
-            let process = prometheus::process_collector::ProcessCollector::for_self();
-            let added = registry.register(Box::new(process));
+            let added = registry.register(Box::new(super::process::Process::default()));
             added.map_err(|source| Error::Register { name: "process_*", source: source.into() })?;
         }
         let metrics = Self::registered(registry)?;
-        let labels = [build.version, build.revision, build.onnxruntime];
+        let labels = [build.version, build.revision, build.onnxruntime, build.onnxruntime_built_for, build.features];
         metrics.build_info.child(&labels, Gauge::default).set(1.0);
         Ok(metrics)
     }

@@ -6,12 +6,14 @@
 //! values, bodies or credentials.
 
 mod buckets;
+pub mod build;
 mod connection_metrics;
 mod error;
 mod event;
 mod exemplar;
 mod family;
 mod instrument;
+mod io_reason;
 mod json_line;
 #[cfg(test)]
 mod kept;
@@ -19,6 +21,8 @@ mod log_writer;
 mod logs;
 mod metrics;
 mod openmetrics;
+#[cfg(target_os = "linux")]
+mod process;
 mod record;
 mod reference;
 mod request_line;
@@ -31,6 +35,7 @@ pub use connection_metrics::{ConnectionMetrics, RefusedConnection, TimedOutConne
 pub use error::Error;
 pub use event::{Event, Outcome, Stages};
 pub use instrument::{Counter, Gauge, Histogram, Level, LevelHold};
+pub use io_reason::reason;
 pub use logs::{LogHandle, init};
 pub use metrics::{Build, Description, Kind, Metrics, ModelInfo, ModelState};
 pub use openmetrics::OPENMETRICS_CONTENT_TYPE;
@@ -40,6 +45,8 @@ pub use trace_context::{TraceContext, TraceId};
 pub use version_metrics::{CloseReason, Task, VersionLabels, VersionMetrics};
 
 use serde::{Deserialize, Serialize};
+
+use crate::domain::setting::SettingFault;
 
 /// The content type of [`Metrics::text`].
 pub const TEXT_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -53,6 +60,14 @@ pub struct Settings {
     /// Which lines are written: a level (`info`), or a list of
     /// `target=level` directives (`info,candor::request=off`).
     pub log_level: String,
+}
+
+impl Settings {
+    /// The values that cannot be used.
+    pub fn faults(&self) -> Vec<SettingFault> {
+        let error = logs::parse_level(&self.log_level).err();
+        error.map(|error| SettingFault::new("log_level", format!("cannot be used: {error}"))).into_iter().collect()
+    }
 }
 
 impl Default for Settings {

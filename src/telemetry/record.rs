@@ -129,7 +129,8 @@ mod tests {
     };
 
     const ROUTE: &str = "/models/{model}/predict";
-    const BUILD: Build<'_> = Build { version: "0.1.0", revision: "abc", onnxruntime: "1.31.0" };
+    const BUILD: Build<'_> =
+        Build { version: "0.1.0", revision: "abc", onnxruntime: "1.31.0", onnxruntime_built_for: "1.31", features: "" };
 
     fn metrics() -> Metrics {
         Metrics::new(&BUILD).expect("the names differ")
@@ -181,7 +182,7 @@ mod tests {
                 &format!(r#"candor_stage_duration_seconds_sum{{{both},stage="infer"}} 0.00015"#),
                 &format!(r#"candor_uncertainty_bucket{{{both},le="0.3"}} 1"#),
                 &format!(r#"candor_predictions_total{{{both},class="a \"quoted\"\\\nclass"}} 1"#),
-                r#"candor_build_info{version="0.1.0",revision="abc",onnxruntime="1.31.0"} 1"#,
+                r#"candor_build_info{version="0.1.0",revision="abc",onnxruntime="1.31.0",onnxruntime_built_for="1.31",features=""} 1"#,
             ],
         );
         let exemplar = r#"# {request_id="r-1",trace_id="4bf92f3577b34da6a3ce929d0e0e4736"}"#;

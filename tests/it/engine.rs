@@ -49,7 +49,8 @@ struct Bare {
 
 impl Bare {
     fn start(executor: Box<dyn Executor>, options: EngineOptions) -> Self {
-        let build = Build { version: "0", revision: "test", onnxruntime: "none" };
+        let build =
+            Build { version: "0", revision: "test", onnxruntime: "none", onnxruntime_built_for: "none", features: "" };
         let metrics = Metrics::new(&build).expect("metrics");
         let recorded = fake::recorded(&metrics);
         let engine = Engine::start(vec![executor], options, Arc::clone(&recorded)).expect("an engine");

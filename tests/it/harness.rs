@@ -216,7 +216,12 @@ pub(crate) struct Process {
 impl Process {
     /// Starts `candor serve` with these arguments, and waits until it has said how to ask it.
     pub(crate) fn serve(arguments: &[&str]) -> Self {
-        let mut process = Self::starting(arguments);
+        Self::with(arguments, |_| {})
+    }
+
+    /// The same with a changed command: other variables, another directory.
+    pub(crate) fn with(arguments: &[&str], change: impl FnOnce(&mut Command)) -> Self {
+        let mut process = Self::starting_with(arguments, change);
         let address = |line: &Value| line["address"].as_str().and_then(|text| text.parse().ok());
         let listening = process.wait_for(|line| line["message"] == "listening").expect("it listens");
         process.address = address(&listening).expect("an address");
@@ -233,10 +238,14 @@ impl Process {
 
     /// Starts `candor serve` with these arguments, and waits for nothing; its address is not known.
     pub(crate) fn starting(arguments: &[&str]) -> Self {
-        let mut child = candor(&[&["serve", "--port", "0"], arguments].concat())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
+        Self::starting_with(arguments, |_| {})
+    }
+
+    /// The same with a changed command.
+    pub(crate) fn starting_with(arguments: &[&str], change: impl FnOnce(&mut Command)) -> Self {
+        let mut command = candor(&[&["serve", "--port", "0"], arguments].concat());
+        change(&mut command);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
         let reader = BufReader::new(child.stderr.take().expect("its log"));
         let (sender, lines) = std::sync::mpsc::channel();
         std::thread::spawn(move || reader.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));

@@ -1,6 +1,6 @@
 //! The admin listener: a socket of its own, for operators with the token.
 
-use std::{net::IpAddr, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tower::Service as _;
 
-use super::{Connection, Handler, headers, problem};
+use super::{Connection, Handler, Host, headers, problem};
 use crate::{
-    domain::code::ErrorCode,
-    security::Tokens,
+    domain::{code::ErrorCode, setting::SettingFault},
+    security::{Tokens, tokens_fault},
     serving::{Failure, Road},
     telemetry::LogHandle,
 };
@@ -31,12 +31,19 @@ const MAX_LEVEL_BYTES: usize = 1024;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The address to listen on; loopback by default.
-    pub host: IpAddr,
+    /// The address or the name to listen on; loopback by default.
+    pub host: Host,
     /// The port; 0 lets the system choose.
     pub port: u16,
     /// The file of administrators and their tokens; empty: there is no admin listener.
     pub tokens_file: PathBuf,
+}
+
+impl Settings {
+    /// The files that are named and cannot be used.
+    pub fn file_faults(&self) -> Vec<SettingFault> {
+        tokens_fault(&self.tokens_file).into_iter().collect()
+    }
 }
 
 /// What the admin routes use.

@@ -19,7 +19,7 @@ use super::{
     census::{Census, Limits},
     outstanding::Outstanding,
 };
-use crate::telemetry::{Build, Metrics};
+use crate::telemetry::ConnectionMetrics;
 
 /// A body or an answer of this size is covered by the connection's own share, one at a time.
 const COVERED: u64 = CONNECTION_BYTES as u64 / 2;
@@ -78,11 +78,10 @@ impl Connection {
     /// A connection that is none, without limits: for those who hand requests to a front themselves.
     ///
     /// # Panics
-    /// Never: the budget is unlimited, and the metrics' names differ.
+    /// Never: the budget is unlimited.
     pub fn detached() -> Arc<Self> {
-        let build = Build { version: "", revision: "", onnxruntime: "" };
-        let metrics = Metrics::new(&build).expect("the metrics' names differ").connection_metrics("none");
-        let census = Census::new("none", Limits { max: usize::MAX, per_address: usize::MAX }, metrics);
+        let limits = Limits { max: usize::MAX, per_address: usize::MAX };
+        let census = Census::new("none", limits, ConnectionMetrics::default());
         let budget = Budget::new(usize::MAX, Arc::default());
         Self::open(Peer::default(), &budget, census).expect("an unlimited budget has room")
     }

@@ -1,7 +1,7 @@
 //! Health that does not lie: alive says nothing about load, ready gives its reasons. By configuration also on a listener of
 //! its own, which a crowd of clients cannot fill.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json,
@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::json;
 
-use super::{Connection, Handler, Scrapes, Shared, hand_over::hand_over, headers, problem};
+use super::{Connection, Handler, Host, Scrapes, Shared, hand_over::hand_over, headers, problem};
 use crate::{
     domain::{code::ErrorCode, violation::quote},
     lifecycle::{Phase, Shutdown},
@@ -27,22 +27,21 @@ use crate::{
 pub struct Settings {
     /// The address to listen on; `None`, written as an empty text: there is no such listener.
     #[serde(deserialize_with = "read_host", serialize_with = "write_host")]
-    pub host: Option<IpAddr>,
+    pub host: Option<Host>,
     /// The port; 0 lets the system choose.
     pub port: u16,
     /// Whether it answers /metrics too.
     pub metrics: bool,
 }
 
-fn read_host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<IpAddr>, D::Error> {
+fn read_host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Host>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let wrong = |_| D::Error::custom(format!("must be an IP address, or empty; found {text:?}"));
-    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(wrong) }
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(D::Error::custom) }
 }
 
 #[expect(clippy::ref_option, reason = "serde hands the field over like this")]
-fn write_host<S: Serializer>(host: &Option<IpAddr>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&host.map(|host| host.to_string()).unwrap_or_default())
+fn write_host<S: Serializer>(host: &Option<Host>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&host.as_ref().map(Host::to_string).unwrap_or_default())
 }
 
 /// The connections that the listener takes: orchestrators and scrapers are few.

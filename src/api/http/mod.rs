@@ -11,10 +11,12 @@ mod compression;
 mod connection;
 mod docs;
 mod envelope;
+mod faults;
 mod guard;
 mod hand_over;
 mod headers;
 pub mod health;
+mod host;
 mod metrics;
 mod models;
 mod names;
@@ -30,7 +32,7 @@ mod server;
 mod socket;
 mod threads;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +40,7 @@ pub use accept::Front;
 pub use budget::Budget;
 pub use connection::{Connection, Peer};
 pub use envelope::{EnvelopeError, envelope};
+pub use host::{Host, HostError};
 pub use metrics::Scrapes;
 pub use openapi::document as openapi_document;
 pub use problem::status;
@@ -57,8 +60,8 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The address to listen on.
-    pub host: IpAddr,
+    /// The address or the name to listen on.
+    pub host: Host,
     /// The port; 0 lets the system choose.
     pub port: u16,
     /// The largest body, decoded; bytes.

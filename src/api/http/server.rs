@@ -87,16 +87,23 @@ pub struct Serving {
 }
 
 impl Server {
-    /// Binds the socket. Called on a runtime.
+    /// Binds the socket, at the first address of the host that can be bound. Called on a runtime.
     ///
     /// # Errors
     /// The operating system's own, with the address.
     pub fn bind(settings: &Settings) -> io::Result<Self> {
-        let address = SocketAddr::new(settings.host, settings.port);
-        let listener = listen(address).map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot listen on {address}: {error}; another port: --port"))
-        })?;
-        Ok(Self { listener, settings: settings.clone() })
+        let (host, port) = (&settings.host, settings.port);
+        let told = |error: io::Error, hint: &str| {
+            io::Error::new(error.kind(), format!("cannot listen on {host}:{port}: {error}{hint}"))
+        };
+        let mut refused = None;
+        for address in host.addresses(port).map_err(|error| told(error, ""))? {
+            match listen(address) {
+                Ok(listener) => return Ok(Self { listener, settings: settings.clone() }),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        Err(told(refused.unwrap_or_else(|| io::ErrorKind::NotFound.into()), "; another port: --port"))
     }
 
     /// The address that is listened on.

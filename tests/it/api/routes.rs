@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Reply, Server, root};
+use crate::harness::{Reply, Server, copy_models, root};
 
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
 
@@ -218,7 +218,8 @@ fn cross_origin_requests_are_off_until_configured() {
 
 #[test]
 fn a_default_model_is_the_configured_one_or_the_only_one() {
-    let several = Server::start(|config| config.repository.default_model = String::new());
+    let models = copy_models(&["breast-cancer", "churn/1", "wine"]);
+    let several = Server::over(models.path());
     let reply = several.post("/predict", GOOD);
     assert_eq!((reply.status, reply.code().as_str()), (404, "unknown_model"));
     assert!(
