@@ -26,8 +26,9 @@ use crate::{
     runtime::{Priority, SubmitError},
 };
 
-/// Kept back from the deadline for the answer to be written and sent; of a short deadline a quarter.
-const MARGIN: Duration = Duration::from_millis(5);
+/// Kept back from the deadline for the answer to be written and sent, which comes too late otherwise; of a short deadline a
+/// quarter.
+const MARGIN: Duration = Duration::from_millis(20);
 
 /// One explanation has no more rows under way than this part of the queue, so that several can go on side by side.
 const PART_OF_QUEUE: usize = 8;
