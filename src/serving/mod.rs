@@ -9,4 +9,4 @@ mod record;
 
 pub use failure::Failure;
 pub use predict::{Answer, Call, Road, predict};
-pub use record::{Arrival, PredictionEvent, Recorder};
+pub use record::{Arrival, PredictionEvent, Recorder, Sent};
