@@ -115,14 +115,16 @@ impl App {
         let shutdown = Shutdown::default();
         let address = edge.server.address()?;
         let admin = edge.admin.as_ref().map(|(server, _)| server.address()).transpose()?;
+        metrics.watch_log(&log);
         let services = Services {
             repository: Arc::clone(&repository),
-            recorder: Recorder::new(Arc::clone(&metrics)),
+            recorder: Recorder::new(Arc::clone(&metrics)).with_client_addresses(config.telemetry.log_client_address),
             metrics,
             shutdown: shutdown.clone(),
             tokens: edge.tokens,
             rate: RateLimiter::new(config.security.rate_per_second, config.security.rate_burst),
             rate_per_second: config.security.rate_per_second,
+            metrics_access: config.security.metrics,
             settings: config.http.server.clone(),
         };
         if let Some((server, tokens)) = edge.admin {

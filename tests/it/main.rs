@@ -1,5 +1,6 @@
 //! What is promised, through real sockets, with real models: one module a topic.
 
+mod access;
 mod api;
 mod architecture;
 mod authoring;
@@ -14,12 +15,14 @@ mod fake;
 mod golden;
 mod harness;
 mod identity;
+mod logged;
 mod malformed;
 mod metrics;
 mod openapi;
 mod packages;
 mod places;
 mod python;
+mod quoted;
 mod second_pass;
 mod shutdown;
 mod telemetry_off;

@@ -50,7 +50,7 @@ async fn collect<B: Arriving>(mut body: B, limit: usize) -> Result<Bytes, Failur
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             let error: BoxError = error.into();
-            Failure::new(ErrorCode::MalformedJson, "the body ended before it was whole").because(error)
+            Failure::cut_off(error)
         })?;
         let Ok(data) = frame.into_data() else { continue };
         if first.len() + all.len() + data.len() > limit {

@@ -1,6 +1,7 @@
 //! The native HTTP API: routes, headers, the envelope, problems.
 
 mod accept;
+mod access;
 pub mod admin;
 mod body;
 mod busy_poll;
@@ -27,18 +28,19 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub use accept::Front;
+pub use access::reference as access_reference;
 pub use envelope::envelope;
-pub use openapi::document as openapi_document;
 pub use problem::status;
 pub use root::curl;
 pub use router::front;
+pub use routes::{Access, ROUTES, Route};
 pub use server::{Handler, Peer, Server};
 pub use threads::Threads;
 
 use crate::{
     lifecycle::Shutdown,
     repository::Repository,
-    security::{RateLimiter, Tokens},
+    security::{MetricsAccess, RateLimiter, Tokens},
     serving::Recorder,
     telemetry::Metrics,
 };
@@ -104,6 +106,8 @@ pub struct Services {
     pub rate: Option<RateLimiter>,
     /// What that limit is, in requests a second; for messages.
     pub rate_per_second: u32,
+    /// Who may read the metrics where callers are known.
+    pub metrics_access: MetricsAccess,
     /// The settings.
     pub settings: Settings,
 }

@@ -1,6 +1,9 @@
 //! The three predict routes.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::Body,
@@ -10,7 +13,7 @@ use axum::{
 use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 
 use super::{
-    Shared,
+    Services, Shared,
     accept::{Accepted, Handled},
     body::{self, Arriving},
     envelope::envelope,
@@ -21,6 +24,7 @@ use super::{
 };
 use crate::{
     domain::code::ErrorCode,
+    repository::ModelVersion,
     security::Caller,
     serving::{Answer, Call, Failure, PredictionEvent, Road, predict},
     telemetry::Stages,
@@ -54,6 +58,11 @@ impl<'a> Target<'a> {
         };
         let plain = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte != b'/' && byte != b'%');
         (plain(model) && version.is_none_or(plain)).then_some(Self { model: Some(model), version })
+    }
+
+    /// The version that it leads to, where it leads to one.
+    pub(super) fn version(self, services: &Services) -> Option<Arc<ModelVersion>> {
+        services.repository.catalog().resolve(self.model, self.version).ok().map(Arc::clone)
     }
 
     /// The template of its route.
@@ -102,10 +111,14 @@ pub(super) async fn guarded<B: Arriving>(
     (peer, accepted): (Peer, &Accepted),
 ) -> Handled {
     let (Guarded { caller, allowance }, verdict) = guard::look(services, &parts.headers, peer);
+    let verdict = verdict.and_then(|()| guard::authorize(services, target.model, caller.as_ref()));
     let mut handled = match verdict {
         Ok(()) => answer(services, target, &parts.headers, body, (accepted, caller.as_ref())).await,
         Err(failure) => Handled::failed(&failure, &accepted.request_id, Road::default()),
     };
+    if let Some(caller) = caller {
+        handled.event.asked_by(caller.name);
+    }
     if let Some(allowance) = allowance {
         guard::tell(allowance, handled.response.headers_mut());
     }
@@ -121,12 +134,12 @@ async fn answer<B: Arriving>(
 ) -> Handled {
     let mut road = Road::default();
     let result = async {
-        authorize(services, model, caller)?;
         headers::check_accept(headers, "application/json")?;
         headers::check_content_type(headers)?;
         let patience = headers::patience(headers)?;
         let body = body::read(headers, body, &services.settings).await?;
-        let call = Call { model, version, body: &body, arrived: accepted.arrived, patience };
+        road.body_bytes = Some(body.len());
+        let call = Call { model, version, body: &body, arrived: accepted.arrived, patience, caller };
         predict(&services.repository, call, &mut road).await
     }
     .await;
@@ -138,20 +151,6 @@ async fn answer<B: Arriving>(
         Err(failure) => failure,
     };
     Handled::failed(&failure, &accepted.request_id, road)
-}
-
-/// Refuses a known caller a model that its token does not cover.
-fn authorize(services: &Shared, model: Option<&str>, caller: Option<&Caller>) -> Result<(), Failure> {
-    let Some(caller) = caller else { return Ok(()) };
-    let catalog = services.repository.catalog();
-    match model.or_else(|| catalog.default_name()) {
-        Some(name) if !caller.may_use(name) => {
-            let detail =
-                format!("the caller {} may not use the model {}", caller.name, crate::domain::violation::quote(name));
-            Err(Failure::new(ErrorCode::Forbidden, detail))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn encode(answer: &Answer, accepted: &Accepted, road: &mut Road) -> Result<Response, Failure> {
