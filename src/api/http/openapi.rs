@@ -80,7 +80,7 @@ fn document(view: &View<'_>) -> Value {
     for route in ROUTES.iter().filter(|route| route.method == "GET") {
         paths.insert(route.template.into(), operation(view, route));
     }
-    let mut components = json!({ "schemas": schemas });
+    let mut components = json!({ "headers": operations::headers(), "schemas": schemas });
     if view.secured {
         let about = "A token that the operator gave you";
         components["securitySchemes"] =

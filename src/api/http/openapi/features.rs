@@ -3,7 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    domain::{contract::Feature, tensor::ElementType, violation::pointer_step},
+    domain::{
+        contract::Feature,
+        tensor::{ElementType, HALF_OVERFLOW},
+        violation::pointer_step,
+    },
     repository::ModelVersion,
 };
 
@@ -81,33 +85,38 @@ fn bound(feature: &Feature, element: ElementType, schema: &mut Value) {
     if range.whole && !feature.takes_whole_only() {
         scalar.entry("multipleOf").or_insert_with(|| json!(1));
     }
-    tighten(scalar, [range.least.0, "minimum", "exclusiveMinimum"], range.least.1, |bound, limit| bound < limit);
-    tighten(scalar, [range.most.0, "maximum", "exclusiveMaximum"], range.most.1, |bound, limit| bound > limit);
+    let (mut least, mut most) = (["minimum", "exclusiveMinimum"], ["maximum", "exclusiveMaximum"]);
+    if range.exclusive {
+        least.reverse();
+        most.reverse();
+    }
+    tighten(scalar, least, range.least, |bound, limit| bound < limit);
+    tighten(scalar, most, range.most, |bound, limit| bound > limit);
 }
 
-/// Sets a bound, unless one that is as tight is there already.
+/// Sets a bound by the first of two keywords, unless one that is as tight is there already by either.
 fn tighten(
     scalar: &mut Map<String, Value>,
-    [keyword, inclusive, exclusive]: [&str; 3],
+    [wanted, other]: [&str; 2],
     limit: Value,
     is_wider: impl Fn(f64, f64) -> bool,
 ) {
     let at = limit.as_f64().unwrap_or_default();
-    let there = [inclusive, exclusive].into_iter().filter_map(|keyword| scalar.get(keyword)?.as_f64());
-    let wider = there.map(|bound| is_wider(bound, at)).collect::<Vec<_>>();
-    if wider.contains(&false) {
+    let mut there = [wanted, other].into_iter().filter_map(|keyword| scalar.get(keyword)?.as_f64());
+    if there.any(|bound| !is_wider(bound, at)) {
         return;
     }
-    scalar.remove(inclusive);
-    scalar.remove(exclusive);
-    scalar.insert(keyword.to_owned(), limit);
+    scalar.remove(other);
+    scalar.insert(wanted.to_owned(), limit);
 }
 
 /// What the elements of a tensor can hold.
 struct Range {
-    /// The keyword and its value.
-    least: (&'static str, Value),
-    most: (&'static str, Value),
+    /// The least and the greatest value.
+    least: Value,
+    most: Value,
+    /// Whether these two are themselves refused.
+    exclusive: bool,
     /// Whether fractions are refused.
     whole: bool,
     /// The name of the type in the registry of OpenAPI.
@@ -116,9 +125,7 @@ struct Range {
 
 impl Range {
     fn of(element: ElementType) -> Option<Self> {
-        let within = |least: Value, most: Value, whole, format| {
-            Some(Self { least: ("minimum", least), most: ("maximum", most), whole, format })
-        };
+        let within = |least, most, whole, format| Some(Self { least, most, exclusive: false, whole, format });
         match element {
             ElementType::I8 => within(json!(i8::MIN), json!(i8::MAX), true, Some("int8")),
             ElementType::I16 => within(json!(i16::MIN), json!(i16::MAX), true, Some("int16")),
@@ -129,12 +136,12 @@ impl Range {
             ElementType::U32 => within(json!(0), json!(u32::MAX), true, Some("uint32")),
             ElementType::U64 => within(json!(0), json!(u64::MAX), true, Some("uint64")),
             ElementType::Bool => within(json!(0), json!(1), true, None),
-            // The greatest float, as a double. What lies beyond it by less than half a step is rounded to it.
-            ElementType::F32 => within(json!(f64::from(f32::MIN)), json!(f64::from(f32::MAX)), false, Some("float")),
-            // From half a step beyond the greatest one on, a number is rounded to infinity.
+            // The shortest decimals that read as the greatest float.
+            ElementType::F32 => within(json!(-3.402_823_5e38), json!(3.402_823_5e38), false, Some("float")),
             ElementType::F16 => Some(Self {
-                least: ("exclusiveMinimum", json!(-65520)),
-                most: ("exclusiveMaximum", json!(65520)),
+                least: json!(-HALF_OVERFLOW),
+                most: json!(HALF_OVERFLOW),
+                exclusive: true,
                 whole: false,
                 format: None,
             }),
@@ -159,7 +166,7 @@ mod tests {
         ];
         for (given, expected) in cases {
             let Value::Object(mut scalar) = given.clone() else { panic!("an object") };
-            let keywords = ["minimum", "minimum", "exclusiveMinimum"];
+            let keywords = ["minimum", "exclusiveMinimum"];
             tighten(&mut scalar, keywords, json!(0), |bound, limit| bound < limit);
             assert_eq!(Value::Object(scalar), expected, "{given}");
         }

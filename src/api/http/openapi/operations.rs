@@ -25,9 +25,9 @@ pub(super) fn prediction(view: &View<'_>, version: &ModelVersion, name: Name) ->
     let answer = json!({
         "description": "The prediction, and how uncertain it is",
         "headers": {
-            "x-request-id": request_id(),
-            "x-model-version": { "description": "The version that answered", "schema": { "type": "string" } },
-            "server-timing": { "description": "Where the time went, in milliseconds", "schema": { "type": "string" } },
+            "x-request-id": shared("x-request-id"),
+            "x-model-version": shared("x-model-version"),
+            "server-timing": shared("server-timing"),
         },
         "content": { "application/json": { "schema": schema("answer") } },
     });
@@ -112,7 +112,7 @@ fn content(name: Name) -> Value {
 }
 
 fn response(description: &str, content: &Value) -> Value {
-    json!({ "description": description, "headers": { "x-request-id": request_id() }, "content": content })
+    json!({ "description": description, "headers": { "x-request-id": shared("x-request-id") }, "content": content })
 }
 
 /// A name in a path, with an example that leads somewhere.
@@ -144,8 +144,25 @@ fn header(name: &str, description: &str, schema: &Value) -> Value {
     json!({ "name": name, "in": "header", "required": false, "description": description, "schema": schema })
 }
 
-fn request_id() -> Value {
-    json!({ "description": "By which the request is found again", "schema": { "type": "string" } })
+/// The headers of answers: name, type, meaning.
+const HEADERS: [(&str, &str, &str); 5] = [
+    ("retry-after", "integer", "When to come again, in seconds"),
+    ("server-timing", "string", "Where the time went, in milliseconds"),
+    ("www-authenticate", "string", "How to say who asks"),
+    ("x-model-version", "string", "The version that answered"),
+    ("x-request-id", "string", "By which the request is found again"),
+];
+
+/// The headers of answers, described once for all operations.
+pub(super) fn headers() -> Value {
+    let described = HEADERS
+        .into_iter()
+        .map(|(name, kind, about)| (name.to_owned(), json!({ "description": about, "schema": { "type": kind } })));
+    Value::Object(described.collect())
+}
+
+fn shared(header: &str) -> Value {
+    json!({ "$ref": format!("#/components/headers/{header}") })
 }
 
 /// Adds every status that the route may refuse or fail with, and the codes that it stands for.
@@ -158,12 +175,12 @@ fn refusals(view: &View<'_>, route: &Route, responses: &mut Map<String, Value>) 
         let schema = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
         let mut response = response(&codes.join(", "), &json!({ "application/problem+json": schema }));
         let more = match status {
-            401 => Some(("www-authenticate", "How to say who asks", "string")),
-            429 | 503 => Some(("retry-after", "When to come again, in seconds", "integer")),
+            401 => Some("www-authenticate"),
+            429 | 503 => Some("retry-after"),
             _ => None,
         };
-        if let Some((name, description, kind)) = more {
-            response["headers"][name] = json!({ "description": description, "schema": { "type": kind } });
+        if let Some(name) = more {
+            response["headers"][name] = shared(name);
         }
         responses.insert(status.to_string(), response);
     }
