@@ -14,7 +14,8 @@ use candor::{
     lifecycle::Shutdown,
     repository::{ModelVersion, Repository},
     runtime::{Executor as _, Library, OrtExecutor, SessionOptions},
-    serving::{Answer, Arrival, Call, PredictionEvent, Recorder, Road, predict},
+    security::MetricsAccess,
+    serving::{Answer, Arrival, Call, PredictionEvent, Recorder, Road, Sent, predict},
     telemetry::Metrics,
 };
 use criterion::{BatchSize, BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
@@ -59,6 +60,7 @@ impl Bench {
             tokens: None,
             rate: None,
             rate_per_second: 0,
+            metrics_access: MetricsAccess::Token,
             settings: self.config.http.server.clone(),
         })
     }
@@ -100,7 +102,8 @@ impl<'a> Subject<'a> {
     /// The use case alone: bytes to answer, through the queue and a worker.
     fn predict(&self, road: &mut Road) -> Answer {
         let model = Some(self.version.model.as_str());
-        let call = Call { model, version: None, body: &self.body, arrived: Instant::now(), patience: None };
+        let call =
+            Call { model, version: None, body: &self.body, arrived: Instant::now(), patience: None, caller: None };
         let answer = predict(&self.bench.repository, call, road);
         self.bench.runtime.block_on(answer).unwrap_or_else(|failure| panic!("{}", failure.detail))
     }
@@ -123,13 +126,18 @@ impl<'a> Subject<'a> {
             request_id: Arc::from(REQUEST_ID),
             trace: None,
             protocol: "native",
+            method: "POST",
+            client: std::net::Ipv4Addr::LOCALHOST.into(),
             route: "/models/{model}/predict",
             arrived: Instant::now(),
         };
         group.bench_function("record", |bencher| {
             bencher.iter_batched(
                 || road.clone(),
-                |road| recorder.record(&arrival, 200, &PredictionEvent::answered(&answer, road)),
+                |road| {
+                    let sent = Sent { status: 200, bytes: Some(640) };
+                    recorder.record(&arrival, sent, &PredictionEvent::answered(&answer, road));
+                },
                 BatchSize::SmallInput,
             );
         });

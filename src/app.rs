@@ -154,15 +154,17 @@ impl App {
         let address = edge.server.address()?;
         let admin_address = edge.admin.as_ref().map(|(server, _)| server.address()).transpose()?;
         let health_address = edge.health.as_ref().map(Server::address).transpose()?;
+        metrics.watch_log(&log);
         let scrapes = Arc::new(Scrapes::new(Arc::clone(&metrics)));
         let services = Services {
             repository: Arc::clone(&repository),
-            recorder: Recorder::new(Arc::clone(&metrics)),
+            recorder: Recorder::new(Arc::clone(&metrics)).with_client_addresses(config.telemetry.log_client_address),
             scrapes: Arc::clone(&scrapes),
             shutdown: shutdown.clone(),
             tokens: edge.tokens,
             rate: RateLimiter::new(config.security.rate_per_second, config.security.rate_burst),
             rate_per_second: config.security.rate_per_second,
+            metrics_access: config.security.metrics,
             settings: config.http.server.clone(),
         };
         let budget = Budget::new(config.http.server.max_buffered_bytes, metrics.buffered_bytes());
@@ -180,8 +182,12 @@ impl App {
         }
         if let Some(server) = edge.health {
             let scrapes = config.health.metrics.then_some(scrapes);
-            let front =
-                health::HealthFront { repository: Arc::clone(&repository), shutdown: shutdown.clone(), scrapes };
+            let front = health::HealthFront {
+                repository: Arc::clone(&repository),
+                has_callers: !config.security.tokens_file.as_os_str().is_empty(),
+                shutdown: shutdown.clone(),
+                scrapes,
+            };
             // A budget of its own: what the others hold must not keep an orchestrator from asking.
             let budget = Budget::new(HEALTH_BYTES, Arc::default());
             shutdown.spawn(server.serve(front, Serving { budget, ..with("health", &here) }));

@@ -127,6 +127,7 @@ fn announce(config: &Config, app: &App) {
         tracing::warn!("everybody who reaches this address may ask: set security.tokens_file to change that");
     }
     let (repository, host) = (Arc::clone(app.repository()), address.to_string());
+    let token = !config.security.tokens_file.as_os_str().is_empty();
     // Waiting for the models blocks, so it happens beside the threads that serve.
     app.background(move || {
         repository.settled();
@@ -134,7 +135,7 @@ fn announce(config: &Config, app: &App) {
         let reasons = catalog.not_ready();
         if let Some(version) = catalog.showpiece() {
             let default = catalog.default_name() == Some(version.model.as_str());
-            tracing::info!("try: {}", http::curl(version, &host, default));
+            tracing::info!("try: {}", http::curl(version, &host, default, token));
         } else {
             tracing::error!("no model could be loaded");
         }

@@ -47,9 +47,9 @@ error_codes! {
     Unauthenticated, "unauthenticated", "The caller is not known",
         "This server asks for a bearer token, and the request had none, or one that is not known.",
         "Send `Authorization: Bearer <token>` with a token that the operator gave you.";
-    Forbidden, "forbidden", "The caller may not use this model",
-        "The token is known, and does not cover the model that was asked for.",
-        "Ask the operator for a token that covers the model.";
+    Forbidden, "forbidden", "The token does not cover this",
+        "The token is known, and does not cover what was asked for: a model, or the metrics.",
+        "Ask the operator for a token that covers it.";
     UnknownModel, "unknown_model", "There is no such model",
         "No model of this name is served. The detail lists those that are.",
         "Use one of the names at GET /models, or set `repository.default_model` for /predict.";

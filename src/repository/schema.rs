@@ -1,11 +1,16 @@
 //! The second pass: keywords beyond the one-pass plan, checked by the `jsonschema` crate on the parsed instance.
 
-use jsonschema::{Draft, Validator, error::ValidationErrorKind};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+};
+
+use jsonschema::{Draft, ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::Value;
 
 use crate::domain::{
     contract::{Contract, Literal, Problem, is_known},
-    violation::{Violation, ViolationCode, Violations},
+    violation::{Violation, ViolationCode, Violations, quote, requested_step},
 };
 
 /// A contract's schema, compiled for the second pass.
@@ -50,30 +55,117 @@ impl SchemaPass {
             }
             by_name => by_name,
         };
+        let sensitive = contract.features.iter().any(|feature| feature.sensitive);
         for error in self.validator.iter_errors(&instance) {
-            let path = error.instance_path().to_string();
-            let name = path.split('/').nth(1).map(|step| step.replace("~1", "/").replace("~0", "~"));
+            if violations.is_full() {
+                violations.count();
+                continue;
+            }
+            let mut steps: Vec<Cow<'_, str>> =
+                error.instance_path().as_str().split('/').skip(1).map(|step| Cow::Owned(unescape(step))).collect();
             let index =
-                name.as_ref().and_then(|name| contract.features.iter().position(|feature| feature.name == *name));
-            let sensitive = contract.features.iter().any(|feature| feature.sensitive);
-            let place = match (positional, index, path.split_once('/').and_then(|(_, rest)| rest.split_once('/'))) {
-                (true, Some(index), Some((_, deeper))) => format!("/features/{index}/{deeper}"),
-                (true, Some(index), None) => format!("/features/{index}"),
-                _ => format!("/features{path}"),
-            };
+                steps.first().and_then(|name| contract.features.iter().position(|feature| feature.name == **name));
+            if let (true, Some(index), Some(first)) = (positional, index, steps.first_mut()) {
+                *first = Cow::Owned(index.to_string());
+            }
             let detail = if sensitive {
                 format!("the keyword {:?} is not met; the value is not shown", error.kind().keyword())
             } else {
-                error.to_string().chars().take(MAX_DETAIL).collect()
+                described(&error)
             };
             let feature = index.map(|index| contract.features[index].name.clone());
-            violations.push(Violation { pointer: place, code: code(error.kind()), detail, feature });
+            violations.push(Violation { pointer: pointer(&steps), code: code(error.kind()), detail, feature });
         }
     }
 }
 
-/// The longest text of the `jsonschema` crate that is passed on; it may quote the instance.
+/// The longest text of the `jsonschema` crate that is passed on, in characters. It may quote names from the instance.
 const MAX_DETAIL: usize = 200;
+
+/// The longest pointer into a request, in characters. Each step is cut already; a path may have many.
+const MAX_POINTER: usize = 256;
+
+fn unescape(step: &str) -> String {
+    step.replace("~1", "/").replace("~0", "~")
+}
+
+/// The JSON Pointer to a place inside `features`. The request chose the names on the way, so it is cut.
+fn pointer(steps: &[Cow<'_, str>]) -> String {
+    let mut text = Bounded::new(MAX_POINTER);
+    // An error means that the text is full.
+    let _ = text.write_str("/features");
+    for step in steps {
+        let _ = write!(text, "/{}", requested_step(step));
+    }
+    text.finish()
+}
+
+/// What the `jsonschema` crate says of a fault, with what it quotes from the request cut.
+fn described(error: &ValidationError<'_>) -> String {
+    let mut text = Bounded::new(MAX_DETAIL);
+    let written = match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+            let names: Vec<String> = unexpected.iter().take(MAX_NAMES).map(|name| quote(name)).collect();
+            let rest = unexpected.len().saturating_sub(MAX_NAMES);
+            let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+            write!(text, "the schema admits no member {}{more}", names.join(", "))
+        }
+        ValidationErrorKind::PropertyNames { error } => {
+            write!(text, "the name of a member is not admitted: {}", error.masked_with(shown(error.instance())))
+        }
+        _ => write!(text, "{}", error.masked_with(shown(error.instance()))),
+    };
+    // An error means that the text is full.
+    let _ = written;
+    text.finish()
+}
+
+/// How many names of members one message lists.
+const MAX_NAMES: usize = 2;
+
+/// A value of the request as a message may show it.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => quote(text),
+        Value::Array(_) => "the array".to_owned(),
+        Value::Object(_) => "the object".to_owned(),
+        scalar => scalar.to_string(),
+    }
+}
+
+/// A text that takes so many characters and then refuses more, so that whoever writes into it stops early.
+struct Bounded {
+    text: String,
+    room: usize,
+}
+
+impl Bounded {
+    fn new(room: usize) -> Self {
+        Self { text: String::new(), room }
+    }
+
+    fn finish(self) -> String {
+        self.text
+    }
+}
+
+impl fmt::Write for Bounded {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        if let Some((end, _)) = more.char_indices().nth(self.room) {
+            // Once more than there is room for: the mark of the cut, the first time only.
+            if self.room > 0 || !self.text.ends_with('…') {
+                self.text.push_str(&more[..end]);
+                self.text.push('…');
+            }
+            self.room = 0;
+            return Err(fmt::Error);
+        }
+        self.room -= more.chars().count();
+        self.text.push_str(more);
+        Ok(())
+    }
+}
 
 fn code(kind: &ValidationErrorKind) -> ViolationCode {
     match kind {
@@ -116,6 +208,28 @@ fn check_keywords(schema: &Value, pointer: &str, problems: &mut Vec<Problem>) {
             for (key, item) in value.as_object().into_iter().flatten() {
                 check_keywords(item, &format!("{place}/{key}"), problems);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bounded_text_is_cut_once() {
+        for (parts, expected) in [
+            (&["ab", "c"][..], "abc"),
+            (&["ab", "cd", "ef"], "abcd…"),
+            (&["abcd", "e", "f"], "abcd…"),
+            (&["abcdefgh", "i"], "abcd…"),
+            (&["éééé"], "éééé"),
+        ] {
+            let mut text = Bounded::new(4);
+            for part in parts {
+                let _ = text.write_str(part);
+            }
+            assert_eq!(text.finish(), expected, "{parts:?}");
         }
     }
 }

@@ -25,6 +25,19 @@ pub struct Settings {
     pub rate_per_second: u32,
     /// Requests that one caller may send at once after a pause.
     pub rate_burst: u32,
+    /// Who may read the metrics where callers are known.
+    pub metrics: MetricsAccess,
+}
+
+/// Who may read the metrics where callers are known. They name every model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricsAccess {
+    /// Callers that may use every model, or that the file says may read them.
+    #[default]
+    Token,
+    /// Everybody.
+    Open,
 }
 
 impl Settings {

@@ -28,6 +28,8 @@ pub struct Failure {
     pub contract: Option<String>,
     /// The cause, for the log only.
     pub cause: Option<String>,
+    /// Whether the client went away before its request was whole: nobody's failure, and recorded as cancelled.
+    pub cut_off: bool,
 }
 
 impl Failure {
@@ -43,7 +45,14 @@ impl Failure {
             version: None,
             contract: None,
             cause: None,
+            cut_off: false,
         }
+    }
+
+    /// The connection ended before the body did. The answer says so, should anybody still read it.
+    pub fn cut_off(cause: impl fmt::Display) -> Self {
+        let failure = Self::new(ErrorCode::MalformedJson, "the body ended before it was whole");
+        Self { cut_off: true, ..failure.because(cause) }
     }
 
     /// Something went wrong that is not the request's fault.

@@ -9,4 +9,4 @@ mod record;
 
 pub use failure::Failure;
 pub use predict::{Answer, Call, MIN_BYTES_PER_ELEMENT, Road, predict};
-pub use record::{Arrival, PredictionEvent, Recorder};
+pub use record::{Arrival, PredictionEvent, Recorder, Sent};

@@ -18,6 +18,7 @@ use crate::{
     lifecycle::deadline,
     repository::{ModelVersion, Repository},
     runtime::{Completed, Priority, RunError, SubmitError, aside},
+    security::Caller,
     telemetry::Stages,
 };
 
@@ -34,6 +35,8 @@ pub struct Call<'a> {
     pub arrived: Instant,
     /// How long the caller will wait.
     pub patience: Option<Duration>,
+    /// Who asks, where that is known: no others than the models of its token are named to it.
+    pub caller: Option<&'a Caller>,
 }
 
 /// What is known of a request on its road, for the record, whether it is answered or not.
@@ -47,6 +50,8 @@ pub struct Road {
     pub batch_rows: Option<usize>,
     /// The rows that were run to explain the answer.
     pub explain_rows: Option<usize>,
+    /// The size of the body, decompressed.
+    pub body_bytes: Option<usize>,
 }
 
 /// The answer to a request.
@@ -87,7 +92,9 @@ pub async fn predict(repository: &Repository, call: Call<'_>, road: &mut Road) -
 }
 
 fn pin(repository: &Repository, call: Call<'_>) -> Result<Arc<ModelVersion>, Failure> {
-    repository.catalog().resolve(call.model, call.version).map(Arc::clone).map_err(Failure::unresolved)
+    let known = |model: &str| call.caller.is_none_or(|caller| caller.may_use(model));
+    let catalog = repository.catalog();
+    catalog.resolve_within(call.model, call.version, &known).map(Arc::clone).map_err(Failure::unresolved)
 }
 
 async fn on_version(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Road) -> Result<Answer, Failure> {

@@ -59,6 +59,13 @@ impl<I: Instrument> Family<I> {
         self.child_that(values, |_| true, make)
     }
 
+    /// Shows an instrument that somebody else counts with, in place of the one that was there.
+    pub(super) fn adopt(&self, values: &[&str], instrument: Arc<I>) {
+        debug_assert_eq!(values.len(), self.0.labels.len(), "labels of {}", self.0.name);
+        let key = values.iter().map(ToString::to_string).collect();
+        self.0.children.write().unwrap_or_else(PoisonError::into_inner).insert(key, instrument);
+    }
+
     /// The series with these label values; made, or made again, when the one
     /// that is there does not fit.
     pub(super) fn child_that(&self, values: &[&str], fits: impl Fn(&I) -> bool, make: impl FnOnce() -> I) -> Arc<I> {

@@ -14,6 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt as format, reload};
 
 use super::error::Error;
+use super::instrument::Counter;
 use super::json_line::JsonLine;
 use super::log_writer::{LogWriter, WriterThread};
 use super::{LogFormat, Settings, request_log};
@@ -76,8 +77,13 @@ impl LogHandle {
         level.unwrap_or_default()
     }
 
-    /// Lines that were dropped since the start, because the log was read too slowly.
+    /// Lines that were dropped since the start, because the log was read too slowly or could not be written.
     pub fn dropped_lines(&self) -> u64 {
+        self.dropped().get()
+    }
+
+    /// The count of those lines, for the metrics.
+    pub(super) fn dropped(&self) -> Arc<Counter> {
         self.thread.dropped()
     }
 

@@ -13,6 +13,7 @@ use prometheus::{Registry, TextEncoder};
 use super::error::Error;
 use super::family::{AnyFamily, Family};
 use super::instrument::{Counter, Gauge, Histogram, Instrument, Level};
+use super::logs::LogHandle;
 use super::openmetrics::{self, Exemplars};
 use super::version_metrics::{VersionLabels, VersionMetrics};
 
@@ -99,8 +100,9 @@ fn next_family<'a, I: Instrument>(
 metrics! {
     /// Requests that were answered, refused ones too.
     requests: Counter = "candor_requests_total" ["protocol", "route", "model", "version", "status", "code"];
-    /// Time from the first byte of a request to the last byte of its answer, refused ones too.
-    request_seconds: Histogram = "candor_request_duration_seconds" ["protocol", "route", "model", "version"];
+    /// Time from the head of a request to its whole answer, by outcome: ok, refused (4xx and 503), failed (500 and 504)
+    /// or cancelled (the client went away).
+    request_seconds: Histogram = "candor_request_duration_seconds" ["protocol", "route", "model", "version", "outcome"];
     /// Time that a request spent in one stage: admit, queue, infer, interpret, explain or encode.
     stage_seconds: Histogram = "candor_stage_duration_seconds" ["model", "version", "stage"];
     /// Rows in a batch when it was given to a session.
@@ -144,6 +146,8 @@ metrics! {
     model_load_seconds: Gauge = "candor_model_load_seconds" ["model", "version"];
     /// Time that a session needs for a batch of this many rows, as measured at load.
     model_cost_seconds: Gauge = "candor_model_cost_seconds" ["model", "version", "rows"];
+    /// Log lines that were lost, because the log is read too slowly or cannot be written.
+    log_dropped: Counter = "candor_log_lines_dropped_total" [];
     /// Which build of the server this is; the value is always 1.
     build_info: Gauge = "candor_build_info"
         ["version", "revision", "onnxruntime", "onnxruntime_built_for", "features"];
@@ -271,6 +275,11 @@ impl Metrics {
         ];
         self.model_info.remove(info.model, info.version);
         self.model_info.child(&labels, Gauge::default).set(1.0);
+    }
+
+    /// Shows the lines that this log drops.
+    pub fn watch_log(&self, log: &LogHandle) {
+        self.log_dropped.adopt(&[], log.dropped());
     }
 
     /// The text format 0.0.4, without exemplars.

@@ -60,6 +60,8 @@ pub struct Settings {
     /// Which lines are written: a level (`info`), or a list of
     /// `target=level` directives (`info,candor::request=off`).
     pub log_level: String,
+    /// Whether a request's line holds the address of its client, which is personal data.
+    pub log_client_address: bool,
 }
 
 impl Settings {
@@ -72,7 +74,7 @@ impl Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { log_format: LogFormat::Auto, log_level: "info".to_owned() }
+        Self { log_format: LogFormat::Auto, log_level: "info".to_owned(), log_client_address: false }
     }
 }
 

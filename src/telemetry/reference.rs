@@ -48,6 +48,6 @@ mod tests {
             assert_eq!(row.matches('|').count(), 5, "{row}");
             assert!(metric.help.ends_with('.'), "{}", metric.name);
         }
-        assert_eq!(text.lines().filter(|l| l.starts_with("| `")).count(), 25);
+        assert_eq!(text.lines().filter(|l| l.starts_with("| `")).count(), 26);
     }
 }

@@ -1,5 +1,6 @@
 //! What is promised, through real sockets, with real models: one module a topic.
 
+mod access;
 mod api;
 mod architecture;
 mod authoring;
@@ -19,6 +20,7 @@ mod golden;
 mod harness;
 mod hostile;
 mod identity;
+mod logged;
 mod malformed;
 mod metrics;
 mod openapi;
@@ -27,6 +29,7 @@ mod output;
 mod packages;
 mod places;
 mod python;
+mod quoted;
 mod second_pass;
 mod shutdown;
 mod telemetry_off;

@@ -11,11 +11,12 @@ use std::{
 use axum::{Router, body::Body, response::Response};
 use futures_util::FutureExt as _;
 use http::{Extensions, HeaderMap, HeaderValue, Request, Version, header, request::Parts};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use tower::Service as _;
 
 use super::{
-    Shared,
+    Services, Shared,
     body::Arriving,
     budget::Exhausted,
     connection::Connection,
@@ -28,7 +29,7 @@ use super::{
 use crate::{
     domain::code::ErrorCode,
     lifecycle::Phase,
-    serving::{Arrival, Failure, PredictionEvent, Recorder, Road},
+    serving::{Arrival, Failure, PredictionEvent, Road, Sent},
 };
 
 /// What handlers know of the request they handle.
@@ -61,14 +62,16 @@ impl Handled {
 
 /// Records a request whose caller went away: the handler's future is then dropped before there is a response.
 struct Pending<'a> {
-    recorder: &'a Recorder,
     arrival: Option<Arrival>,
+    services: &'a Services,
+    target: Option<Target<'a>>,
 }
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
         if let Some(arrival) = self.arrival.take() {
-            self.recorder.record_cancelled(&arrival);
+            let version = self.target.and_then(|target| target.version(self.services));
+            self.services.recorder.record_cancelled(&arrival, version);
         }
     }
 }
@@ -97,22 +100,27 @@ impl Front {
             connection.received();
         }
         let request_id = headers::request_id(&parts.headers);
+        let target = Target::of(&parts);
         let accepted = Accepted { request_id: Arc::clone(&request_id), arrived };
         let arrival = Arrival {
             request_id,
             trace: headers::trace(&parts.headers),
             protocol: "native",
-            route: Target::of(&parts).map_or_else(|| routes::template(parts.uri.path()), Target::route),
+            method: routes::method(&parts.method),
+            route: target.map_or_else(|| routes::template(parts.uri.path()), Target::route),
+            client: connection.peer.0,
             arrived,
         };
         let http1 = parts.version <= Version::HTTP_11;
 
-        let mut pending = Pending { recorder: &self.services.recorder, arrival: Some(arrival) };
+        let mut pending = Pending { arrival: Some(arrival), services: &self.services, target };
         // Pinned where it is: on its way into a combinator and out of it, all of it would be copied.
         let handling = pin!(self.handle(&parts, body, connection, &accepted));
         let handled = AssertUnwindSafe(handling).catch_unwind().await;
         let Handled { response, mut event } = handled.unwrap_or_else(|panic| {
-            Handled::failed(&Failure::internal().because(cause(&*panic)), &accepted.request_id, Road::default())
+            // What the handler knew is gone with it; the log is to name the model all the same.
+            let road = Road { version: target.and_then(|target| target.version(&self.services)), ..Road::default() };
+            Handled::failed(&Failure::internal().because(cause(&*panic)), &accepted.request_id, road)
         });
         let mut response = match hand_over(response, &parts.headers, connection).await {
             Ok(response) => response,
@@ -135,7 +143,8 @@ impl Front {
             if let Some(context) = &arrival.trace {
                 continue_trace(context, response.headers_mut());
             }
-            self.services.recorder.record(&arrival, response.status().as_u16(), &event);
+            let sent = Sent { status: response.status().as_u16(), bytes: response.body().size_hint().exact() };
+            self.services.recorder.record(&arrival, sent, &event);
         }
         response
     }

@@ -18,7 +18,7 @@ use tower::Service as _;
 
 use super::{Connection, Handler, Host, headers, problem};
 use crate::{
-    domain::{code::ErrorCode, setting::SettingFault},
+    domain::{code::ErrorCode, setting::SettingFault, violation::cut},
     security::{Tokens, tokens_fault},
     serving::{Failure, Road},
     telemetry::LogHandle,
@@ -88,7 +88,8 @@ async fn authenticate(State(admin): State<Arc<Admin>>, request: Request, next: N
     let given = request.headers().get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or("?"));
     match admin.tokens.authenticate(given) {
         Ok(caller) => {
-            tracing::info!(caller = &*caller.name, method = %request.method(), path = request.uri().path(), "admin request");
+            let (method, path) = (cut(request.method().as_str()), cut(request.uri().path()));
+            tracing::info!(caller = &*caller.name, %method, %path, "admin request");
             next.run(request).await
         }
         Err(error) => refuse(&Failure::new(ErrorCode::Unauthenticated, error.to_string()), request.headers()),

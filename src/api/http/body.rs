@@ -76,7 +76,7 @@ async fn collect<B: Arriving>(mut body: B, limit: usize, connection: &Connection
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             let error: BoxError = error.into();
-            Failure::new(ErrorCode::MalformedJson, "the body ended before it was whole").because(error)
+            Failure::cut_off(error)
         })?;
         if let Ok(data) = frame.into_data() {
             pieces.push(data)?;

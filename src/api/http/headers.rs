@@ -17,7 +17,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const MAX_REQUEST_ID: usize = 128;
 
 /// The longest wait that a caller may ask for; far above every model's limit.
-const MAX_DEADLINE_MS: u64 = 86_400_000;
+pub(super) const MAX_DEADLINE_MS: u64 = 86_400_000;
 
 /// The caller's request id where it is well formed, else a new one (UUID version 7).
 pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::State,
+    extract::{self, State},
     response::{IntoResponse, Response},
 };
 use http::{Method, Request, StatusCode};
@@ -13,11 +13,11 @@ use hyper::body::Incoming;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::json;
 
-use super::{Connection, Handler, Host, Scrapes, Shared, hand_over::hand_over, headers, problem};
+use super::{Connection, Handler, Host, Scrapes, Shared, guard::Sight, hand_over::hand_over, headers, problem};
 use crate::{
     domain::{code::ErrorCode, violation::quote},
     lifecycle::{Phase, Shutdown},
-    repository::Repository,
+    repository::{Catalog, Repository},
     serving::Failure,
 };
 
@@ -51,6 +51,8 @@ pub const MAX_CONNECTIONS: usize = 64;
 pub struct HealthFront {
     /// The models.
     pub repository: Arc<Repository>,
+    /// Whether the server knows its callers; the models are then not named to others, which those of this listener are.
+    pub has_callers: bool,
     /// How far the shutdown is.
     pub shutdown: Shutdown,
     /// Renders the metrics, where the listener answers them.
@@ -78,7 +80,10 @@ impl HealthFront {
         }
         match (path, &self.scrapes) {
             ("/livez" | "/healthz", _) => Ok(alive()),
-            ("/readyz", _) => Ok(readiness(&self.repository, &self.shutdown)),
+            ("/readyz", _) => {
+                let sight = if self.has_callers { Sight::Nothing } else { Sight::Everything };
+                Ok(readiness(&self.repository, &self.shutdown, &sight))
+            }
             ("/metrics", Some(scrapes)) => {
                 scrapes.answer(request.headers()).await.map_err(|error| Failure::internal().because(error))
             }
@@ -96,19 +101,33 @@ pub(super) async fn live() -> Response {
 }
 
 /// `GET /readyz`: every required model is ready, and the server is not draining.
-pub(super) async fn ready(State(services): State<Shared>) -> Response {
-    readiness(&services.repository, &services.shutdown)
+pub(super) async fn ready(State(services): State<Shared>, request: extract::Request) -> Response {
+    readiness(&services.repository, &services.shutdown, &Sight::of(&services, request.extensions()))
 }
 
 fn alive() -> Response {
     Json(json!({ "status": "alive" })).into_response()
 }
 
-fn readiness(repository: &Repository, shutdown: &Shutdown) -> Response {
-    let mut reasons = repository.catalog().not_ready();
+fn readiness(repository: &Repository, shutdown: &Shutdown, sight: &Sight) -> Response {
+    let mut reasons = reasons(&repository.catalog(), sight);
     if shutdown.is_at(Phase::Announced) {
         reasons.insert(0, "the server is shutting down".to_owned());
     }
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons }))).into_response()
+}
+
+/// Why the server is not ready. The reasons name models and files; of those that the sender may not know of, the number
+/// is told.
+fn reasons(catalog: &Catalog, sight: &Sight) -> Vec<String> {
+    let (seen, unseen): (Vec<_>, Vec<_>) = catalog.waiting().partition(|entry| sight.covers(entry.name.as_str()));
+    let mut reasons: Vec<String> =
+        seen.into_iter().map(|entry| format!("{}: {}", entry.name, entry.reason())).collect();
+    match unseen.len() {
+        0 => {}
+        1 => reasons.push("1 required model is not ready; a token that covers it shows which".to_owned()),
+        count => reasons.push(format!("{count} required models are not ready; a token that covers them shows which")),
+    }
+    reasons
 }

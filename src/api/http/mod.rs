@@ -1,6 +1,7 @@
 //! The native HTTP API: routes, headers, the envelope, problems.
 
 mod accept;
+mod access;
 mod activity;
 pub mod admin;
 mod body;
@@ -37,22 +38,23 @@ use std::{sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub use accept::Front;
+pub use access::reference as access_reference;
 pub use budget::Budget;
 pub use connection::{Connection, Peer};
 pub use envelope::{EnvelopeError, envelope};
 pub use host::{Host, HostError};
 pub use metrics::Scrapes;
-pub use openapi::document as openapi_document;
 pub use problem::status;
 pub use root::curl;
 pub use router::front;
+pub use routes::{Access, ROUTES, Route};
 pub use server::{Handler, Server, Serving};
 pub use threads::Threads;
 
 use crate::{
     lifecycle::Shutdown,
     repository::Repository,
-    security::{RateLimiter, Tokens},
+    security::{MetricsAccess, RateLimiter, Tokens},
     serving::Recorder,
 };
 
@@ -129,6 +131,8 @@ pub struct Services {
     pub rate: Option<RateLimiter>,
     /// What that limit is, in requests a second; for messages.
     pub rate_per_second: u32,
+    /// Who may read the metrics where callers are known.
+    pub metrics_access: MetricsAccess,
     /// The settings.
     pub settings: Settings,
 }

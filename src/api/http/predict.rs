@@ -13,7 +13,7 @@ use axum::{
 use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 
 use super::{
-    Shared,
+    Services, Shared,
     accept::{Accepted, Handled},
     body::{self, Arriving},
     connection::Connection,
@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     domain::code::ErrorCode,
+    repository::ModelVersion,
     runtime::aside,
     security::Caller,
     serving::{Answer, Call, Failure, PredictionEvent, Road, predict},
@@ -64,6 +65,11 @@ impl<'a> Target<'a> {
         };
         let plain = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte != b'/' && byte != b'%');
         (plain(model) && version.is_none_or(plain)).then_some(Self { model: Some(model), version })
+    }
+
+    /// The version that it leads to, where it leads to one.
+    pub(super) fn version(self, services: &Services) -> Option<Arc<ModelVersion>> {
+        services.repository.catalog().resolve(self.model, self.version).ok().map(Arc::clone)
     }
 
     /// The template of its route.
@@ -114,6 +120,7 @@ pub(super) async fn guarded<B: Arriving>(
     (connection, accepted): (&Connection, &Accepted),
 ) -> Handled {
     let (Guarded { caller, allowance }, verdict) = guard::look(services, &parts.headers, connection.peer);
+    let verdict = verdict.and_then(|()| guard::authorize(services, target.model, caller.as_ref()));
     let mut handled = match verdict {
         Ok(()) => {
             let of = Of { accepted, caller: caller.as_ref(), connection };
@@ -121,6 +128,9 @@ pub(super) async fn guarded<B: Arriving>(
         }
         Err(failure) => Handled::failed(&failure, &accepted.request_id, Road::default()),
     };
+    if let Some(caller) = caller {
+        handled.event.asked_by(caller.name);
+    }
     if let Some(allowance) = allowance {
         guard::tell(allowance, handled.response.headers_mut());
     }
@@ -144,12 +154,12 @@ async fn answer<B: Arriving>(
 ) -> Handled {
     let mut road = Road::default();
     let result = async {
-        authorize(services, model, caller)?;
         headers::check_accept(headers, "application/json")?;
         headers::check_content_type(headers)?;
         let patience = headers::patience(headers)?;
         let body = body::read(headers, body, &services.settings, connection).await?;
-        let call = Call { model, version, body: &body.bytes, arrived: accepted.arrived, patience };
+        road.body_bytes = Some(body.bytes.len());
+        let call = Call { model, version, body: &body.bytes, arrived: accepted.arrived, patience, caller };
         let answer = predict(&services.repository, call, &mut road).await?;
         let max_bytes = services.settings.max_answer_bytes;
         let started = Instant::now();
@@ -205,20 +215,6 @@ fn unwritten(error: EnvelopeError, answer: &Answer, max_bytes: usize) -> Failure
         }
     };
     failure.of(version)
-}
-
-/// Refuses a known caller a model that its token does not cover.
-fn authorize(services: &Shared, model: Option<&str>, caller: Option<&Caller>) -> Result<(), Failure> {
-    let Some(caller) = caller else { return Ok(()) };
-    let catalog = services.repository.catalog();
-    match model.or_else(|| catalog.default_name()) {
-        Some(name) if !caller.may_use(name) => {
-            let detail =
-                format!("the caller {} may not use the model {}", caller.name, crate::domain::violation::quote(name));
-            Err(Failure::new(ErrorCode::Forbidden, detail))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn respond(answer: &Answer, bytes: Vec<u8>, stages: Stages, total: Duration) -> Response {

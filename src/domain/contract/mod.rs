@@ -27,7 +27,7 @@ mod takes;
 
 use std::collections::HashMap;
 
-pub use admit::{Admitted, EntityId, Refusal};
+pub use admit::{Admitted, EntityId, MAX_ENTITY_ID, Refusal};
 pub use compile::compile;
 pub use derive::derive;
 pub use feature::{Dimension, Feature};

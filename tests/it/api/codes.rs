@@ -9,6 +9,7 @@ use candor::{
     api::http::{Connection, Scrapes, Services, front, status},
     domain::code::ErrorCode,
     lifecycle::{Phase, Shutdown},
+    security::MetricsAccess,
     serving::Recorder,
 };
 
@@ -152,6 +153,7 @@ fn refused_while_draining() -> Vec<(&'static str, Reply)> {
         tokens: None,
         rate: None,
         rate_per_second: 0,
+        metrics_access: MetricsAccess::Token,
         settings: config().http.server,
     };
     let request = axum::http::Request::post("/predict").header("host", "x").body(axum::body::Body::from("{}"));

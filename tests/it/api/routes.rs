@@ -1,5 +1,6 @@
 //! Each route answers what the design says, in the form that it says.
 
+use candor::api::http::ROUTES;
 use serde_json::{Value, json};
 
 use crate::harness::{Reply, Server, copy_models, root};
@@ -134,6 +135,20 @@ fn the_contract_is_the_file() {
         assert_eq!(reply.json(), file, "{path}");
         let id = server.get("/models/churn/versions/1").json()["contract"].as_str().expect("an id").to_owned();
         assert_eq!(reply.header("etag"), Some(format!("\"{id}\"").as_str()));
+    }
+}
+
+#[test]
+fn a_method_that_a_path_does_not_take_is_405_with_those_it_takes() {
+    let server = Server::shared();
+    for route in ROUTES {
+        let path = route.template.replace("{model}", "churn").replace("{version}", "1").replace("{code}", "internal");
+        let (other, allowed) = if route.method == "GET" { ("POST", "GET,HEAD") } else { ("GET", "POST") };
+        for method in [other, "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+            let reply = server.send(method, &path, &[("content-type", "application/json")], b"");
+            assert_eq!((reply.status, reply.header("allow")), (405, Some(allowed)), "{method} {path}");
+            assert_eq!(reply.code(), "method_not_allowed", "{method} {path}");
+        }
     }
 }
 
