@@ -13,6 +13,7 @@ mod prepared;
 mod profile;
 mod schema;
 mod start;
+mod text_pattern;
 
 use std::path::PathBuf;
 

@@ -1,8 +1,9 @@
 //! The second pass: keywords beyond the one-pass plan, checked by the `jsonschema` crate on the parsed instance.
 
-use jsonschema::{Draft, Validator, error::ValidationErrorKind};
+use jsonschema::{Draft, PatternOptions, Validator, error::ValidationErrorKind};
 use serde_json::Value;
 
+use super::text_pattern::{self, TextPattern};
 use crate::domain::{
     contract::{Contract, Literal, Problem, is_known},
     violation::{Violation, ViolationCode, Violations},
@@ -27,13 +28,16 @@ impl SchemaPass {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let validator =
-            jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true).build(&schema).map_err(
-                |error| {
-                    let detail = format!("is not a schema of draft 2020-12: {error}");
-                    vec![Problem { pointer: error.instance_path().to_string(), detail }]
-                },
-            )?;
+        let options = jsonschema::options()
+            .with_draft(Draft::Draft202012)
+            .should_validate_formats(true)
+            // Names of members are short, but nothing may backtrack.
+            .with_pattern_options(PatternOptions::regex())
+            .with_keyword("pattern", |_, value, _| TextPattern::keyword(value));
+        let validator = options.build(&schema).map_err(|error| {
+            let detail = format!("is not a schema of draft 2020-12: {error}");
+            vec![Problem { pointer: error.instance_path().to_string(), detail }]
+        })?;
         Ok(Self { validator })
     }
 
@@ -50,7 +54,9 @@ impl SchemaPass {
             }
             by_name => by_name,
         };
-        for error in self.validator.iter_errors(&instance) {
+        let before = violations.listed().len();
+        let (errors, undecided) = text_pattern::watched(|| self.validator.iter_errors(&instance).collect::<Vec<_>>());
+        for error in errors {
             let path = error.instance_path().to_string();
             let name = path.split('/').nth(1).map(|step| step.replace("~1", "/").replace("~0", "~"));
             let index =
@@ -69,6 +75,12 @@ impl SchemaPass {
             let feature = index.map(|index| contract.features[index].name.clone());
             violations.push(Violation { pointer: place, code: code(error.kind()), detail, feature });
         }
+        if undecided && violations.listed().len() == before {
+            // Inside of `not` or `if` an undecided text would count as one that does not match.
+            let detail = format!("a text {}", text_pattern::UNDECIDED);
+            let code = ViolationCode::PatternMismatch;
+            violations.push(Violation { pointer: "/features".to_owned(), code, detail, feature: None });
+        }
     }
 }
 
@@ -78,7 +90,7 @@ const MAX_DETAIL: usize = 200;
 fn code(kind: &ValidationErrorKind) -> ViolationCode {
     match kind {
         ValidationErrorKind::MultipleOf { .. } => ViolationCode::NotMultiple,
-        ValidationErrorKind::Pattern { .. } => ViolationCode::PatternMismatch,
+        ValidationErrorKind::Custom { keyword, .. } if keyword == "pattern" => ViolationCode::PatternMismatch,
         _ => ViolationCode::Schema,
     }
 }
@@ -106,6 +118,9 @@ fn check_keywords(schema: &Value, pointer: &str, problems: &mut Vec<Problem>) {
         let place = format!("{pointer}/{}", crate::domain::violation::pointer_step(name));
         if !is_known(name) {
             problems.push(Problem { pointer: place, detail: format!("unknown keyword {name:?}") });
+        } else if name == "pattern" {
+            let found = value.as_str().and_then(|text| TextPattern::new(text).err());
+            problems.extend(found.map(|detail| Problem { pointer: place, detail }));
         } else if SCHEMA.contains(&name.as_str()) {
             check_keywords(value, &place, problems);
         } else if SCHEMAS.contains(&name.as_str()) {
@@ -114,7 +129,13 @@ fn check_keywords(schema: &Value, pointer: &str, problems: &mut Vec<Problem>) {
             }
         } else if NAMED_SCHEMAS.contains(&name.as_str()) {
             for (key, item) in value.as_object().into_iter().flatten() {
-                check_keywords(item, &format!("{place}/{key}"), problems);
+                let place = format!("{place}/{}", crate::domain::violation::pointer_step(key));
+                if name == "patternProperties"
+                    && let Err(detail) = TextPattern::new(key)
+                {
+                    problems.push(Problem { pointer: place.clone(), detail });
+                }
+                check_keywords(item, &place, problems);
             }
         }
     }
