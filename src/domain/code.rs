@@ -90,7 +90,8 @@ error_codes! {
         "Something went wrong that is not the request's fault. The log has the cause, under the request id.",
         "Report it with the request id.";
     Overloaded, "overloaded", "The server has more work than it can do in time",
-        "The queue is full, or could not be worked off before the request's deadline; the request was refused at once.",
+        "The queue is full, or what waits in it could not be worked off before the request's deadline; the request was refused \
+         at once.",
         "Retry after the time that Retry-After gives, with some jitter.";
     NotReady, "not_ready", "The model is not ready",
         "The model, or this version of it, is loading, or could not be loaded; the detail says why.",
@@ -99,7 +100,8 @@ error_codes! {
         "The server has been told to stop and takes no new requests.",
         "Retry: another instance, or the next one, will answer.";
     DeadlineExceeded, "deadline_exceeded", "The answer was not ready in time",
-        "The request's deadline passed before there was an answer; its work was dropped.",
+        "The request's deadline passed before there was an answer, and its work was dropped; or it leaves less time than a row \
+         takes on an idle server, and the request was refused at once. The detail says which.",
         "Give it more time with x-deadline-ms, up to the model's own limit, or retry when there is less load.";
 }
 

@@ -49,6 +49,12 @@ pub enum SubmitError {
         /// How long it would have taken.
         wait: Duration,
     },
+    /// The deadline leaves less time than a row takes that nothing else delays. Refused at once.
+    #[error("the deadline leaves less than the {row:?} that a row takes")]
+    TooShort {
+        /// How long a row takes.
+        row: Duration,
+    },
     /// The deadline passed while the row waited or was run.
     #[error("the deadline passed")]
     Expired,

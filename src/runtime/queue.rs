@@ -163,6 +163,12 @@ impl Shared {
         estimate(backlog, &self.policy, self.pace())
     }
 
+    /// How long a row would take if nothing else were to be done.
+    fn idle_estimate(&self) -> Duration {
+        let backlog = Backlog { waiting: 0, running: 0, free: self.executors, executors: self.executors };
+        estimate(backlog, &self.policy, self.pace())
+    }
+
     fn pace(&self) -> f64 {
         f64::from_bits(self.pace.load(Ordering::Relaxed))
     }
@@ -186,7 +192,11 @@ impl Shared {
         if taken >= room {
             return Err(SubmitError::Full { wait });
         }
-        if now + wait > waiting.deadline { Err(SubmitError::Late { wait }) } else { Ok(()) }
+        if now + wait <= waiting.deadline {
+            return Ok(());
+        }
+        let row = self.idle_estimate();
+        if now + row > waiting.deadline { Err(SubmitError::TooShort { row }) } else { Err(SubmitError::Late { wait }) }
     }
 
     /// Adds a row at the end and gives it a number.
