@@ -85,7 +85,9 @@ impl App {
         let library = Library::load(&config.runtime.library)?;
         tracing::info!(library = %library.path().display(), build = library.build(), "ONNX Runtime loaded");
         let metrics = Arc::new(metrics(&library)?);
-        let loader = Loader::new(library, config.runtime.clone()).with_coverage(config.repository.coverage);
+        let loader = Loader::new(library, config.runtime.clone())
+            .with_coverage(config.repository.coverage)
+            .with_time_limit(config.repository.load_timeout());
         // First what may be refused: a process must not end while threads are inside of the library.
         let edge = Edge::open(config)?;
         let repository = Repository::open(&config.repository, &loader, Arc::clone(&metrics))?;
@@ -163,6 +165,7 @@ impl App {
     /// flight, and cuts off what is not finished in time.
     pub async fn drain(self) -> Drained {
         self.shutdown.advance(Phase::Announced);
+        self.repository.interrupt_loading();
         let delay = self.settings.drain_delay();
         if delay > Duration::ZERO {
             tracing::info!(delay_ms = self.settings.drain_delay_ms, "draining: still serving, no longer ready");

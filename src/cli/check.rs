@@ -42,8 +42,11 @@ impl Check {
                 return ExitCode::FAILURE;
             }
         };
-        let at = config.repository.coverage;
-        check(&config.repository, &Loader::new(library, config.runtime.clone()).with_coverage(at), self.strict)
+        let settings = &config.repository;
+        let loads = Loader::new(library, config.runtime.clone())
+            .with_coverage(settings.coverage)
+            .with_time_limit(settings.load_timeout());
+        check(settings, &loads, self.strict)
     }
 }
 

@@ -161,7 +161,10 @@ fn print(made: &Made, target: Option<&str>) {
     );
     println!("check   profile.json and golden.jsonl hold rows of the table: let nobody see them who may not see it");
     println!();
-    println!("wrote   {directory}: model.onnx, contract.json, profile.json, version.json, golden.jsonl");
+    let weights = made.weights.iter().map(String::as_str);
+    let texts = ["contract.json", "profile.json", "version.json", "golden.jsonl"];
+    let files: Vec<&str> = std::iter::once("model.onnx").chain(weights).chain(texts).collect();
+    println!("wrote   {directory}: {}", files.join(", "));
     println!("loads   as `candor serve` would, and answers {} recorded cases as before", made.golden);
     println!();
     let body = serde_json::json!({ "features": made.example }).to_string().replace('\'', "'\\''");

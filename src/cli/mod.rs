@@ -104,7 +104,9 @@ fn loader(common: &Common) -> Result<Loader, ExitCode> {
     let config = common.load(Vec::new())?.config;
     silence_onnxruntime()?;
     match Library::load(&config.runtime.library) {
-        Ok(library) => Ok(Loader::new(library, config.runtime).with_coverage(config.repository.coverage)),
+        Ok(library) => Ok(Loader::new(library, config.runtime)
+            .with_coverage(config.repository.coverage)
+            .with_time_limit(config.repository.load_timeout())),
         Err(error) => {
             eprintln!("candor: {error}");
             Err(ExitCode::FAILURE)

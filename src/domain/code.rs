@@ -81,7 +81,8 @@ error_codes! {
         "The caller used up its share; the answer's headers say when there is more.",
         "Wait as long as Retry-After says, and send more slowly.";
     InferenceFailed, "inference_failed", "The model failed on this input",
-        "ONNX Runtime reported a failure while it ran the graph. The log has its message, under the request id.",
+        "ONNX Runtime reported a failure while it ran the graph. The log has the operator and the node that failed, under the \
+         request id; the whole message, which may quote features, is logged at the level debug only.",
         "Look the request id up in the log; tighten the contract so that such inputs are refused.";
     NonFiniteOutput, "non_finite_output", "The model answered with a value that is not a number",
         "An output of the graph is NaN or infinite; such a value is never passed on.",

@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use super::message::reduce;
+
 /// The environment variable that keeps official builds of ONNX Runtime from reporting usage. The library reads it when
 /// it is initialised, so it must be set before.
 pub const DISABLE_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
@@ -124,12 +126,16 @@ fn open(path: &Path) -> Result<Library, String> {
     Ok(Library { environment, path: Arc::from(path) })
 }
 
-/// Hands the runtime's own log lines to ours: what it calls information is detail to us.
+/// Hands the runtime's own log lines to ours: what it calls information is detail to us, and what it says of a failure may
+/// quote the values that a run failed on.
 fn forward(level: ort::logging::LogLevel, category: &str, place: &str, message: &str) {
     use ort::logging::LogLevel;
     match level {
         LogLevel::Verbose | LogLevel::Info => tracing::trace!(target: "onnxruntime", category, place, "{message}"),
         LogLevel::Warning => tracing::debug!(target: "onnxruntime", category, place, "{message}"),
-        LogLevel::Error | LogLevel::Fatal => tracing::warn!(target: "onnxruntime", category, place, "{message}"),
+        LogLevel::Error | LogLevel::Fatal => {
+            tracing::debug!(target: "onnxruntime", category, place, "{message}");
+            tracing::warn!(target: "onnxruntime", category, place, "{}", reduce("error", message));
+        }
     }
 }

@@ -196,7 +196,7 @@ pub(super) fn interpret(
 ) -> Result<Prediction, Failure> {
     let (outputs, row) = completed.result.map_err(|error| match error {
         RunError::Panicked => Failure::internal().because(error),
-        RunError::Failed(_) => {
+        RunError::Failed(_) | RunError::TimedOut { .. } => {
             let detail = format!("{} failed on this input; the log has the cause", version.model);
             Failure::new(ErrorCode::InferenceFailed, detail).because(error)
         }

@@ -136,6 +136,8 @@ metrics! {
     model_load_seconds: Gauge = "candor_model_load_seconds" ["model", "version"];
     /// Time that a session needs for a batch of this many rows, as measured at load.
     model_cost_seconds: Gauge = "candor_model_cost_seconds" ["model", "version", "rows"];
+    /// Loads that took too long and could not be stopped: a thread of each goes on.
+    abandoned_loads: Counter = "candor_abandoned_loads_total" [];
     /// Which build of the server this is; the value is always 1.
     build_info: Gauge = "candor_build_info" ["version", "revision", "onnxruntime"];
 }
@@ -208,6 +210,8 @@ impl Metrics {
         let metrics = Self::registered(registry)?;
         let labels = [build.version, build.revision, build.onnxruntime];
         metrics.build_info.child(&labels, Gauge::default).set(1.0);
+        // It is there, at zero, before there is one.
+        metrics.abandoned_loads.child(&[], Counter::default);
         Ok(metrics)
     }
 
@@ -244,6 +248,11 @@ impl Metrics {
             let series = self.model_state.child(&[model, version, name], Gauge::default);
             series.set(if each == state { 1.0 } else { 0.0 });
         }
+    }
+
+    /// Counts a load that could not be stopped.
+    pub fn count_abandoned_load(&self) {
+        self.abandoned_loads.child(&[], Counter::default).inc();
     }
 
     /// Says where a version comes from, in place of what was said before.

@@ -14,6 +14,7 @@ mod fake;
 mod golden;
 mod harness;
 mod identity;
+mod loading;
 mod malformed;
 mod metrics;
 mod openapi;
