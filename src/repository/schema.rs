@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::text_pattern::{self, TextPattern};
 use crate::domain::{
     contract::{Contract, Literal, Problem, is_known},
-    violation::{Violation, ViolationCode, Violations},
+    violation::{Violation, ViolationCode, Violations, quote},
 };
 
 /// A contract's schema, compiled for the second pass.
@@ -54,6 +54,15 @@ impl SchemaPass {
             }
             by_name => by_name,
         };
+        if let Some(name) = long_name(&instance) {
+            // Only an unknown feature can have such a name, so mostly the first pass has refused it.
+            if violations.is_empty() {
+                let detail = format!("the name {} has more than {MAX_NAME_BYTES} bytes", quote(name));
+                let code = ViolationCode::UnknownFeature;
+                violations.push(Violation { pointer: "/features".to_owned(), code, detail, feature: None });
+            }
+            return;
+        }
         let before = violations.listed().len();
         let (errors, undecided) = text_pattern::watched(|| self.validator.iter_errors(&instance).collect::<Vec<_>>());
         for error in errors {
@@ -82,6 +91,13 @@ impl SchemaPass {
             violations.push(Violation { pointer: "/features".to_owned(), code, detail, feature: None });
         }
     }
+}
+
+/// The longest name that is held against `patternProperties`, which takes time with each state of a pattern and each byte.
+const MAX_NAME_BYTES: usize = 1024;
+
+fn long_name(instance: &Value) -> Option<&str> {
+    instance.as_object()?.keys().map(String::as_str).find(|name| name.len() > MAX_NAME_BYTES)
 }
 
 /// The longest text of the `jsonschema` crate that is passed on; it may quote the instance.

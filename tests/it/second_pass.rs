@@ -392,3 +392,21 @@ fn a_text_that_takes_too_many_steps_is_never_admitted_unseen() {
 fn expected(rule: &Value) -> u16 {
     if rule.get("pattern").is_some() { 400 } else { 200 }
 }
+
+#[test]
+fn a_name_without_end_is_not_held_against_patterns() {
+    let added =
+        json!({ "additionalProperties": true, "patternProperties": { "(?:a?){1000}a{1000}b?c": { "type": "null" } } });
+    let mut contract = text_contract(&json!({ "minLength": 1 }), &json!({}));
+    for (name, value) in added.as_object().expect("an object") {
+        contract[name] = value.clone();
+    }
+    let root = package("types", &[("contract.json", &contract.to_string())]);
+    let server = Server::over(root.path());
+    let started = std::time::Instant::now();
+    let reply = ask(&server, "model", &json!({ "string": "a", "a".repeat(500_000): 1 }));
+    assert!(started.elapsed() < std::time::Duration::from_secs(2), "{:?}", started.elapsed());
+    let error = reply.json()["errors"][0].clone();
+    assert_eq!((reply.status, &error["code"]), (400, &json!("unknown_feature")), "{error:#}");
+    assert_eq!(ask(&server, "model", &json!({ "string": "a", "b": 1 })).status, 200);
+}
