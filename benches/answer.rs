@@ -13,7 +13,7 @@ use candor::{
     domain::tensor::{Inputs, Tensor},
     lifecycle::Shutdown,
     repository::{ModelVersion, Repository},
-    runtime::{Executor as _, Library, OrtExecutor, SessionOptions},
+    runtime::{Cancellation, Executor as _, Library, ModelBytes, OrtExecutor, SessionOptions},
     security::MetricsAccess,
     serving::{Answer, Arrival, Call, PredictionEvent, Recorder, Road, Sent, predict},
     telemetry::Metrics,
@@ -71,7 +71,8 @@ impl Bench {
         let graph = format!("models/{}/{}/model.onnx", version.model, version.version);
         let graph = Path::new(env!("CARGO_MANIFEST_DIR")).join(graph);
         let options = SessionOptions::new(&library, 1, &self.config.runtime.providers);
-        let mut executor = OrtExecutor::open(&library, &graph, &options).expect("a session");
+        let model = ModelBytes::new(std::fs::read(&graph).expect("a model"));
+        let mut executor = OrtExecutor::open(&library, &model, &options, &Cancellation::default()).expect("a session");
         executor.request(version.contract.output.requested());
         executor
     }

@@ -118,6 +118,7 @@ impl App {
         let metrics = Arc::new(metrics(&library)?);
         let loader = Loader::new(library, config.runtime.clone())
             .with_coverage(config.repository.coverage)
+            .with_time_limit(config.repository.load_timeout())
             .with_max_elements(config.http.server.max_answer_bytes / MIN_BYTES_PER_ELEMENT);
         note_open_files(config.http.server.max_connections);
         // First what may be refused: a process must not end while threads are inside of the library.
@@ -239,6 +240,7 @@ impl App {
     /// flight, and cuts off what is not finished in time.
     pub async fn drain(self) -> Drained {
         self.shutdown.advance(Phase::Announced);
+        self.repository.interrupt_loading();
         let delay = self.settings.drain_delay();
         if delay > Duration::ZERO {
             tracing::info!(delay_ms = self.settings.drain_delay_ms, "draining: still serving, no longer ready");

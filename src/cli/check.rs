@@ -53,9 +53,11 @@ impl Check {
             Ok(faults) => faults,
             Err(error) => return refuse(&error),
         };
-        let at = config.repository.coverage;
-        let loader = Loader::new(library, config.runtime.clone()).with_coverage(at);
-        check(&config.repository, &loader, &names, self.strict)
+        let settings = &config.repository;
+        let loader = Loader::new(library, config.runtime.clone())
+            .with_coverage(settings.coverage)
+            .with_time_limit(settings.load_timeout());
+        check(settings, &loader, &names, self.strict)
     }
 }
 

@@ -165,8 +165,10 @@ fn print(output: &mut Output, made: &Made, target: Option<&str>) {
         "check   profile.json and golden.jsonl hold rows of the table: let nobody see them who may not see it"
     ));
     output.line(format_args!(""));
-    output
-        .line(format_args!("wrote   {directory}: model.onnx, contract.json, profile.json, version.json, golden.jsonl"));
+    let weights = made.weights.iter().map(String::as_str);
+    let texts = ["contract.json", "profile.json", "version.json", "golden.jsonl"];
+    let files: Vec<&str> = std::iter::once("model.onnx").chain(weights).chain(texts).collect();
+    output.line(format_args!("wrote   {directory}: {}", files.join(", ")));
     output.line(format_args!("loads   as `candor serve` would, and answers {} recorded cases as before", made.golden));
     output.line(format_args!(""));
     let body = serde_json::json!({ "features": made.example }).to_string().replace('\'', "'\\''");

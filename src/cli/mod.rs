@@ -156,7 +156,9 @@ fn loader(common: &Common) -> Result<Loader, ExitCode> {
     warn(&loaded.warnings);
     let config = loaded.config;
     match Library::load(&config.runtime.library) {
-        Ok(library) => Ok(Loader::new(library, config.runtime).with_coverage(config.repository.coverage)),
+        Ok(library) => Ok(Loader::new(library, config.runtime)
+            .with_coverage(config.repository.coverage)
+            .with_time_limit(config.repository.load_timeout())),
         Err(error) => {
             complain(format_args!("candor: {error}"));
             Err(ExitCode::FAILURE)

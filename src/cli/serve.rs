@@ -131,6 +131,9 @@ fn announce(config: &Config, app: &App) {
     // Waiting for the models blocks, so it happens beside the threads that serve.
     app.background(move || {
         repository.settled();
+        if repository.is_interrupted() {
+            return;
+        }
         let catalog = repository.catalog();
         let reasons = catalog.not_ready();
         if let Some(version) = catalog.showpiece() {

@@ -84,7 +84,8 @@ error_codes! {
         "The caller used up its share; the answer's headers say when there is more.",
         "Wait as long as Retry-After says, and send more slowly.";
     InferenceFailed, "inference_failed", "The model failed on this input",
-        "ONNX Runtime reported a failure while it ran the graph. The log has its message, under the request id.",
+        "ONNX Runtime reported a failure while it ran the graph. The log has the operator and the node that failed, under the \
+         request id; the whole message, which may quote features, is logged at the level debug only.",
         "Look the request id up in the log; tighten the contract so that such inputs are refused.";
     NonFiniteOutput, "non_finite_output", "The model answered with a value that is not a number",
         "An output of the graph is NaN or infinite; such a value is never passed on.",
@@ -93,7 +94,8 @@ error_codes! {
         "Something went wrong that is not the request's fault. The log has the cause, under the request id.",
         "Report it with the request id.";
     Overloaded, "overloaded", "The server has more work than it can do in time",
-        "The queue is full, or could not be worked off before the request's deadline; the request was refused at once.",
+        "The queue is full, or what waits in it could not be worked off before the request's deadline; the request was refused \
+         at once.",
         "Retry after the time that Retry-After gives, with some jitter.";
     NotReady, "not_ready", "The model is not ready",
         "The model, or this version of it, is loading, or could not be loaded; the detail says why.",
@@ -102,7 +104,8 @@ error_codes! {
         "The server has been told to stop and takes no new requests.",
         "Retry: another instance, or the next one, will answer.";
     DeadlineExceeded, "deadline_exceeded", "The answer was not ready in time",
-        "The request's deadline passed before there was an answer; its work was dropped.",
+        "The request's deadline passed before there was an answer, and its work was dropped; or it leaves less time than a row \
+         takes on an idle server, and the request was refused at once. The detail says which.",
         "Give it more time with x-deadline-ms, up to the model's own limit, or retry when there is less load.";
 }
 

@@ -94,7 +94,7 @@ mod tests {
     }
 
     fn settings(models: &Path, default_model: &str) -> Settings {
-        Settings { models: models.to_path_buf(), default_model: default_model.to_owned(), coverage: Coverage::DEFAULT }
+        Settings { default_model: default_model.to_owned(), ..Settings::at(models.to_path_buf()) }
     }
 
     #[test]

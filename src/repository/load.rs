@@ -2,17 +2,19 @@
 
 use std::{
     ops::RangeInclusive,
-    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::{
+    LOAD_TIMEOUT_MS,
     calibrated::Calibrated,
     catalog::ModelVersion,
     error::LoadError,
+    files,
     judged::{self, Judged},
     listing::VersionDirectory,
+    loads::Loads,
     model_settings::ModelSettings,
     package::{self, Package},
     prepared::Prepared,
@@ -26,29 +28,40 @@ use crate::{
         uncertainty::{Calibrator, Coverage},
     },
     runtime::{
-        self, Demand, Engine, EngineOptions, Executor, Library, OpenError, OrtExecutor, Placement, Plan, Policy, Probe,
-        SessionOptions,
+        self, Cancellation, Demand, Engine, EngineOptions, Executor, Library, OrtExecutor, Placement, Plan, Policy,
+        Probe, SessionOptions, Watchdog,
     },
     telemetry::{Metrics, ModelInfo, Task, VersionLabels},
 };
 
-/// Loads versions.
+/// The stages of a load, for people; [`Prepared::prove`] has the others.
+pub(super) const READING: &str = "reading its files";
+pub(super) const OPENING: &str = "opening the graph";
+const COMPARING: &str = "comparing the contract with the graph";
+const STARTING: &str = "starting its sessions";
+
+/// Loads versions. Clones share the limit of time and what is under way.
 #[derive(Clone)]
 pub struct Loader {
-    library: Library,
-    settings: runtime::Settings,
+    pub(super) library: Library,
+    pub(super) settings: runtime::Settings,
     /// The coverage where nothing nearer to the model says one.
     coverage: Coverage,
     /// The most elements that a graph may answer for one row.
     max_elements: usize,
     /// A file of packages that is taken as not there.
     passed_over: Option<&'static str>,
+    pub(super) loads: Loads,
+    /// Keeps the deadlines of the versions that it starts.
+    pub(super) watchdog: Watchdog,
 }
 
 impl Loader {
     /// A loader over a loaded library, that serves calibrations at the default coverage.
     pub fn new(library: Library, settings: runtime::Settings) -> Self {
-        Self { library, settings, coverage: Coverage::DEFAULT, max_elements: usize::MAX, passed_over: None }
+        let (loads, watchdog) = (Loads::new(Duration::from_millis(LOAD_TIMEOUT_MS.get())), Watchdog::default());
+        let (coverage, max_elements) = (Coverage::DEFAULT, usize::MAX);
+        Self { library, settings, coverage, max_elements, passed_over: None, loads, watchdog }
     }
 
     /// The same with another coverage.
@@ -63,18 +76,16 @@ impl Loader {
         Self { max_elements, ..self }
     }
 
+    /// The same with another limit for the time that one load may take, and one run of a command.
+    #[must_use]
+    pub fn with_time_limit(self, limit: Duration) -> Self {
+        Self { loads: Loads::new(limit), ..self }
+    }
+
     /// The same, taking calibrations as not there: for the one that makes them anew.
     #[must_use]
     pub fn without_calibrations(self) -> Self {
         Self { passed_over: Some(package::CALIBRATION), ..self }
-    }
-
-    /// Opens a graph alone, without a package.
-    ///
-    /// # Errors
-    /// [`OpenError`] when it cannot be run.
-    pub fn open(&self, graph: &Path) -> Result<OrtExecutor, OpenError> {
-        OrtExecutor::open(&self.library, graph, &SessionOptions::new(&self.library, 1, &self.settings.providers))
     }
 
     /// Reads, builds and proves a version.
@@ -93,12 +104,53 @@ impl Loader {
 
     /// The same, with what there is to know about the version beside.
     pub fn judge(&self, model: &ModelName, version: &VersionDirectory, settings: &ModelSettings) -> Judged {
+        let (loader, model, version, settings) = (self.clone(), model.clone(), version.clone(), settings.clone());
+        let judged = self.loads.supervise(move |load| {
+            let mut judged = loader.judge_here(&model, &version, &settings, load);
+            // Its session is the only one that is made: the bytes have done their work.
+            judged.outcome.iter_mut().for_each(|prepared| prepared.package.snapshot.release());
+            judged
+        });
+        judged.unwrap_or_else(|error| Judged { outcome: Err(vec![error]), findings: Vec::new() })
+    }
+
+    /// Reads, builds and proves a version, and gives it its workers, so that it can serve.
+    ///
+    /// # Errors
+    /// As [`Loader::prepare`]; also where a further session or a thread cannot be made.
+    pub(super) fn load(
+        &self,
+        model: &ModelName,
+        version: &VersionDirectory,
+        settings: &ModelSettings,
+        metrics: &Arc<Metrics>,
+    ) -> Result<ModelVersion, Vec<LoadError>> {
+        let (loader, metrics) = (self.clone(), Arc::clone(metrics));
+        let (model, version, settings) = (model.clone(), version.clone(), settings.clone());
+        let outcome = self.loads.supervise(move |load| {
+            runtime::stand_back();
+            let _computing = runtime::Computing::begin();
+            let prepared = loader.judge_here(&model, &version, &settings, load).outcome?;
+            loader.start(prepared, &metrics, load).map_err(|error| vec![error])
+        });
+        outcome.unwrap_or_else(|error| Err(vec![error]))
+    }
+
+    /// Judges a version on this thread.
+    fn judge_here(
+        &self,
+        model: &ModelName,
+        version: &VersionDirectory,
+        settings: &ModelSettings,
+        load: &Cancellation,
+    ) -> Judged {
         let mut errors = Vec::new();
-        let prepared = self.stages(model, version, settings, &mut errors);
+        let prepared = self.stages((model, version), settings, load, &mut errors);
         let findings = prepared.as_ref().map(judged::findings).unwrap_or_default();
         let outcome = match prepared.filter(|_| errors.is_empty()) {
             Some(mut prepared) => {
                 prepared.notes = findings.iter().map(|finding| finding.detail.clone()).collect();
+                prepared.executor.limit_runs(&self.watchdog, self.loads.limit);
                 Ok(prepared)
             }
             None => Err(errors),
@@ -109,20 +161,23 @@ impl Loader {
     /// One stage after the other; `None` where one makes the next impossible.
     fn stages(
         &self,
-        model: &ModelName,
-        version: &VersionDirectory,
+        (model, version): (&ModelName, &VersionDirectory),
         settings: &ModelSettings,
+        load: &Cancellation,
         errors: &mut Vec<LoadError>,
     ) -> Option<Prepared> {
         let started = Instant::now();
+        load.enter(READING).ok()?;
         let package = package::read(version, self.passed_over, errors)?;
+        load.enter(OPENING).ok()?;
         let graph_error = |source| LoadError::Graph { path: package.graph.clone(), source };
         let options = SessionOptions::new(&self.library, 1, &self.settings.providers);
-        let opened = OrtExecutor::open(&self.library, &package.graph, &options);
+        let opened = OrtExecutor::open(&self.library, package.snapshot.model(), &options, load);
         let mut executor = opened.map_err(|source| errors.push(graph_error(source))).ok()?;
         if package.broken.contains(&"contract.json") {
             return None;
         }
+        load.enter(COMPARING).ok()?;
         let signature = executor.signature().clone();
         let (document, mut notes) = document(&package, model, &signature);
         let mut refuse = |found| errors.extend(contract_errors(&package, found));
@@ -151,7 +206,7 @@ impl Loader {
                 largest_difference: 0.0,
             },
             notes,
-            contract_id: format!("sha256:{}", package::digest(&canonical)),
+            contract_id: format!("sha256:{}", files::digest(&canonical)),
             contract,
             coverage,
             coverage_of,
@@ -166,7 +221,7 @@ impl Loader {
             limits: settings.limits.clone(),
             started,
         };
-        prepared.prove(errors);
+        prepared.prove(load, errors);
         Some(prepared)
     }
 
@@ -174,7 +229,7 @@ impl Loader {
     ///
     /// # Errors
     /// [`LoadError`] when a further session or a thread cannot be made.
-    pub fn start(&self, prepared: Prepared, metrics: &Metrics) -> Result<ModelVersion, LoadError> {
+    fn start(&self, prepared: Prepared, metrics: &Metrics, load: &Cancellation) -> Result<ModelVersion, LoadError> {
         let example = prepared.example();
         let demand = Demand {
             cost: prepared.probe.cost,
@@ -185,7 +240,8 @@ impl Loader {
         };
         let plan = runtime::plan(runtime::processors(), &demand);
         let providers = prepared.executor.providers().to_vec();
-        let executors = self.executors(&prepared, plan)?;
+        load.enter(STARTING).map_err(|_| LoadError::Stopped)?;
+        let executors = self.executors(&prepared, plan, load)?;
         let features: Vec<String> = prepared.contract.features.iter().map(|feature| feature.name.clone()).collect();
         let calibrator = prepared.calibrated.as_ref().map(|calibrated| &calibrated.calibrator);
         let uncertainty_buckets = calibrator.and_then(Calibrator::uncertainty_buckets);
@@ -211,8 +267,8 @@ impl Loader {
             },
             capacity: prepared.limits.max_queue_rows,
         };
-        let engine =
-            Engine::start(executors, options, Arc::clone(&recorded)).map_err(|source| LoadError::Workers { source })?;
+        let engine = Engine::start(executors, options, Arc::clone(&recorded), &self.watchdog)
+            .map_err(|source| LoadError::Workers { source })?;
         let version = ModelVersion {
             example,
             model: prepared.model,
@@ -241,11 +297,16 @@ impl Loader {
     }
 
     /// The sessions of a plan. The one that proved the version is let go: it has grown with the sizes that were tried.
-    fn executors(&self, prepared: &Prepared, plan: Plan) -> Result<Vec<Box<dyn Executor>>, LoadError> {
+    fn executors(
+        &self,
+        prepared: &Prepared,
+        plan: Plan,
+        load: &Cancellation,
+    ) -> Result<Vec<Box<dyn Executor>>, LoadError> {
         let options = prepared.options.with_intra_threads(plan.intra_threads);
         let graph = &prepared.package.graph;
         let open = |_| {
-            let mut executor = OrtExecutor::open(&self.library, graph, &options)
+            let mut executor = OrtExecutor::open(&self.library, prepared.package.snapshot.model(), &options, load)
                 .map_err(|source| LoadError::Graph { path: graph.clone(), source })?;
             executor.request(prepared.contract.output.requested());
             executor.limit_elements(self.max_elements);

@@ -4,18 +4,23 @@ mod calibrated;
 mod catalog;
 mod default_model;
 mod error;
+mod files;
 mod golden;
 mod judged;
 mod listing;
 mod load;
+mod loads;
 mod model_settings;
+mod open;
 mod package;
 mod prepared;
 mod profile;
 mod schema;
+mod snapshot;
 mod start;
+mod text_pattern;
 
-use std::path::PathBuf;
+use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,12 +32,17 @@ pub use judged::Judged;
 pub use listing::{Listing, ModelDirectory, VersionDirectory, list};
 pub use load::Loader;
 pub use model_settings::{Limits, ModelSettings};
+pub use open::Opened;
 pub use package::{CALIBRATION, Provenance, TrainingData};
 pub use prepared::Prepared;
 pub use schema::SchemaPass;
+pub use snapshot::Snapshot;
 pub use start::{Repository, judge_all, prepare_all};
 
 use crate::domain::{name::ModelName, setting::SettingFault, uncertainty::Coverage};
+
+/// How long one version may take to load where nothing else is said, in milliseconds.
+const LOAD_TIMEOUT_MS: NonZeroU64 = NonZeroU64::new(60_000).expect("it is not zero");
 
 /// What an operator can set about the repository.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -44,6 +54,21 @@ pub struct Settings {
     pub default_model: String,
     /// The coverage of sets and intervals, where neither model.toml nor the contract asks for another.
     pub coverage: Coverage,
+    /// How long one version may take to load, in milliseconds; the commands limit single runs by it too.
+    pub load_timeout_ms: NonZeroU64,
+}
+
+impl Settings {
+    /// The models at a place, and the defaults.
+    pub fn at(models: PathBuf) -> Self {
+        let load_timeout_ms = LOAD_TIMEOUT_MS;
+        Self { models, default_model: String::new(), coverage: Coverage::DEFAULT, load_timeout_ms }
+    }
+
+    /// How long one version may take to load.
+    pub fn load_timeout(&self) -> Duration {
+        Duration::from_millis(self.load_timeout_ms.get())
+    }
 }
 
 impl Settings {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::{
     error::ModelError,
+    files::read_text,
     listing::{MODEL_SETTINGS, ModelDirectory, VersionDirectory},
 };
 use crate::{domain::uncertainty::Coverage, runtime::Auto};
@@ -137,7 +138,7 @@ impl ModelSettings {
             return Ok(Self::default());
         };
         let content = |detail: String| ModelError::Content { path: path.clone(), detail };
-        let text = std::fs::read_to_string(&path).map_err(|source| ModelError::Read { path: path.clone(), source })?;
+        let text = read_text(&path).map_err(|source| ModelError::Read { path: path.clone(), source })?;
         let settings: Self = toml::from_str(&text).map_err(|error| content(error.to_string().trim_end().to_owned()))?;
         settings.check().map_err(content)?;
         Ok(settings)

@@ -20,7 +20,7 @@ use crate::{
         tensor::{Inputs, Tensor},
         uncertainty::{Coverage, Membership},
     },
-    runtime::{self, Executor, OrtExecutor, Probe, RowResult, SessionOptions},
+    runtime::{self, Cancellation, Executor, OrtExecutor, Probe, RowResult, SessionOptions},
 };
 
 /// Rows that the probe uses at the most.
@@ -112,7 +112,7 @@ impl Prepared {
 
     /// Warms up, judges the golden cases alone and batched together, and, where nothing was wrong, probes. Whatever is
     /// wrong is told.
-    pub(super) fn prove(&mut self, errors: &mut Vec<LoadError>) {
+    pub(super) fn prove(&mut self, load: &Cancellation, errors: &mut Vec<LoadError>) {
         match &mut self.package.golden {
             Some(golden) => self.rows = golden::admit(golden, &self.contract, self.schema.as_ref(), errors),
             None => {
@@ -121,17 +121,21 @@ impl Prepared {
             }
         }
         let path = self.package.graph.clone();
-        if let Err(source) = self.exercise(errors) {
+        if let Err(source) = self.exercise(load, errors) {
             errors.push(LoadError::Run { path, source });
         }
     }
 
     /// The part of the proof that runs the graph, which may fail.
-    fn exercise(&mut self, errors: &mut Vec<LoadError>) -> Result<(), runtime::RunError> {
+    fn exercise(&mut self, load: &Cancellation, errors: &mut Vec<LoadError>) -> Result<(), runtime::RunError> {
         let probe_rows = self.probe_rows();
+        // Where the load was cancelled, runs fail at once, and what comes of them is void.
+        let _ = load.enter("running the first instance");
         self.settle_batching(&probe_rows)?;
+        let _ = load.enter("running the golden cases");
         self.judge(errors)?;
         if errors.is_empty() && !probe_rows.is_empty() {
+            let _ = load.enter("measuring what rows cost");
             let limit = self.max_rows();
             self.probe = runtime::probe(&mut self.executor, &probe_rows, limit)?;
         }

@@ -5,9 +5,10 @@ use std::{
     fmt::{self, Write as _},
 };
 
-use jsonschema::{Draft, ValidationError, Validator, error::ValidationErrorKind};
+use jsonschema::{Draft, PatternOptions, ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::Value;
 
+use super::text_pattern::{self, TextPattern};
 use crate::domain::{
     contract::{Contract, Literal, Problem, is_known},
     violation::{Violation, ViolationCode, Violations, quote, requested_step},
@@ -32,13 +33,16 @@ impl SchemaPass {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let validator =
-            jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true).build(&schema).map_err(
-                |error| {
-                    let detail = format!("is not a schema of draft 2020-12: {error}");
-                    vec![Problem { pointer: error.instance_path().to_string(), detail }]
-                },
-            )?;
+        let options = jsonschema::options()
+            .with_draft(Draft::Draft202012)
+            .should_validate_formats(true)
+            // Names of members are short, but nothing may backtrack.
+            .with_pattern_options(PatternOptions::regex())
+            .with_keyword("pattern", |_, value, _| TextPattern::keyword(value));
+        let validator = options.build(&schema).map_err(|error| {
+            let detail = format!("is not a schema of draft 2020-12: {error}");
+            vec![Problem { pointer: error.instance_path().to_string(), detail }]
+        })?;
         Ok(Self { validator })
     }
 
@@ -55,8 +59,29 @@ impl SchemaPass {
             }
             by_name => by_name,
         };
+        if let Some(name) = long_name(&instance) {
+            // Only an unknown feature can have such a name, so mostly the first pass has refused it.
+            if violations.is_empty() {
+                let detail = format!("the name {} has more than {MAX_NAME_BYTES} bytes", quote(name));
+                let code = ViolationCode::UnknownFeature;
+                violations.push(Violation { pointer: "/features".to_owned(), code, detail, feature: None });
+            }
+            return;
+        }
+        let before = violations.listed().len();
+        let ((), undecided) = text_pattern::watched(|| self.list(contract, &instance, positional, violations));
+        if undecided && violations.listed().len() == before {
+            // Inside of `not` or `if` an undecided text would count as one that does not match.
+            let detail = format!("a text {}", text_pattern::UNDECIDED);
+            let code = ViolationCode::PatternMismatch;
+            violations.push(Violation { pointer: "/features".to_owned(), code, detail, feature: None });
+        }
+    }
+
+    /// Adds the faults of an instance.
+    fn list(&self, contract: &Contract, instance: &Value, positional: bool, violations: &mut Violations) {
         let sensitive = contract.features.iter().any(|feature| feature.sensitive);
-        for error in self.validator.iter_errors(&instance) {
+        for error in self.validator.iter_errors(instance) {
             if violations.is_full() {
                 violations.count();
                 continue;
@@ -77,6 +102,13 @@ impl SchemaPass {
             violations.push(Violation { pointer: pointer(&steps), code: code(error.kind()), detail, feature });
         }
     }
+}
+
+/// The longest name that is held against `patternProperties`, which takes time with each state of a pattern and each byte.
+const MAX_NAME_BYTES: usize = 1024;
+
+fn long_name(instance: &Value) -> Option<&str> {
+    instance.as_object()?.keys().map(String::as_str).find(|name| name.len() > MAX_NAME_BYTES)
 }
 
 /// The longest text of the `jsonschema` crate that is passed on, in characters. It may quote names from the instance.
@@ -170,7 +202,7 @@ impl fmt::Write for Bounded {
 fn code(kind: &ValidationErrorKind) -> ViolationCode {
     match kind {
         ValidationErrorKind::MultipleOf { .. } => ViolationCode::NotMultiple,
-        ValidationErrorKind::Pattern { .. } => ViolationCode::PatternMismatch,
+        ValidationErrorKind::Custom { keyword, .. } if keyword == "pattern" => ViolationCode::PatternMismatch,
         _ => ViolationCode::Schema,
     }
 }
@@ -198,6 +230,9 @@ fn check_keywords(schema: &Value, pointer: &str, problems: &mut Vec<Problem>) {
         let place = format!("{pointer}/{}", crate::domain::violation::pointer_step(name));
         if !is_known(name) {
             problems.push(Problem { pointer: place, detail: format!("unknown keyword {name:?}") });
+        } else if name == "pattern" {
+            let found = value.as_str().and_then(|text| TextPattern::new(text).err());
+            problems.extend(found.map(|detail| Problem { pointer: place, detail }));
         } else if SCHEMA.contains(&name.as_str()) {
             check_keywords(value, &place, problems);
         } else if SCHEMAS.contains(&name.as_str()) {
@@ -206,7 +241,13 @@ fn check_keywords(schema: &Value, pointer: &str, problems: &mut Vec<Problem>) {
             }
         } else if NAMED_SCHEMAS.contains(&name.as_str()) {
             for (key, item) in value.as_object().into_iter().flatten() {
-                check_keywords(item, &format!("{place}/{key}"), problems);
+                let place = format!("{place}/{}", crate::domain::violation::pointer_step(key));
+                if name == "patternProperties"
+                    && let Err(detail) = TextPattern::new(key)
+                {
+                    problems.push(Problem { pointer: place.clone(), detail });
+                }
+                check_keywords(item, &place, problems);
             }
         }
     }

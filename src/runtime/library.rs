@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::library_version;
+use super::{library_version, message::reduce};
 
 /// The environment variable that keeps official builds of ONNX Runtime from reporting usage. The library reads it when
 /// it is initialised, so it must be set before.
@@ -131,13 +131,17 @@ fn open(path: &Path) -> Result<Library, String> {
     Ok(Library { environment, path: Arc::from(path), version: version.as_deref().unwrap_or("unknown").into() })
 }
 
-/// Hands the runtime's own log lines to ours: what it calls information is detail to us.
+/// Hands the runtime's own log lines to ours: what it calls information is detail to us, and what it says of a failure may
+/// quote the values that a run failed on.
 fn forward(level: ort::logging::LogLevel, category: &str, place: &str, message: &str) {
     use ort::logging::LogLevel;
     match level {
         LogLevel::Verbose | LogLevel::Info => tracing::trace!(target: "onnxruntime", category, place, "{message}"),
         LogLevel::Warning => tracing::debug!(target: "onnxruntime", category, place, "{message}"),
-        LogLevel::Error | LogLevel::Fatal => tracing::warn!(target: "onnxruntime", category, place, "{message}"),
+        LogLevel::Error | LogLevel::Fatal => {
+            tracing::debug!(target: "onnxruntime", category, place, "{message}");
+            tracing::warn!(target: "onnxruntime", category, place, "{}", reduce("error", message));
+        }
     }
 }
 

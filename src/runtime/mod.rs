@@ -6,12 +6,16 @@ mod admission;
 mod aside;
 mod batch;
 mod batching;
+mod cancellation;
 mod convert;
 mod engine;
+mod external;
 mod lease;
 mod library;
 mod library_version;
+mod message;
 mod mistaken;
+mod model_bytes;
 mod plan;
 mod probe;
 mod processors;
@@ -24,21 +28,24 @@ mod watch;
 mod watchdog;
 mod worker;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 pub use aside::{AsideError, aside};
 pub use batch::{merge, row};
 pub use batching::{Policy, Priority};
+pub use cancellation::{Cancellation, Cancelled};
 pub use engine::{Completed, Engine, EngineOptions, Interrupt, SubmitError};
 pub use library::{BUILT_FOR, DISABLE_TELEMETRY, Library, LibraryError};
+pub use model_bytes::{ModelBytes, NestedWeights};
 pub use plan::{Auto, Demand, Placement, Plan, plan};
 pub use probe::{Cost, Probe, measure, probe};
 pub use processors::processors;
 pub use run::{Ran, RowResult, run};
 pub use session::{OpenError, OrtExecutor, PROVIDERS, SessionOptions};
 pub use stand_back::{Computing, computing, stand_back};
+pub use watchdog::Watchdog;
 
 use crate::domain::{
     setting::{MAX_THREADS, SettingFault},
@@ -76,7 +83,7 @@ impl Settings {
 /// A run of the graph failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RunError {
-    /// The runtime reported a failure; its words are for the log, never for a client.
+    /// The runtime reported a failure: what may stand in the log, without values of features. Never for a client.
     #[error("{0}")]
     Failed(String),
     /// The outputs have more elements than an answer may have.
@@ -86,6 +93,12 @@ pub enum RunError {
         elements: usize,
         /// The most elements of one row.
         max_elements: usize,
+    },
+    /// The run took longer than it may, and was stopped.
+    #[error("the run took longer than {} ms and was stopped", limit.as_millis())]
+    TimedOut {
+        /// How long it may take.
+        limit: Duration,
     },
     /// The executor panicked.
     #[error("the run panicked")]

@@ -1,6 +1,9 @@
-//! One session: made from a model's file, its signature read, run with the outputs that the contract asks for.
+//! One session: made from a model's bytes, its signature read, run with the outputs that the contract asks for.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ort::{
     ep,
@@ -12,13 +15,19 @@ use ort::{
 };
 
 use super::{
-    Executor, Interrupt, Library, RunError,
+    Cancellation, Executor, Interrupt, Library, ModelBytes, RunError,
     convert::{element, elements, failed, from_maps, from_value, to_value},
+    message::reduce,
     mistaken::mistaken_for,
+    watchdog::Watchdog,
 };
 use crate::domain::setting::SettingFault;
 use crate::domain::signature::{OutputSpec, Signature, TensorSpec};
 use crate::domain::tensor::{Buffer, Inputs, Tensor};
+
+/// ONNX Runtime opens the files of weights below this path by itself, unless it has their bytes; no file can be there. Without
+/// it such a file would be looked for in the working directory, mapped, and read again while it serves.
+const NO_FILES: &str = "/dev/null/";
 
 /// How sessions of a version are made.
 #[derive(Clone)]
@@ -86,18 +95,30 @@ pub struct OrtExecutor {
     providers: Vec<String>,
     /// The most elements that the outputs of one row may have together.
     max_elements: usize,
+    /// How long a run may take, and who stops one that takes longer.
+    limit: Option<(Watchdog, Duration)>,
 }
 
 impl OrtExecutor {
-    /// Makes a session from a model's file; external data may lie beside it.
+    /// Makes a session from a model's bytes. `load` can cancel that, and the runs of the session until the load has finished.
     ///
     /// # Errors
-    /// [`OpenError`] when the file is not a graph that can be run, or has tensors of types that cannot be handled.
-    pub fn open(library: &Library, path: &Path, options: &SessionOptions) -> Result<Self, OpenError> {
+    /// [`OpenError`] when the bytes are no graph that can be run, or it has tensors of types that cannot be handled.
+    pub fn open(
+        library: &Library,
+        model: &ModelBytes,
+        options: &SessionOptions,
+        load: &Cancellation,
+    ) -> Result<Self, OpenError> {
         let builder = Session::builder(&library.environment).map_err(refused)?;
         let (builder, providers) = register(builder, &options.providers)?;
-        let mut builder = configure(builder, options).map_err(refused)?;
-        let session = builder.commit_from_file(path).map_err(|error| match (refused(error), mistaken_for(path)) {
+        let builder = configure(builder, options).map_err(refused)?;
+        let mut builder = with_weights(builder, model).map_err(refused)?;
+        let canceler = builder.canceler();
+        // It fails only for a session that is made already.
+        load.register(Arc::new(move |_| _ = canceler.cancel()));
+        let made = builder.commit_from_memory(&model.graph);
+        let session = made.map_err(|error| match (refused(error), mistaken_for(&model.graph)) {
             (OpenError::Refused(said), Some(hint)) => OpenError::Refused(format!("{said} ({hint})")),
             (error, _) => error,
         })?;
@@ -106,10 +127,23 @@ impl OrtExecutor {
         let signature = Signature { inputs, outputs };
         let requested: Vec<String> = signature.outputs.iter().map(|spec| spec.name().to_owned()).collect();
         let run_options = Arc::new(RunOptions::new().map_err(refused)?);
-        let mut executor =
-            Self { session, signature, requested, options: run_options, providers, max_elements: usize::MAX };
+        let mut executor = Self {
+            session,
+            signature,
+            requested,
+            options: run_options,
+            providers,
+            max_elements: usize::MAX,
+            limit: None,
+        };
+        load.register(stopper(&executor.options));
         executor.learn_map_keys();
         Ok(executor)
+    }
+
+    /// Stops every run that takes longer than this.
+    pub fn limit_runs(&mut self, watchdog: &Watchdog, limit: Duration) {
+        self.limit = Some((watchdog.clone(), limit));
     }
 
     /// What goes in and what comes out.
@@ -144,7 +178,7 @@ impl OrtExecutor {
         });
         let inputs: Vec<Tensor> = tensors.collect();
         let Ok(values) = inputs.iter().map(to_value).collect::<Result<Vec<_>, _>>() else { return };
-        let Ok(outputs) = self.session.run(values.as_slice()) else { return };
+        let Ok(outputs) = self.session.run_with_options(values.as_slice(), &*self.options) else { return };
         for spec in &mut self.signature.outputs {
             if let OutputSpec::ZipMap { name, keys, .. } = spec
                 && let Some(value) = outputs.get(&*name)
@@ -159,10 +193,17 @@ impl OrtExecutor {
 impl Executor for OrtExecutor {
     fn run(&mut self, inputs: &Inputs) -> Result<Vec<Tensor>, RunError> {
         let values = inputs.tensors.iter().map(to_value).collect::<Result<Vec<_>, _>>()?;
-        let outputs = self
-            .session
-            .run_with_options(values.as_slice(), &*self.options)
-            .map_err(|error| RunError::Failed(error.message().trim().to_owned()))?;
+        // Sessions that serve have no limit of their own: the deadlines of their rows stop them.
+        let limited = self.limit.as_ref().map(|(watchdog, limit)| {
+            let until = Instant::now() + *limit;
+            (watchdog.limit(until, stopper(&self.options)), *limit)
+        });
+        let run = self.session.run_with_options(values.as_slice(), &*self.options);
+        let stopped = limited.and_then(|(limited, limit)| limited.end().then_some(limit));
+        let outputs = run.map_err(|error| match stopped {
+            Some(limit) => RunError::TimedOut { limit },
+            None => run_error(&error),
+        })?;
         let elements = self.requested.iter().filter_map(|name| outputs.get(name)).map(elements).sum::<usize>();
         let elements = elements.div_ceil(inputs.rows.max(1));
         if elements > self.max_elements {
@@ -175,12 +216,32 @@ impl Executor for OrtExecutor {
     }
 
     fn interrupt(&self) -> Option<Interrupt> {
-        let options = Arc::clone(&self.options);
-        Some(Arc::new(move |stop| {
-            // Neither can fail on options that exist; if one did, the run would only end later.
-            let _ = if stop { options.terminate() } else { options.unterminate() };
-        }))
+        Some(stopper(&self.options))
     }
+}
+
+/// Stops the runs with these options, or lets them go on.
+fn stopper(options: &Arc<RunOptions>) -> Interrupt {
+    let options = Arc::clone(options);
+    Arc::new(move |stop| {
+        // Neither can fail on options that exist; if one did, the run would only end later.
+        let _ = if stop { options.terminate() } else { options.unterminate() };
+    })
+}
+
+/// What is told of a run that failed. The whole message may quote values of features, so it is logged as a detail only.
+fn run_error(error: &ort::Error) -> RunError {
+    let message = error.message().trim();
+    tracing::debug!(target: "onnxruntime", "{message}");
+    RunError::Failed(reduce(&format!("{:?}", error.code()), message))
+}
+
+/// Hands over the bytes of the weights, and keeps ONNX Runtime from opening files itself.
+fn with_weights(builder: SessionBuilder, model: &ModelBytes) -> Result<SessionBuilder, ort::Error<SessionBuilder>> {
+    let builder = builder.with_config_entry("session.model_external_initializers_file_folder_path", NO_FILES)?;
+    model.external.iter().try_fold(builder, |builder, (name, bytes)| {
+        builder.with_external_initializer_file_in_memory(name, Arc::clone(bytes))
+    })
 }
 
 /// Threads by plan, no spinning, memory that does not depend on the sizes seen before.

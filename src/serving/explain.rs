@@ -190,7 +190,7 @@ impl Question<'_> {
     async fn run(&self, inputs: Inputs, ground: &Ground) -> Result<f64, Stop> {
         let completed = self.version.engine.execute(inputs, ground.due, Priority::Explain).await;
         let completed = completed.map_err(|error| match error {
-            SubmitError::Late { .. } | SubmitError::Expired => Stop::Deadline,
+            SubmitError::Late { .. } | SubmitError::TooShort { .. } | SubmitError::Expired => Stop::Deadline,
             SubmitError::Full { .. } | SubmitError::Closed => Stop::Room,
             SubmitError::Lost => Stop::Failed(error.to_string()),
         })?;

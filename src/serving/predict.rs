@@ -12,7 +12,6 @@ use crate::{
         contract::{Admitted, EntityId},
         explanation::Explanation,
         prediction::{Prediction, Warning},
-        tensor::Inputs,
         uncertainty::Membership,
     },
     lifecycle::deadline,
@@ -107,7 +106,8 @@ async fn on_version(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Road
     road.stages.admit = Some(started.elapsed());
     let instance = explain.then(|| inputs.clone());
 
-    let completed = execute(version, inputs, due).await?;
+    let executed = version.engine.execute(inputs, due, Priority::Predict).await;
+    let completed = executed.map_err(|error| unanswered(version, error, Time { call, started, due }))?;
     road.stages.queue = Some(completed.queue);
     road.stages.infer = Some(completed.infer);
     road.batch_rows = Some(completed.batch_rows);
@@ -145,9 +145,30 @@ async fn on_version(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Road
     Ok(Answer { version, prediction, explanation, warnings, entity_id, features_hash, elements, due })
 }
 
-async fn execute(version: &ModelVersion, inputs: Inputs, due: Instant) -> Result<Completed, Failure> {
+/// The time of a request.
+#[derive(Clone, Copy)]
+struct Time<'a> {
+    call: Call<'a>,
+    /// When its body was there.
+    started: Instant,
+    due: Instant,
+}
+
+impl Time<'_> {
+    /// Who set the deadline, and how much time it gave.
+    fn given(self, limit: Duration) -> String {
+        let asked = self.call.patience.filter(|asked| self.call.arrived + *asked <= self.due);
+        match asked {
+            Some(asked) => format!("x-deadline-ms gave {} ms", asked.as_millis()),
+            None => format!("the model's own limit (limits.deadline_ms) gives {} ms", limit.as_millis()),
+        }
+    }
+}
+
+/// Why a row has no answer, for its caller.
+fn unanswered(version: &ModelVersion, error: SubmitError, time: Time<'_>) -> Failure {
     let model = &version.model;
-    version.engine.execute(inputs, due, Priority::Predict).await.map_err(|error| match error {
+    match error {
         SubmitError::Full { wait } => {
             let detail = format!("{model} has {} rows waiting and takes no more", version.limits.max_queue_rows);
             Failure::overloaded(detail, "queue_full", wait)
@@ -155,6 +176,17 @@ async fn execute(version: &ModelVersion, inputs: Inputs, due: Instant) -> Result
         SubmitError::Late { wait } => {
             let detail = format!("{model} would have needed {} ms, more than the request has", wait.as_millis().max(1));
             Failure::overloaded(detail, "deadline", wait)
+        }
+        SubmitError::TooShort { row } => {
+            let given = time.given(version.limits.deadline());
+            let detail = if time.due <= time.started {
+                format!("{given}, and the request took longer than that to arrive")
+            } else if time.due <= Instant::now() {
+                format!("{given}, and they had passed when the features were read")
+            } else {
+                format!("{given}; a row of {model} takes about {}", in_ms(row))
+            };
+            Failure::new(ErrorCode::DeadlineExceeded, detail)
         }
         SubmitError::Expired => {
             Failure::new(ErrorCode::DeadlineExceeded, format!("{model} had no answer within the deadline"))
@@ -164,7 +196,16 @@ async fn execute(version: &ModelVersion, inputs: Inputs, due: Instant) -> Result
             Failure::new(ErrorCode::Draining, detail).retry_after(Duration::from_secs(1))
         }
         SubmitError::Lost => Failure::internal().because(error),
-    })
+    }
+}
+
+/// A time in milliseconds, with a fraction where it is short.
+fn in_ms(time: Duration) -> String {
+    if time >= Duration::from_millis(10) {
+        format!("{} ms", time.as_millis())
+    } else {
+        format!("{:.2} ms", time.as_secs_f64() * 1e3)
+    }
 }
 
 /// The prediction of one row that was run.
@@ -178,7 +219,7 @@ pub(super) fn interpret(
         RunError::TooLarge { elements, max_elements } => {
             Failure::answer_too_large(&version.model, elements, max_elements * MIN_BYTES_PER_ELEMENT)
         }
-        RunError::Failed(_) => {
+        RunError::Failed(_) | RunError::TimedOut { .. } => {
             let detail = format!("{} failed on this input; the log has the cause", version.model);
             Failure::new(ErrorCode::InferenceFailed, detail).because(error)
         }

@@ -148,6 +148,8 @@ metrics! {
     model_cost_seconds: Gauge = "candor_model_cost_seconds" ["model", "version", "rows"];
     /// Log lines that were lost, because the log is read too slowly or cannot be written.
     log_dropped: Counter = "candor_log_lines_dropped_total" [];
+    /// Loads that took too long and could not be stopped: a thread of each goes on.
+    abandoned_loads: Counter = "candor_abandoned_loads_total" [];
     /// Which build of the server this is; the value is always 1.
     build_info: Gauge = "candor_build_info"
         ["version", "revision", "onnxruntime", "onnxruntime_built_for", "features"];
@@ -224,6 +226,8 @@ impl Metrics {
         let metrics = Self::registered(registry)?;
         let labels = [build.version, build.revision, build.onnxruntime, build.onnxruntime_built_for, build.features];
         metrics.build_info.child(&labels, Gauge::default).set(1.0);
+        // It is there, at zero, before there is one.
+        metrics.abandoned_loads.child(&[], Counter::default);
         Ok(metrics)
     }
 
@@ -260,6 +264,11 @@ impl Metrics {
             let series = self.model_state.child(&[model, version, name], Gauge::default);
             series.set(if each == state { 1.0 } else { 0.0 });
         }
+    }
+
+    /// Counts a load that could not be stopped.
+    pub fn count_abandoned_load(&self) {
+        self.abandoned_loads.child(&[], Counter::default).inc();
     }
 
     /// Says where a version comes from, in place of what was said before.

@@ -22,7 +22,7 @@ const OTHERS: [&str; 2] = ["wine", "broken"];
 /// Each caller's name, which is its token too, and what else the file says of it.
 const CALLERS: [(&str, &str); 4] = [
     ("everything", ""),
-    ("churn-only", "models = [\"churn\", \"not-there\"]"),
+    ("churn-only", "models = [\"churn\", \"unready\"]"),
     ("scraper", "models = []\nmetrics = true"),
     ("no-metrics", "metrics = false"),
 ];
@@ -30,6 +30,7 @@ const CALLERS: [(&str, &str); 4] = [
 fn start(metrics: MetricsAccess) -> (Server, TempDir) {
     let root = copy_models(&["churn", "wine"]);
     add(root.path(), "broken", "members", &[("contract.json", "{}")]);
+    add(root.path(), "unready", "members", &[("contract.json", "{}")]);
     let tokens = root.path().join("tokens.toml");
     let mut text = String::new();
     for (name, more) in CALLERS {
@@ -122,8 +123,8 @@ fn no_answer_tells_a_stranger_the_name_of_a_model() {
 fn a_caller_for_one_model_hears_of_no_other() {
     let (server, _root) = start(MetricsAccess::Token);
     let mut paths: Vec<(&str, String)> = ROUTES.iter().map(|route| (route.method, path(route, "churn"))).collect();
-    // Its list has a name that is not served, which leads to the messages that name what is there instead.
-    paths.extend(ROUTES.iter().map(|route| (route.method, path(route, "not-there"))));
+    // One of its models is not ready, which leads to the messages that say what is there instead.
+    paths.extend(ROUTES.iter().map(|route| (route.method, path(route, "unready"))));
     paths.push(("GET", "/models/churn/versions/99".to_owned()));
     for (method, path) in paths {
         let text = ask(&server, method, &path, Some("churn-only")).text();
@@ -131,7 +132,7 @@ fn a_caller_for_one_model_hears_of_no_other() {
         assert!(told.is_empty(), "{method} {path} tells {told:?}: {text}");
     }
     let models = ask(&server, "GET", "/models", Some("churn-only")).json();
-    assert_eq!((models["models"].as_array().map(Vec::len), &models["default_model"]), (Some(1), &json!("churn")));
+    assert_eq!((models["models"].as_array().map(Vec::len), &models["default_model"]), (Some(2), &json!("churn")));
     let scraper = ask(&server, "GET", "/models", Some("scraper")).json();
     assert_eq!(scraper, json!({ "default_model": null, "models": [] }));
     // To those who may use neither, a model that is there and one that is not are the same.
@@ -146,8 +147,10 @@ fn a_caller_for_one_model_hears_of_no_other() {
 fn readiness_tells_each_as_much_as_it_may_know() {
     let (server, _root) = start(MetricsAccess::Token);
     let reasons = |token| ask(&server, "GET", "/readyz", token).json()["reasons"].clone();
-    assert_eq!(reasons(None), json!(["1 required model is not ready; a token that covers it shows which"]));
-    assert_eq!(reasons(None), reasons(Some("churn-only")));
+    assert_eq!(reasons(None), json!(["2 required models are not ready; a token that covers them shows which"]));
+    let told = reasons(Some("churn-only"));
+    assert!(told[0].as_str().is_some_and(|reason| reason.starts_with("unready: version 1 is unavailable")), "{told}");
+    assert_eq!(told[1], "1 required model is not ready; a token that covers it shows which");
     let told = reasons(Some("everything"));
     assert!(told[0].as_str().is_some_and(|reason| reason.starts_with("broken: version 1 is unavailable")), "{told}");
 }

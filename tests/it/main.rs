@@ -20,6 +20,7 @@ mod golden;
 mod harness;
 mod hostile;
 mod identity;
+mod loading;
 mod logged;
 mod malformed;
 mod metrics;

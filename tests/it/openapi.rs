@@ -171,7 +171,7 @@ fn the_document_tells_readiness_and_both_forms_of_the_metrics() {
     }
     let predict = document["paths"]["/predict"]["post"]["responses"].as_object().expect("responses");
     let statuses: Vec<&str> = predict.keys().map(String::as_str).collect();
-    let expected = ["200", "400", "404", "406", "408", "413", "415", "500", "503", "504"];
+    let expected = ["200", "400", "404", "406", "408", "413", "415", "422", "500", "503", "504"];
     assert_eq!(statuses, expected, "without tokens and without a limit on callers");
 }
 

@@ -12,7 +12,7 @@ use crate::{
 
 /// How long the names are. A header's are shorter, because the head of a request has a limit of its own.
 const LONG: usize = 5_000_000;
-const LONG_IN_HEAD: usize = 50_000;
+const LONG_IN_HEAD: usize = 12_000;
 
 /// The largest answer, head and body.
 const MOST: usize = 16 << 10;

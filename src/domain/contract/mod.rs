@@ -36,6 +36,7 @@ pub use group::Grouping;
 pub use keywords::{SECOND_PASS, is_known};
 pub use literal::Literal;
 pub use output::{Decision, OutputPlan, Point, Scores, Task};
+pub use pattern::{Pattern, Undecided, unbounded};
 pub use reader::{Problem, nearest};
 pub use regression::{Band, Beside};
 

@@ -1,11 +1,9 @@
 //! The rule for one scalar, compiled from a schema: types, bounds, choices, lengths, pattern. Checks values, places none.
 
-use regex::Regex;
-
 use super::{
     choices::Choices,
     literal::Literal,
-    pattern::plain_pattern,
+    pattern::{Pattern, Undecided, plain_pattern},
     reader::{Node, Problem},
 };
 use crate::domain::{
@@ -181,7 +179,7 @@ pub(super) struct Rule {
     pub(super) choices: Option<Choices>,
     min_length: Option<usize>,
     max_length: Option<usize>,
-    pattern: Option<Regex>,
+    pattern: Option<Pattern>,
     /// Keywords in use whose exact check is left to the second pass.
     pub(super) deferred: Vec<&'static str>,
 }
@@ -222,9 +220,9 @@ impl Rule {
 
     fn read_pattern(&mut self, node: &Node<'_>, problems: &mut Vec<Problem>) {
         let Some(pattern) = node.text("pattern", problems) else { return };
-        match plain_pattern(pattern).map(|plain| Regex::new(&plain)) {
-            Some(Ok(regex)) => self.pattern = Some(regex),
-            // Look-around, Unicode classes and the like: the second pass reads the whole of ECMA-262.
+        match plain_pattern(pattern).map(|plain| Pattern::new(&plain)) {
+            Some(Ok(compiled)) => self.pattern = Some(compiled),
+            // Unicode classes and the like: the second pass translates them from ECMA-262.
             _ => self.deferred.push("pattern"),
         }
     }
@@ -305,8 +303,15 @@ impl Rule {
                 report(ViolationCode::TooLong, format!("must have at most {most} characters"));
             }
         }
-        if let Some(pattern) = self.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
-            report(ViolationCode::PatternMismatch, format!("must match the pattern {pattern}"));
+        if let Some(pattern) = &self.pattern {
+            match pattern.is_match(text) {
+                Ok(true) => {}
+                Ok(false) => report(ViolationCode::PatternMismatch, format!("must match the pattern {pattern}")),
+                Err(Undecided) => {
+                    let detail = format!("must match the pattern {pattern}, which takes too many steps to find out");
+                    report(ViolationCode::PatternMismatch, detail);
+                }
+            }
         }
     }
 
