@@ -79,7 +79,7 @@ mod tests {
     use std::{fs, path::Path};
 
     use super::*;
-    use crate::{domain::uncertainty::Coverage, repository::listing::GRAPH};
+    use crate::repository::listing::GRAPH;
 
     /// A repository of two models, their model.toml as given.
     fn repository(settings: [&str; 2]) -> tempfile::TempDir {
