@@ -10,6 +10,8 @@ mod engine;
 mod lease;
 mod library;
 mod mistaken;
+mod onnx;
+mod outlets;
 mod plan;
 mod probe;
 mod processors;
@@ -26,10 +28,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use batch::{merge, row};
+pub use batch::{merge, pad, row};
 pub use batching::{Policy, Priority};
 pub use engine::{Completed, Engine, EngineOptions, Interrupt, SubmitError};
 pub use library::{DISABLE_TELEMETRY, Library, LibraryError};
+pub use onnx::class_lists;
 pub use plan::{Auto, Demand, Placement, Plan, plan};
 pub use probe::{Cost, Probe, measure, probe};
 pub use processors::processors;
