@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    bare,
     calibrated::Calibrated,
     catalog::ModelVersion,
     error::LoadError,
@@ -22,7 +23,6 @@ use crate::{
     domain::{
         contract::{self, Contract, Fingerprint, Literal, Problem},
         name::ModelName,
-        signature::Signature,
         uncertainty::{Calibrator, Coverage},
     },
     runtime::{
@@ -112,11 +112,12 @@ impl Loader {
         let options = SessionOptions::new(&self.library, 1, &self.settings.providers);
         let opened = OrtExecutor::open(&self.library, &package.graph, &options);
         let mut executor = opened.map_err(|source| errors.push(graph_error(source))).ok()?;
+        executor.quiet();
         if package.broken.contains(&"contract.json") {
             return None;
         }
         let signature = executor.signature().clone();
-        let (document, mut notes) = document(&package, model, &signature);
+        let (document, mut notes) = document(&package, model, &mut executor);
         let mut refuse = |found| errors.extend(contract_errors(&package, found));
         let contract = contract::compile(&document, &signature).map_err(&mut refuse).ok()?;
         let schema = second_pass(&contract, &document, &mut notes).map_err(&mut refuse).unwrap_or_default();
@@ -132,6 +133,14 @@ impl Loader {
         let calibrated = package.calibration.as_ref().map(|file| Calibrated::new(file, &contract, coverage));
         let calibrated = calibrated.and_then(|made| made.map_err(|found| errors.extend(found)).ok());
         executor.request(contract.output.requested());
+        executor.fix_rows(contract.fixed_rows);
+        let unread = executor.unread().iter();
+        notes.extend(
+            unread.map(|output| format!("the output {output} is of a type that cannot be read: it is left out")),
+        );
+        let mut limits = settings.limits.clone();
+        limits.max_batch_rows =
+            contract.fixed_rows.map_or(limits.max_batch_rows, |rows| limits.max_batch_rows.min(rows));
         let mut prepared = Prepared {
             model: model.clone(),
             version: version.name.clone(),
@@ -142,6 +151,8 @@ impl Loader {
                 largest_difference: 0.0,
             },
             notes,
+            warnings: Vec::new(),
+            example: contract.example(),
             contract_id: format!("sha256:{}", package::digest(&canonical)),
             contract,
             coverage,
@@ -154,7 +165,7 @@ impl Loader {
             executor,
             rows: Vec::new(),
             options,
-            limits: settings.limits.clone(),
+            limits,
             started,
         };
         prepared.prove(errors);
@@ -166,7 +177,6 @@ impl Loader {
     /// # Errors
     /// [`LoadError`] when a further session or a thread cannot be made.
     pub fn start(&self, prepared: Prepared, metrics: &Metrics) -> Result<ModelVersion, LoadError> {
-        let example = prepared.example();
         let demand = Demand {
             cost: prepared.probe.cost,
             max_rows: prepared.max_rows(),
@@ -205,7 +215,7 @@ impl Loader {
         let engine =
             Engine::start(executors, options, Arc::clone(&recorded)).map_err(|source| LoadError::Workers { source })?;
         let version = ModelVersion {
-            example,
+            example: prepared.example,
             model: prepared.model,
             version: prepared.version,
             fingerprint: Fingerprint::new(&prepared.contract, &prepared.contract_id),
@@ -239,6 +249,7 @@ impl Loader {
             let mut executor = OrtExecutor::open(&self.library, graph, &options)
                 .map_err(|source| LoadError::Graph { path: graph.clone(), source })?;
             executor.request(prepared.contract.output.requested());
+            executor.fix_rows(prepared.contract.fixed_rows);
             // The first run of a session is slower than all that follow.
             if let Some(row) = prepared.rows.first() {
                 executor.run(row).map_err(|source| LoadError::Run { path: graph.clone(), source })?;
@@ -302,11 +313,11 @@ fn profile_errors(package: &Package, contract: &Contract) -> Vec<LoadError> {
 }
 
 /// The contract's document, its own or a derived one, and what to say about it.
-fn document(package: &Package, model: &ModelName, signature: &Signature) -> (Literal, Vec<String>) {
+fn document(package: &Package, model: &ModelName, executor: &mut OrtExecutor) -> (Literal, Vec<String>) {
     if let Some(file) = &package.contract {
         return (file.document.clone(), Vec::new());
     }
-    let derived = contract::derive(model.as_str(), signature);
+    let derived = bare::derive(model.as_str(), &package.graph, executor);
     let mut notes = vec!["there is no contract.json: the contract was derived from the graph".to_owned()];
     notes.extend(derived.notes);
     (derived.document, notes)

@@ -1,8 +1,10 @@
 //! Models on disk and in memory: finds them, loads and proves them, and publishes one immutable catalog.
 
+mod bare;
 mod calibrated;
 mod catalog;
 mod error;
+mod evidence;
 mod golden;
 mod judged;
 mod listing;
@@ -11,8 +13,10 @@ mod model_settings;
 mod package;
 mod prepared;
 mod profile;
+mod proof;
 mod schema;
 mod start;
+mod trial;
 
 use std::path::PathBuf;
 
