@@ -90,6 +90,11 @@ error_codes! {
     NonFiniteOutput, "non_finite_output", "The model answered with a value that is not a number",
         "An output of the graph is NaN or infinite; such a value is never passed on.",
         "Look the request id up in the log; tighten the contract so that such inputs are refused.";
+    InvalidProbabilities, "invalid_probabilities", "The model answered with invalid probabilities",
+        "The output that the contract calls probabilities holds values outside 0 to 1, or values that do not sum to 1; such \
+         values are never passed on.",
+        "Look the request id up in the log. The operator can correct `x-output` in contract.json (`logits` for logits, the task \
+         `tensors` for other scores), or export the model with probabilities.";
     Internal, "internal", "The server failed",
         "Something went wrong that is not the request's fault. The log has the cause, under the request id.",
         "Report it with the request id.";

@@ -10,21 +10,20 @@ use super::{
     LOAD_TIMEOUT_MS,
     calibrated::Calibrated,
     catalog::ModelVersion,
+    contract_document::{contract_errors, document, problem, profile_errors, second_pass},
     error::LoadError,
     files,
     judged::{self, Judged},
     listing::VersionDirectory,
     loads::Loads,
     model_settings::ModelSettings,
-    package::{self, Package},
+    package,
     prepared::Prepared,
-    schema::SchemaPass,
 };
 use crate::{
     domain::{
-        contract::{self, Contract, Fingerprint, Literal, Problem},
+        contract::{self, Fingerprint},
         name::ModelName,
-        signature::Signature,
         uncertainty::{Calibrator, Coverage},
     },
     runtime::{
@@ -172,14 +171,14 @@ impl Loader {
         load.enter(OPENING).ok()?;
         let graph_error = |source| LoadError::Graph { path: package.graph.clone(), source };
         let options = SessionOptions::new(&self.library, 1, &self.settings.providers);
-        let opened = OrtExecutor::open(&self.library, package.snapshot.model(), &options, load);
+        let opened = OrtExecutor::open(&self.library, package.snapshot.model(), &options.quiet(), load);
         let mut executor = opened.map_err(|source| errors.push(graph_error(source))).ok()?;
         if package.broken.contains(&"contract.json") {
             return None;
         }
         load.enter(COMPARING).ok()?;
         let signature = executor.signature().clone();
-        let (document, mut notes) = document(&package, model, &signature);
+        let (document, mut notes) = document(&package, model, &mut executor);
         let mut refuse = |found| errors.extend(contract_errors(&package, found));
         let contract = contract::compile(&document, &signature).map_err(&mut refuse).ok()?;
         let schema = second_pass(&contract, &document, &mut notes).map_err(&mut refuse).unwrap_or_default();
@@ -196,6 +195,14 @@ impl Loader {
         let calibrated = calibrated.and_then(|made| made.map_err(|found| errors.extend(found)).ok());
         executor.request(contract.output.requested());
         executor.limit_elements(self.max_elements);
+        executor.fix_rows(contract.fixed_rows);
+        let unread = executor.unread().iter();
+        notes.extend(
+            unread.map(|output| format!("the output {output} is of a type that cannot be read: it is left out")),
+        );
+        let mut limits = settings.limits.clone();
+        limits.max_batch_rows =
+            contract.fixed_rows.map_or(limits.max_batch_rows, |rows| limits.max_batch_rows.min(rows));
         let mut prepared = Prepared {
             model: model.clone(),
             version: version.name.clone(),
@@ -206,6 +213,8 @@ impl Loader {
                 largest_difference: 0.0,
             },
             notes,
+            warnings: Vec::new(),
+            example: contract.example(),
             contract_id: format!("sha256:{}", files::digest(&canonical)),
             contract,
             coverage,
@@ -218,7 +227,7 @@ impl Loader {
             executor,
             rows: Vec::new(),
             options,
-            limits: settings.limits.clone(),
+            limits,
             started,
         };
         prepared.prove(load, errors);
@@ -230,7 +239,6 @@ impl Loader {
     /// # Errors
     /// [`LoadError`] when a further session or a thread cannot be made.
     fn start(&self, prepared: Prepared, metrics: &Metrics, load: &Cancellation) -> Result<ModelVersion, LoadError> {
-        let example = prepared.example();
         let demand = Demand {
             cost: prepared.probe.cost,
             max_rows: prepared.max_rows(),
@@ -270,7 +278,7 @@ impl Loader {
         let engine = Engine::start(executors, options, Arc::clone(&recorded), &self.watchdog)
             .map_err(|source| LoadError::Workers { source })?;
         let version = ModelVersion {
-            example,
+            example: prepared.example,
             model: prepared.model,
             version: prepared.version,
             fingerprint: Fingerprint::new(&prepared.contract, &prepared.contract_id),
@@ -310,6 +318,7 @@ impl Loader {
                 .map_err(|source| LoadError::Graph { path: graph.clone(), source })?;
             executor.request(prepared.contract.output.requested());
             executor.limit_elements(self.max_elements);
+            executor.fix_rows(prepared.contract.fixed_rows);
             // The first run of a session is slower than all that follow.
             if let Some(row) = prepared.rows.first() {
                 executor.run(row).map_err(|source| LoadError::Run { path: graph.clone(), source })?;
@@ -354,46 +363,4 @@ fn publish(version: &ModelVersion, metrics: &Metrics) {
         provider: &version.providers.join(","),
         uncertainty_method: version.uncertainty_method(),
     });
-}
-
-fn problem(detail: String) -> Problem {
-    Problem { pointer: String::new(), detail }
-}
-
-fn contract_errors(package: &Package, problems: Vec<Problem>) -> Vec<LoadError> {
-    let path = package.contract.as_ref().map_or(&package.graph, |file| &file.path);
-    problems.into_iter().map(|problem| LoadError::Contract { path: path.clone(), problem }).collect()
-}
-
-/// Holds profile.json against the contract.
-fn profile_errors(package: &Package, contract: &Contract) -> Vec<LoadError> {
-    let Some((path, profile)) = &package.profile else { return Vec::new() };
-    let faults = contract.faults_of(profile).into_iter();
-    faults.map(|detail| LoadError::Content { path: path.clone(), detail }).collect()
-}
-
-/// The contract's document, its own or a derived one, and what to say about it.
-fn document(package: &Package, model: &ModelName, signature: &Signature) -> (Literal, Vec<String>) {
-    if let Some(file) = &package.contract {
-        return (file.document.clone(), Vec::new());
-    }
-    let derived = contract::derive(model.as_str(), signature);
-    let mut notes = vec!["there is no contract.json: the contract was derived from the graph".to_owned()];
-    notes.extend(derived.notes);
-    (derived.document, notes)
-}
-
-fn second_pass(
-    contract: &Contract,
-    document: &Literal,
-    notes: &mut Vec<String>,
-) -> Result<Option<SchemaPass>, Vec<Problem>> {
-    if contract.second_pass.is_empty() {
-        return Ok(None);
-    }
-    notes.push(format!(
-        "the contract uses {}: each request is read a second time to check it",
-        contract.second_pass.join(", ")
-    ));
-    SchemaPass::compile(document).map(Some)
 }

@@ -1,9 +1,12 @@
 //! Models on disk and in memory: finds them, loads and proves them, and publishes one immutable catalog.
 
+mod bare;
 mod calibrated;
 mod catalog;
+mod contract_document;
 mod default_model;
 mod error;
+mod evidence;
 mod files;
 mod golden;
 mod judged;
@@ -15,10 +18,13 @@ mod open;
 mod package;
 mod prepared;
 mod profile;
+mod proof;
 mod schema;
 mod snapshot;
 mod start;
+
 mod text_pattern;
+mod trial;
 
 use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 

@@ -16,6 +16,8 @@ mod library_version;
 mod message;
 mod mistaken;
 mod model_bytes;
+mod onnx;
+mod outlets;
 mod plan;
 mod probe;
 mod processors;
@@ -33,7 +35,7 @@ use std::{path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub use aside::{AsideError, aside};
-pub use batch::{merge, row};
+pub use batch::{merge, pad, row};
 pub use batching::{Policy, Priority};
 pub use cancellation::{Cancellation, Cancelled};
 pub use engine::{Completed, Engine, EngineOptions, Interrupt, SubmitError};

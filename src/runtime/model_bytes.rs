@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::external::external_files;
+use super::{external::external_files, onnx::class_lists};
 
 /// A model in memory. ONNX Runtime copies what it needs of it while it makes a session.
 #[derive(Debug, Clone)]
@@ -30,6 +30,11 @@ impl ModelBytes {
             Some(file) => Err(NestedWeights { file }),
             None => Ok(files.own.into_iter().collect()),
         }
+    }
+
+    /// Lists in the graph that may be class names, in file order.
+    pub fn class_lists(&self) -> Vec<Vec<String>> {
+        class_lists(&self.graph)
     }
 }
 

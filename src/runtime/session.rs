@@ -6,23 +6,26 @@ use std::{
 };
 
 use ort::{
+    environment::Environment,
     ep,
+    logging::LogLevel,
     session::{
         RunOptions, Session,
         builder::{PrepackedWeights, SessionBuilder},
     },
-    value::{Outlet, TensorElementType, ValueType},
 };
 
 use super::{
     Cancellation, Executor, Interrupt, Library, ModelBytes, RunError,
-    convert::{element, elements, failed, from_maps, from_value, to_value},
+    batch::{pad, trim},
+    convert::{elements, failed, from_maps, from_value, to_value},
     message::reduce,
     mistaken::mistaken_for,
+    outlets::Outlets,
     watchdog::Watchdog,
 };
 use crate::domain::setting::SettingFault;
-use crate::domain::signature::{OutputSpec, Signature, TensorSpec};
+use crate::domain::signature::{OutputSpec, Signature};
 use crate::domain::tensor::{Buffer, Inputs, Tensor};
 
 /// ONNX Runtime opens the files of weights below this path by itself, unless it has their bytes; no file can be there. Without
@@ -38,12 +41,20 @@ pub struct SessionOptions {
     pub providers: Vec<String>,
     /// Weights in the form that kernels want, shared by the sessions of a version.
     weights: Arc<PrepackedWeights>,
+    /// Whether failing runs are kept out of the runtime's own log.
+    quiet: bool,
 }
 
 impl SessionOptions {
     /// Options for the sessions of one version; the library must be loaded.
     pub fn new(_: &Library, intra_threads: usize, providers: &[String]) -> Self {
-        Self { intra_threads, providers: providers.to_vec(), weights: Arc::new(PrepackedWeights::new()) }
+        Self { intra_threads, providers: providers.to_vec(), weights: Arc::new(PrepackedWeights::new()), quiet: false }
+    }
+
+    /// The same, with failing runs kept out of the runtime's own log: for one who tries what a graph takes.
+    #[must_use]
+    pub fn quiet(&self) -> Self {
+        Self { quiet: true, ..self.clone() }
     }
 
     /// The same, with another number of threads.
@@ -60,7 +71,7 @@ pub enum OpenError {
     #[error("ONNX Runtime cannot use it: {0}")]
     Refused(String),
     /// The graph has an input or an output that cannot be filled or read.
-    #[error("the graph's {what} {name:?} has type {kind}, which Candor cannot {verb}")]
+    #[error("the graph's {what} {name:?} has type {kind}, which Candor cannot {verb}: {remedy}")]
     Unsupported {
         /// `input` or `output`.
         what: &'static str,
@@ -70,6 +81,8 @@ pub enum OpenError {
         kind: String,
         /// `feed` or `read`.
         verb: &'static str,
+        /// What would be right.
+        remedy: &'static str,
     },
     /// An execution provider is not known, or cannot be used.
     #[error("execution provider {name:?} cannot be used: {reason}; write \"{name}?\" to make it optional")]
@@ -89,8 +102,15 @@ fn refused<R>(error: ort::Error<R>) -> OpenError {
 /// A session with the outputs that are asked of it.
 pub struct OrtExecutor {
     session: Session,
+    environment: Environment,
     signature: Signature,
+    /// The names of the dimensions of each input; empty for those that have none.
+    symbols: Vec<Vec<String>>,
+    /// Outputs of types that cannot be read, each with its type.
+    unread: Vec<String>,
     requested: Vec<String>,
+    /// How many rows every run must have, where the graph fixes that.
+    fixed_rows: Option<usize>,
     options: Arc<RunOptions>,
     providers: Vec<String>,
     /// The most elements that the outputs of one row may have together.
@@ -122,15 +142,21 @@ impl OrtExecutor {
             (OpenError::Refused(said), Some(hint)) => OpenError::Refused(format!("{said} ({hint})")),
             (error, _) => error,
         })?;
-        let inputs = session.inputs().iter().map(input_spec).collect::<Result<Vec<_>, _>>()?;
-        let outputs = session.outputs().iter().map(output_spec).collect::<Result<Vec<_>, _>>()?;
-        let signature = Signature { inputs, outputs };
+        let Outlets { signature, symbols, unread } = Outlets::of(&session)?;
         let requested: Vec<String> = signature.outputs.iter().map(|spec| spec.name().to_owned()).collect();
-        let run_options = Arc::new(RunOptions::new().map_err(refused)?);
+        let mut run_options = RunOptions::new().map_err(refused)?;
+        if options.quiet {
+            run_options.set_log_level(LogLevel::Fatal).map_err(refused)?;
+        }
+        let run_options = Arc::new(run_options);
         let mut executor = Self {
             session,
+            environment: library.environment.clone(),
             signature,
+            symbols,
+            unread,
             requested,
+            fixed_rows: None,
             options: run_options,
             providers,
             max_elements: usize::MAX,
@@ -149,6 +175,21 @@ impl OrtExecutor {
     /// What goes in and what comes out.
     pub fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    /// The names that the graph gives to the dimensions of each input; empty for those without one.
+    pub fn symbols(&self) -> &[Vec<String>] {
+        &self.symbols
+    }
+
+    /// The outputs that cannot be read and are left out, each with its type.
+    pub fn unread(&self) -> &[String] {
+        &self.unread
+    }
+
+    /// Fills every run up to this many rows, for a graph that takes no other number.
+    pub fn fix_rows(&mut self, rows: Option<usize>) {
+        self.fixed_rows = rows;
     }
 
     /// The execution providers in use, in order of preference.
@@ -177,7 +218,8 @@ impl OrtExecutor {
             Tensor { buffer: Buffer::zeros(spec.element, shape.iter().product()), shape }
         });
         let inputs: Vec<Tensor> = tensors.collect();
-        let Ok(values) = inputs.iter().map(to_value).collect::<Result<Vec<_>, _>>() else { return };
+        let values = inputs.iter().map(|tensor| to_value(tensor, &self.environment)).collect::<Result<Vec<_>, _>>();
+        let Ok(values) = values else { return };
         let Ok(outputs) = self.session.run_with_options(values.as_slice(), &*self.options) else { return };
         for spec in &mut self.signature.outputs {
             if let OutputSpec::ZipMap { name, keys, .. } = spec
@@ -192,7 +234,12 @@ impl OrtExecutor {
 
 impl Executor for OrtExecutor {
     fn run(&mut self, inputs: &Inputs) -> Result<Vec<Tensor>, RunError> {
-        let values = inputs.tensors.iter().map(to_value).collect::<Result<Vec<_>, _>>()?;
+        let rows = inputs.rows;
+        let padded = self.fixed_rows.filter(|fixed| rows < *fixed).map(|fixed| pad(inputs, fixed));
+        let inputs = padded.as_ref().unwrap_or(inputs);
+        let environment = &self.environment;
+        let values =
+            inputs.tensors.iter().map(|tensor| to_value(tensor, environment)).collect::<Result<Vec<_>, _>>()?;
         // Sessions that serve have no limit of their own: the deadlines of their rows stop them.
         let limited = self.limit.as_ref().map(|(watchdog, limit)| {
             let until = Instant::now() + *limit;
@@ -212,7 +259,11 @@ impl Executor for OrtExecutor {
         let read = |name: &String| {
             outputs.get(name).ok_or_else(|| failed(format!("no output {name:?} came"))).and_then(from_value)
         };
-        self.requested.iter().map(read).collect()
+        let mut read = self.requested.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        if padded.is_some() {
+            read = read.into_iter().map(|tensor| trim(tensor, rows)).collect();
+        }
+        Ok(read)
     }
 
     fn interrupt(&self) -> Option<Interrupt> {
@@ -313,41 +364,4 @@ fn register(mut builder: SessionBuilder, names: &[String]) -> Result<(SessionBui
         used.push("cpu".to_owned());
     }
     Ok((builder, used))
-}
-
-fn tensor_spec(outlet: &Outlet, ty: TensorElementType) -> Option<TensorSpec> {
-    let shape = outlet.dtype().tensor_shape()?.iter().map(|size| usize::try_from(*size).ok()).collect();
-    Some(TensorSpec { name: outlet.name().to_owned(), element: element(ty)?, shape })
-}
-
-fn input_spec(outlet: &Outlet) -> Result<TensorSpec, OpenError> {
-    outlet.dtype().tensor_type().and_then(|ty| tensor_spec(outlet, ty)).ok_or_else(|| OpenError::Unsupported {
-        what: "input",
-        name: outlet.name().to_owned(),
-        kind: outlet.dtype().to_string(),
-        verb: "feed",
-    })
-}
-
-fn output_spec(outlet: &Outlet) -> Result<OutputSpec, OpenError> {
-    let spec = match outlet.dtype() {
-        ValueType::Tensor { ty, .. } => tensor_spec(outlet, *ty).map(OutputSpec::Tensor),
-        ValueType::Sequence(inner) => match inner.as_ref() {
-            ValueType::Map {
-                key: TensorElementType::String | TensorElementType::Int64,
-                value: TensorElementType::Float32,
-            } => {
-                let element = crate::domain::tensor::ElementType::F32;
-                Some(OutputSpec::ZipMap { name: outlet.name().to_owned(), element, keys: Vec::new() })
-            }
-            _ => None,
-        },
-        _ => None,
-    };
-    spec.ok_or_else(|| OpenError::Unsupported {
-        what: "output",
-        name: outlet.name().to_owned(),
-        kind: outlet.dtype().to_string(),
-        verb: "read",
-    })
 }

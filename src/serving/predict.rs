@@ -235,6 +235,13 @@ pub(super) fn interpret(
                 );
                 Failure::new(ErrorCode::NonFiniteOutput, detail).because(error)
             }
+            InterpretError::NotProbabilities { .. } => {
+                let detail = format!(
+                    "{} answered with class probabilities outside 0 to 1, or with a sum other than 1",
+                    version.model
+                );
+                Failure::new(ErrorCode::InvalidProbabilities, detail).because(error)
+            }
             InterpretError::Shape { .. } => {
                 let detail = format!("{} answered in another shape than its contract says", version.model);
                 Failure::new(ErrorCode::InferenceFailed, detail).because(error)

@@ -79,6 +79,8 @@ fn failed_by_the_model() -> Vec<(&'static str, Reply)> {
         config.repository.models = broken.path().to_path_buf();
         config.repository.default_model = String::new();
     });
+    // Sound at load, where the made instances lie near zero.
+    let untrue = Server::over(&fixture("probabilities_near_zero.onnx"));
     let panicking = fake::server(|_| panic!("the test's own panic"), 8);
     let too_large = Server::start(|config| {
         config.repository.default_model = "diabetes".to_owned();
@@ -89,6 +91,7 @@ fn failed_by_the_model() -> Vec<(&'static str, Reply)> {
         ("answer_too_large", too_large.post("/predict", &patient.to_string())),
         ("inference_failed", failing.post("/predict", r#"{"features":[99]}"#)),
         ("non_finite_output", non_finite.post("/predict", r#"{"features":[0]}"#)),
+        ("invalid_probabilities", untrue.post("/predict", r#"{"features":[100,0]}"#)),
         ("internal", panicking.post("/predict", r#"{"features":[1]}"#)),
         ("not_ready", broken.post("/predict", r#"{"features":[1]}"#)),
     ]

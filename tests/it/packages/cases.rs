@@ -57,14 +57,14 @@ pub(super) const CASES: &[Case] = &[
         &["{v}/model.onnx: cannot be read: No such file or directory (os error 2)"],
     ),
     case(
-        "input-bfloat16",
-        |version| bare(version, "bfloat16_input"),
-        &["{v}/model.onnx: the graph's input \"x\" has type …, which Candor cannot feed"],
+        "input-float8",
+        |version| bare(version, "float8_input"),
+        &["{v}/model.onnx: the graph's input \"x\" has type …, which Candor cannot feed: inputs are tensors of …"],
     ),
     case(
         "input-sequence",
         |version| bare(version, "sequence_input"),
-        &["{v}/model.onnx: the graph's input \"x\" has type …, which Candor cannot feed"],
+        &["{v}/model.onnx: the graph's input \"x\" has type …, which Candor cannot feed: inputs are tensors of …"],
     ),
     case(
         "data-outside",
