@@ -36,6 +36,7 @@ use crate::{
 /// The stages of a load, for people; [`Prepared::prove`] has the others.
 pub(super) const READING: &str = "reading its files";
 pub(super) const OPENING: &str = "opening the graph";
+const OBSERVING: &str = "running instances to see what the graph answers";
 const COMPARING: &str = "comparing the contract with the graph";
 const STARTING: &str = "starting its sessions";
 
@@ -176,9 +177,10 @@ impl Loader {
         if package.broken.contains(&"contract.json") {
             return None;
         }
-        load.enter(COMPARING).ok()?;
+        load.enter(OBSERVING).ok()?;
         let signature = executor.signature().clone();
         let (document, mut notes) = document(&package, model, &mut executor);
+        load.enter(COMPARING).ok()?;
         let mut refuse = |found| errors.extend(contract_errors(&package, found));
         let contract = contract::compile(&document, &signature).map_err(&mut refuse).ok()?;
         let schema = second_pass(&contract, &document, &mut notes).map_err(&mut refuse).unwrap_or_default();

@@ -36,8 +36,7 @@ fn a_version_that_never_ends_loading_is_unavailable_with_the_reason() {
         config.repository.default_model = "wine".to_owned();
         short(config);
     });
-    let expected =
-        "loading took longer than 300 ms (repository.load_timeout_ms), in the stage: measuring what rows cost";
+    let expected = "loading took longer than 300 ms (repository.load_timeout_ms), in the stage: running instances to see what the graph answers";
     assert_eq!(reasons(&server, "endless"), [expected]);
     let ready = server.get("/readyz");
     assert_eq!(ready.status, 503);
