@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # The options of the overload bench, as in: make bench-overload OVERLOAD="--seconds 3"
 OVERLOAD ?=
-# What `make survey` tries, and its options, as in: make survey SURVEY="--filter silero"
+# The binary that `make survey` tests, and its options, as in: make survey SURVEY="--filter silero"
 SURVEY_BINARY ?= target/debug/candor
 SURVEY ?=
 .PHONY: help run test lint bench bench-overload soak overload-parts coverage docs models profiles calibrations truth survey fixtures clean need-rust need-python need-pip runtime
@@ -107,7 +107,7 @@ truth: need-rust need-pip runtime .venv-models/stamp ## Measure churn's probabil
 	cargo build --locked
 	@$(WITH_ORT) .venv-models/bin/python models/churn/truth.py target/debug/candor docs/uncertainty/churn-truth.md
 
-survey: need-rust need-pip runtime .venv-survey/stamp ## Serve other people's models and compare, for docs/models.md
+survey: need-rust need-pip runtime .venv-survey/stamp ## Serve third-party models, compare the answers, write docs/models.md
 	cargo build --locked
 	@$(WITH_ORT) .venv-survey/bin/python scripts/survey --candor $(SURVEY_BINARY) $(SURVEY)
 

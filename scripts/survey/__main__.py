@@ -1,8 +1,9 @@
-"""The survey of other people's models: serves each with Candor and compares every answer with ONNX Runtime's own.
+"""Surveys third-party models: serves each with Candor and compares every answer with ONNX Runtime.
 
     python scripts/survey --candor target/debug/candor
 
-It writes docs/models.md. `make survey` does the set-up. A model that crashes or hangs costs its time limit and no more.
+Writes docs/models.md. `make survey` does the setup. A model that crashes or hangs does not end the run: every step has a time
+limit. The exit code is 1 if an answer is wrong, or if fewer than 97 % of the models are served correctly as they are.
 """
 
 import argparse
@@ -19,9 +20,12 @@ sys.dont_write_bytecode = True
 
 from candor import Candor
 from cases import ROOT, WORK
-from outcome import Outcome, examine
+from outcome import LATE, Outcome, examine
 from reference import Reference
-from report import write
+from report import EXPRESSIBLE, percent, write
+
+# The minimum share of models that must be served correctly as they are.
+LEAST_SHARE = 0.97
 
 
 def main():
@@ -43,7 +47,16 @@ def main():
     else:
         write(options.out, candor.version(), sources, outcomes)
         say(f"wrote {options.out}", end="\n")
-    return 1 if any(outcome.kind == "wrong" for outcome in outcomes) else 0
+    return verdict(outcomes)
+
+
+def verdict(outcomes):
+    """The exit code: 0 if no answer is wrong and enough models are served as they are."""
+    expressible = [outcome for outcome in outcomes if outcome.kind in EXPRESSIBLE]
+    wrong = sum(outcome.kind == "wrong" for outcome in expressible)
+    served = sum(outcome.kind == "served" for outcome in expressible)
+    say(f"{served} of {len(expressible)} served right as they are ({percent(served, len(expressible))}), {wrong} wrong", end="\n")
+    return 1 if wrong or served < LEAST_SHARE * len(expressible) else 0
 
 
 def arguments():
@@ -51,7 +64,9 @@ def arguments():
     parser.add_argument("--candor", default=ROOT / "target/debug/candor", type=Path, help="the program to try")
     parser.add_argument("--out", default=ROOT / "docs/models.md", type=Path, help="the report")
     parser.add_argument("--jobs", default=2, type=int, help="models at once")
-    parser.add_argument("--only", default="", help="sources to collect: packages, onnx, trained, boosting; prints, writes no report")
+    parser.add_argument(
+        "--only", default="", help="sources to collect: packages, onnx, trained, boosting; prints, writes no report"
+    )
     parser.add_argument("--filter", default="", help="a pattern of `source: model`; prints the outcomes, writes no report")
     parser.add_argument("--keep", action="store_true", help="keep the packages and logs of the last run")
     return parser.parse_args()
@@ -94,18 +109,23 @@ def run(candor, cases, jobs):
         return outcome
 
     with ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(one, enumerate(cases)))
+        outcomes = list(pool.map(one, enumerate(cases)))
+    # Repeat the models that missed their deadline, one at a time: other models may have taken the processor.
+    for number, outcome in enumerate(outcomes):
+        if outcome.kind != "served" and any(LATE.search(text) for text in outcome.details):
+            outcomes[number] = one((number, outcome.case))
+    return outcomes
 
 
 def keep(outcomes):
-    """What was found, for a closer look than the report has."""
+    """Writes every outcome with all details, as JSON lines."""
     path = WORK / "outcomes.jsonl"
     lines = [json.dumps(outcome.as_json(), ensure_ascii=False) for outcome in outcomes]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def say(text, end=None):
-    """Progress: one line that changes on a terminal, a line each elsewhere."""
+    """Prints progress: a single line on a terminal, else one line per message."""
     if end is None:
         end = "\r" if sys.stderr.isatty() else "\n"
         text = f"{text:<100.100}" if sys.stderr.isatty() else text

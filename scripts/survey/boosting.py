@@ -18,9 +18,7 @@ def sources(say):
 
 
 def data():
-    flowers, tumours, diabetes = (
-        load(return_X_y=True) for load in (load_iris, load_breast_cancer, load_diabetes)
-    )
+    flowers, tumours, diabetes = (load(return_X_y=True) for load in (load_iris, load_breast_cancer, load_diabetes))
     names = np.array(["setosa", "versicolor", "virginica"])
     return {
         "three classes": flowers,
@@ -39,13 +37,21 @@ def lightgbm_models(say):
         ("LGBMClassifier", lightgbm.LGBMClassifier(**quiet), kind)
         for kind in ("two classes", "three classes", "text labels", "labels 10, 20, 30")
     ] + [
-        ("LGBMClassifier, random forest", lightgbm.LGBMClassifier(boosting_type="rf", subsample=0.8, subsample_freq=1, **quiet), "three classes"),
+        (
+            "LGBMClassifier, random forest",
+            lightgbm.LGBMClassifier(boosting_type="rf", subsample=0.8, subsample_freq=1, **quiet),
+            "three classes",
+        ),
         ("LGBMClassifier, one versus all", lightgbm.LGBMClassifier(objective="multiclassova", **quiet), "three classes"),
-    ]  # fmt: skip
+    ]
     regressors = [
-        (f"LGBMRegressor, {objective}", lightgbm.LGBMRegressor(objective=objective, **quiet), "values" if objective != "poisson" else "counts")
+        (
+            f"LGBMRegressor, {objective}",
+            lightgbm.LGBMRegressor(objective=objective, **quiet),
+            "values" if objective != "poisson" else "counts",
+        )
         for objective in ("regression", "regression_l1", "huber", "quantile", "poisson", "gamma", "tweedie", "mape")
-    ]  # fmt: skip
+    ]
     booster(exporter, classifiers, regressors, convert_lightgbm, {"zipmap": (True, False)})
     return exporter.source
 
@@ -55,9 +61,20 @@ def xgboost_models(say):
     classifiers = [("XGBClassifier", xgboost.XGBClassifier(**TREES), kind) for kind in ("two classes", "three classes")]
     classifiers.append(("XGBRFClassifier", xgboost.XGBRFClassifier(**TREES), "three classes"))
     regressors = [
-        (f"XGBRegressor, {objective}", xgboost.XGBRegressor(objective=f"{objective}", **TREES), "values" if "poisson" not in objective else "counts")
-        for objective in ("reg:squarederror", "reg:absoluteerror", "count:poisson", "reg:gamma", "reg:tweedie", "reg:pseudohubererror")
-    ]  # fmt: skip
+        (
+            f"XGBRegressor, {objective}",
+            xgboost.XGBRegressor(objective=f"{objective}", **TREES),
+            "values" if "poisson" not in objective else "counts",
+        )
+        for objective in (
+            "reg:squarederror",
+            "reg:absoluteerror",
+            "count:poisson",
+            "reg:gamma",
+            "reg:tweedie",
+            "reg:pseudohubererror",
+        )
+    ]
     regressors.append(("XGBRFRegressor", xgboost.XGBRFRegressor(**TREES), "values"))
     booster(exporter, classifiers, regressors, convert_xgboost, {})
     return exporter.source

@@ -1,4 +1,4 @@
-"""Candor as its users have it: `candor check`, `candor serve`, and questions over HTTP. Every step has a time limit."""
+"""Runs `candor check` and `candor serve`, and sends requests over HTTP. Every step has a time limit."""
 
 import http.client
 import json
@@ -22,7 +22,7 @@ DEFAULT_BODY = 1 << 20
 
 @dataclass
 class Answer:
-    """What came for one instance."""
+    """The response to one instance."""
 
     status: int
     body: dict
@@ -30,17 +30,17 @@ class Answer:
 
 @dataclass
 class Session:
-    """One model, checked and served: what refused it, or its contract and an answer an instance."""
+    """One model, checked and served: the reason of a refusal, or its contract and an answer for each instance."""
 
     refused: str | None = None
     contract: dict | None = None
     answers: list = field(default_factory=list)
-    # Where `check` and `serve` do not say the same.
+    # Set if `check` and `serve` disagree.
     disagreement: str | None = None
 
 
 class Candor:
-    """The program, and the folder that its logs go to."""
+    """The binary under test, and the folder for its logs."""
 
     def __init__(self, program, logs):
         self.program = Path(program).resolve()
@@ -53,16 +53,20 @@ class Candor:
         return self._run(["--version"], CHECK_LIMIT)[1].strip()
 
     def ask(self, name, path, instances, settings=()):
-        """Checks and serves the model at `path`, and asks it what `instances` makes of its contract."""
+        """Checks and serves the model at `path`, and sends the instances that `instances` builds from its contract."""
         checked = self._check(path)
         session = Session()
         log = self.logs / f"{name}.log"
         with open(log, "wb") as sink:
             command = [self.program, "serve", str(path), "--port", "0", *(f"--set={setting}" for setting in settings)]
             server = subprocess.Popen(
-                command, cwd=self.logs, env=self.environment, stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=sink,
-            )  # fmt: skip
+                command,
+                cwd=self.logs,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=sink,
+            )
             try:
                 self._talk(server, log, session, instances)
             except (OSError, http.client.HTTPException, ValueError) as error:
@@ -77,15 +81,20 @@ class Candor:
     def _run(self, arguments, limit):
         try:
             done = subprocess.run(
-                [self.program, *arguments], cwd=self.logs, env=self.environment, timeout=limit,
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                [self.program, *arguments],
+                cwd=self.logs,
+                env=self.environment,
+                timeout=limit,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
         except subprocess.TimeoutExpired:
             return None, f"no end within {limit} s"
         return done.returncode, done.stdout.decode("utf-8", "replace")
 
     def _check(self, path):
-        """What `candor check` refuses it for; None where it does not."""
+        """The reason why `candor check` refuses the model; None if it does not."""
         code, text = self._run(["check", str(path)], CHECK_LIMIT)
         if code == 0:
             return None
@@ -120,7 +129,7 @@ def get(connection, path):
 
 
 def predict(address, model, instance):
-    """One question on a connection of its own: a body that is too large is refused, and the connection closed, as it is sent."""
+    """Sends one request on its own connection, because the server closes the connection while it refuses a large body."""
     connection = http.client.HTTPConnection(address, timeout=ANSWER_LIMIT)
     body = json.dumps({"features": instance}, allow_nan=False, separators=(",", ":"))
     try:
@@ -131,7 +140,7 @@ def predict(address, model, instance):
         response = connection.getresponse()
         return Answer(response.status, json.loads(response.read()))
     except (ConnectionError, http.client.HTTPException) as error:
-        # The answer may be lost with the connection.
+        # The response may be lost with the connection.
         if len(body) > DEFAULT_BODY:
             return Answer(413, {"code": "body_too_large", "detail": f"{type(error).__name__} while {len(body)} bytes were sent"})
         raise
@@ -140,7 +149,7 @@ def predict(address, model, instance):
 
 
 def wait_for_address(server, log):
-    """The address in the line that says that the server listens."""
+    """The address in the `listening` line of the log."""
     until = time.monotonic() + START_LIMIT
     while time.monotonic() < until and server.poll() is None:
         found = re.search(rb'"message":"listening","address":"([^"]+)"', log.read_bytes())
@@ -152,7 +161,7 @@ def wait_for_address(server, log):
 
 
 def wait_for_model(server, connection):
-    """The one model once it is decided: its name, and the reason where it is not served."""
+    """Waits until the model is ready or refused: its name, and the reason if it is refused."""
     until = time.monotonic() + START_LIMIT
     while time.monotonic() < until and server.poll() is None:
         found = json.loads(get(connection, "/models"))["models"]
@@ -177,7 +186,7 @@ def stop(server):
 
 
 def without_path(text, path):
-    """A message without the place of the model on this machine, and without ONNX Runtime's way to say that a node failed."""
+    """A message without the path of the model and without ONNX Runtime's boilerplate for a failed node."""
     text = re.sub(r"Non-zero status code returned while running (\w+) node\. Name:'[^']*' Status Message: ", r"\1: ", text)
     text = re.sub(r"/onnxruntime_src/\S+ (?:virtual )?[^\[]*(?:\[ONNXRuntimeError\] : \d+ : \w+ : )?", "", text)
     for prefix in (f"{path}/1/", f"{path}/", f"{path}"):

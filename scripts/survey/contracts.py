@@ -1,4 +1,4 @@
-"""The contracts that the survey writes for models that are not served right as they are."""
+"""Contracts for models that are not served correctly as bare files."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ TYPES = {"tensor(bool)": "boolean", "tensor(string)": "string"}
 
 
 def package(directory, case, truth, output, deadline_ms=None):
-    """Writes the package `directory`/1 for a case, with one of its inputs as the contract's example; returns its path."""
+    """Writes the package `directory`/1 for a case, with one of its inputs as the example, and returns `directory`."""
     version = directory / "1"
     shutil.rmtree(directory, ignore_errors=True)
     version.mkdir(parents=True)
@@ -24,7 +24,7 @@ def package(directory, case, truth, output, deadline_ms=None):
 
 
 def contract(title, truth, output):
-    """A contract with one feature an input of the graph, and an example."""
+    """A contract with one feature for each graph input, and an example."""
     properties, example = {}, {}
     for spec in truth.inputs:
         rows = [row_of(spec, feed[spec.name]) for feed in truth.feeds]
@@ -43,7 +43,7 @@ def contract(title, truth, output):
 
 
 def row_of(spec, array):
-    """The array of one instance: without the axis of the batch, and a single value as a scalar."""
+    """The array of one instance, without the batch axis; a single value becomes a scalar."""
     if array.ndim and array.shape[0] == 1 and spec.shape and spec.shape[0] in (None, 1):
         array = array.reshape(array.shape[1:])
     return array.reshape(()) if array.shape == (1,) else array

@@ -1,11 +1,29 @@
-"""The estimators of scikit-learn that are tried: every family that skl2onnx lists a converter for."""
+"""The scikit-learn estimators to try: every family for which skl2onnx has a converter."""
 
 import numpy as np
 from sklearn import (
-    calibration, cluster, decomposition, discriminant_analysis, ensemble, feature_selection, gaussian_process, impute,
-    kernel_approximation, linear_model, mixture, model_selection, multiclass, naive_bayes, neighbors, neural_network,
-    pipeline, preprocessing, random_projection, svm, tree,
-)  # fmt: skip
+    calibration,
+    cluster,
+    decomposition,
+    discriminant_analysis,
+    ensemble,
+    feature_selection,
+    gaussian_process,
+    impute,
+    kernel_approximation,
+    linear_model,
+    mixture,
+    model_selection,
+    multiclass,
+    naive_bayes,
+    neighbors,
+    neural_network,
+    pipeline,
+    preprocessing,
+    random_projection,
+    svm,
+    tree,
+)
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.datasets import load_diabetes, load_digits, load_iris
@@ -28,8 +46,12 @@ CLASSIFIERS = named(
     ensemble.GradientBoostingClassifier(**FEW),
     ensemble.HistGradientBoostingClassifier(max_iter=10, **SEED),
     ensemble.RandomForestClassifier(**FEW),
-    ensemble.StackingClassifier([("tree", tree.DecisionTreeClassifier(max_depth=3, **SEED)), ("bayes", naive_bayes.GaussianNB())]),
-    ensemble.VotingClassifier([("tree", tree.DecisionTreeClassifier(**SEED)), ("bayes", naive_bayes.GaussianNB())], flatten_transform=False),
+    ensemble.StackingClassifier(
+        [("tree", tree.DecisionTreeClassifier(max_depth=3, **SEED)), ("bayes", naive_bayes.GaussianNB())]
+    ),
+    ensemble.VotingClassifier(
+        [("tree", tree.DecisionTreeClassifier(**SEED)), ("bayes", naive_bayes.GaussianNB())], flatten_transform=False
+    ),
     linear_model.LogisticRegression(max_iter=1000),
     linear_model.LogisticRegressionCV(max_iter=1000, cv=3),
     linear_model.Perceptron(**SEED),
@@ -58,7 +80,9 @@ CLASSIFIERS = named(
     "SVC, probability": svm.SVC(probability=True, **SEED),
     "SVC, linear kernel": svm.SVC(kernel="linear"),
     "VotingClassifier, hard": ensemble.VotingClassifier(
-        [("tree", tree.DecisionTreeClassifier(**SEED)), ("bayes", naive_bayes.GaussianNB())], voting="hard", flatten_transform=False
+        [("tree", tree.DecisionTreeClassifier(**SEED)), ("bayes", naive_bayes.GaussianNB())],
+        voting="hard",
+        flatten_transform=False,
     ),
     "Pipeline of StandardScaler, PCA and LogisticRegression": pipeline.make_pipeline(
         preprocessing.StandardScaler(), decomposition.PCA(2), linear_model.LogisticRegression()
@@ -66,8 +90,8 @@ CLASSIFIERS = named(
     "Pipeline of MinMaxScaler and KNeighborsClassifier": pipeline.make_pipeline(
         preprocessing.MinMaxScaler(), neighbors.KNeighborsClassifier(3)
     ),
-}  # fmt: skip
-# Those that want values above zero.
+}
+# These need positive values.
 SHIFTED = ("ComplementNB", "MultinomialNB")
 
 REGRESSORS = named(
@@ -146,23 +170,32 @@ UNSUPERVISED = named(
 _digits = load_digits(return_X_y=True)
 _diabetes = load_diabetes(return_X_y=True)
 _flowers = load_iris(return_X_y=True)
-# With data of their own: (estimator, x, y).
+# Estimators with specific data: (estimator, x, y).
 OTHERS = {
     "GaussianProcessClassifier of two classes": (
-        gaussian_process.GaussianProcessClassifier(**SEED), _flowers[0][:100:4], _flowers[1][:100:4]
+        gaussian_process.GaussianProcessClassifier(**SEED),
+        _flowers[0][:100:4],
+        _flowers[1][:100:4],
     ),
     "LogisticRegression on digits": (linear_model.LogisticRegression(max_iter=2000), *_digits),
     "RandomForestClassifier on digits": (ensemble.RandomForestClassifier(**FEW), *_digits),
     "NeighborhoodComponentsAnalysis": (neighbors.NeighborhoodComponentsAnalysis(2, max_iter=20, **SEED), *_flowers),
     "SelectKBest": (feature_selection.SelectKBest(k=2), *_flowers),
     "RFE": (feature_selection.RFE(linear_model.LogisticRegression(max_iter=1000), n_features_to_select=2), *_flowers),
-    "MultiOutputRegressor": (MultiOutputRegressor(linear_model.Ridge()), _diabetes[0], np.stack([_diabetes[1], -_diabetes[1]], axis=1)),
+    "MultiOutputRegressor": (
+        MultiOutputRegressor(linear_model.Ridge()),
+        _diabetes[0],
+        np.stack([_diabetes[1], -_diabetes[1]], axis=1),
+    ),
     "RandomForestRegressor of two targets": (
-        ensemble.RandomForestRegressor(**FEW), _diabetes[0], np.stack([_diabetes[1], -_diabetes[1]], axis=1)
+        ensemble.RandomForestRegressor(**FEW),
+        _diabetes[0],
+        np.stack([_diabetes[1], -_diabetes[1]], axis=1),
     ),
     "OneVsRestClassifier of several labels": (
-        multiclass.OneVsRestClassifier(linear_model.LogisticRegression(max_iter=1000)), _flowers[0],
+        multiclass.OneVsRestClassifier(linear_model.LogisticRegression(max_iter=1000)),
+        _flowers[0],
         np.stack([_flowers[1] > 0, _flowers[1] == 1], axis=1).astype(int),
     ),
     "CategoricalNB": (naive_bayes.CategoricalNB(), _flowers[0].round() % 4, _flowers[1]),
-}  # fmt: skip
+}

@@ -1,14 +1,14 @@
-"""From the arrays of a feed to the JSON of an instance, by nothing but the contract that the server shows."""
+"""Builds the JSON of an instance from arrays, using only the contract that the server publishes."""
 
 import numpy as np
 
 
 class CannotBeWritten(Exception):
-    """The contract has no place for the arrays; the text says why."""
+    """The contract has no feature that can hold an array; the message says why."""
 
 
 def instance(contract, feed):
-    """The features of one instance."""
+    """The `features` of one request."""
     features = {}
     for entry in contract["x-inputs"]:
         array, names = feed[entry["tensor"]], entry["features"]
@@ -22,7 +22,7 @@ def instance(contract, feed):
 
 
 def shaped(array, schema, tensor):
-    """An array as the schema wants it: nested as deep, without the axis of the batch."""
+    """An array nested as deep as the schema asks, without the batch axis."""
     levels = depth(schema)
     while array.ndim > levels and array.shape[0] == 1:
         array = array.reshape(array.shape[1:])
@@ -39,7 +39,7 @@ def depth(schema):
 
 
 def plain(array):
-    """Numbers in the shortest form that reads back to the same element; texts and booleans as they are."""
+    """Numbers in the shortest form that parses back to the same element; strings and booleans unchanged."""
     array = np.asarray(array)
     if is_float(array):
         short = np.array([float(str(value)) for value in array.reshape(-1)], dtype=np.float64)
@@ -50,12 +50,12 @@ def plain(array):
 
 
 def is_float(array):
-    """Whether the elements are floats, bfloat16 (whose kind NumPy does not know) among them."""
+    """Whether the elements are floats; NumPy does not count bfloat16 among them."""
     return array.dtype.kind == "f" or array.dtype.name == "bfloat16"
 
 
 def finite(feed):
-    """The feed with its NaN and infinities replaced, for JSON has none of them."""
+    """Replaces NaN and infinity, which JSON cannot carry."""
     return {name: settle(np.asarray(array)) for name, array in feed.items()}
 
 

@@ -1,4 +1,4 @@
-"""Whether an answer of Candor's is right: held against what ONNX Runtime makes of the same input."""
+"""Decides whether an answer is right: compares it with ONNX Runtime's outputs for the same input."""
 
 import math
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from instance import is_float
 
-# Relative differences that two runs of the same graph may show; ONNX Runtime may order its sums in another way.
+# Allowed relative differences, by element type: ONNX Runtime may add in a different order.
 TOLERANCE = {"float16": 4e-3, "bfloat16": 3e-2, "float32": 2e-4, "float64": 1e-9}
-# How far the sum of probabilities may lie from 1, and a probability outside of [0, 1].
+# How far a sum of probabilities may be from 1, and a probability outside [0, 1].
 SUM, EDGE = 1e-3, 1e-5
 
 
 def faults(answer, contract, outputs, steady):
-    """What is wrong with a 200, a sentence each. `outputs` is the truth: arrays, or lists of maps for a ZipMap."""
+    """The faults of a 200 response. `outputs` is the reference: arrays, or lists of maps for a ZipMap."""
     task = contract["x-output"]["task"]
     if task == "classification":
         return classification(answer, contract["x-output"], outputs, steady)
@@ -26,9 +26,11 @@ def faults(answer, contract, outputs, steady):
     return [fault for fault in told if fault]
 
 
-def differ(outputs, others):
-    """Whether two truths differ clearly in an output; in its shape, or by far more than the tolerance."""
-    return any(clearly(outputs[name], others[name]) for name in outputs)
+def differ(output, outputs, others):
+    """Whether two references differ in what an answer with this `x-output` contains, by much more than the tolerance."""
+    held = [output.get(part, {}).get("tensor") for part in ("probabilities", "logits", "value", "label")]
+    names = [name for name in held if name in outputs] or outputs
+    return any(clearly(outputs[name], others[name]) for name in names)
 
 
 def clearly(one, other):
@@ -42,8 +44,23 @@ def clearly(one, other):
     return bool((np.abs(one - other) > 0.1 * np.maximum(np.abs(one), np.abs(other)) + 0.1).any())
 
 
+def gives_probabilities(outputs, specs):
+    """Whether an output declares and returns rows that can be probabilities: values in [0, 1] that sum to 1."""
+    for spec in specs:
+        truth = outputs[spec.name]
+        if isinstance(truth, list):
+            rows = [list(row.values()) for row in truth]
+        elif is_float(truth) and truth.ndim == 2 and spec.shape[1:] in ([None], [truth.shape[1]]):
+            rows = truth.astype(np.float64).tolist()
+        else:
+            continue
+        if all(len(row) > 1 and min(row) >= -EDGE and max(row) <= 1 + EDGE and abs(sum(row) - 1) <= SUM for row in rows):
+            return True
+    return False
+
+
 def has_non_finite(outputs):
-    """Whether an output holds what JSON cannot say."""
+    """Whether an output contains NaN or infinity."""
     return any(not np.isfinite(numbers(truth)).all() for truth in outputs.values())
 
 
@@ -82,7 +99,7 @@ def classification(answer, output, outputs, steady):
 
 
 def probabilities(output, outputs, classes):
-    """The class names where the graph says them, the probabilities, and the type that they were computed in."""
+    """The class names if the graph has them, the probabilities, and their element type."""
     name = (output.get("probabilities") or output.get("logits"))["tensor"]
     truth = outputs.get(name)
     if isinstance(truth, list):
@@ -104,7 +121,7 @@ def softmax(values):
 
 
 def label_of(output, outputs):
-    """The label that the graph itself gives: the output that the contract names, or the only one that can be it."""
+    """The graph's own label: the output that the contract names, or else the first output that can be a label."""
     named = output.get("label", {}).get("tensor")
     scores = (output.get("probabilities") or output.get("logits"))["tensor"]
     for name, truth in outputs.items():
@@ -131,7 +148,7 @@ def regression(answer, output, outputs, steady):
 
 
 def tensor(name, found, truth, steady):
-    """What is wrong with one output that was passed on as it is."""
+    """The fault of one raw output, or None."""
     if isinstance(truth, list):
         keys = sorted(truth[0])
         if isinstance(found, dict):
@@ -163,7 +180,9 @@ def equal(array, truth):
 
 
 def close(found, truth, dtype):
-    """Equal up to the tolerance of the type, and of the largest value: sums lose digits against what they add."""
+    """Equal within the tolerance of the type, with an absolute part that scales with the largest value."""
     tolerance = TOLERANCE.get(dtype, 2e-4)
     largest = float(np.max(np.abs(truth), initial=0.0))
-    return found.shape == truth.shape and bool(np.allclose(found, truth, rtol=tolerance, atol=tolerance * min(largest, 1.0) * 0.1 + 1e-12))
+    return found.shape == truth.shape and bool(
+        np.allclose(found, truth, rtol=tolerance, atol=tolerance * min(largest, 1.0) * 0.1 + 1e-12)
+    )

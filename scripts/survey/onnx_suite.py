@@ -1,4 +1,4 @@
-"""onnx's own test models, and those that onnxruntime ships: graphs with their test data."""
+"""The test models of onnx and the example models of onnxruntime, with their test data."""
 
 import random
 from importlib.metadata import version
@@ -14,7 +14,7 @@ from instance import is_float
 from reference import MAPS, NUMPY, Failed
 
 SEED = 10
-# How many of an operator's tests are tried until ONNX Runtime runs one.
+# How many tests of a group are tried to find those that ONNX Runtime can run.
 TRIES = 16
 TESTS_A_TYPE = 4
 # The folders of onnx.backend.test.data that hold models; those of `real` are downloaded and not in the package.
@@ -37,7 +37,7 @@ def single_nodes(reference, say):
             continue
         node = test.model.graph.node[0]
         operators.setdefault(f"{node.domain}.{node.op_type}".removeprefix("."), []).append(test)
-        # A test of a type that Candor can carry has no other in it; of the others one each shows how they are refused.
+        # Tests of a supported type use no unsupported one; of each unsupported type one test shows the refusal.
         kinds = {name_of(info.type.tensor_type.elem_type) for info in [*test.model.graph.input, *test.model.graph.output]}
         strange = {kind for kind in kinds if f"tensor({kind})" not in NUMPY}
         for kind in strange or kinds:
@@ -58,7 +58,7 @@ def name_of(element):
 
 
 def draw(source, group, tests, count, reference):
-    """Draws the first tests of a group, in an order by the seed, that ONNX Runtime itself can run."""
+    """Adds the first `count` tests of a group, in seeded random order, that ONNX Runtime itself can run."""
     random.Random(f"{SEED} {group}").shuffle(tests)
     found, reasons = 0, []
     for test in tests[:TRIES]:
@@ -79,7 +79,7 @@ def draw(source, group, tests, count, reference):
 
 
 def unrunnable(reference, case):
-    """Why ONNX Runtime itself cannot run a case; None where it can, or where its types are beyond Candor and this survey."""
+    """Why ONNX Runtime itself cannot run a case; None if it can, or if the case uses unsupported types."""
     try:
         truth = reference.truth(case.path, case.feeds)
     except Failed as error:
@@ -91,7 +91,7 @@ def unrunnable(reference, case):
 
 
 def suites(reference):
-    """The models with their data that lie in the package."""
+    """The models that the package ships."""
     source = Source("onnx: backend test models", "onnx", version("onnx"), "Apache-2.0")
     data = Path(onnx.__file__).parent / "backend" / "test" / "data"
     for suite in SUITES:
@@ -109,7 +109,7 @@ def suites(reference):
 
 
 def data_set(model, directory):
-    """The inputs of a data set, in the order of the graph; sequences and optionals are left as None."""
+    """The inputs of a data set in graph order; None for sequences and optionals."""
     found = []
     for index, info in enumerate(fed(model)):
         path = directory / f"input_{index}.pb"
@@ -123,7 +123,7 @@ def data_set(model, directory):
 
 
 def images(model):
-    """Inputs for the nets without data: noise of two decimals, as few bytes as JSON can make of an image."""
+    """Inputs for networks without data: noise with two decimals, which keeps the JSON of an image small."""
     noise = np.random.default_rng(SEED)
     shapes = [[size.dim_value for size in info.type.tensor_type.shape.dim] for info in fed(model)]
     feeds = []
@@ -133,17 +133,17 @@ def images(model):
 
 
 def fed(model):
-    """The inputs that a caller feeds: older graphs list their weights among the inputs."""
+    """The inputs that a caller must feed: older graphs list their weights among the inputs."""
     weights = {weight.name for weight in model.graph.initializer}
     return [info for info in model.graph.input if info.name not in weights]
 
 
 def variants(model, sets):
-    """The shipped inputs, and twice the same values in another order where they are floats: shapes and indices must stay."""
+    """The shipped inputs, and two copies with the floats shuffled. Integers stay: they may be shapes or indices."""
     names = [info.name for info in fed(model)]
     feeds = []
     for number, arrays in enumerate(sets[:3]):
-        # Elements that NumPy has no type for come as ONNX writes them.
+        # Types that NumPy does not have come as TensorProto.
         arrays = [onnx.numpy_helper.to_array(array) if isinstance(array, onnx.TensorProto) else array for array in arrays]
         given = [array for array in arrays if array is not None or len(arrays) == len(names)]
         feed = dict(zip(names, given, strict=False))

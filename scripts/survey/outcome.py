@@ -1,8 +1,10 @@
-"""What becomes of one model: served as it is, served with a contract, refused, wrong, or beyond what can be expressed."""
+"""The outcome for one model: served as it is, served with a setting or a contract, refused, wrong, or not expressible."""
 
 import http
 import re
 from dataclasses import dataclass, field
+
+import numpy as np
 
 import contracts
 import judge
@@ -10,11 +12,13 @@ from cases import WORK, Case
 from instance import CannotBeWritten, finite, instance
 from reference import MAPS, NUMPY, Failed
 
-# The most inputs that a model is asked with.
+# The maximum number of inputs sent to a model.
 MOST_INPUTS = 8
-# The deadline of the contract's package where the default one is not enough.
+# The deadline in model.toml if the default of one second is too short.
 LONG_DEADLINE_MS = 20000
-# Where a body is too large for the default of 1 MiB.
+# An answer that came too late, or was refused because it would have.
+LATE = re.compile("deadline_exceeded|overloaded")
+# The setting for bodies larger than the default limit of 1 MiB.
 LARGE_BODY = "http.max_body_bytes=67108864"
 
 
@@ -29,7 +33,7 @@ class Outcome:
     asked: int = 0
     controls: int = 0
     reason: str = ""
-    # What the contract says that the bare file does not, for `contract`; else what to do.
+    # What makes it work, or what happened with a contract.
     remedy: str = ""
     details: list = field(default_factory=list)
 
@@ -41,7 +45,7 @@ class Outcome:
 
 @dataclass
 class Attempt:
-    """One way of serving a model: how many answers were right, and what was wrong with the others."""
+    """One way of serving a model: the number of right answers, and the faults of the others."""
 
     task: str = ""
     right: int = 0
@@ -52,14 +56,14 @@ class Attempt:
     incomplete: str | None = None
     disagreement: str | None = None
     remedy: str = ""
-    # Answers that were held against the truth of another input, too: the judge must tell them apart.
+    # Answers that were also compared with the reference of another input, which must fail.
     controls: int = 0
 
     def is_right(self):
         return self.refused is None and not (self.wrong or self.failed or self.incomplete or self.disagreement) and self.right > 0
 
     def is_late(self):
-        return any("deadline_exceeded" in text or "overloaded" in text for text in self.failed)
+        return any(LATE.search(text) for text in self.failed)
 
     def reason(self):
         told = [self.refused, *self.wrong[:1], *self.failed[:1], self.incomplete, self.disagreement]
@@ -77,18 +81,19 @@ def examine(candor, reference, case, number):
     if strange:
         return inexpressible(candor, case, number, strange)
     truth.feeds, truth.answers = truth.feeds[:MOST_INPUTS], truth.answers[:MOST_INPUTS]
+    # Some converters export scores that are not probabilities; serving those as raw outputs is right.
+    case.classifier &= all(judge.gives_probabilities(outputs, truth.outputs) for outputs in truth.answers)
     if not truth.answers:
         return Outcome(case, "unrunnable", reason=truth.failures[0] if truth.failures else "there is no input for it")
     bare = attempt(candor, f"{number}-bare", case.path, truth, case.classifier)
-    if bare.is_late():
-        # Once more: the survey runs models side by side, and may have been the one that was slow.
-        bare = attempt(candor, f"{number}-bare", case.path, truth, case.classifier)
     if bare.is_right():
         return Outcome(case, "served", bare.task, bare.right, bare.asked, bare.controls)
     if any("body_too_large" in text for text in bare.failed):
         larger = attempt(candor, f"{number}-larger", case.path, truth, case.classifier, [LARGE_BODY])
         if larger.is_right():
-            return Outcome(case, "setting", larger.task, larger.right, larger.asked, larger.controls, bare.reason(), f"`{LARGE_BODY}`")
+            return Outcome(
+                case, "setting", larger.task, larger.right, larger.asked, larger.controls, bare.reason(), f"`{LARGE_BODY}`"
+            )
     own = with_contract(candor, number, case, truth, bare)
     details = [*bare.wrong, *bare.failed, bare.refused or "", bare.incomplete or "", bare.disagreement or ""]
     details = [text for text in details if text]
@@ -106,7 +111,7 @@ def are_arrays(feed):
 
 
 def inexpressible(candor, case, number, strange):
-    """A type that no JSON of a contract can carry: Candor must say so, by name."""
+    """A model with a type that a contract cannot describe: Candor must refuse it and name the tensor."""
     session = candor.ask(f"{number}-bare", case.path, lambda contract: [])
     kinds = ", ".join(sorted({spec.kind for spec in strange}))
     if session.refused is None:
@@ -117,7 +122,7 @@ def inexpressible(candor, case, number, strange):
 
 
 def with_contract(candor, number, case, truth, bare):
-    """The same model with a contract that the survey writes; with a longer deadline where that was missing."""
+    """Serves the model with a generated contract, and with a longer deadline if it was late."""
     output = case.output or output_of(case, truth)
     deadline = LONG_DEADLINE_MS if bare.is_late() else None
     path = contracts.package(WORK / "packages" / f"m{number}", case, truth, output, deadline)
@@ -134,11 +139,13 @@ def with_contract(candor, number, case, truth, bare):
 
 
 def output_of(case, truth):
-    """The x-output for a case: the classes where it is a classifier, else the plain outputs."""
+    """The `x-output` for a case: a classification for a classifier, else raw outputs."""
     if not case.classifier:
         return {"task": "tensors"}
     answer = truth.answers[0]
-    labels = [name for name, found in answer.items() if not isinstance(found, list) and found.size == 1 and found.dtype.kind in "iubO"]
+    labels = [
+        name for name, found in answer.items() if not isinstance(found, list) and found.size == 1 and found.dtype.kind in "iubO"
+    ]
     for name, found in answer.items():
         if isinstance(found, list):
             classes = [str(key) for key in sorted(found[0])]
@@ -157,9 +164,12 @@ def output_of(case, truth):
 
 def attempt(candor, name, path, truth, classifier, settings=()):
     """Serves the model at `path` and judges its answers."""
+    answers = []
 
     def instances(contract):
-        return [instance(contract, feed) for feed in truth.feeds]
+        written, expected = written_for(contract, truth)
+        answers.extend(expected)
+        return written
 
     try:
         session = candor.ask(name, path, instances, settings)
@@ -169,15 +179,33 @@ def attempt(candor, name, path, truth, classifier, settings=()):
     if session.contract is None:
         return tried
     tried.task = session.contract["x-output"]["task"]
-    for answer, outputs in zip(session.answers, truth.answers, strict=False):
+    tried.asked = len(answers)
+    for answer, outputs in zip(session.answers, answers, strict=False):
         judged(tried, answer, session.contract, outputs, truth.steady)
         if answer.status == http.HTTPStatus.OK and truth.steady:
-            control(tried, answer, session.contract, outputs, truth.answers)
-    if len(session.answers) < len(truth.feeds) and not tried.refused:
+            control(tried, answer, session.contract, outputs, answers)
+    if len(session.answers) < len(answers) and not tried.refused:
         tried.failed.append("the server stopped answering")
     if classifier and tried.task != "classification" and not tried.wrong:
         tried.incomplete = f"its probabilities are not recognised: it is served as {tried.task}"
     return tried
+
+
+def written_for(contract, truth):
+    """The instances for a contract, and the reference of each. For a graph with a fixed batch the contract may take one row."""
+    try:
+        return [instance(contract, feed) for feed in truth.feeds], truth.answers
+    except CannotBeWritten:
+        rows = {array.shape[0] if array.ndim else 0 for feed in truth.feeds for array in feed.values()}
+        rows |= {len(found) if np.ndim(found) else 0 for outputs in truth.answers for found in outputs.values()}
+        if len(rows) != 1 or max(rows) < 2:
+            raise
+    written, expected = [], []
+    for feed, outputs in zip(truth.feeds, truth.answers, strict=True):
+        for row in range(*rows):
+            written.append(instance(contract, {name: array[row : row + 1] for name, array in feed.items()}))
+            expected.append({name: found[row : row + 1] for name, found in outputs.items()})
+    return written, expected
 
 
 def judged(tried, answer, contract, outputs, steady):
@@ -189,7 +217,7 @@ def judged(tried, answer, contract, outputs, steady):
         return
     code, detail = answer.body.get("code"), answer.body.get("detail", "")
     if code == "non_finite_output" and judge.has_non_finite(outputs):
-        # JSON has no NaN: the error with that name is the right answer.
+        # JSON has no NaN, so this error is the right answer.
         tried.right += 1
         return
     errors = "; ".join(f"{error['pointer']}: {error['detail']}" for error in answer.body.get("errors", [])[:2])
@@ -197,10 +225,10 @@ def judged(tried, answer, contract, outputs, steady):
 
 
 def control(tried, answer, contract, outputs, answers):
-    """Holds a right answer against the truth of another input: a judge that finds no fault then is worth nothing."""
-    other = next((other for other in answers if judge.differ(outputs, other)), None)
+    """A negative control: a right answer, compared with the reference of another input, must be found wrong."""
+    other = next((other for other in answers if judge.differ(contract["x-output"], outputs, other)), None)
     if other is None or judge.faults(answer.body, contract, outputs, steady=True):
         return
     tried.controls += 1
     if not judge.faults(answer.body, contract, other, steady=True):
-        tried.wrong.append("the survey's judge finds the answer right for another input, too")
+        tried.wrong.append("the survey finds the answer right for another input, too")

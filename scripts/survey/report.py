@@ -1,4 +1,4 @@
-"""docs/models.md: the summary, what is not served as it is and why, and every model that was tried."""
+"""Writes docs/models.md: totals, the exceptions with reason and remedy, and the full table."""
 
 import datetime
 import os
@@ -17,13 +17,19 @@ KINDS = {
     "inexpressible": "cannot be expressed",
     "unrunnable": "ONNX Runtime cannot run it",
 }
-# Of these the percentage is made: the others are no fault of Candor's, or beyond JSON.
+# The kinds that the percentage counts.
 EXPRESSIBLE = ("served", "setting", "contract", "refused", "wrong")
-# What to do about a refusal, by a pattern of its reason.
+# The remedy for a refusal, by a pattern of its reason.
 REMEDIES = [
     (r"is not a name", "give the file a name of at most 64 characters"),
-    (r"does not fit the tensor|has no place for the input|levels", "export the graph with a batch axis, so that an array of open length is one instance"),
-    (r"another shape than|answered in another shape", "export the model again: the graph declares another shape than it gives; or a contract with the task `tensors`"),
+    (
+        r"does not fit the tensor|has no place for the input|levels",
+        "export the graph with a batch axis, so that an array of open length is one instance",
+    ),
+    (
+        r"another shape than|answered in another shape",
+        "export the model again: the graph declares another shape than it gives; or a contract with the task `tensors`",
+    ),
     (r"type Tensor<bf16>|bfloat16", "export the inputs and outputs as float32: a `Cast` at either end"),
     (r"deadline", "`deadline_ms` in model.toml"),
     (r"non_finite|NaN|infinit", "bounds in a contract that keep such inputs out: JSON has no NaN"),
@@ -31,23 +37,27 @@ REMEDIES = [
 ]
 LONGEST_REASON = 220
 
-INTRODUCTION = """# Other people's models
+INTRODUCTION = """# Third-party models
 
-Written by `make survey` ({date}) with {candor}, ONNX Runtime {runtime}. The script is in [scripts/survey](../scripts/survey); no
-model of the table is part of this repository.
+`make survey` wrote this page on {date}, with {candor} and ONNX Runtime {runtime}. The script is in
+[scripts/survey](../scripts/survey); it fails if an answer is wrong or if fewer than 97 % of the models that can be expressed
+are served correctly as they are. No model of the tables is part of this repository.
 
-Each model is given to `candor check FILE` and `candor serve FILE`, without any other file. It is then asked over HTTP with up to
-{most} inputs, real ones: rows of the data that it was trained on, the data that lies beside onnx's tests, images, sound and bytes as
-the package's own code feeds them. Every answer is held against ONNX Runtime in Python on the same input. It is right when
+Each model goes to `candor check FILE` and `candor serve FILE` without any other file. The script then sends up to {most}
+real inputs over HTTP: rows of the training data, the test data of onnx, and images, sound and bytes in the form that the
+package's own code uses. It compares every answer with the output of ONNX Runtime in Python for the same input. An answer is
+right if
 
-- all values are equal, up to the rounding of their type, and nothing is left out;
-- a classification predicts the graph's own label, calls the classes as the graph calls them, and what it calls probabilities lies in
-  [0, 1], sums to 1 and is what the graph gives;
-- a classifier with probabilities is served as a classification;
-- where the graph gives NaN or infinity, the answer is the error `non_finite_output`.
+- all values are equal within the rounding of their type, and no output is missing, except outputs that a classification has
+  in addition to its label and probabilities, such as a decision path;
+- a classification predicts the graph's own label and uses the graph's class names, and its probabilities are in [0, 1], sum
+  to 1 and equal the graph's output;
+- a classifier whose outputs are probabilities is served as a classification;
+- the answer is the error `non_finite_output` if the graph returns NaN or infinity.
 
-As a control {controls} of the answers are also held against the truth of another input; each of them must be found wrong then.
-A model that is not served right as it is gets a second try, with a setting or with a contract that the script writes.
+As a negative control, {controls} answers are also compared with the outputs for a different input; every one must then be
+found wrong. A model that is not served correctly as it is gets a second try, with a setting or with a contract that the
+script writes.
 """
 
 
@@ -58,7 +68,10 @@ def write(path, candor, sources, outcomes):
         by_source[outcome.case.source].append(outcome)
     parts = [
         INTRODUCTION.format(
-            date=date(), candor=candor, runtime=version("onnxruntime"), most=MOST_INPUTS,
+            date=date(),
+            candor=candor,
+            runtime=version("onnxruntime"),
+            most=MOST_INPUTS,
             controls=sum(outcome.controls for outcome in outcomes),
         ),
         summary(by_source, outcomes),
@@ -92,7 +105,7 @@ def summary(by_source, outcomes):
     expressible = [outcome for outcome in outcomes if outcome.kind in EXPRESSIBLE]
     served = sum(outcome.kind == "served" for outcome in expressible)
     text = (
-        f"**{served} of {len(expressible)} models that can be expressed are served right as they are: {share(outcomes)}.**\n"
+        f"**{served} of {len(expressible)} models that can be expressed are served correctly as they are: {share(outcomes)}.**\n"
         f"With the {apart} that cannot be expressed counted as failures, it is {percent(served, len(expressible) + apart)}.\n"
     )
     return "\n".join(["## Totals\n", text, table(["source", *KINDS.values(), "as it is"], lines)])
@@ -103,7 +116,7 @@ def counts(outcomes, kinds):
 
 
 def share(outcomes):
-    """How many of the expressible ones are served right as they are."""
+    """The share of the expressible models that are served correctly as they are."""
     expressible = [outcome for outcome in outcomes if outcome.kind in EXPRESSIBLE]
     return percent(sum(outcome.kind == "served" for outcome in expressible), len(expressible))
 
@@ -118,50 +131,63 @@ def packages(sources):
 
 
 def exceptions(outcomes):
-    """Everything that is not served as it is, with the reason and the remedy."""
+    """The models that are not served as they are, with reason and remedy."""
     lines = []
     for kind in ("wrong", "refused", "contract", "setting"):
         for outcome in outcomes:
             if outcome.kind == kind:
-                lines.append([KINDS[kind], f"{outcome.case.source}: {outcome.case.name}", cell(outcome.reason), cell(remedy(outcome))])
-    head = ["outcome", "model", "why it is not served as it is", "what to do"]
-    return "## Not served as they are\n\n" + (table(head, lines) if lines else "None.\n")
+                lines.append(
+                    [KINDS[kind], f"{outcome.case.source}: {outcome.case.name}", cell(outcome.reason), cell(remedy(outcome))]
+                )
+    head = ["outcome", "model", "reason", "remedy"]
+    return "## Exceptions\n\n" + (table(head, lines) if lines else "None.\n")
 
 
 def remedy(outcome):
     if outcome.kind in ("contract", "setting"):
         return outcome.remedy
     if outcome.kind == "wrong":
-        return f"a bug of Candor's; {outcome.remedy}" if outcome.remedy else "a bug of Candor's"
+        return f"a bug in Candor; {outcome.remedy}" if outcome.remedy else "a bug in Candor"
     return next((text for pattern, text in REMEDIES if re.search(pattern, outcome.reason)), outcome.remedy)
 
 
 def cell(text):
-    """A message as a cell of a table: in one line, not too long, without this machine's folders."""
+    """A message as a table cell: one line, shortened, without local paths."""
     text = " ".join(text.replace(f"{WORK}/", "").replace(f"{ROOT}/", "").split()).replace("|", "\\|").replace("<", "&lt;")
     return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}…"
 
 
 def apart(sources, outcomes):
-    """What is in no percentage."""
-    beyond = [[f"{found.case.source}: {found.case.name}", cell(found.reason)] for found in outcomes if found.kind == "inexpressible"]
-    without = [[f"{found.case.source}: {found.case.name}", cell(found.reason)] for found in outcomes if found.kind == "unrunnable"]
+    """The models that the percentage does not count."""
+    beyond = [
+        [f"{found.case.source}: {found.case.name}", cell(found.reason)] for found in outcomes if found.kind == "inexpressible"
+    ]
+    without = [
+        [f"{found.case.source}: {found.case.name}", cell(found.reason)] for found in outcomes if found.kind == "unrunnable"
+    ]
     without += [[f"{source.name}: {name}", cell(reason)] for source in sources for name, reason in source.left_out]
-    return "\n".join([
-        "## Counted apart\n",
-        "These have inputs or outputs that no JSON of a contract can carry: sequences, optionals, floats of 8 bits, integers of 2 or 4.",
-        "Candor refuses each at load, and names the tensor and its type.\n",
-        table(["model", "type"], beyond),
-        "These are no models that could be served: the converter has no way to export them, or ONNX Runtime itself cannot run them.\n",
-        table(["model", "reason"], without),
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            "## Counted apart\n",
+            "These have inputs or outputs that a contract cannot describe: sequences, optionals, 8-bit floats, small integers.",
+            "Candor refuses each of them at load and names the tensor and its type.\n",
+            table(["model", "type"], beyond),
+            "These cannot be served at all: the converter cannot export them, or ONNX Runtime itself cannot run them.\n",
+            table(["model", "reason"], without),
+        ]
+    )
 
 
 def everything(by_source):
     parts = ["## Every model\n"]
     for source, outcomes in by_source.items():
         lines = [
-            [outcome.case.name.replace("|", "\\|"), KINDS[outcome.kind], outcome.task or "-", f"{outcome.right} of {outcome.asked}"]
+            [
+                outcome.case.name.replace("|", "\\|"),
+                KINDS[outcome.kind],
+                outcome.task or "-",
+                f"{outcome.right} of {outcome.asked}",
+            ]
             for outcome in sorted(outcomes, key=lambda outcome: outcome.case.name)
         ]
         parts += [f"### {source}\n", table(["model", "outcome", "answered as", "right answers"], lines)]

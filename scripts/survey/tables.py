@@ -1,4 +1,4 @@
-"""Data that the survey makes itself: sentences with a mood, and a table with columns of every kind."""
+"""Synthetic data: sentences with a sentiment, and a table with numeric and categorical columns."""
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ CATEGORIES = ["plan", "payment"]
 
 
 def table(rows=400):
-    """Subscribers: what they have, what they pay, whether they left."""
+    """Subscribers: their contract, what they pay, and whether they left."""
     noise = np.random.default_rng(10)
     months = noise.integers(1, 72, rows).astype(np.float32)
     charge = noise.uniform(10, 120, rows).round(2).astype(np.float32)
@@ -34,10 +34,17 @@ def table(rows=400):
     plan = noise.choice(["basic", "plus", "business"], rows)
     payment = noise.choice(["card", "direct debit", "invoice"], rows)
     risk = 0.6 * calls - 0.05 * months + 0.8 * (plan == "basic") + noise.normal(size=rows)
-    return pd.DataFrame({
-        "months": months, "charge": charge, "calls": calls, "plan": plan.astype(object), "payment": payment.astype(object),
-        "left": np.where(risk > 0, "yes", "no"), "spent": months * charge,
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "months": months,
+            "charge": charge,
+            "calls": calls,
+            "plan": plan.astype(object),
+            "payment": payment.astype(object),
+            "left": np.where(risk > 0, "yes", "no"),
+            "spent": months * charge,
+        }
+    )
 
 
 TABLE = table()

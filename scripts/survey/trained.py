@@ -13,18 +13,18 @@ from cases import Case, Source, folder
 from estimators import CLASSIFIERS, OTHERS, REGRESSORS, SHIFTED, UNSUPERVISED
 from tables import CATEGORIES, SENTENCES, TABLE
 
-# The newest operator set that skl2onnx 1.20 writes for all of its converters.
+# An operator set that all converters of skl2onnx 1.20 support.
 OPSET = {"": 21, "ai.onnx.ml": 3}
 ROWS = 8
 
 
 def rows(x):
-    """Inputs for a model of one matrix: rows from all over the table."""
+    """Inputs for a model with one matrix: rows spread over the table."""
     return [{"X": x[at : at + 1]} for at in np.linspace(0, len(x) - 1, ROWS).astype(int)]
 
 
 class Exporter:
-    """Trains, exports and collects; an estimator that cannot be exported is left out with the reason."""
+    """Trains and exports estimators; one that cannot be exported is recorded with the reason."""
 
     def __init__(self, name, package, licence, say):
         self.source = Source(name, package, version(package), licence)
@@ -69,7 +69,7 @@ def sources(say):
 
 
 def add_matrix(exporter, name, estimator, x, y):
-    """An estimator of one float32 matrix, with and without ZipMap where it is a classifier."""
+    """An estimator on one float32 matrix; a classifier with and without ZipMap."""
     x = x.astype(np.float32)
     classifier = hasattr(estimator, "predict_proba") and "RFE" not in name
 
@@ -92,15 +92,18 @@ def takes_zipmap(estimator):
 
 
 def labels(exporter, flowers, tumours):
-    """The same two models with labels of every kind."""
+    """Two classifiers with every kind of label."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
 
     names = np.array(["setosa", "versicolor", "virginica"])
     kinds = {
-        "text labels": names[flowers[1]], "labels 10, 20, 30": 10 * (flowers[1] + 1), "labels -1, 0, 1": flowers[1] - 1,
-        "boolean labels": flowers[1] == 0, "text labels that are numbers": (flowers[1] + 7).astype(str),
-    }  # fmt: skip
+        "text labels": names[flowers[1]],
+        "labels 10, 20, 30": 10 * (flowers[1] + 1),
+        "labels -1, 0, 1": flowers[1] - 1,
+        "boolean labels": flowers[1] == 0,
+        "text labels that are numbers": (flowers[1] + 7).astype(str),
+    }
     x = flowers[0].astype(np.float32)
     for kind, y in kinds.items():
         for make in (lambda: LogisticRegression(max_iter=1000), lambda: RandomForestClassifier(10, random_state=0)):
@@ -123,7 +126,7 @@ def labels(exporter, flowers, tumours):
 
 
 def types_and_options(exporter, flowers, diabetes):
-    """Double precision, whole numbers, fixed batches, raw scores and further outputs of the converter."""
+    """Double precision, integers, a fixed batch, raw scores and additional outputs of the converter."""
     from sklearn.cluster import KMeans
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
     from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -145,17 +148,57 @@ def types_and_options(exporter, flowers, diabetes):
         ("LogisticRegression, float64", logistic, x, y, wide, plain, True),
         ("LinearRegression, float64", LinearRegression(), diabetes[0], diabetes[1], DoubleTensorType([None, 10]), None, False),
         ("RandomForestClassifier, int64 inputs", forest, whole, y, Int64TensorType([None, 4]), plain, True),
-        ("RandomForestRegressor, int64 inputs", RandomForestRegressor(10, random_state=0), whole, x[:, 0], Int64TensorType([None, 4]), None, False),
+        (
+            "RandomForestRegressor, int64 inputs",
+            RandomForestRegressor(10, random_state=0),
+            whole,
+            x[:, 0],
+            Int64TensorType([None, 4]),
+            None,
+            False,
+        ),
         ("LogisticRegression, a batch of 1", logistic, single, y, FloatTensorType([1, 4]), plain, True),
         ("LogisticRegression, a batch of 1, ZipMap", logistic, single, y, FloatTensorType([1, 4]), {"zipmap": True}, True),
         ("LogisticRegression, raw scores", logistic, single, y, narrow, {"zipmap": False, "raw_scores": True}, False),
         ("LogisticRegression, raw scores, ZipMap", logistic, single, y, narrow, {"zipmap": True, "raw_scores": True}, False),
-        ("LogisticRegression with the class labels as an output", logistic, single, y, narrow, {"zipmap": False, "output_class_labels": True}, True),
-        ("DecisionTreeClassifier with its path", DecisionTreeClassifier(max_depth=3), single, y, narrow, {"zipmap": False, "decision_path": True}, True),
-        ("RandomForestRegressor with its leaves", RandomForestRegressor(5, random_state=0), single, y, narrow, {"decision_leaf": True}, False),
-        ("GaussianMixture with score_samples", GaussianMixture(3, random_state=0), single, None, narrow, {"score_samples": True}, False),
+        (
+            "LogisticRegression with the class labels as an output",
+            logistic,
+            single,
+            y,
+            narrow,
+            {"zipmap": False, "output_class_labels": True},
+            True,
+        ),
+        (
+            "DecisionTreeClassifier with its path",
+            DecisionTreeClassifier(max_depth=3),
+            single,
+            y,
+            narrow,
+            {"zipmap": False, "decision_path": True},
+            True,
+        ),
+        (
+            "RandomForestRegressor with its leaves",
+            RandomForestRegressor(5, random_state=0),
+            single,
+            y,
+            narrow,
+            {"decision_leaf": True},
+            False,
+        ),
+        (
+            "GaussianMixture with score_samples",
+            GaussianMixture(3, random_state=0),
+            single,
+            None,
+            narrow,
+            {"score_samples": True},
+            False,
+        ),
         ("KMeans, float64", KMeans(3, random_state=0, n_init=3), x, None, wide, None, False),
-    ]  # fmt: skip
+    ]
     for name, estimator, data, target, kind, options, classifier in cases:
 
         def make(estimator=estimator, data=data, target=target, kind=kind, options=options):
@@ -166,7 +209,7 @@ def types_and_options(exporter, flowers, diabetes):
 
 
 def texts(exporter):
-    """Models of one text."""
+    """Models with one text input."""
     from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.naive_bayes import MultinomialNB
@@ -184,7 +227,7 @@ def texts(exporter):
     for name, (pipeline, y) in pipelines.items():
 
         def make(pipeline=pipeline, y=y, zipmap=None):
-            # Without a locale ONNX Runtime asks for en_US.UTF-8, which few containers have.
+            # ONNX Runtime's default is the locale en_US.UTF-8, which few containers have.
             options = {id(pipeline[0]): {"locale": "C"}} | ({} if zipmap is None else {id(pipeline): {"zipmap": zipmap}})
             model = pipeline.fit(said, y)
             return to_onnx(model, initial_types=[("text", StringTensorType([None, 1]))], options=options, target_opset=OPSET)
@@ -197,7 +240,7 @@ def texts(exporter):
 
 
 def columns(exporter):
-    """Pipelines of a table with columns of numbers, whole numbers and categories, an input of the graph each."""
+    """Pipelines on a table with numeric and categorical columns, one graph input for each column."""
     from sklearn.compose import make_column_transformer
     from sklearn.ensemble import GradientBoostingClassifier, RandomForestRegressor
     from sklearn.impute import SimpleImputer
@@ -219,9 +262,11 @@ def columns(exporter):
     numeric = [name for name in types if name not in CATEGORIES]
     encoders = {"OneHotEncoder": OneHotEncoder(handle_unknown="ignore", sparse_output=False), "OrdinalEncoder": OrdinalEncoder()}
     models = [
-        (LogisticRegression(max_iter=1000), "left"), (GradientBoostingClassifier(n_estimators=10), "left"),
-        (LinearRegression(), "spent"), (RandomForestRegressor(10, random_state=0), "spent"),
-    ]  # fmt: skip
+        (LogisticRegression(max_iter=1000), "left"),
+        (GradientBoostingClassifier(n_estimators=10), "left"),
+        (LinearRegression(), "spent"),
+        (RandomForestRegressor(10, random_state=0), "spent"),
+    ]
     for encoder, encode in encoders.items():
         for model, target in models:
             scale = make_pipeline(SimpleImputer(), StandardScaler())

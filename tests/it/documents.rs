@@ -63,6 +63,7 @@ fn documents_link_to_files_that_are_there() {
         "docs/uncertainty.md",
         "docs/explanations.md",
         "docs/packages.md",
+        "docs/models.md",
     ];
     for file in files {
         let path = root().join(file);
