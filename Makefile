@@ -4,7 +4,10 @@
 .DEFAULT_GOAL := help
 # The options of the overload bench, as in: make bench-overload OVERLOAD="--seconds 3"
 OVERLOAD ?=
-.PHONY: help run test lint bench bench-overload hostile soak overload-parts coverage docs models profiles calibrations truth fixtures clean need-rust need-python need-pip runtime
+# The binary that `make survey` tests, and its options, as in: make survey SURVEY="--filter silero"
+SURVEY_BINARY ?= target/debug/candor
+SURVEY ?=
+.PHONY: help run test lint bench bench-overload hostile soak overload-parts coverage docs models profiles calibrations truth survey fixtures clean need-rust need-python need-pip runtime
 
 # The flags for `candor serve`, as in: make run ARGS="--port 9000 my-models"
 ARGS ?=
@@ -107,11 +110,15 @@ truth: need-rust need-pip runtime .venv-models/stamp ## Measure churn's probabil
 	cargo build --locked
 	@$(WITH_ORT) .venv-models/bin/python models/churn/truth.py target/debug/candor docs/uncertainty/churn-truth.md
 
+survey: need-rust need-pip runtime .venv-survey/stamp ## Serve third-party models, compare the answers, write docs/models.md
+	cargo build --locked
+	@$(WITH_ORT) .venv-survey/bin/python scripts/survey --candor $(SURVEY_BINARY) $(SURVEY)
+
 fixtures: need-pip .venv-models/stamp ## Make the test fixtures again
 	@for script in tests/fixtures/*.py; do echo "$$script"; .venv-models/bin/python "$$script" || exit 1; done
 
 clean: ## Delete what was built and fetched
-	rm -rf target .onnxruntime .onnxruntime-* .venv-test .venv-models
+	rm -rf target .onnxruntime .onnxruntime-* .venv-test .venv-models .venv-survey
 
 # ---- What the commands above need ----
 
@@ -139,7 +146,8 @@ need-pip: need-python
 PIP := 26.3
 .venv-test/stamp: tests/requirements.txt
 .venv-models/stamp: models/requirements.txt
-.venv-test/stamp .venv-models/stamp:
+.venv-survey/stamp: scripts/survey/requirements.txt
+.venv-test/stamp .venv-models/stamp .venv-survey/stamp:
 	@echo "installing $< into $(@D)"
 	@rm -rf $(@D)
 	@python3 -m venv --without-pip $(@D)

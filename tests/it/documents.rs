@@ -71,6 +71,7 @@ fn documents_link_to_files_that_are_there() {
         "docs/deployment.md",
         "docs/operations.md",
         "docs/access.md",
+        "docs/models.md",
     ];
     for file in files {
         let path = root().join(file);
