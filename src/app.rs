@@ -128,7 +128,7 @@ impl App {
             return Err(StartError::Names(faults));
         }
         let repository = Repository::open(&config.repository, &loader, Arc::clone(&metrics))?;
-        Self::behind(edge, config, repository, metrics, log)
+        Self::behind(edge, config, repository, &metrics, log)
     }
 
     /// The same over a repository that is there already.
@@ -138,7 +138,7 @@ impl App {
     pub fn over(
         config: &Config,
         repository: Arc<Repository>,
-        metrics: Arc<Metrics>,
+        metrics: &Arc<Metrics>,
         log: LogHandle,
     ) -> Result<Self, StartError> {
         Self::behind(Edge::open(config)?, config, repository, metrics, log)
@@ -148,7 +148,7 @@ impl App {
         edge: Edge,
         config: &Config,
         repository: Arc<Repository>,
-        metrics: Arc<Metrics>,
+        metrics: &Arc<Metrics>,
         log: LogHandle,
     ) -> Result<Self, StartError> {
         let shutdown = Shutdown::default();
@@ -156,10 +156,10 @@ impl App {
         let admin_address = edge.admin.as_ref().map(|(server, _)| server.address()).transpose()?;
         let health_address = edge.health.as_ref().map(Server::address).transpose()?;
         metrics.watch_log(&log);
-        let scrapes = Arc::new(Scrapes::new(Arc::clone(&metrics)));
+        let scrapes = Arc::new(Scrapes::new(Arc::clone(metrics)));
         let services = Services {
             repository: Arc::clone(&repository),
-            recorder: Recorder::new(Arc::clone(&metrics)).with_client_addresses(config.telemetry.log_client_address),
+            recorder: Recorder::new(Arc::clone(metrics)).with_client_addresses(config.telemetry.log_client_address),
             scrapes: Arc::clone(&scrapes),
             shutdown: shutdown.clone(),
             tokens: edge.tokens,

@@ -1,15 +1,13 @@
-//! Finds the files that hold the weights of an ONNX graph: a bounded walk over the protobuf bytes of the model.
+//! Finds the files that hold the weights of an ONNX graph, by the names that its tensors have for them.
 //!
-//! Follows only the fields that lead to a tensor (their numbers are those of onnx.proto) and reads nothing of the tensors
-//! but where their data is. Judges neither the graph nor the files.
+//! Judges neither the graph nor the files.
 
 use std::collections::BTreeSet;
 
-/// The deepest nesting of messages that protobuf itself reads.
-const MAX_DEPTH: usize = 100;
+use prost::Message;
 
 /// The value of `TensorProto.data_location` that says that the data is in another file.
-const EXTERNAL: u64 = 1;
+const EXTERNAL: i32 = 1;
 
 /// The files that the tensors of a model name, by the place of the tensor.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -22,136 +20,140 @@ pub(super) struct ExternalFiles {
 
 /// Finds the external files of a model; `None` where the bytes are no protobuf message of a model.
 pub(super) fn external_files(model: &[u8]) -> Option<ExternalFiles> {
+    let Model { graph, training, functions } = Model::decode(model).ok()?;
     let mut found = ExternalFiles::default();
-    walk(model, &mut Place { message: Message::Model, depth: 0, graphs: 0, nested: false }, &mut found)?;
+    if let Some(graph) = graph {
+        graph.tensors(&mut |tensor, nested| found.add(tensor, nested));
+    }
+    let mut nested = |tensor: &Tensor, _| found.add(tensor, true);
+    for graph in training.iter().flat_map(|training| training.initialization.iter().chain(&training.algorithm)) {
+        graph.tensors(&mut nested);
+    }
+    for function in &functions {
+        let attributes = function.nodes.iter().flat_map(|node| &node.attributes).chain(&function.attributes);
+        attributes.for_each(|attribute| attribute.tensors(&mut nested));
+    }
     Some(found)
 }
 
-/// The messages on the way from a model to a tensor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Message {
-    Model,
-    Training,
-    Function,
-    Graph,
-    Node,
-    Attribute,
-    Sparse,
-    Tensor,
-}
-
-impl Message {
-    /// The message that a field holds, where it is on the way to a tensor.
-    fn child(self, field: u64) -> Option<Self> {
-        match (self, field) {
-            (Self::Model, 7) | (Self::Training, 1 | 2) | (Self::Attribute, 6 | 11) => Some(Self::Graph),
-            (Self::Model, 20) => Some(Self::Training),
-            (Self::Model, 25) => Some(Self::Function),
-            (Self::Graph, 1) | (Self::Function, 7) => Some(Self::Node),
-            (Self::Graph, 5) | (Self::Attribute, 5 | 10) | (Self::Sparse, 1 | 2) => Some(Self::Tensor),
-            (Self::Graph, 15) | (Self::Attribute, 22 | 23) => Some(Self::Sparse),
-            (Self::Node, 5) | (Self::Function, 11) => Some(Self::Attribute),
-            _ => None,
+impl ExternalFiles {
+    fn add(&mut self, tensor: &Tensor, nested: bool) {
+        let location = tensor.external_data.iter().rfind(|entry| entry.key == "location");
+        if let Some(entry) = location.filter(|_| tensor.data_location == EXTERNAL) {
+            let files = if nested { &mut self.nested } else { &mut self.own };
+            files.insert(entry.value.clone());
         }
     }
 }
 
-/// Where the walk is.
-struct Place {
-    message: Message,
-    depth: usize,
-    graphs: usize,
-    nested: bool,
+// The part of onnx.proto that leads to where the data of tensors is. Fields that are not declared are skipped, the data
+// itself among them; messages nest a hundred deep at the most.
+
+#[derive(Clone, PartialEq, Message)]
+struct Model {
+    #[prost(message, optional, tag = "7")]
+    graph: Option<Graph>,
+    #[prost(message, repeated, tag = "20")]
+    training: Vec<Training>,
+    #[prost(message, repeated, tag = "25")]
+    functions: Vec<Function>,
 }
 
-impl Place {
-    fn inside(&self, message: Message) -> Self {
-        let graphs = self.graphs + usize::from(message == Message::Graph);
-        let elsewhere = matches!(message, Message::Training | Message::Function | Message::Sparse);
-        Self { message, depth: self.depth + 1, graphs, nested: self.nested || graphs > 1 || elsewhere }
+#[derive(Clone, PartialEq, Message)]
+struct Training {
+    #[prost(message, optional, tag = "1")]
+    initialization: Option<Graph>,
+    #[prost(message, optional, tag = "2")]
+    algorithm: Option<Graph>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Function {
+    #[prost(message, repeated, tag = "7")]
+    nodes: Vec<Node>,
+    #[prost(message, repeated, tag = "11")]
+    attributes: Vec<Attribute>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Graph {
+    #[prost(message, repeated, tag = "1")]
+    nodes: Vec<Node>,
+    #[prost(message, repeated, tag = "5")]
+    initializers: Vec<Tensor>,
+    #[prost(message, repeated, tag = "15")]
+    sparse_initializers: Vec<Sparse>,
+}
+
+impl Graph {
+    /// Shows every tensor, and whether it lies deeper than in the graph itself.
+    fn tensors(&self, show: &mut dyn FnMut(&Tensor, bool)) {
+        self.initializers.iter().for_each(|tensor| show(tensor, false));
+        self.sparse_initializers.iter().for_each(|sparse| sparse.tensors(show));
+        self.nodes.iter().flat_map(|node| &node.attributes).for_each(|attribute| attribute.tensors(show));
     }
 }
 
-fn walk(bytes: &[u8], place: &mut Place, found: &mut ExternalFiles) -> Option<()> {
-    if place.depth > MAX_DEPTH {
-        return None;
-    }
-    let (mut rest, mut location, mut external) = (bytes, None, false);
-    while !rest.is_empty() {
-        let (field, value) = read_field(&mut rest)?;
-        match value {
-            Value::Bytes(inner) => {
-                if let Some(message) = place.message.child(field) {
-                    walk(inner, &mut place.inside(message), found)?;
-                } else if (place.message, field) == (Message::Tensor, 13) {
-                    read_entry(inner, &mut location)?;
-                }
-            }
-            Value::Number(number) => external |= (place.message, field, number) == (Message::Tensor, 14, EXTERNAL),
+#[derive(Clone, PartialEq, Message)]
+struct Node {
+    #[prost(message, repeated, tag = "5")]
+    attributes: Vec<Attribute>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Attribute {
+    #[prost(message, optional, tag = "5")]
+    tensor: Option<Tensor>,
+    #[prost(message, optional, boxed, tag = "6")]
+    graph: Option<Box<Graph>>,
+    #[prost(message, repeated, tag = "10")]
+    tensors: Vec<Tensor>,
+    #[prost(message, repeated, tag = "11")]
+    graphs: Vec<Graph>,
+    #[prost(message, optional, tag = "22")]
+    sparse: Option<Sparse>,
+    #[prost(message, repeated, tag = "23")]
+    sparses: Vec<Sparse>,
+}
+
+impl Attribute {
+    fn tensors(&self, show: &mut dyn FnMut(&Tensor, bool)) {
+        self.tensor.iter().chain(&self.tensors).for_each(|tensor| show(tensor, false));
+        self.sparse.iter().chain(&self.sparses).for_each(|sparse| sparse.tensors(show));
+        for graph in self.graph.as_deref().into_iter().chain(&self.graphs) {
+            graph.tensors(&mut |tensor, _| show(tensor, true));
         }
     }
-    if let Some(file) = location.filter(|_| external) {
-        let files = if place.nested { &mut found.nested } else { &mut found.own };
-        files.insert(file);
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Sparse {
+    #[prost(message, optional, tag = "1")]
+    values: Option<Tensor>,
+    #[prost(message, optional, tag = "2")]
+    indices: Option<Tensor>,
+}
+
+impl Sparse {
+    fn tensors(&self, show: &mut dyn FnMut(&Tensor, bool)) {
+        self.values.iter().chain(&self.indices).for_each(|tensor| show(tensor, true));
     }
-    Some(())
 }
 
-/// Reads an entry of `external_data`, and keeps its value where its key is `location`.
-fn read_entry(entry: &[u8], location: &mut Option<String>) -> Option<()> {
-    let (mut rest, mut key, mut value) = (entry, &[][..], &[][..]);
-    while !rest.is_empty() {
-        match read_field(&mut rest)? {
-            (1, Value::Bytes(text)) => key = text,
-            (2, Value::Bytes(text)) => value = text,
-            _ => {}
-        }
-    }
-    if key == b"location" {
-        *location = Some(std::str::from_utf8(value).ok()?.to_owned());
-    }
-    Some(())
+#[derive(Clone, PartialEq, Message)]
+struct Tensor {
+    #[prost(message, repeated, tag = "13")]
+    external_data: Vec<Entry>,
+    #[prost(int32, tag = "14")]
+    data_location: i32,
 }
 
-enum Value<'b> {
-    Number(u64),
-    Bytes(&'b [u8]),
-}
-
-/// Takes the next field off the front: its number and its value.
-fn read_field<'b>(rest: &mut &'b [u8]) -> Option<(u64, Value<'b>)> {
-    let tag = read_number(rest)?;
-    let value = match tag & 7 {
-        0 => Value::Number(read_number(rest)?),
-        1 => Value::Bytes(take(rest, 8)?),
-        2 => {
-            let length = usize::try_from(read_number(rest)?).ok()?;
-            Value::Bytes(take(rest, length)?)
-        }
-        5 => Value::Bytes(take(rest, 4)?),
-        // Groups: ONNX has none.
-        _ => return None,
-    };
-    Some((tag >> 3, value))
-}
-
-fn take<'b>(rest: &mut &'b [u8], length: usize) -> Option<&'b [u8]> {
-    let (taken, left) = rest.split_at_checked(length)?;
-    *rest = left;
-    Some(taken)
-}
-
-/// A number in base 128, ten bytes at most.
-fn read_number(rest: &mut &[u8]) -> Option<u64> {
-    let mut number = 0;
-    for (index, byte) in rest.iter().enumerate().take(10) {
-        number |= u64::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            *rest = &rest[index + 1..];
-            return Some(number);
-        }
-    }
-    None
+#[derive(Clone, PartialEq, Message)]
+struct Entry {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(string, tag = "2")]
+    value: String,
 }
 
 #[cfg(test)]

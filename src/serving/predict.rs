@@ -118,8 +118,9 @@ async fn on_version(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Road
         interpret(version, completed, Membership { group, features_hash: &features_hash })?
     } else {
         let (version, features_hash) = (Arc::clone(version), features_hash.clone());
-        let read = aside(move || interpret(&version, completed, Membership { group, features_hash: &features_hash }));
-        read.await.map_err(|error| Failure::internal().because(error))??
+        let reading =
+            aside(move || interpret(&version, completed, Membership { group, features_hash: &features_hash }));
+        reading.await.map_err(|error| Failure::internal().because(error))??
     };
     warnings.extend(version.calibrated.iter().flat_map(|calibrated| calibrated.warnings(&prediction.assessment)));
     road.stages.interpret = Some(started.elapsed());

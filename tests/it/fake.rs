@@ -216,5 +216,5 @@ pub(crate) fn explained(
 fn serve((repository, metrics): (Arc<Repository>, Arc<Metrics>)) -> Server {
     let mut config = config();
     config.repository.default_model = String::new();
-    Server::around(async move { App::over(&config, repository, metrics, log()).expect("a server") })
+    Server::around(async move { App::over(&config, repository, &metrics, log()).expect("a server") })
 }

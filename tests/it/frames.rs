@@ -87,7 +87,7 @@ impl Frames {
     }
 
     /// Whether the server closes the connection, whatever it sends before.
-    pub(crate) fn is_closed_in_the_end(mut self) -> bool {
+    pub(crate) fn closes_in_the_end(mut self) -> bool {
         std::io::copy(&mut self.0, &mut std::io::sink())
             .map_or_else(|error| error.kind() == ErrorKind::ConnectionReset, |_| true)
     }

@@ -122,14 +122,13 @@ impl Front {
             let road = Road { version: target.and_then(|target| target.version(&self.services)), ..Road::default() };
             Handled::failed(&Failure::internal().because(cause(&*panic)), &accepted.request_id, road)
         });
-        let mut response = match hand_over(response, &parts.headers, connection).await {
-            Ok(response) => response,
-            Err(Exhausted) => {
-                let refused = Handled::failed(&out_of_memory(), &accepted.request_id, event.into_road());
-                event = refused.event;
-                refused.response
-            }
-        };
+        let handed_over = hand_over(response, &parts.headers, connection).await;
+        let mut response = handed_over.unwrap_or_else(|Exhausted| {
+            let road = std::mem::take(&mut event).into_road();
+            let refused = Handled::failed(&out_of_memory(), &accepted.request_id, road);
+            event = refused.event;
+            refused.response
+        });
         let arrival = pending.arrival.take();
 
         // A later request on this connection would only be turned away.

@@ -179,7 +179,7 @@ impl Encoding {
     fn decode(self, received: Received, limit: usize, connection: &Connection) -> Result<Received, Failure> {
         let coded = &received.bytes[..];
         match self {
-            Self::Identity => return Ok(received),
+            Self::Identity => Ok(received),
             Self::Gzip => inflate(flate2::read::MultiGzDecoder::new(coded), limit, connection),
             Self::Zstd => zstd::stream::read::Decoder::with_buffer(coded)
                 .and_then(|mut decoder| decoder.window_log_max(WINDOW_LOG_MAX).map(|()| decoder))

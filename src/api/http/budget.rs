@@ -142,14 +142,12 @@ impl Held {
 
     /// Holds exactly so many bytes from now on.
     pub(super) fn resize(&mut self, bytes: usize) -> Result<(), Exhausted> {
-        match bytes.checked_sub(self.bytes) {
-            Some(more) => self.grow(more),
-            None => {
-                self.share.put_back(self.bytes - bytes);
-                self.bytes = bytes;
-                Ok(())
-            }
+        if let Some(more) = bytes.checked_sub(self.bytes) {
+            return self.grow(more);
         }
+        self.share.put_back(self.bytes - bytes);
+        self.bytes = bytes;
+        Ok(())
     }
 }
 

@@ -109,13 +109,11 @@ impl Connection {
 
     /// Lets `held` hold so many bytes.
     pub(super) fn hold_in(&self, held: &mut Option<Held>, bytes: usize) -> Result<(), Exhausted> {
-        match held {
-            Some(held) => held.resize(bytes),
-            None => {
-                *held = self.hold(bytes)?;
-                Ok(())
-            }
+        if let Some(held) = held {
+            return held.resize(bytes);
         }
+        *held = self.hold(bytes)?;
+        Ok(())
     }
 
     /// Waits for as long as something may take; shorter while connections are scarce.

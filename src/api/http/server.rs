@@ -188,10 +188,8 @@ async fn accept(listener: &TcpListener) -> io::Result<(std::net::TcpStream, Sock
 
 /// Why a connection is looked at though nothing came on it.
 enum Interruption {
-    /// Nothing has come for too long.
-    Idle,
-    /// An answer was not taken for too long.
-    SlowReader,
+    /// The client was too slow.
+    TimedOut(TimedOutConnection),
     /// The server is closing.
     Closing,
 }
@@ -246,7 +244,7 @@ impl<H: Handler> Connections<H> {
         self.threads.spawn(&self.shutdown, |busy_poll| async move {
             match TcpStream::from_std(stream) {
                 Ok(stream) => {
-                    connections.serve(Socket::new(stream, Arc::clone(&connection)), connection, busy_poll).await
+                    connections.serve(Socket::new(stream, Arc::clone(&connection)), connection, busy_poll).await;
                 }
                 Err(error) => tracing::warn!(%error, "a connection could not be served"),
             }
@@ -273,15 +271,18 @@ impl<H: Handler> Connections<H> {
         // Together in a set, which asks them only when they have something to say, and not at every event of the connection.
         let mut interruptions: FuturesUnordered<BoxFuture<'_, Interruption>> = FuturesUnordered::new();
         let idle = connection.activity.idle(self.idle_timeout, &self.census);
-        interruptions.push(Box::pin(idle.map(|()| Interruption::Idle)));
-        interruptions.push(Box::pin(self.slow_reader(connection).map(|()| Interruption::SlowReader)));
+        interruptions.push(Box::pin(idle.map(|()| Interruption::TimedOut(TimedOutConnection::Idle))));
+        let slow_reader = self.slow_reader(connection);
+        interruptions.push(Box::pin(slow_reader.map(|()| Interruption::TimedOut(TimedOutConnection::SlowReader))));
         interruptions.push(Box::pin(self.shutdown.reached(Phase::Closing).map(|()| Interruption::Closing)));
         let ended = tokio::select! {
             biased;
             ended = served.as_mut() => ended,
             Some(interruption) = interruptions.next() => match interruption {
-                Interruption::Idle => Ok(self.census.metrics.count_timed_out(TimedOutConnection::Idle)),
-                Interruption::SlowReader => Ok(self.census.metrics.count_timed_out(TimedOutConnection::SlowReader)),
+                Interruption::TimedOut(reason) => {
+                    self.census.metrics.count_timed_out(reason);
+                    return;
+                }
                 Interruption::Closing => self.last_call(served, &connection.activity).await,
             },
         };

@@ -83,7 +83,7 @@ fn failed_by_the_model() -> Vec<(&'static str, Reply)> {
     let untrue = Server::over(&fixture("probabilities_near_zero.onnx"));
     let panicking = fake::server(|_| panic!("the test's own panic"), 8);
     let too_large = Server::start(|config| {
-        config.repository.default_model = "diabetes".to_owned();
+        "diabetes".clone_into(&mut config.repository.default_model);
         config.http.server.max_answer_bytes = 64;
     });
     let patient = too_large.get("/models/diabetes").json()["versions"][0]["example"].clone();
