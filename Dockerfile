@@ -1,5 +1,5 @@
 # Candor with the bundled models, as a small image without a shell, run by a user who is not root.
-#   docker build -t candor .
+#   docker build -t candor --build-arg CANDOR_REVISION="$(git rev-parse HEAD)" .
 #   docker run --rm -p 127.0.0.1:8080:8080 candor
 #   docker run --rm -p 127.0.0.1:8080:8080 -v "$PWD/my-models":/candor/models:ro candor
 
@@ -12,11 +12,15 @@ RUN python3 scripts/fetch_onnxruntime.py
 # The server. The image's tag names the toolchain, so rust-toolchain.toml (with its rustfmt and clippy) stays out.
 FROM rust:1.95.0-slim-bookworm AS build
 WORKDIR /build
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
+COPY build build
 COPY src src
 COPY benches benches
 COPY config config
-RUN --mount=type=cache,target=/usr/local/cargo/registry cargo build --profile dist --locked --bin candor
+# The commit, which only the one who builds knows: git's own files are not sent to the engine.
+ARG CANDOR_REVISION
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    CANDOR_REVISION="$CANDOR_REVISION" cargo build --profile dist --locked --bin candor
 
 # The same Debian as the stages above, so the same C library; only what a dynamically linked program needs.
 FROM gcr.io/distroless/cc-debian12:nonroot

@@ -7,10 +7,10 @@ OVERLOAD ?=
 # The binary that `make survey` tests, and its options, as in: make survey SURVEY="--filter silero"
 SURVEY_BINARY ?= target/debug/candor
 SURVEY ?=
-.PHONY: help run test lint bench bench-overload soak overload-parts coverage docs models profiles calibrations truth survey fixtures clean need-rust need-python need-pip runtime
+.PHONY: help run test lint bench bench-overload hostile soak overload-parts coverage docs models profiles calibrations truth survey fixtures clean need-rust need-python need-pip runtime
 
 # The flags for `candor serve`, as in: make run ARGS="--port 9000 my-models"
-ARGS ?= --default-model churn
+ARGS ?=
 # The bundled versions that have a profile.
 PROFILED := breast-cancer/1 churn/1 diabetes/1 diabetes/2 digits/1 wine/1 wine/2
 # The filter for `cargo test`, as in: make test TESTS=contract
@@ -53,6 +53,9 @@ overload-parts: need-rust runtime .venv-models/stamp
 
 bench-overload: overload-parts ## Measure overload: goodput, lateness, refusals, isolation
 	@$(WITH_ORT) python3 benches/overload/run.py --out target/overload/overload.md $(OVERLOAD)
+
+hostile: need-rust need-pip runtime .venv-test/stamp ## Attack the server at full size, and print what it held
+	@$(WITH_ORT) $(WITH_PYTHON) CANDOR_LONG=1 cargo test --locked --test it hostile -- --nocapture --test-threads 1
 
 soak: overload-parts ## Ask a million times and compare the memory
 	@$(WITH_ORT) python3 benches/overload/soak.py --out target/overload/soak.md

@@ -8,13 +8,14 @@ use std::{hint::black_box, path::Path, sync::Arc, time::Instant};
 use axum::body::Body;
 use bundled::body;
 use candor::{
-    api::http::{self, Front, Peer, Services},
+    api::http::{self, Connection, Front, Scrapes, Services},
     config::Config,
     domain::tensor::{Inputs, Tensor},
     lifecycle::Shutdown,
     repository::{ModelVersion, Repository},
-    runtime::{Executor as _, Library, OrtExecutor, SessionOptions},
-    serving::{Answer, Arrival, Call, PredictionEvent, Recorder, Road, predict},
+    runtime::{Cancellation, Executor as _, Library, ModelBytes, OrtExecutor, SessionOptions},
+    security::MetricsAccess,
+    serving::{Answer, Arrival, Call, PredictionEvent, Recorder, Road, Sent, predict},
     telemetry::Metrics,
 };
 use criterion::{BatchSize, BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
@@ -54,11 +55,12 @@ impl Bench {
         http::front(Services {
             repository: Arc::clone(&self.repository),
             recorder: Recorder::new(Arc::clone(&self.metrics)),
-            metrics: Arc::clone(&self.metrics),
+            scrapes: Arc::new(Scrapes::new(Arc::clone(&self.metrics))),
             shutdown: Shutdown::default(),
             tokens: None,
             rate: None,
             rate_per_second: 0,
+            metrics_access: MetricsAccess::Token,
             settings: self.config.http.server.clone(),
         })
     }
@@ -69,7 +71,8 @@ impl Bench {
         let graph = format!("models/{}/{}/model.onnx", version.model, version.version);
         let graph = Path::new(env!("CARGO_MANIFEST_DIR")).join(graph);
         let options = SessionOptions::new(&library, 1, &self.config.runtime.providers);
-        let mut executor = OrtExecutor::open(&library, &graph, &options).expect("a session");
+        let model = ModelBytes::new(std::fs::read(&graph).expect("a model"));
+        let mut executor = OrtExecutor::open(&library, &model, &options, &Cancellation::default()).expect("a session");
         executor.request(version.contract.output.requested());
         executor
     }
@@ -83,6 +86,7 @@ struct Subject<'a> {
     inputs: Inputs,
     outputs: Vec<Tensor>,
     executor: OrtExecutor,
+    connection: Arc<Connection>,
 }
 
 impl<'a> Subject<'a> {
@@ -92,13 +96,15 @@ impl<'a> Subject<'a> {
         let body = body(&version);
         let admitted = version.contract.admit(&mut Deserializer::from_slice(&body)).expect("the example is admitted");
         let outputs = executor.run(&admitted.inputs).expect("the example runs");
-        Self { bench, version, body, inputs: admitted.inputs, outputs, executor }
+        let connection = Connection::detached();
+        Self { bench, version, body, inputs: admitted.inputs, outputs, executor, connection }
     }
 
     /// The use case alone: bytes to answer, through the queue and a worker.
     fn predict(&self, road: &mut Road) -> Answer {
         let model = Some(self.version.model.as_str());
-        let call = Call { model, version: None, body: &self.body, arrived: Instant::now(), patience: None };
+        let call =
+            Call { model, version: None, body: &self.body, arrived: Instant::now(), patience: None, caller: None };
         let answer = predict(&self.bench.repository, call, road);
         self.bench.runtime.block_on(answer).unwrap_or_else(|failure| panic!("{}", failure.detail))
     }
@@ -114,20 +120,25 @@ impl<'a> Subject<'a> {
         let mut road = Road::default();
         let answer = self.predict(&mut road);
         group.bench_function("encode", |bencher| {
-            bencher.iter(|| http::envelope(black_box(&answer), REQUEST_ID).expect("an envelope"));
+            bencher.iter(|| http::envelope(black_box(&answer), REQUEST_ID, usize::MAX).expect("an envelope"));
         });
         let recorder = Recorder::new(Arc::clone(&self.bench.metrics));
         let arrival = Arrival {
             request_id: Arc::from(REQUEST_ID),
             trace: None,
             protocol: "native",
+            method: "POST",
+            client: std::net::Ipv4Addr::LOCALHOST.into(),
             route: "/models/{model}/predict",
             arrived: Instant::now(),
         };
         group.bench_function("record", |bencher| {
             bencher.iter_batched(
                 || road.clone(),
-                |road| recorder.record(&arrival, 200, &PredictionEvent::answered(&answer, road)),
+                |road| {
+                    let sent = Sent { status: 200, bytes: Some(640) };
+                    recorder.record(&arrival, sent, &PredictionEvent::answered(&answer, road));
+                },
                 BatchSize::SmallInput,
             );
         });
@@ -153,7 +164,7 @@ impl<'a> Subject<'a> {
 
     fn post(&self, front: &Front, request: ::http::Request<Body>) -> usize {
         self.bench.runtime.block_on(async {
-            let response = front.answer(request, Peer::default()).await;
+            let response = front.answer(request, &self.connection).await;
             assert!(response.status().is_success(), "{}", response.status());
             response.into_body().collect().await.expect("a whole answer").to_bytes().len()
         })

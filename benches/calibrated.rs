@@ -20,7 +20,7 @@ use candor::{
         },
     },
     repository::ModelVersion,
-    runtime::{Executor as _, Library, OrtExecutor, SessionOptions},
+    runtime::{Cancellation, Executor as _, Library, ModelBytes, OrtExecutor, SessionOptions},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::Deserializer;
@@ -44,7 +44,8 @@ impl Subject {
         let graph = format!("models/{}/{}/model.onnx", version.model, version.version);
         let options = SessionOptions::new(&library, 1, &config.runtime.providers);
         let graph = Path::new(env!("CARGO_MANIFEST_DIR")).join(graph);
-        let mut executor = OrtExecutor::open(&library, &graph, &options).expect("a session");
+        let model = ModelBytes::new(std::fs::read(&graph).expect("a model"));
+        let mut executor = OrtExecutor::open(&library, &model, &options, &Cancellation::default()).expect("a session");
         executor.request(version.contract.output.requested());
         let body = body(&version);
         let inputs = version.contract.admit(&mut Deserializer::from_slice(&body)).expect("it is admitted").inputs;

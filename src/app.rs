@@ -3,14 +3,14 @@
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use crate::{
-    api::http::{self, Server, Services, Threads, admin},
+    api::http::{self, Budget, Scrapes, Server, Services, Serving, Threads, admin, health},
     config::Config,
     lifecycle::{self, Phase, Shutdown},
-    repository::{Loader, ModelError, Repository},
+    repository::{self, Loader, ModelError, Repository},
     runtime::{self, Auto, Library, LibraryError},
     security::{RateLimiter, Tokens, TokensError},
-    serving::Recorder,
-    telemetry::{self, Build, LogHandle, Metrics},
+    serving::{MIN_BYTES_PER_ELEMENT, Recorder},
+    telemetry::{self, Build, LogHandle, Metrics, build},
 };
 
 /// Why the server did not start.
@@ -22,6 +22,9 @@ pub enum StartError {
     /// The repository could not be read.
     #[error(transparent)]
     Repository(#[from] ModelError),
+    /// The configuration names models that are not there.
+    #[error("{}", told(.0))]
+    Names(Vec<String>),
     /// A file of tokens cannot be used.
     #[error(transparent)]
     Tokens(#[from] TokensError),
@@ -33,12 +36,32 @@ pub enum StartError {
     Listen(#[from] io::Error),
 }
 
+/// Several faults as one text.
+fn told(faults: &[String]) -> String {
+    match faults {
+        [fault] => fault.clone(),
+        faults => format!("the configuration names models that are not there:\n  {}", faults.join("\n  ")),
+    }
+}
+
+/// The names in the configuration that lead to no model, a sentence each.
+///
+/// # Errors
+/// [`StartError`] when the repository or the file of callers cannot be read.
+pub fn name_faults(config: &Config) -> Result<Vec<String>, StartError> {
+    let callers = tokens(&config.security.tokens_file)?;
+    Ok(repository::name_faults(&config.repository, callers.iter().flat_map(Tokens::limits))?)
+}
+/// The bytes that the connections of the health listener may hold.
+const HEALTH_BYTES: usize = 16 << 20;
+
 /// What may be refused before any model is loaded: the files of tokens, and the sockets.
 struct Edge {
     server: Server,
     threads: Threads,
     tokens: Option<Tokens>,
     admin: Option<(Server, Tokens)>,
+    health: Option<Server>,
 }
 
 impl Edge {
@@ -46,14 +69,16 @@ impl Edge {
         let callers = tokens(&config.security.tokens_file)?;
         let administrators = tokens(&config.admin.tokens_file)?;
         let server = Server::bind(&config.http.server)?;
+        let few = |host, port| {
+            let (max_connections, max_connections_per_address) = (health::MAX_CONNECTIONS, health::MAX_CONNECTIONS);
+            let server = config.http.server.clone();
+            Server::bind(&http::Settings { host, port, max_connections, max_connections_per_address, ..server })
+        };
         let admin = match administrators {
-            Some(tokens) => {
-                let (host, port) = (config.admin.host, config.admin.port);
-                let settings = http::Settings { host, port, ..config.http.server.clone() };
-                Some((Server::bind(&settings)?, tokens))
-            }
+            Some(tokens) => Some((few(config.admin.host.clone(), config.admin.port)?, tokens)),
             None => None,
         };
+        let health = config.health.host.clone().map(|host| few(host, config.health.port)).transpose()?;
         // Cheap models are run on these threads, heavy ones leave them idle: so as many as there are processors.
         let threads = match config.http.threads {
             Auto::Exactly(threads) => threads,
@@ -61,7 +86,7 @@ impl Edge {
         };
         // On a single processor the one who asks next would be kept from it.
         let busy_poll = if runtime::processors() > 1 { config.http.server.busy_poll() } else { Duration::ZERO };
-        Ok(Self { server, threads: Threads::start(threads, busy_poll)?, tokens: callers, admin })
+        Ok(Self { server, threads: Threads::start(threads, busy_poll)?, tokens: callers, admin, health })
     }
 }
 
@@ -69,6 +94,7 @@ impl Edge {
 pub struct App {
     address: SocketAddr,
     admin: Option<SocketAddr>,
+    health: Option<SocketAddr>,
     shutdown: Shutdown,
     repository: Arc<Repository>,
     /// They end with the last of these, which must outlive the requests in flight.
@@ -83,11 +109,24 @@ impl App {
     /// [`StartError`] when nothing could be served at all. What is wrong with single models is a state, not an error.
     pub fn start(config: &Config, log: LogHandle) -> Result<Self, StartError> {
         let library = Library::load(&config.runtime.library)?;
-        tracing::info!(library = %library.path().display(), build = library.build(), "ONNX Runtime loaded");
+        tracing::info!(
+            library = %library.path().display(),
+            version = library.version(),
+            build = library.build(),
+            "ONNX Runtime loaded"
+        );
         let metrics = Arc::new(metrics(&library)?);
-        let loader = Loader::new(library, config.runtime.clone()).with_coverage(config.repository.coverage);
+        let loader = Loader::new(library, config.runtime.clone())
+            .with_coverage(config.repository.coverage)
+            .with_time_limit(config.repository.load_timeout())
+            .with_max_elements(config.http.server.max_answer_bytes / MIN_BYTES_PER_ELEMENT);
+        note_open_files(config.http.server.max_connections);
         // First what may be refused: a process must not end while threads are inside of the library.
         let edge = Edge::open(config)?;
+        let faults = repository::name_faults(&config.repository, edge.tokens.iter().flat_map(Tokens::limits))?;
+        if !faults.is_empty() {
+            return Err(StartError::Names(faults));
+        }
         let repository = Repository::open(&config.repository, &loader, Arc::clone(&metrics))?;
         Self::behind(edge, config, repository, metrics, log)
     }
@@ -114,24 +153,57 @@ impl App {
     ) -> Result<Self, StartError> {
         let shutdown = Shutdown::default();
         let address = edge.server.address()?;
-        let admin = edge.admin.as_ref().map(|(server, _)| server.address()).transpose()?;
+        let admin_address = edge.admin.as_ref().map(|(server, _)| server.address()).transpose()?;
+        let health_address = edge.health.as_ref().map(Server::address).transpose()?;
+        metrics.watch_log(&log);
+        let scrapes = Arc::new(Scrapes::new(Arc::clone(&metrics)));
         let services = Services {
             repository: Arc::clone(&repository),
-            recorder: Recorder::new(Arc::clone(&metrics)),
-            metrics,
+            recorder: Recorder::new(Arc::clone(&metrics)).with_client_addresses(config.telemetry.log_client_address),
+            scrapes: Arc::clone(&scrapes),
             shutdown: shutdown.clone(),
             tokens: edge.tokens,
             rate: RateLimiter::new(config.security.rate_per_second, config.security.rate_burst),
             rate_per_second: config.security.rate_per_second,
+            metrics_access: config.security.metrics,
             settings: config.http.server.clone(),
         };
+        let budget = Budget::new(config.http.server.max_buffered_bytes, metrics.buffered_bytes());
+        let with = |name, threads: &Arc<Threads>| Serving {
+            threads: Arc::clone(threads),
+            shutdown: shutdown.clone(),
+            budget: Arc::clone(&budget),
+            name,
+            metrics: metrics.connection_metrics(name),
+        };
+        let here = Arc::new(Threads::here());
         if let Some((server, tokens)) = edge.admin {
             let front = admin::AdminFront::new(admin::Admin { tokens, log });
-            shutdown.spawn(server.serve(front, Arc::new(Threads::here()), shutdown.clone()));
+            shutdown.spawn(server.serve(front, with("admin", &here)));
+        }
+        if let Some(server) = edge.health {
+            let scrapes = config.health.metrics.then_some(scrapes);
+            let front = health::HealthFront {
+                repository: Arc::clone(&repository),
+                has_callers: !config.security.tokens_file.as_os_str().is_empty(),
+                shutdown: shutdown.clone(),
+                scrapes,
+            };
+            // A budget of its own: what the others hold must not keep an orchestrator from asking.
+            let budget = Budget::new(HEALTH_BYTES, Arc::default());
+            shutdown.spawn(server.serve(front, Serving { budget, ..with("health", &here) }));
         }
         let threads = Arc::new(edge.threads);
-        shutdown.spawn(edge.server.serve(http::front(services), Arc::clone(&threads), shutdown.clone()));
-        Ok(Self { address, admin, shutdown, repository, _threads: threads, settings: config.lifecycle.clone() })
+        shutdown.spawn(edge.server.serve(http::front(services), with("data", &threads)));
+        Ok(Self {
+            address,
+            admin: admin_address,
+            health: health_address,
+            shutdown,
+            repository,
+            _threads: threads,
+            settings: config.lifecycle.clone(),
+        })
     }
 
     /// The address of the HTTP socket.
@@ -142,6 +214,11 @@ impl App {
     /// The address of the admin socket, where there is one.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin
+    }
+
+    /// The address of the health socket, where there is one.
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.health
     }
 
     /// The models.
@@ -163,6 +240,7 @@ impl App {
     /// flight, and cuts off what is not finished in time.
     pub async fn drain(self) -> Drained {
         self.shutdown.advance(Phase::Announced);
+        self.repository.interrupt_loading();
         let delay = self.settings.drain_delay();
         if delay > Duration::ZERO {
             tracing::info!(delay_ms = self.settings.drain_delay_ms, "draining: still serving, no longer ready");
@@ -189,6 +267,20 @@ impl App {
     }
 }
 
+/// Says so where the system allows fewer connections than the configuration.
+fn note_open_files(max_connections: usize) {
+    /// Files beside the connections: models, the log, and what serves them.
+    const OTHERS: u64 = 128;
+    let needed = (max_connections as u64).saturating_add(OTHERS);
+    if let Some(limit) = lifecycle::raise_open_files().filter(|limit| *limit < needed) {
+        tracing::warn!(
+            limit,
+            max_connections,
+            "the system allows fewer open files than http.max_connections needs (ulimit -n)"
+        );
+    }
+}
+
 /// How long connections have to end once their requests are cut off.
 const CUTTING: Duration = Duration::from_secs(1);
 
@@ -206,8 +298,13 @@ pub struct Drained {
 /// # Errors
 /// [`telemetry::Error`] when they cannot be registered.
 pub fn metrics(library: &Library) -> Result<Metrics, telemetry::Error> {
-    let revision = option_env!("CANDOR_REVISION").unwrap_or("unknown");
-    Metrics::new(&Build { version: env!("CARGO_PKG_VERSION"), revision, onnxruntime: &library.version() })
+    Metrics::new(&Build {
+        version: build::VERSION,
+        revision: build::REVISION,
+        onnxruntime: library.version(),
+        onnxruntime_built_for: runtime::BUILT_FOR,
+        features: build::FEATURES,
+    })
 }
 
 fn tokens(path: &Path) -> Result<Option<Tokens>, TokensError> {

@@ -20,7 +20,7 @@ use bundled::body;
 use candor::{
     config::Config,
     domain::tensor::Inputs,
-    runtime::{Executor as _, Library, OrtExecutor, SessionOptions, merge},
+    runtime::{Cancellation, Executor as _, Library, ModelBytes, OrtExecutor, SessionOptions, merge},
 };
 use serde_json::{Deserializer, Map, json};
 
@@ -118,8 +118,9 @@ fn main() {
     let library = Library::load(&config.runtime.library).expect("it is loaded already");
     let options = SessionOptions::new(&library, threads, &config.runtime.providers);
     let graph = Path::new(&models).join(&model).join(version.version.as_str()).join("model.onnx");
+    let bytes = ModelBytes::new(std::fs::read(&graph).expect("a model"));
     let open = |_| {
-        let mut executor = OrtExecutor::open(&library, &graph, &options).expect("a session");
+        let mut executor = OrtExecutor::open(&library, &bytes, &options, &Cancellation::default()).expect("a session");
         executor.request(version.contract.output.requested());
         executor
     };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{dataset::TableError, repository::LoadError, runtime::OpenError};
+use crate::{dataset::TableError, repository::LoadError};
 
 /// A package cannot be made; nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -10,14 +10,6 @@ pub enum AuthoringError {
     /// The table cannot be read.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// The graph cannot be used.
-    #[error("{}: {source}", path.display())]
-    Graph {
-        /// The ONNX file.
-        path: PathBuf,
-        /// Why.
-        source: OpenError,
-    },
     /// The graph fails on a row of the table.
     #[error("{}: fails on a row of the table: {detail}", path.display())]
     Run {

@@ -87,17 +87,18 @@ impl Draft {
         Ok(draft)
     }
 
-    /// Writes a file of the directory.
+    /// Writes a text of the directory.
     pub(super) fn write(&self, name: &str, text: &str) -> Result<(), AuthoringError> {
-        let path = self.directory.join(name);
-        write_through(&path, text.as_bytes()).map_err(write_error(&path))
+        self.write_bytes(Path::new(name), text.as_bytes())
     }
 
-    /// Copies a file into the directory.
-    pub(super) fn copy(&self, from: &Path, name: &str) -> Result<(), AuthoringError> {
-        let path = self.directory.join(name);
-        let copied = fs::copy(from, &path).and_then(|_| File::open(&path)?.sync_all());
-        copied.map_err(write_error(&path))
+    /// Writes a file of the directory, at a place that may lie in directories of its own.
+    pub(super) fn write_bytes(&self, place: &Path, bytes: &[u8]) -> Result<(), AuthoringError> {
+        let path = self.directory.join(place);
+        let inner: Vec<&Path> = place.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()).collect();
+        let written = fs::create_dir_all(above(&path)).and_then(|()| write_through(&path, bytes));
+        let settled = written.and_then(|()| inner.iter().try_for_each(|above| settle(&self.directory.join(above))));
+        settled.map_err(write_error(&path))
     }
 
     /// Puts the directory in its place; what stood there goes once the new one is there.
@@ -222,9 +223,9 @@ mod tests {
         for text in ["first", "second"] {
             let draft = Draft::begin(&place).expect("begun");
             draft.write("a", text).expect("written");
-            draft.copy(&draft.directory.join("a"), "b").expect("copied");
+            draft.write_bytes(Path::new("b/c/d"), text.as_bytes()).expect("written");
             draft.keep().expect("kept");
-            assert_eq!(fs::read_to_string(place.join("b")).expect("a file"), text);
+            assert_eq!(fs::read_to_string(place.join("b/c/d")).expect("a file"), text);
         }
         assert_eq!((names(&place), names(above(&place))), (vec!["a".to_owned(), "b".to_owned()], vec!["1".to_owned()]));
     }

@@ -17,7 +17,6 @@ use crate::{
         profile::{Profile, Source},
         profiling::Profiler,
         sample::Sample,
-        uncertainty::Coverage,
     },
     repository::{Loader, Prepared, Settings, prepare_all},
 };
@@ -118,8 +117,7 @@ pub fn reprofile(
 
 /// Loads the version without its profile, which may be of an older contract.
 fn load(loader: &Loader, directory: &Path, profile: &Path) -> Result<Prepared, AuthoringError> {
-    let settings =
-        Settings { models: directory.to_path_buf(), default_model: String::new(), coverage: Coverage::DEFAULT };
+    let settings = Settings::at(directory.to_path_buf());
     let mut outcome = Err(AuthoringError::Undecided(format!("{}: holds no model.onnx", directory.display())));
     prepare_all(&settings, loader, |_, result| {
         let told = profile.display().to_string();

@@ -4,8 +4,13 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use clap::Args;
 
-use super::{Common, silence_onnxruntime};
+use super::{
+    Common,
+    output::{Output, complain},
+    refuse, warn,
+};
 use crate::{
+    app::name_faults,
     domain::judgement::Weight,
     repository::{Loader, Prepared, Settings, judge_all},
     runtime::Library,
@@ -30,73 +35,90 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(self) -> ExitCode {
         let flags = self.path.map(|path| ("repository.models".to_owned(), path.display().to_string()));
-        let loaded = self.common.load(flags.into_iter().collect());
-        let config = match loaded.and_then(|loaded| silence_onnxruntime().map(|()| loaded.config)) {
-            Ok(config) => config,
+        let config = match self.common.load_to_serve(flags.into_iter().collect()) {
+            Ok(loaded) => {
+                warn(&loaded.warnings);
+                loaded.config
+            }
             Err(code) => return code,
         };
         let library = match Library::load(&config.runtime.library) {
             Ok(library) => library,
             Err(error) => {
-                eprintln!("candor: {error}");
+                complain(format_args!("candor: {error}"));
                 return ExitCode::FAILURE;
             }
         };
-        let at = config.repository.coverage;
-        check(&config.repository, &Loader::new(library, config.runtime.clone()).with_coverage(at), self.strict)
+        let names = match name_faults(&config) {
+            Ok(faults) => faults,
+            Err(error) => return refuse(&error),
+        };
+        let settings = &config.repository;
+        let loader = Loader::new(library, config.runtime.clone())
+            .with_coverage(settings.coverage)
+            .with_time_limit(settings.load_timeout());
+        check(settings, &loader, &names, self.strict)
     }
 }
 
-fn check(settings: &Settings, loader: &Loader, strict: bool) -> ExitCode {
+fn check(settings: &Settings, loader: &Loader, names: &[String], strict: bool) -> ExitCode {
     let (mut good, mut bad, mut warnings) = (0, 0, 0);
+    let mut output = Output::standard();
+    if !names.is_empty() {
+        bad += 1;
+        output.line(format_args!("REFUSED configuration"));
+        for fault in names {
+            output.line(format_args!("        {fault}"));
+        }
+    }
     let mut started = Instant::now();
     let checked = judge_all(settings, loader, |name, result, findings| {
         match result {
             Ok(prepared) => {
                 good += 1;
-                println!("ok      {name}  ({} ms)", started.elapsed().as_millis());
-                describe(prepared);
+                output.line(format_args!("ok      {name}  ({} ms)", started.elapsed().as_millis()));
+                describe(&mut output, prepared);
             }
             Err(errors) => {
                 bad += 1;
-                println!("REFUSED {name}");
+                output.line(format_args!("REFUSED {name}"));
                 for error in errors {
-                    println!("        {error}");
+                    output.line(format_args!("        {error}"));
                 }
             }
         }
         for finding in findings {
             warnings += usize::from(finding.weight == Weight::Warning);
-            println!("        {}: {}", finding.weight.as_str(), finding.detail);
+            output.line(format_args!("        {}: {}", finding.weight.as_str(), finding.detail));
         }
         started = Instant::now();
     });
     if let Err(error) = checked {
-        eprintln!("candor: {error}");
-        return ExitCode::FAILURE;
+        return refuse(&error);
     }
     let told = match warnings {
         0 => String::new(),
         1 => ", 1 warning".to_owned(),
         more => format!(", {more} warnings"),
     };
-    println!("\n{good} good, {bad} refused{told}");
-    if bad == 0 && !(strict && warnings > 0) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    output.line(format_args!("\n{good} good, {bad} refused{told}"));
+    let passed = bad == 0 && !(strict && warnings > 0);
+    output.finish(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn describe(mut prepared: Prepared) {
+fn describe(output: &mut Output, mut prepared: Prepared) {
     if let Some(calibrated) = &prepared.calibrated {
         let (of, calibrator) = (&calibrated.calibration, &calibrated.calibrator);
         let (method, rows, file) = (calibrator.method(), of.data.rows, &of.data.file);
         let at = calibrator.claimed().map_or_else(String::new, |level| format!(" at {}", level.as_f64()));
-        println!("        calibration.json: {method}{at}, {rows} rows of {file}");
+        output.line(format_args!("        calibration.json: {method}{at}, {rows} rows of {file}"));
     }
     if let Some(profile) = prepared.profile() {
-        println!("        profile.json: {} rows of {}", profile.rows, profile.source.file);
+        output.line(format_args!("        profile.json: {} rows of {}", profile.rows, profile.source.file));
     }
     if let Some((differing, rows)) = prepared.label_differences().filter(|(differing, _)| *differing > 0) {
-        println!(
+        output.line(format_args!(
             "        note: the graph's own label differs from the prediction on {differing} of {rows} golden cases"
-        );
+        ));
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::Common;
+use super::{Common, output::Output, warn};
 
 /// Show the configuration in force, and where each value came from.
 #[derive(Debug, Args)]
@@ -19,14 +19,16 @@ impl Show {
             Ok(loaded) => loaded,
             Err(code) => return code,
         };
+        warn(&loaded.warnings);
         let rows: Vec<(String, String)> =
             loaded.settings.iter().map(|setting| (setting.key.clone(), setting.value.to_string())).collect();
         let widest =
             |column: fn(&(String, String)) -> &String| rows.iter().map(|row| column(row).len()).max().unwrap_or(0);
         let (key_width, value_width) = (widest(|row| &row.0), widest(|row| &row.1));
+        let mut output = Output::standard();
         for ((key, value), setting) in rows.iter().zip(&loaded.settings) {
-            println!("{key:<key_width$} = {value:<value_width$}  # {}", setting.source);
+            output.line(format_args!("{key:<key_width$} = {value:<value_width$}  # {}", setting.source));
         }
-        ExitCode::SUCCESS
+        output.finish(ExitCode::SUCCESS)
     }
 }

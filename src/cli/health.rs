@@ -2,14 +2,16 @@
 
 use std::{
     io::{self, BufRead as _, BufReader, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream},
     process::ExitCode,
     time::Duration,
 };
 
 use clap::Args;
+use http::Uri;
 
-use super::Common;
+use super::{Common, output::complain, refuse, warn};
+use crate::api::http::Host;
 
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -20,42 +22,109 @@ pub(super) struct Health {
     /// Ask whether every required model is ready, rather than whether the process is alive.
     #[arg(long)]
     ready: bool,
+    /// The address or the name of the server (`http.host`; for one that listens on every interface, loopback).
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// The port of the server (`http.port`).
+    #[arg(long)]
+    port: Option<u16>,
+    /// Ask at this URL, whatever the configuration says: `http://host:port`, or with a path to ask for.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["host", "port"])]
+    url: Option<Uri>,
     #[command(flatten)]
     common: Common,
 }
 
+/// Where to ask, and for what.
+struct Target {
+    host: Host,
+    port: u16,
+    path: String,
+}
+
 impl Health {
     pub(super) fn run(self) -> ExitCode {
-        let config = match self.common.load(Vec::new()) {
-            Ok(loaded) => loaded.config.http.server,
+        let target = match self.target() {
+            Ok(target) => target,
             Err(code) => return code,
         };
-        let host = match config.host {
-            host if host.is_unspecified() => std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+        let url = format!("http://{}:{}{}", target.host, target.port, target.path);
+        match ask(&target) {
+            Ok(status) if status.split(' ').nth(1) == Some("200") => return ExitCode::SUCCESS,
+            Ok(status) => complain(format_args!("candor: {url} answered {}", status.trim())),
+            Err(error) => complain(format_args!("candor: {url} cannot be reached: {error}")),
+        }
+        ExitCode::FAILURE
+    }
+
+    fn target(&self) -> Result<Target, ExitCode> {
+        let route = if self.ready { "/readyz" } else { "/livez" };
+        if let Some(url) = &self.url {
+            return target_of(url, route).map_err(|reason| {
+                refuse(&reason);
+                ExitCode::from(2)
+            });
+        }
+        let flags = [("http.host", self.host.clone()), ("http.port", self.port.map(|port| port.to_string()))];
+        let flags = flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
+        let loaded = self.common.load(flags)?;
+        warn(&loaded.warnings);
+        let server = loaded.config.http.server;
+        let host = match server.host {
+            Host::Address(IpAddr::V4(address)) if address.is_unspecified() => Host::Address(Ipv4Addr::LOCALHOST.into()),
+            Host::Address(IpAddr::V6(address)) if address.is_unspecified() => Host::Address(Ipv6Addr::LOCALHOST.into()),
             host => host,
         };
-        let address = SocketAddr::new(host, config.port);
-        let path = if self.ready { "/readyz" } else { "/livez" };
-        match ask(address, path) {
-            Ok(status) if status.contains(" 200") => ExitCode::SUCCESS,
-            Ok(status) => {
-                eprintln!("candor: http://{address}{path} answered {}", status.trim());
-                ExitCode::FAILURE
-            }
-            Err(error) => {
-                eprintln!("candor: http://{address}{path} cannot be reached: {error}");
-                ExitCode::FAILURE
-            }
-        }
+        Ok(Target { host, port: server.port, path: route.to_owned() })
     }
 }
 
-/// The status line of a GET.
-fn ask(address: SocketAddr, path: &str) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
-    let mut status = String::new();
-    BufReader::new(stream).read_line(&mut status)?;
-    Ok(status)
+/// What a URL asks for: its own path, or `route` where it has none.
+fn target_of(url: &Uri, route: &str) -> Result<Target, String> {
+    let wrong = || format!("--url wants http://host, http://host:port or http://host:port/path, found \"{url}\"");
+    let authority = url.authority().filter(|_| url.scheme_str() == Some("http")).ok_or_else(wrong)?;
+    let host = authority.host().parse().map_err(|_| wrong())?;
+    let path = url.path_and_query().map(http::uri::PathAndQuery::as_str).filter(|path| *path != "/");
+    Ok(Target { host, port: authority.port_u16().unwrap_or(80), path: path.unwrap_or(route).to_owned() })
+}
+
+/// The status line of a GET, from the first address that takes a connection.
+fn ask(target: &Target) -> io::Result<String> {
+    let mut refused = io::Error::from(io::ErrorKind::NotFound);
+    for address in target.host.addresses(target.port)? {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(mut stream) => {
+                stream.set_read_timeout(Some(PATIENCE))?;
+                let (host, port, path) = (&target.host, target.port, &target.path);
+                write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: close\r\n\r\n")?;
+                let mut status = String::new();
+                BufReader::new(stream).read_line(&mut status)?;
+                return Ok(status);
+            }
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_host_port_and_path() {
+        for (url, expected) in [
+            ("http://localhost", Some(("localhost", 80, "/livez"))),
+            ("http://localhost:9000/", Some(("localhost", 9000, "/livez"))),
+            ("http://[::1]:9000/readyz", Some(("[::1]", 9000, "/readyz"))),
+            ("http://127.0.0.1:9000/models?x=1", Some(("127.0.0.1", 9000, "/models?x=1"))),
+            ("https://localhost:9000", None),
+            ("localhost:9000", None),
+            ("/livez", None),
+        ] {
+            let target = target_of(&url.parse().expect("a URI"), "/livez").ok();
+            let found = target.map(|target| (target.host.to_string(), target.port, target.path));
+            assert_eq!(found, expected.map(|(host, port, path)| (host.to_owned(), port, path.to_owned())), "{url}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, ValueEnum};
 
-use super::{Common, loader, refuse};
+use super::{Common, is_file, loader, output::Output, refuse};
 use crate::{
     authoring::{Made, Wishes, init},
     dataset::Reading,
@@ -101,13 +101,15 @@ fn pair<'a>(flag: &str, text: &'a str) -> Result<(&'a str, &'a str), String> {
 impl Init {
     pub(super) fn run(self) -> ExitCode {
         let made = loader(&self.common).and_then(|loader| {
+            is_file(&self.graph)?;
             let wishes = self.wishes().map_err(|problem| refuse(&problem))?;
             init(&loader, &self.graph, &self.data, self.out.as_deref(), &wishes).map_err(|error| refuse(&error))
         });
         match made {
             Ok(made) => {
-                print(&made, self.target.as_deref());
-                ExitCode::SUCCESS
+                let mut output = Output::standard();
+                print(&mut output, &made, self.target.as_deref());
+                output.finish(ExitCode::SUCCESS)
             }
             Err(code) => code,
         }
@@ -141,37 +143,45 @@ impl Init {
     }
 }
 
-fn print(made: &Made, target: Option<&str>) {
+fn print(output: &mut Output, made: &Made, target: Option<&str>) {
     for line in &made.inputs {
-        println!("input   {line}");
+        output.line(format_args!("input   {line}"));
     }
-    println!("output  {}", made.output);
+    output.line(format_args!("output  {}", made.output));
     if let Some(agreement) = &made.agreement {
-        println!("        {agreement}");
+        output.line(format_args!("        {agreement}"));
     }
-    println!();
-    print_features(&made.profile);
-    println!();
+    output.line(format_args!(""));
+    print_features(output, &made.profile);
+    output.line(format_args!(""));
     for note in &made.notes {
-        println!("check   {note}");
+        output.line(format_args!("check   {note}"));
     }
     let directory = made.directory.display();
-    println!(
+    output.line(format_args!(
         "check   the ranges are soft (x-expected): hard ones (minimum, maximum), units and descriptions are yours to add"
-    );
-    println!("check   profile.json and golden.jsonl hold rows of the table: let nobody see them who may not see it");
-    println!();
-    println!("wrote   {directory}: model.onnx, contract.json, profile.json, version.json, golden.jsonl");
-    println!("loads   as `candor serve` would, and answers {} recorded cases as before", made.golden);
-    println!();
+    ));
+    output.line(format_args!(
+        "check   profile.json and golden.jsonl hold rows of the table: let nobody see them who may not see it"
+    ));
+    output.line(format_args!(""));
+    let weights = made.weights.iter().map(String::as_str);
+    let texts = ["contract.json", "profile.json", "version.json", "golden.jsonl"];
+    let files: Vec<&str> = std::iter::once("model.onnx").chain(weights).chain(texts).collect();
+    output.line(format_args!("wrote   {directory}: {}", files.join(", ")));
+    output.line(format_args!("loads   as `candor serve` would, and answers {} recorded cases as before", made.golden));
+    output.line(format_args!(""));
     let body = serde_json::json!({ "features": made.example }).to_string().replace('\'', "'\\''");
-    println!("next    candor serve {directory}");
-    println!("        curl -s localhost:8080/predict -H 'content-type: application/json' -d '{body}'");
-    println!("        candor calibrate --data HOLDOUT --target {} {directory}", target.unwrap_or("COLUMN"));
+    output.line(format_args!("next    candor serve {directory}"));
+    output.line(format_args!("        curl -s localhost:8080/predict -H 'content-type: application/json' -d '{body}'"));
+    output.line(format_args!(
+        "        candor calibrate --data HOLDOUT --target {} {directory}",
+        target.unwrap_or("COLUMN")
+    ));
 }
 
 /// The features of a profile as a table.
-pub(super) fn print_features(profile: &Profile) {
+pub(super) fn print_features(output: &mut Output, profile: &Profile) {
     let mut rows = vec![["feature", "values", "missing", "what they are"].map(str::to_owned)];
     rows.extend(profile.features.iter().map(|(name, feature)| {
         let missing = if feature.missing() > 0.0 { format!("{:.1} %", feature.missing() * 100.0) } else { "-".into() };
@@ -180,7 +190,7 @@ pub(super) fn print_features(profile: &Profile) {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths = [width(0), width(1), width(2)];
     for [name, values, missing, what] in &rows {
-        println!("{name:<0$}  {values:>1$}  {missing:>2$}  {what}", widths[0], widths[1], widths[2]);
+        output.line(format_args!("{name:<0$}  {values:>1$}  {missing:>2$}  {what}", widths[0], widths[1], widths[2]));
     }
 }
 

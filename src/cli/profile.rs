@@ -5,9 +5,11 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Args;
 
 use super::{
-    Common,
+    Common, exists,
     init::{TableFlags, print_features},
-    loader, refuse,
+    loader,
+    output::Output,
+    refuse,
 };
 use crate::authoring::reprofile;
 
@@ -31,6 +33,7 @@ pub(super) struct Profile {
 impl Profile {
     pub(super) fn run(self) -> ExitCode {
         let made = loader(&self.common).and_then(|loader| {
+            exists(&self.version)?;
             let reading = self.table.reading().map_err(|problem| refuse(&problem))?;
             reprofile(&loader, &self.version, &self.data, &reading).map_err(|error| refuse(&error))
         });
@@ -38,11 +41,12 @@ impl Profile {
             Ok(made) => made,
             Err(code) => return code,
         };
-        print_features(&made.profile);
+        let mut output = Output::standard();
+        print_features(&mut output, &made.profile);
         for note in &made.notes {
-            println!("check   {note}");
+            output.line(format_args!("check   {note}"));
         }
-        println!("wrote   {} ({} rows)", made.path.display(), made.profile.rows);
-        ExitCode::SUCCESS
+        output.line(format_args!("wrote   {} ({} rows)", made.path.display(), made.profile.rows));
+        output.finish(ExitCode::SUCCESS)
     }
 }

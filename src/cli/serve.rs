@@ -4,11 +4,11 @@ use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::Args;
 
-use super::{Common, silence_onnxruntime};
+use super::{Common, output::complain};
 use crate::{
     api::http,
     app::{App, StartError},
-    config::Config,
+    config::{Config, Loaded},
     lifecycle::Signals,
     telemetry::{self, LogHandle},
 };
@@ -17,8 +17,9 @@ use crate::{
 ///
 /// SIGTERM and SIGINT stop it in order: /readyz says no, `lifecycle.drain_delay_ms` later no more requests are taken, and
 /// those in flight are finished. It then exits with 0, also where `lifecycle.drain_timeout_ms` ended the wait: how many
-/// requests were cut off stands in the log, and each of them. A second signal ends it at once, with 1; so does whatever
-/// keeps it from starting. Faults of the configuration and of the command line are 2.
+/// requests were cut off stands in the log, and each of them. A second signal ends it at once, with 1, where it comes a
+/// second or more after the first; so does whatever keeps it from starting. SIGHUP is ignored, with a line in the log.
+/// Faults of the configuration and of the command line are 2.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// A directory of models, of one model, or of one version, or one ONNX file (`repository.models`).
@@ -30,8 +31,8 @@ pub(super) struct Serve {
     /// The model that /predict asks (`repository.default_model`).
     #[arg(long, value_name = "NAME")]
     default_model: Option<String>,
-    /// The address to listen on (`http.host`).
-    #[arg(long, value_name = "ADDRESS")]
+    /// The address or the name to listen on (`http.host`).
+    #[arg(long, value_name = "HOST")]
     host: Option<String>,
     /// The port to listen on (`http.port`).
     #[arg(long)]
@@ -49,26 +50,30 @@ impl Serve {
             ("http.port", self.port.map(|port| port.to_string())),
         ];
         let flags = flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
-        match self.common.load(flags).and_then(|loaded| silence_onnxruntime().map(|()| loaded)) {
-            Ok(loaded) => serve(&loaded.config),
+        match self.common.load_to_serve(flags) {
+            Ok(loaded) => serve(&loaded),
             Err(code) => code,
         }
     }
 }
 
-fn serve(config: &Config) -> ExitCode {
+fn serve(loaded: &Loaded) -> ExitCode {
+    let config = &loaded.config;
     let log = match telemetry::init(&config.telemetry, std::io::stderr().is_terminal()) {
         Ok(log) => log,
         Err(error) => {
-            eprintln!("candor: {error}");
+            complain(format_args!("candor: {error}"));
             return ExitCode::from(2);
         }
     };
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
     // It starts and stops the server, accepts connections, and serves the admin socket; the others have their threads.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("candor: the threads could not be started: {error}");
+            complain(format_args!("candor: the threads could not be started: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -89,13 +94,13 @@ async fn until_stopped(config: &Config, log: &LogHandle) -> ExitCode {
         Ok(started) => started,
         Err(error) => {
             log.flush();
-            eprintln!("candor: {error}");
+            complain(format_args!("candor: {error}"));
             return ExitCode::FAILURE;
         }
     };
     announce(config, &app);
     let signal = signals.next().await;
-    tracing::info!(signal, "stopping; a second signal stops at once");
+    tracing::info!(signal, "stopping; a second signal, a second from now or later, stops at once");
     tokio::select! {
         drained = app.drain() => {
             tracing::info!(finished = drained.finished, cut = drained.cut, "stopped");
@@ -115,18 +120,25 @@ fn announce(config: &Config, app: &App) {
     if let Some(address) = app.admin_address() {
         tracing::info!(%address, "admin listening");
     }
+    if let Some(address) = app.health_address() {
+        tracing::info!(%address, "health listening");
+    }
     if config.security.tokens_file.as_os_str().is_empty() && !address.ip().is_loopback() {
         tracing::warn!("everybody who reaches this address may ask: set security.tokens_file to change that");
     }
     let (repository, host) = (Arc::clone(app.repository()), address.to_string());
+    let token = !config.security.tokens_file.as_os_str().is_empty();
     // Waiting for the models blocks, so it happens beside the threads that serve.
     app.background(move || {
         repository.settled();
+        if repository.is_interrupted() {
+            return;
+        }
         let catalog = repository.catalog();
         let reasons = catalog.not_ready();
         if let Some(version) = catalog.showpiece() {
             let default = catalog.default_name() == Some(version.model.as_str());
-            tracing::info!("try: {}", http::curl(version, &host, default));
+            tracing::info!("try: {}", http::curl(version, &host, default, token));
         } else {
             tracing::error!("no model could be loaded");
         }

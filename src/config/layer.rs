@@ -1,86 +1,16 @@
 //! The layers: each sets keys over the one before, and every value remembers where it came from.
 
-use std::{
-    fmt, fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use super::{
-    Config, Loaded, Setting,
+    Config, Loaded, Purpose, Setting,
+    check::check,
+    environment::{Variable, sort},
+    error::{ConfigError, Source},
     key::{Key, keys},
+    lines::lines,
 };
 use crate::domain::contract::nearest;
-
-/// The start of the environment variables that set keys.
-const PREFIX: &str = "CANDOR_";
-
-/// Variables with our prefix that are not keys: used by the test suite.
-const NOT_KEYS: &[&str] = &["CANDOR_TEST_PYTHON", "CANDOR_BLESS"];
-
-/// Where a value came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// The program's own default.
-    Default,
-    /// A configuration file.
-    File(PathBuf),
-    /// An environment variable.
-    Environment(String),
-    /// A flag on the command line.
-    Flag,
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => formatter.write_str("default"),
-            Self::File(path) => write!(formatter, "file {}", path.display()),
-            Self::Environment(name) => write!(formatter, "environment {name}"),
-            Self::Flag => formatter.write_str("flag"),
-        }
-    }
-}
-
-/// A fault of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{}: cannot be read: {reason}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// The file is not TOML.
-    #[error("{}: {reason}", path.display())]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// Line, column and cause.
-        reason: String,
-    },
-    /// There is no such key.
-    #[error("{place}: unknown key {key:?}{hint}")]
-    Unknown {
-        /// File and line, variable, or flag.
-        place: String,
-        /// The key.
-        key: String,
-        /// The nearest known key, if one is near.
-        hint: String,
-    },
-    /// A value has another type, or lies out of bounds.
-    #[error("{place}: {key} {reason}")]
-    Value {
-        /// File and line, variable, or flag.
-        place: String,
-        /// The key.
-        key: String,
-        /// What was found and what would be right.
-        reason: String,
-    },
-}
 
 /// Where a value stands, for its source and for messages.
 struct Origin {
@@ -92,6 +22,9 @@ struct Origin {
 pub(super) struct Merged {
     keys: Vec<Key>,
     settings: Vec<Setting>,
+    /// Where each value stands, as faults name it.
+    places: Vec<String>,
+    warnings: Vec<String>,
 }
 
 impl Merged {
@@ -99,16 +32,15 @@ impl Merged {
         let keys = keys();
         let setting =
             |key: &Key| Setting { key: key.name.clone(), value: key.default.clone(), source: Source::Default };
-        Self { settings: keys.iter().map(setting).collect(), keys }
+        let places = vec![Source::Default.to_string(); keys.len()];
+        Self { settings: keys.iter().map(setting).collect(), keys, places, warnings: Vec::new() }
     }
 
     /// The layer of a TOML file.
     pub(super) fn file(&mut self, path: &Path, errors: &mut Vec<ConfigError>) {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) => {
-                return errors.push(ConfigError::Read { path: path.to_path_buf(), reason: error.to_string() });
-            }
+            Err(error) => return errors.push(ConfigError::read(path, &error)),
         };
         let table: toml::Table = match text.parse() {
             Ok(table) => table,
@@ -117,10 +49,11 @@ impl Merged {
                 return errors.push(ConfigError::Syntax { path: path.to_path_buf(), reason });
             }
         };
-        let mut flat = Vec::new();
+        let (mut flat, lines) = (Vec::new(), lines(&text));
         flatten(&table, "", &mut flat);
+        flat.sort_by_key(|(key, _)| lines.get(key).copied());
         for (key, value) in flat {
-            let line = line_of(&text, &key).map_or_else(String::new, |line| format!(":{line}"));
+            let line = lines.get(&key).map_or_else(String::new, |line| format!(":{line}"));
             let place = format!("{}{line}", path.display());
             self.set(&key, value, Origin { source: Source::File(path.to_path_buf()), place }, errors);
         }
@@ -129,8 +62,14 @@ impl Merged {
     /// The layer of the environment.
     pub(super) fn environment(&mut self, variables: &[(String, String)], errors: &mut Vec<ConfigError>) {
         for (name, text) in variables {
-            let Some(rest) = name.strip_prefix(PREFIX).filter(|_| !NOT_KEYS.contains(&name.as_str())) else { continue };
-            let key = rest.to_lowercase().replace("__", ".");
+            let key = match sort(name, text, &self.keys) {
+                Variable::Key(key) => key,
+                Variable::Foreign => continue,
+                Variable::Suspicious(warning) => {
+                    self.warnings.push(warning);
+                    continue;
+                }
+            };
             let value = self.parse(&key, text);
             let source = Source::Environment(name.clone());
             self.set(&key, value, Origin { place: source.to_string(), source }, errors);
@@ -161,42 +100,87 @@ impl Merged {
 
     fn set(&mut self, key: &str, value: toml::Value, origin: Origin, errors: &mut Vec<ConfigError>) {
         let Some(index) = self.keys.iter().position(|known| known.name == key) else {
-            let hint = nearest(key, self.keys.iter().map(|known| known.name.as_str()));
+            let section = format!("{key}.");
+            let hint = if self.keys.iter().any(|known| known.name.starts_with(&section)) {
+                format!("; it is a section: write [{key}], and its keys below")
+            } else {
+                nearest(key, self.keys.iter().map(|known| known.name.as_str()))
+            };
             return errors.push(ConfigError::Unknown { place: origin.place, key: key.to_owned(), hint });
         };
         let default = &self.keys[index].default;
         let same = std::mem::discriminant(default) == std::mem::discriminant(&value);
         let stands_for_auto = is_auto(Some(default)) && value.is_integer();
         if !same && !stands_for_auto {
-            let wanted = if is_auto(Some(default)) { "\"auto\" or an integer" } else { default.type_str() };
-            let reason = format!("must be {wanted}, found {} {value}", value.type_str());
+            let reason = format!("must be {}, found {value}", wanted(default));
             return errors.push(ConfigError::Value { place: origin.place, key: key.to_owned(), reason });
         }
         self.settings[index] = Setting { key: key.to_owned(), value, source: origin.source };
+        self.places[index] = origin.place;
     }
 
-    /// Gives the values to the modules' own settings, one key at a time so that a fault names its key.
-    pub(super) fn finish(self) -> Result<Loaded, Vec<ConfigError>> {
-        let defaults = Self::defaults();
-        let mut errors = Vec::new();
-        for (index, setting) in self.settings.iter().enumerate() {
-            let mut trial = defaults.settings.clone();
-            trial[index] = setting.clone();
+    /// Gives the values to the modules' own settings, and gathers their faults beside those found so far. A value that
+    /// cannot be read as its setting is left out, so that the others are judged all the same.
+    pub(super) fn finish(mut self, purpose: Purpose, mut errors: Vec<ConfigError>) -> Result<Loaded, Vec<ConfigError>> {
+        let defaults = Self::defaults().settings;
+        for index in 0..self.settings.len() {
+            let mut trial = defaults.clone();
+            trial[index] = self.settings[index].clone();
             if let Err(error) = assemble(&trial) {
-                let place = setting.source.to_string();
-                let reason = format!("cannot be {}: {}", setting.value, error.message());
-                errors.push(ConfigError::Value { place, key: setting.key.clone(), reason });
+                let Setting { key, value, .. } = std::mem::replace(&mut self.settings[index], defaults[index].clone());
+                let reason = unreadable(&value, error.message());
+                errors.push(ConfigError::Value { place: self.places[index].clone(), key, reason });
             }
         }
-        if !errors.is_empty() {
-            return Err(errors);
+        let config = match assemble(&self.settings) {
+            Ok(config) => config,
+            Err(error) => {
+                let (place, reason) = ("configuration".to_owned(), error.message().to_owned());
+                errors.push(ConfigError::Value { place, key: "as a whole".to_owned(), reason });
+                return Err(errors);
+            }
+        };
+        for (key, reason) in check(&config, purpose) {
+            let index = self.settings.iter().position(|setting| setting.key == key);
+            let place = index.map_or_else(String::new, |index| self.places[index].clone());
+            errors.push(ConfigError::Value { place, key, reason });
         }
-        let config = assemble(&self.settings).map_err(|error| {
-            let (place, reason) = ("configuration".to_owned(), error.message().to_owned());
-            vec![ConfigError::Value { place, key: "as a whole".to_owned(), reason }]
-        })?;
-        Ok(Loaded { config, settings: self.settings })
+        if errors.is_empty() {
+            Ok(Loaded { config, settings: self.settings, warnings: self.warnings })
+        } else {
+            Err(errors)
+        }
     }
+}
+
+/// What a key takes, by its default.
+fn wanted(default: &toml::Value) -> &'static str {
+    match default {
+        toml::Value::String(_) if is_auto(Some(default)) => "\"auto\" or an integer",
+        toml::Value::String(_) => "a string",
+        toml::Value::Integer(_) => "an integer",
+        toml::Value::Float(_) => "a number with a decimal point",
+        toml::Value::Boolean(_) => "true or false",
+        toml::Value::Array(_) => "a list",
+        toml::Value::Datetime(_) => "a date",
+        toml::Value::Table(_) => "a table",
+    }
+}
+
+/// What would be right in place of a value that its setting cannot be read from; `message` is the reader's own.
+fn unreadable(value: &toml::Value, message: &str) -> String {
+    let range = match message.rsplit_once("expected ").map(|(_, expected)| expected) {
+        Some("u16") => format!("must be a whole number from 0 to {}", u16::MAX),
+        Some("u32") => format!("must be a whole number from 0 to {}", u32::MAX),
+        Some("u64" | "usize") => "must be a whole number of at least 0".to_owned(),
+        Some(names) if message.starts_with("unknown variant") => {
+            format!("must be {}", names.replace('`', "\"").trim_start_matches("one of "))
+        }
+        Some("a string") => "must be a list of strings".to_owned(),
+        _ if message.starts_with("must ") => message.to_owned(),
+        _ => return format!("cannot be {value}: {message}"),
+    };
+    format!("{range}, found {value}")
 }
 
 fn is_auto(default: Option<&toml::Value>) -> bool {
@@ -231,13 +215,6 @@ fn flatten(table: &toml::Table, prefix: &str, flat: &mut Vec<(String, toml::Valu
     }
 }
 
-/// The line, from 1, that sets the last part of a key.
-fn line_of(text: &str, key: &str) -> Option<usize> {
-    let last = key.rsplit('.').next().unwrap_or(key);
-    let sets = |line: &str| line.trim_start().strip_prefix(last).is_some_and(|rest| rest.trim_start().starts_with('='));
-    text.lines().position(sets).map(|index| index + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,7 +222,7 @@ mod tests {
 
     fn with(environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Loaded, Vec<String>> {
         let own = |pairs: &[(&str, &str)]| pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
-        load(&Layers { file: None, environment: own(environment), flags: own(flags) })
+        load(&Layers { environment: own(environment), flags: own(flags), ..Layers::default() })
             .map_err(|errors| errors.iter().map(ToString::to_string).collect())
     }
 
@@ -275,20 +252,49 @@ mod tests {
             with(&[("CANDOR_HTTP__PROT", "1"), ("CANDOR_HTTP__PORT", "many"), ("CANDOR_ADMIN__PORT", "70000")], &[]);
         let errors = errors.expect_err("three faults").join("\n");
         assert!(errors.contains("unknown key \"http.prot\"; did you mean \"http.port\"?"), "{errors}");
-        assert!(errors.contains("http.port must be integer, found string"), "{errors}");
-        let errors =
-            with(&[("CANDOR_ADMIN__PORT", "70000"), ("CANDOR_HTTP__HOST", "nowhere")], &[]).expect_err("two faults");
-        assert!(errors.len() == 2 && errors.join("\n").contains("admin.port cannot be 70000"), "{errors:?}");
+        assert!(errors.contains("http.port must be an integer, found \"many\""), "{errors}");
+        // Unknown keys, wrong types and values out of range in one round, each with what was found.
+        assert!(
+            errors.contains("CANDOR_ADMIN__PORT: admin.port must be a whole number from 0 to 65535, found 70000"),
+            "{errors}"
+        );
+        let errors = with(
+            &[
+                ("CANDOR_ADMIN__PORT", "70000"),
+                ("CANDOR_HTTP__HOST", "no where"),
+                ("CANDOR_HTTP__MAX_CONNECTIONS", "0"),
+            ],
+            &[("runtime.providers", "gpu"), ("nothing", "1")],
+        );
+        assert_eq!(errors.expect_err("five faults").len(), 5);
     }
 
     #[test]
     fn a_files_fault_names_file_and_line() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        fs::write(file.path(), "[http]\nport = 80\nhots = \"::1\"\n").expect("written");
+        let text = "[http]\nport = 80\nhots = \"::1\"\nmax_connections = 0\n\n[admin]\nport = 70000\n";
+        fs::write(file.path(), format!("{text}[lifecycle]\ndrain_delay_ms = true\n")).expect("written");
         let layers = Layers { file: Some(file.path().to_path_buf()), ..Layers::default() };
+        let mut errors: Vec<String> = load(&layers).expect_err("faults").iter().map(ToString::to_string).collect();
+        errors.sort();
+        let place = file.path().display();
+        assert_eq!(
+            errors,
+            [
+                format!("{place}:3: unknown key \"http.hots\"; did you mean \"http.host\"?"),
+                format!(
+                    "{place}:4: http.max_connections must be from 1 to 1000000, found 0: 0 would let nobody connect"
+                ),
+                format!("{place}:7: admin.port must be a whole number from 0 to 65535, found 70000"),
+                format!("{place}:9: lifecycle.drain_delay_ms must be an integer, found true"),
+            ]
+        );
+        fs::write(file.path(), "http = 1\n").expect("written");
         let errors = load(&layers).expect_err("a fault");
         assert!(
-            errors[0].to_string().ends_with(":3: unknown key \"http.hots\"; did you mean \"http.host\"?"),
+            errors[0]
+                .to_string()
+                .ends_with(":1: unknown key \"http\"; it is a section: write [http], and its keys below"),
             "{errors:?}"
         );
     }

@@ -1,19 +1,23 @@
 //! Text to checked settings: defaults, a file, the environment and flags, each over those before, all faults at once.
 
+mod check;
+mod environment;
+mod error;
 mod key;
 mod layer;
+mod lines;
 mod reference;
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use error::{ConfigError, Source};
 pub use key::{Key, keys};
-pub use layer::{ConfigError, Source};
 pub use reference::reference;
 
 use crate::{
-    api::http::{self, admin},
+    api::http::{self, admin, health},
     lifecycle, repository,
     runtime::{self, Auto},
     security, telemetry,
@@ -31,6 +35,8 @@ pub const DEFAULT_PATH: &str = "config/candor.toml";
 pub struct Config {
     /// The HTTP side.
     pub http: HttpSettings,
+    /// The listener for health.
+    pub health: health::Settings,
     /// The models.
     pub repository: repository::Settings,
     /// ONNX Runtime.
@@ -73,6 +79,18 @@ pub struct Loaded {
     pub config: Config,
     /// Every key with its value and source, in the order of the shipped file.
     pub settings: Vec<Setting>,
+    /// Variables that look like keys and are not used.
+    pub warnings: Vec<String>,
+}
+
+/// What a configuration is loaded for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// To read some of its values.
+    #[default]
+    Read,
+    /// To serve with it, or to tell whether it would serve: the files that it names must be there and good.
+    Serve,
 }
 
 /// Where the layers above the defaults come from.
@@ -84,13 +102,15 @@ pub struct Layers {
     pub environment: Vec<(String, String)>,
     /// The flags: keys and values, in TOML or as plain text.
     pub flags: Vec<(String, String)>,
+    /// What it is loaded for.
+    pub purpose: Purpose,
 }
 
 /// Loads the configuration.
 ///
 /// # Errors
-/// Every fault of every layer: unknown keys with the nearest known one, values of the wrong type, files that cannot be
-/// read.
+/// Every fault of every layer: unknown keys with the nearest known one, values of the wrong type or out of bounds, files
+/// that cannot be read.
 pub fn load(layers: &Layers) -> Result<Loaded, Vec<ConfigError>> {
     let mut merged = layer::Merged::defaults();
     let mut errors = Vec::new();
@@ -101,8 +121,5 @@ pub fn load(layers: &Layers) -> Result<Loaded, Vec<ConfigError>> {
     }
     merged.environment(&layers.environment, &mut errors);
     merged.flags(&layers.flags, &mut errors);
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    merged.finish()
+    merged.finish(layers.purpose, errors)
 }

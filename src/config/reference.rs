@@ -9,7 +9,7 @@ pub fn reference() -> String {
     let mut text = String::from(
         "# Configuration\n\nGenerated from `config/candor.toml`; `make docs` writes it anew. Defaults, then the file, then \
          variables, then flags:\neach wins over those before. `candor config` shows what is in force and where each value \
-         came from.\nOn the command line any key can be set with `--set key=value`.\n\n\
+         came from.\nOn the command line any key can be set with `--set key=value`. A variable has two underscores after each section; one\nthat begins with `CANDOR_` and has none sets nothing, and is a warning.\n\n\
          | key | default | variable | what it does |\n|---|---|---|---|\n",
     );
     for key in keys() {

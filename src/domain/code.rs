@@ -47,9 +47,9 @@ error_codes! {
     Unauthenticated, "unauthenticated", "The caller is not known",
         "This server asks for a bearer token, and the request had none, or one that is not known.",
         "Send `Authorization: Bearer <token>` with a token that the operator gave you.";
-    Forbidden, "forbidden", "The caller may not use this model",
-        "The token is known, and does not cover the model that was asked for.",
-        "Ask the operator for a token that covers the model.";
+    Forbidden, "forbidden", "The token does not cover this",
+        "The token is known, and does not cover what was asked for: a model, or the metrics.",
+        "Ask the operator for a token that covers it.";
     UnknownModel, "unknown_model", "There is no such model",
         "No model of this name is served. The detail lists those that are.",
         "Use one of the names at GET /models, or set `repository.default_model` for /predict.";
@@ -77,20 +77,30 @@ error_codes! {
     UnsupportedEncoding, "unsupported_encoding", "The body is compressed in a way that is not known",
         "The Content-Encoding is none of identity, gzip and zstd, or the body is not what it says.",
         "Send the body plain, or compressed with gzip or zstd.";
+    AnswerTooLarge, "answer_too_large", "The model's answer is too large",
+        "The model answers this instance with more than fits into `http.max_answer_bytes`.",
+        "Ask for less, where the instance decides the size of the answer. An operator can raise the limit.";
     RateLimited, "rate_limited", "The caller sends too many requests",
         "The caller used up its share; the answer's headers say when there is more.",
         "Wait as long as Retry-After says, and send more slowly.";
     InferenceFailed, "inference_failed", "The model failed on this input",
-        "ONNX Runtime reported a failure while it ran the graph. The log has its message, under the request id.",
+        "ONNX Runtime reported a failure while it ran the graph. The log has the operator and the node that failed, under the \
+         request id; the whole message, which may quote features, is logged at the level debug only.",
         "Look the request id up in the log; tighten the contract so that such inputs are refused.";
     NonFiniteOutput, "non_finite_output", "The model answered with a value that is not a number",
         "An output of the graph is NaN or infinite; such a value is never passed on.",
         "Look the request id up in the log; tighten the contract so that such inputs are refused.";
+    InvalidProbabilities, "invalid_probabilities", "The model answered with invalid probabilities",
+        "The output that the contract calls probabilities holds values outside 0 to 1, or values that do not sum to 1; such \
+         values are never passed on.",
+        "Look the request id up in the log. The operator can correct `x-output` in contract.json (`logits` for logits, the task \
+         `tensors` for other scores), or export the model with probabilities.";
     Internal, "internal", "The server failed",
         "Something went wrong that is not the request's fault. The log has the cause, under the request id.",
         "Report it with the request id.";
     Overloaded, "overloaded", "The server has more work than it can do in time",
-        "The queue is full, or could not be worked off before the request's deadline; the request was refused at once.",
+        "The queue is full, or what waits in it could not be worked off before the request's deadline; the request was refused \
+         at once.",
         "Retry after the time that Retry-After gives, with some jitter.";
     NotReady, "not_ready", "The model is not ready",
         "The model, or this version of it, is loading, or could not be loaded; the detail says why.",
@@ -99,7 +109,8 @@ error_codes! {
         "The server has been told to stop and takes no new requests.",
         "Retry: another instance, or the next one, will answer.";
     DeadlineExceeded, "deadline_exceeded", "The answer was not ready in time",
-        "The request's deadline passed before there was an answer; its work was dropped.",
+        "The request's deadline passed before there was an answer, and its work was dropped; or it leaves less time than a row \
+         takes on an idle server, and the request was refused at once. The detail says which.",
         "Give it more time with x-deadline-ms, up to the model's own limit, or retry when there is less load.";
 }
 

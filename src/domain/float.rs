@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use half::f16;
+use half::{bf16, f16};
 use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 
 use super::tensor::{Buffer, ElementType};
@@ -11,6 +11,7 @@ use super::tensor::{Buffer, ElementType};
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[expect(missing_docs, reason = "the names are the element types' own")]
 pub enum Float {
+    BF16(bf16),
     F16(f16),
     F32(f32),
     F64(f64),
@@ -20,6 +21,7 @@ impl Float {
     /// The value as a double; exact for every type.
     pub fn as_f64(self) -> f64 {
         match self {
+            Self::BF16(value) => value.to_f64(),
             Self::F16(value) => value.to_f64(),
             Self::F32(value) => value.into(),
             Self::F64(value) => value,
@@ -29,6 +31,7 @@ impl Float {
     /// The type of the float.
     pub fn element(self) -> ElementType {
         match self {
+            Self::BF16(_) => ElementType::BF16,
             Self::F16(_) => ElementType::F16,
             Self::F32(_) => ElementType::F32,
             Self::F64(_) => ElementType::F64,
@@ -39,6 +42,7 @@ impl Float {
     #[expect(clippy::cast_possible_truncation, reason = "rounding is what is asked for")]
     pub fn round(value: f64, element: ElementType) -> Self {
         match element {
+            ElementType::BF16 => Self::BF16(bf16::from_f64(value)),
             ElementType::F16 => Self::F16(f16::from_f64(value)),
             ElementType::F32 => Self::F32(value as f32),
             _ => Self::F64(value),
@@ -64,10 +68,16 @@ impl Float {
     fn next(self, sign: f64) -> Self {
         // The step between half-precision floats is a 1024th of their power of two, and 2^-24 around zero.
         const LEAST_STEP: f64 = 5.960_464_477_539_063e-8;
+        const LEAST_BRAIN_STEP: f64 = 9.183_549_615_799_121e-41;
         match self {
             Self::F16(value) => {
                 let exact = value.to_f64();
                 Self::F16(f16::from_f64(exact + sign * (exact.abs() / 1024.0).max(LEAST_STEP)))
+            }
+            Self::BF16(value) => {
+                // Likewise a 128th, and 2^-133 around zero.
+                let exact = value.to_f64();
+                Self::BF16(bf16::from_f64(exact + sign * (exact.abs() / 128.0).max(LEAST_BRAIN_STEP)))
             }
             Self::F32(value) if sign > 0.0 => Self::F32(value.next_up()),
             Self::F32(value) => Self::F32(value.next_down()),
@@ -80,6 +90,7 @@ impl Float {
     #[must_use]
     pub fn complement(self) -> Self {
         match self {
+            Self::BF16(value) => Self::BF16(bf16::ONE - value),
             Self::F16(value) => Self::F16(f16::ONE - value),
             Self::F32(value) => Self::F32(1.0 - value),
             Self::F64(value) => Self::F64(1.0 - value),
@@ -90,9 +101,21 @@ impl Float {
     #[must_use]
     pub fn at_least_zero(self) -> Self {
         match self {
+            Self::BF16(value) => Self::BF16(value.max(bf16::ZERO)),
             Self::F16(value) => Self::F16(value.max(f16::ZERO)),
             Self::F32(value) => Self::F32(value.max(0.0)),
             Self::F64(value) => Self::F64(value.max(0.0)),
+        }
+    }
+
+    /// The float itself, or 0 or 1 where it lies beyond them.
+    #[must_use]
+    pub fn clamp_to_unit(self) -> Self {
+        match self {
+            Self::BF16(value) => Self::BF16(value.clamp(bf16::ZERO, bf16::ONE)),
+            Self::F16(value) => Self::F16(value.clamp(f16::ZERO, f16::ONE)),
+            Self::F32(value) => Self::F32(value.clamp(0.0, 1.0)),
+            Self::F64(value) => Self::F64(value.clamp(0.0, 1.0)),
         }
     }
 
@@ -100,6 +123,7 @@ impl Float {
     #[expect(clippy::cast_precision_loss, reason = "a model's 64-bit output beyond 2^53 is rounded to nearest")]
     pub fn at(buffer: &Buffer, index: usize) -> Option<Self> {
         Some(match buffer {
+            Buffer::BF16(vector) => Self::BF16(*vector.get(index)?),
             Buffer::F16(vector) => Self::F16(*vector.get(index)?),
             Buffer::F32(vector) => Self::F32(*vector.get(index)?),
             Buffer::F64(vector) => Self::F64(*vector.get(index)?),
@@ -119,23 +143,27 @@ impl Float {
 impl Serialize for Float {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match *self {
-            Self::F16(value) => serializer.serialize_f64(shortest(value)),
+            Self::BF16(value) => {
+                serializer.serialize_f64(shortest(value.to_f64(), |decimal| bf16::from_f64(decimal) == value))
+            }
+            Self::F16(value) => {
+                serializer.serialize_f64(shortest(value.to_f64(), |decimal| f16::from_f64(decimal) == value))
+            }
             Self::F32(value) => serializer.serialize_f32(value),
             Self::F64(value) => serializer.serialize_f64(value),
         }
     }
 }
 
-/// The double with the fewest decimal digits that reads back to the same half-precision float.
-fn shortest(value: f16) -> f64 {
-    let exact = value.to_f64();
+/// The double with the fewest decimal digits that reads back to the same 16-bit float; `same` says whether it does.
+fn shortest(exact: f64, same: impl Fn(f64) -> bool) -> f64 {
     let mut text = String::new();
-    // Five significant digits always identify a half-precision float.
+    // Five significant digits always identify a 16-bit float.
     for digits in 0..5 {
         text.clear();
         let written = write!(text, "{exact:.digits$e}");
         if let (Ok(()), Ok(candidate)) = (written, text.parse::<f64>())
-            && f16::from_f64(candidate) == value
+            && same(candidate)
         {
             return candidate;
         }
@@ -173,6 +201,7 @@ impl Nested<'_> {
     fn element<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let index = self.offset;
         match self.buffer {
+            Buffer::BF16(vector) => Float::BF16(vector[index]).serialize(serializer),
             Buffer::F16(vector) => Float::F16(vector[index]).serialize(serializer),
             Buffer::F32(vector) => vector[index].serialize(serializer),
             Buffer::F64(vector) => vector[index].serialize(serializer),
@@ -195,14 +224,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_half_precision_float_reads_back() {
+    fn every_16_bit_float_reads_back() {
         for bits in 0..=u16::MAX {
-            let value = f16::from_bits(bits);
-            if value.is_finite() {
-                assert_eq!(f16::from_f64(shortest(value)), value, "{bits:#06x}");
+            let (half, brain) = (f16::from_bits(bits), bf16::from_bits(bits));
+            if half.is_finite() {
+                let written = shortest(half.to_f64(), |decimal| f16::from_f64(decimal) == half);
+                assert_eq!(f16::from_f64(written), half, "{bits:#06x}");
+            }
+            if brain.is_finite() {
+                let written = shortest(brain.to_f64(), |decimal| bf16::from_f64(decimal) == brain);
+                assert_eq!(bf16::from_f64(written), brain, "{bits:#06x}");
             }
         }
-        assert!((shortest(f16::from_f64(0.1)) - 0.1).abs() < 1e-12, "0.1 is written as 0.1");
+        for tenth in [Float::F16(f16::from_f64(0.1)), Float::BF16(bf16::from_f64(0.1))] {
+            assert_eq!(serde_json::to_string(&tenth).ok().as_deref(), Some("0.1"));
+        }
     }
 
     #[test]
@@ -210,12 +246,13 @@ mod tests {
         let pair = |low: f32, high: f32| Some((Float::F32(low), Float::F32(high)));
         assert_eq!(Float::around((111.5 - 1e-14, 194.9), ElementType::F32), pair(111.5, 194.9_f32.next_up()));
         assert_eq!(Float::around((1.0, f64::from(f32::MAX) * 2.0), ElementType::F32), None);
-        for element in [ElementType::F16, ElementType::F32, ElementType::F64] {
+        for element in [ElementType::BF16, ElementType::F16, ElementType::F32, ElementType::F64] {
             for step in -40..40_i32 {
                 let (low, high) = (f64::from(step) / 7.0, f64::from(step) / 7.0 + 1.0 / 3.0);
                 let (lower, upper) = Float::around((low, high), element).expect("it is finite");
                 assert!(lower.as_f64() <= low + 1e-12 && upper.as_f64() >= high - 1e-12, "{element} {low} {high}");
-                assert!((upper.as_f64() - lower.as_f64() - (high - low)).abs() < 0.02, "{element}: and no wider");
+                let wider = if element == ElementType::BF16 { 0.2 } else { 0.02 };
+                assert!((upper.as_f64() - lower.as_f64() - (high - low)).abs() < wider, "{element}: and no wider");
             }
         }
     }

@@ -12,6 +12,7 @@ pub mod prediction;
 pub mod profile;
 pub mod profiling;
 pub mod sample;
+pub mod setting;
 pub mod signature;
 pub mod splitmix;
 pub mod tensor;

@@ -61,6 +61,14 @@ pub enum InterpretError {
         /// The value: `NaN`, `inf` or `-inf`.
         value: f64,
     },
+    /// The output that the contract calls probabilities holds other values.
+    #[error("output {tensor:?} holds {found}; probabilities lie in 0 to 1, and those of all classes sum to 1")]
+    NotProbabilities {
+        /// The output's name.
+        tensor: String,
+        /// The values of the row and their sum, in words.
+        found: String,
+    },
     /// The output has another shape or type than the contract says.
     #[error("output {tensor:?} has shape {found:?} and type {element}; the contract needs {expected}")]
     Shape {

@@ -96,6 +96,34 @@ impl Signature {
     pub fn is_batched(&self) -> bool {
         !self.inputs.is_empty() && self.inputs.iter().all(TensorSpec::has_batch_axis)
     }
+
+    /// How many rows every run must have, where all inputs have the same fixed first dimension above 1 and others
+    /// behind it, and all outputs have it too or leave theirs open. It may count rows, or belong to one instance: the
+    /// contract tells.
+    pub fn fixed_rows(&self) -> Option<usize> {
+        let first = |shape: &[Option<usize>]| shape.first().copied().flatten().filter(|rows| *rows > 1);
+        let rows = self.inputs.first().and_then(|spec| first(&spec.shape))?;
+        let inputs = self.inputs.iter().all(|spec| spec.shape.len() > 1 && first(&spec.shape) == Some(rows));
+        let outputs = self.outputs.iter().all(|spec| match spec {
+            OutputSpec::Tensor(spec) => matches!(spec.shape.first(), Some(None)) || first(&spec.shape) == Some(rows),
+            OutputSpec::ZipMap { .. } => true,
+        });
+        (inputs && outputs).then_some(rows)
+    }
+
+    /// The same with the first dimension of every tensor left open.
+    #[must_use]
+    pub fn with_open_rows(&self) -> Self {
+        let mut open = self.clone();
+        let outputs = open.outputs.iter_mut().filter_map(|spec| match spec {
+            OutputSpec::Tensor(spec) => Some(spec),
+            OutputSpec::ZipMap { .. } => None,
+        });
+        for size in open.inputs.iter_mut().chain(outputs).filter_map(|spec| spec.shape.first_mut()) {
+            *size = None;
+        }
+        open
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use half::f16;
+use half::{bf16, f16};
 
 use super::number::Number;
 
@@ -10,6 +10,7 @@ use super::number::Number;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names are the element types' own")]
 pub enum ElementType {
+    BF16,
     F16,
     F32,
     F64,
@@ -29,6 +30,7 @@ impl ElementType {
     /// The name of the type as ONNX writes it.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::BF16 => "bfloat16",
             Self::F16 => "float16",
             Self::F32 => "float32",
             Self::F64 => "float64",
@@ -47,7 +49,7 @@ impl ElementType {
 
     /// Whether the type is a floating-point one, so that NaN can stand for a missing value.
     pub fn is_float(self) -> bool {
-        matches!(self, Self::F16 | Self::F32 | Self::F64)
+        matches!(self, Self::BF16 | Self::F16 | Self::F32 | Self::F64)
     }
 
     /// Whether the type holds whole numbers.
@@ -66,6 +68,7 @@ impl fmt::Display for ElementType {
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the names are the element types' own")]
 pub enum Buffer {
+    BF16(Vec<bf16>),
     F16(Vec<f16>),
     F32(Vec<f32>),
     F64(Vec<f64>),
@@ -85,6 +88,7 @@ pub enum Buffer {
 macro_rules! each_buffer {
     ($buffer:expr, $vector:ident => $body:expr) => {
         match $buffer {
+            Buffer::BF16($vector) => $body,
             Buffer::F16($vector) => $body,
             Buffer::F32($vector) => $body,
             Buffer::F64($vector) => $body,
@@ -103,6 +107,10 @@ macro_rules! each_buffer {
 }
 pub(crate) use each_buffer;
 
+/// From here on a number is rounded to infinity as a half: the middle between the greatest half, 65504, and what would be
+/// the next one.
+pub const HALF_OVERFLOW: f64 = 65520.0;
+
 /// A value does not fit the element type of its tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotRepresentable;
@@ -111,6 +119,7 @@ impl Buffer {
     /// A buffer without elements, with room for `capacity`.
     pub fn with_capacity(element: ElementType, capacity: usize) -> Self {
         match element {
+            ElementType::BF16 => Self::BF16(Vec::with_capacity(capacity)),
             ElementType::F16 => Self::F16(Vec::with_capacity(capacity)),
             ElementType::F32 => Self::F32(Vec::with_capacity(capacity)),
             ElementType::F64 => Self::F64(Vec::with_capacity(capacity)),
@@ -147,6 +156,7 @@ impl Buffer {
     /// The type of the elements.
     pub fn element(&self) -> ElementType {
         match self {
+            Self::BF16(_) => ElementType::BF16,
             Self::F16(_) => ElementType::F16,
             Self::F32(_) => ElementType::F32,
             Self::F64(_) => ElementType::F64,
@@ -181,7 +191,7 @@ impl Buffer {
                 }
             };
         }
-        bits!(F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64, Bool)
+        bits!(BF16, F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64, Bool)
     }
 
     /// Puts at `index` what another buffer of the same type holds there; of another type nothing.
@@ -194,14 +204,14 @@ impl Buffer {
                 }
             };
         }
-        copy!(F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64, Bool, Text);
+        copy!(BF16, F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64, Bool, Text);
     }
 
     /// Puts a number at `index`.
     ///
     /// # Errors
     /// [`NotRepresentable`] when the element type cannot hold it: a fraction or a value out of range for an integer
-    /// type, an infinity in a floating-point type, anything but 0 and 1 for `bool`, and any number for `string`.
+    /// type, a number that a floating-point type would round to infinity, anything but 0 and 1 for `bool`, and any number for `string`.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "rounding a double to a narrower float is the conversion asked for"
@@ -223,7 +233,13 @@ impl Buffer {
                 finite(vector[index].is_finite())
             }
             Self::F16(vector) => {
-                vector[index] = f16::from_f64(number.as_f64());
+                let value = number.as_f64();
+                // Some processors round twice on the way to a half, and make an infinity of what only comes near to one.
+                vector[index] = f16::from_f64(value).clamp(f16::MIN, f16::MAX);
+                finite(value.abs() < HALF_OVERFLOW)
+            }
+            Self::BF16(vector) => {
+                vector[index] = bf16::from_f64(number.as_f64());
                 finite(vector[index].is_finite())
             }
             Self::I8(vector) => whole(&mut vector[index], number),
@@ -261,10 +277,7 @@ impl Buffer {
     /// # Errors
     /// [`NotRepresentable`] for every tensor but one of strings.
     pub fn put_text(&mut self, index: usize, text: &str) -> Result<(), NotRepresentable> {
-        // The runtime takes texts that end at a NUL, so that one inside would cut it short.
-        if let Self::Text(vector) = self
-            && !text.contains('\0')
-        {
+        if let Self::Text(vector) = self {
             text.clone_into(&mut vector[index]);
             Ok(())
         } else {
@@ -278,6 +291,7 @@ impl Buffer {
     /// [`NotRepresentable`] for every tensor but a floating-point one.
     pub fn put_nan(&mut self, index: usize) -> Result<(), NotRepresentable> {
         match self {
+            Self::BF16(vector) => vector[index] = bf16::NAN,
             Self::F16(vector) => vector[index] = f16::NAN,
             Self::F32(vector) => vector[index] = f32::NAN,
             Self::F64(vector) => vector[index] = f64::NAN,
@@ -314,7 +328,13 @@ mod tests {
         let cases: &[(ElementType, Number, bool)] = &[
             (ElementType::F32, Number::from(1e39), false),
             (ElementType::F32, Number::from(0.1), true),
+            (ElementType::F32, Number::from(f64::from(f32::MAX)), true),
+            (ElementType::F32, Number::from(3.402_823_5e38), true),
             (ElementType::F16, Number::from(70_000_u64), false),
+            (ElementType::F16, Number::from(-65_520.0_f64.next_down()), true),
+            (ElementType::F16, Number::from(-65_520.0), false),
+            (ElementType::BF16, Number::from(70_000_u64), true),
+            (ElementType::BF16, Number::from(3.4e38), false),
             (ElementType::I8, Number::from(128_u64), false),
             (ElementType::I8, Number::from(-128_i64), true),
             (ElementType::I64, Number::from(u64::MAX), false),

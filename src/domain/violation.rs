@@ -118,13 +118,22 @@ pub fn pointer_step(name: &str) -> Cow<'_, str> {
     if name.contains(['~', '/']) { Cow::Owned(name.replace('~', "~0").replace('/', "~1")) } else { Cow::Borrowed(name) }
 }
 
+/// A text from a request, cut to [`MAX_QUOTED`] characters; a cut is marked with `…`.
+pub fn cut(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(MAX_QUOTED) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
+}
+
 /// A text from a request in quotation marks, control characters escaped, cut to [`MAX_QUOTED`] characters.
 pub fn quote(text: &str) -> String {
-    let mut cut: String = text.chars().take(MAX_QUOTED).collect();
-    if cut.len() < text.len() {
-        cut.push('…');
-    }
-    format!("{cut:?}")
+    format!("{:?}", cut(text))
+}
+
+/// A name from a request as one step of a JSON Pointer, cut like any other quotation: the request chose its length.
+pub fn requested_step(name: &str) -> String {
+    pointer_step(&cut(name)).into_owned()
 }
 
 #[cfg(test)]
@@ -150,5 +159,7 @@ mod tests {
         assert_eq!(quote("a\"b\n"), r#""a\"b\n""#);
         assert_eq!(quote(&"é".repeat(100)).chars().count(), MAX_QUOTED + 3);
         assert_eq!(pointer_step("a/b~c"), "a~1b~0c");
+        assert_eq!(requested_step("a/b~c"), "a~1b~0c");
+        assert_eq!(requested_step(&"/".repeat(5_000_000)).len(), 2 * MAX_QUOTED + "…".len());
     }
 }

@@ -1,6 +1,7 @@
 //! The life of the process: phases from serving to stopped, tracked tasks, signals, deadlines.
 
 mod deadline;
+mod open_files;
 mod shutdown;
 mod signal;
 
@@ -8,7 +9,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::setting::{MAX_WAIT_MS, SettingFault};
+
 pub use deadline::deadline;
+pub use open_files::raise_open_files;
 pub use shutdown::{Phase, Shutdown};
 pub use signal::Signals;
 
@@ -23,6 +27,14 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The values that cannot be used.
+    pub fn faults(&self) -> Vec<SettingFault> {
+        let because = "a drain takes a day at most";
+        let faults = [("drain_delay_ms", self.drain_delay_ms), ("drain_timeout_ms", self.drain_timeout_ms)]
+            .map(|(key, value)| SettingFault::outside(key, value, &(0..=MAX_WAIT_MS), because));
+        faults.into_iter().flatten().collect()
+    }
+
     /// How long requests are still taken after the signal.
     pub fn drain_delay(&self) -> Duration {
         Duration::from_millis(self.drain_delay_ms)

@@ -171,7 +171,7 @@ impl ModelEntry {
 pub struct Catalog {
     /// The models, by name.
     pub models: BTreeMap<ModelName, ModelEntry>,
-    /// The configured default model; empty where there is none.
+    /// The configured default model, or the one that its own model.toml makes so; empty where there is none.
     pub default_model: String,
 }
 
@@ -189,7 +189,7 @@ pub struct Resolved {
 }
 
 impl Catalog {
-    /// The name of the default model: the configured one, or the only one there is.
+    /// The name of the default model: the chosen one, or the only one there is.
     pub fn default_name(&self) -> Option<&str> {
         if !self.default_model.is_empty() {
             return Some(&self.default_model);
@@ -203,12 +203,25 @@ impl Catalog {
     /// # Errors
     /// [`Resolved`] says what is there instead.
     pub fn resolve(&self, model: Option<&str>, version: Option<&str>) -> Result<&Arc<ModelVersion>, Resolved> {
+        self.resolve_within(model, version, &|_| true)
+    }
+
+    /// The same, for one who may know only of the models that `known` admits: what is there instead names no others.
+    ///
+    /// # Errors
+    /// As [`Catalog::resolve`].
+    pub fn resolve_within(
+        &self,
+        model: Option<&str>,
+        version: Option<&str>,
+        known: &dyn Fn(&str) -> bool,
+    ) -> Result<&Arc<ModelVersion>, Resolved> {
         let name = match model {
             Some(name) => name,
             None => self.default_name().ok_or_else(|| {
                 unknown_model(format!(
-                    "no default model is configured; ask one of /models/{{model}}/predict: {}",
-                    self.names()
+                    "no model is the default; ask one of /models/{{model}}/predict: {}",
+                    self.names(known)
                 ))
             })?,
         };
@@ -216,7 +229,7 @@ impl Catalog {
             unknown_model(format!(
                 "there is no model {}; there are: {}",
                 crate::domain::violation::quote(name),
-                self.names()
+                self.names(known)
             ))
         })?;
         // The reasons name files, which are the operator's affair: callers are told where they stand, not what they say.
@@ -257,18 +270,29 @@ impl Catalog {
 
     /// A version to show in an example: the default one, or any that is ready.
     pub fn showpiece(&self) -> Option<&Arc<ModelVersion>> {
-        self.resolve(None, None).ok().or_else(|| self.models.values().find_map(ModelEntry::stable))
+        self.showpiece_within(|_| true)
+    }
+
+    /// The same, among the models that `known` admits.
+    pub fn showpiece_within(&self, known: impl Fn(&str) -> bool) -> Option<&Arc<ModelVersion>> {
+        let default = self.resolve(None, None).ok().filter(|version| known(version.model.as_str()));
+        let mut entries = self.models.values().filter(|entry| known(entry.name.as_str()));
+        default.or_else(|| entries.find_map(ModelEntry::stable))
     }
 
     /// Why the server is not ready: one sentence for each required model that is not. Empty when it is.
     pub fn not_ready(&self) -> Vec<String> {
-        let waiting = self.models.values().filter(|entry| entry.required && entry.stable().is_none());
-        waiting.map(|entry| format!("{}: {}", entry.name, entry.reason())).collect()
+        self.waiting().map(|entry| format!("{}: {}", entry.name, entry.reason())).collect()
     }
 
-    fn names(&self) -> String {
-        let names: Vec<&str> = self.models.keys().map(ModelName::as_str).collect();
-        names.join(", ")
+    /// The required models that are not ready.
+    pub fn waiting(&self) -> impl Iterator<Item = &ModelEntry> {
+        self.models.values().filter(|entry| entry.required && entry.stable().is_none())
+    }
+
+    fn names(&self, known: &dyn Fn(&str) -> bool) -> String {
+        let names: Vec<&str> = self.models.keys().map(ModelName::as_str).filter(|name| known(name)).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     }
 }
 

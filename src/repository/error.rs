@@ -1,6 +1,6 @@
 //! Why a model or a version cannot be served: the file, what was found, what would be right.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use crate::{
     domain::contract::Problem,
@@ -70,11 +70,34 @@ pub enum LoadError {
         /// What the runtime said.
         source: RunError,
     },
-    /// The workers cannot be started.
-    #[error("its workers cannot be started: {source}")]
+    /// Its threads cannot be started.
+    #[error("its threads cannot be started: {source}")]
     Workers {
         /// Why.
         source: std::io::Error,
+    },
+    /// It took too long.
+    #[error(
+        "loading took longer than {} ms (repository.load_timeout_ms), in the stage: {stage}{}",
+        limit.as_millis(),
+        if *stuck { "; its thread does not react and was left behind" } else { "" }
+    )]
+    TimedOut {
+        /// How long it may take.
+        limit: Duration,
+        /// What it did then.
+        stage: &'static str,
+        /// Whether its thread goes on.
+        stuck: bool,
+    },
+    /// The server stops.
+    #[error("loading was interrupted, since the server is stopping")]
+    Stopped,
+    /// The thread that loaded it panicked.
+    #[error("loading ended with a panic, in the stage: {stage}")]
+    Panicked {
+        /// What it did then.
+        stage: &'static str,
     },
 }
 
@@ -82,7 +105,7 @@ pub enum LoadError {
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// A directory cannot be read.
-    #[error("{}: cannot be read: {source}", path.display())]
+    #[error("{}: {}", path.display(), crate::telemetry::reason(source))]
     Read {
         /// The directory.
         path: PathBuf,

@@ -19,6 +19,7 @@ pub struct Judged {
 pub(super) fn findings(prepared: &Prepared) -> Vec<Finding> {
     let package = &prepared.package;
     let mut findings: Vec<Finding> = prepared.notes.iter().map(Finding::note).collect();
+    findings.extend(prepared.warnings.iter().map(Finding::warning));
     findings.extend(of_calibration(prepared));
     if let Some((path, profile)) = &package.profile {
         let place = path.display();

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::error::ModelError;
-use crate::domain::name::{ModelName, VersionName};
+use crate::domain::name::{MAX_NAME_LENGTH, ModelName, VersionName};
 
 /// The graph's file in a version directory.
 pub(super) const GRAPH: &str = "model.onnx";
@@ -200,7 +200,9 @@ fn single_model(path: &Path, versions: &[String]) -> Result<Listing, ModelError>
 fn single_file(graph: &Path) -> Result<Listing, ModelError> {
     let stem = graph.file_stem().unwrap_or_default().to_string_lossy();
     let plain: String = stem.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
-    let name = ModelName::new(&plain).map_err(|error| content(graph, error.to_string()))?;
+    // A file may have a longer name than a model.
+    let plain = &plain[..plain.len().min(MAX_NAME_LENGTH)];
+    let name = ModelName::new(plain).map_err(|error| content(graph, error.to_string()))?;
     let version = VersionName::new("1").map_err(|error| content(graph, error.to_string()))?;
     let versions = vec![VersionDirectory { name: version, graph: graph.to_path_buf(), directory: None }];
     Ok(Listing {

@@ -2,51 +2,66 @@
 
 use std::{
     ops::RangeInclusive,
-    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::{
+    LOAD_TIMEOUT_MS,
     calibrated::Calibrated,
     catalog::ModelVersion,
+    contract_document::{contract_errors, document, problem, profile_errors, second_pass},
     error::LoadError,
+    files,
     judged::{self, Judged},
     listing::VersionDirectory,
+    loads::Loads,
     model_settings::ModelSettings,
-    package::{self, Package},
+    package,
     prepared::Prepared,
-    schema::SchemaPass,
 };
 use crate::{
     domain::{
-        contract::{self, Contract, Fingerprint, Literal, Problem},
+        contract::{self, Fingerprint},
         name::ModelName,
-        signature::Signature,
         uncertainty::{Calibrator, Coverage},
     },
     runtime::{
-        self, Demand, Engine, EngineOptions, Executor, Library, OpenError, OrtExecutor, Placement, Plan, Policy, Probe,
-        SessionOptions,
+        self, Cancellation, Demand, Engine, EngineOptions, Executor, Library, OrtExecutor, Placement, Plan, Policy,
+        Probe, SessionOptions, Watchdog,
     },
     telemetry::{Metrics, ModelInfo, Task, VersionLabels},
 };
 
-/// Loads versions.
+/// The stages of a load, for people; [`Prepared::prove`] has the others.
+pub(super) const READING: &str = "reading its files";
+pub(super) const OPENING: &str = "opening the graph";
+const OBSERVING: &str = "running instances to see what the graph answers";
+const COMPARING: &str = "comparing the contract with the graph";
+const STARTING: &str = "starting its sessions";
+
+/// Loads versions. Clones share the limit of time and what is under way.
 #[derive(Clone)]
 pub struct Loader {
-    library: Library,
-    settings: runtime::Settings,
+    pub(super) library: Library,
+    pub(super) settings: runtime::Settings,
     /// The coverage where nothing nearer to the model says one.
     coverage: Coverage,
+    /// The most elements that a graph may answer for one row.
+    max_elements: usize,
     /// A file of packages that is taken as not there.
     passed_over: Option<&'static str>,
+    pub(super) loads: Loads,
+    /// Keeps the deadlines of the versions that it starts.
+    pub(super) watchdog: Watchdog,
 }
 
 impl Loader {
     /// A loader over a loaded library, that serves calibrations at the default coverage.
     pub fn new(library: Library, settings: runtime::Settings) -> Self {
-        Self { library, settings, coverage: Coverage::DEFAULT, passed_over: None }
+        let (loads, watchdog) = (Loads::new(Duration::from_millis(LOAD_TIMEOUT_MS.get())), Watchdog::default());
+        let (coverage, max_elements) = (Coverage::DEFAULT, usize::MAX);
+        Self { library, settings, coverage, max_elements, passed_over: None, loads, watchdog }
     }
 
     /// The same with another coverage.
@@ -55,18 +70,22 @@ impl Loader {
         Self { coverage, ..self }
     }
 
+    /// The same, refusing answers with more elements than this.
+    #[must_use]
+    pub fn with_max_elements(self, max_elements: usize) -> Self {
+        Self { max_elements, ..self }
+    }
+
+    /// The same with another limit for the time that one load may take, and one run of a command.
+    #[must_use]
+    pub fn with_time_limit(self, limit: Duration) -> Self {
+        Self { loads: Loads::new(limit), ..self }
+    }
+
     /// The same, taking calibrations as not there: for the one that makes them anew.
     #[must_use]
     pub fn without_calibrations(self) -> Self {
         Self { passed_over: Some(package::CALIBRATION), ..self }
-    }
-
-    /// Opens a graph alone, without a package.
-    ///
-    /// # Errors
-    /// [`OpenError`] when it cannot be run.
-    pub fn open(&self, graph: &Path) -> Result<OrtExecutor, OpenError> {
-        OrtExecutor::open(&self.library, graph, &SessionOptions::new(&self.library, 1, &self.settings.providers))
     }
 
     /// Reads, builds and proves a version.
@@ -85,12 +104,53 @@ impl Loader {
 
     /// The same, with what there is to know about the version beside.
     pub fn judge(&self, model: &ModelName, version: &VersionDirectory, settings: &ModelSettings) -> Judged {
+        let (loader, model, version, settings) = (self.clone(), model.clone(), version.clone(), settings.clone());
+        let judged = self.loads.supervise(move |load| {
+            let mut judged = loader.judge_here(&model, &version, &settings, load);
+            // Its session is the only one that is made: the bytes have done their work.
+            judged.outcome.iter_mut().for_each(|prepared| prepared.package.snapshot.release());
+            judged
+        });
+        judged.unwrap_or_else(|error| Judged { outcome: Err(vec![error]), findings: Vec::new() })
+    }
+
+    /// Reads, builds and proves a version, and gives it its workers, so that it can serve.
+    ///
+    /// # Errors
+    /// As [`Loader::prepare`]; also where a further session or a thread cannot be made.
+    pub(super) fn load(
+        &self,
+        model: &ModelName,
+        version: &VersionDirectory,
+        settings: &ModelSettings,
+        metrics: &Arc<Metrics>,
+    ) -> Result<ModelVersion, Vec<LoadError>> {
+        let (loader, metrics) = (self.clone(), Arc::clone(metrics));
+        let (model, version, settings) = (model.clone(), version.clone(), settings.clone());
+        let outcome = self.loads.supervise(move |load| {
+            runtime::stand_back();
+            let _computing = runtime::Computing::begin();
+            let prepared = loader.judge_here(&model, &version, &settings, load).outcome?;
+            loader.start(prepared, &metrics, load).map_err(|error| vec![error])
+        });
+        outcome.unwrap_or_else(|error| Err(vec![error]))
+    }
+
+    /// Judges a version on this thread.
+    fn judge_here(
+        &self,
+        model: &ModelName,
+        version: &VersionDirectory,
+        settings: &ModelSettings,
+        load: &Cancellation,
+    ) -> Judged {
         let mut errors = Vec::new();
-        let prepared = self.stages(model, version, settings, &mut errors);
+        let prepared = self.stages((model, version), settings, load, &mut errors);
         let findings = prepared.as_ref().map(judged::findings).unwrap_or_default();
         let outcome = match prepared.filter(|_| errors.is_empty()) {
             Some(mut prepared) => {
                 prepared.notes = findings.iter().map(|finding| finding.detail.clone()).collect();
+                prepared.executor.limit_runs(&self.watchdog, self.loads.limit);
                 Ok(prepared)
             }
             None => Err(errors),
@@ -101,22 +161,26 @@ impl Loader {
     /// One stage after the other; `None` where one makes the next impossible.
     fn stages(
         &self,
-        model: &ModelName,
-        version: &VersionDirectory,
+        (model, version): (&ModelName, &VersionDirectory),
         settings: &ModelSettings,
+        load: &Cancellation,
         errors: &mut Vec<LoadError>,
     ) -> Option<Prepared> {
         let started = Instant::now();
+        load.enter(READING).ok()?;
         let package = package::read(version, self.passed_over, errors)?;
+        load.enter(OPENING).ok()?;
         let graph_error = |source| LoadError::Graph { path: package.graph.clone(), source };
         let options = SessionOptions::new(&self.library, 1, &self.settings.providers);
-        let opened = OrtExecutor::open(&self.library, &package.graph, &options);
+        let opened = OrtExecutor::open(&self.library, package.snapshot.model(), &options.quiet(), load);
         let mut executor = opened.map_err(|source| errors.push(graph_error(source))).ok()?;
         if package.broken.contains(&"contract.json") {
             return None;
         }
+        load.enter(OBSERVING).ok()?;
         let signature = executor.signature().clone();
-        let (document, mut notes) = document(&package, model, &signature);
+        let (document, mut notes) = document(&package, model, &mut executor);
+        load.enter(COMPARING).ok()?;
         let mut refuse = |found| errors.extend(contract_errors(&package, found));
         let contract = contract::compile(&document, &signature).map_err(&mut refuse).ok()?;
         let schema = second_pass(&contract, &document, &mut notes).map_err(&mut refuse).unwrap_or_default();
@@ -132,6 +196,15 @@ impl Loader {
         let calibrated = package.calibration.as_ref().map(|file| Calibrated::new(file, &contract, coverage));
         let calibrated = calibrated.and_then(|made| made.map_err(|found| errors.extend(found)).ok());
         executor.request(contract.output.requested());
+        executor.limit_elements(self.max_elements);
+        executor.fix_rows(contract.fixed_rows);
+        let unread = executor.unread().iter();
+        notes.extend(
+            unread.map(|output| format!("the output {output} is of a type that cannot be read: it is left out")),
+        );
+        let mut limits = settings.limits.clone();
+        limits.max_batch_rows =
+            contract.fixed_rows.map_or(limits.max_batch_rows, |rows| limits.max_batch_rows.min(rows));
         let mut prepared = Prepared {
             model: model.clone(),
             version: version.name.clone(),
@@ -142,7 +215,9 @@ impl Loader {
                 largest_difference: 0.0,
             },
             notes,
-            contract_id: format!("sha256:{}", package::digest(&canonical)),
+            warnings: Vec::new(),
+            example: contract.example(),
+            contract_id: format!("sha256:{}", files::digest(&canonical)),
             contract,
             coverage,
             coverage_of,
@@ -154,10 +229,10 @@ impl Loader {
             executor,
             rows: Vec::new(),
             options,
-            limits: settings.limits.clone(),
+            limits,
             started,
         };
-        prepared.prove(errors);
+        prepared.prove(load, errors);
         Some(prepared)
     }
 
@@ -165,8 +240,7 @@ impl Loader {
     ///
     /// # Errors
     /// [`LoadError`] when a further session or a thread cannot be made.
-    pub fn start(&self, prepared: Prepared, metrics: &Metrics) -> Result<ModelVersion, LoadError> {
-        let example = prepared.example();
+    fn start(&self, prepared: Prepared, metrics: &Metrics, load: &Cancellation) -> Result<ModelVersion, LoadError> {
         let demand = Demand {
             cost: prepared.probe.cost,
             max_rows: prepared.max_rows(),
@@ -176,7 +250,8 @@ impl Loader {
         };
         let plan = runtime::plan(runtime::processors(), &demand);
         let providers = prepared.executor.providers().to_vec();
-        let executors = self.executors(&prepared, plan)?;
+        load.enter(STARTING).map_err(|_| LoadError::Stopped)?;
+        let executors = self.executors(&prepared, plan, load)?;
         let features: Vec<String> = prepared.contract.features.iter().map(|feature| feature.name.clone()).collect();
         let calibrator = prepared.calibrated.as_ref().map(|calibrated| &calibrated.calibrator);
         let uncertainty_buckets = calibrator.and_then(Calibrator::uncertainty_buckets);
@@ -202,10 +277,10 @@ impl Loader {
             },
             capacity: prepared.limits.max_queue_rows,
         };
-        let engine =
-            Engine::start(executors, options, Arc::clone(&recorded)).map_err(|source| LoadError::Workers { source })?;
+        let engine = Engine::start(executors, options, Arc::clone(&recorded), &self.watchdog)
+            .map_err(|source| LoadError::Workers { source })?;
         let version = ModelVersion {
-            example,
+            example: prepared.example,
             model: prepared.model,
             version: prepared.version,
             fingerprint: Fingerprint::new(&prepared.contract, &prepared.contract_id),
@@ -232,13 +307,20 @@ impl Loader {
     }
 
     /// The sessions of a plan. The one that proved the version is let go: it has grown with the sizes that were tried.
-    fn executors(&self, prepared: &Prepared, plan: Plan) -> Result<Vec<Box<dyn Executor>>, LoadError> {
+    fn executors(
+        &self,
+        prepared: &Prepared,
+        plan: Plan,
+        load: &Cancellation,
+    ) -> Result<Vec<Box<dyn Executor>>, LoadError> {
         let options = prepared.options.with_intra_threads(plan.intra_threads);
         let graph = &prepared.package.graph;
         let open = |_| {
-            let mut executor = OrtExecutor::open(&self.library, graph, &options)
+            let mut executor = OrtExecutor::open(&self.library, prepared.package.snapshot.model(), &options, load)
                 .map_err(|source| LoadError::Graph { path: graph.clone(), source })?;
             executor.request(prepared.contract.output.requested());
+            executor.limit_elements(self.max_elements);
+            executor.fix_rows(prepared.contract.fixed_rows);
             // The first run of a session is slower than all that follow.
             if let Some(row) = prepared.rows.first() {
                 executor.run(row).map_err(|source| LoadError::Run { path: graph.clone(), source })?;
@@ -283,46 +365,4 @@ fn publish(version: &ModelVersion, metrics: &Metrics) {
         provider: &version.providers.join(","),
         uncertainty_method: version.uncertainty_method(),
     });
-}
-
-fn problem(detail: String) -> Problem {
-    Problem { pointer: String::new(), detail }
-}
-
-fn contract_errors(package: &Package, problems: Vec<Problem>) -> Vec<LoadError> {
-    let path = package.contract.as_ref().map_or(&package.graph, |file| &file.path);
-    problems.into_iter().map(|problem| LoadError::Contract { path: path.clone(), problem }).collect()
-}
-
-/// Holds profile.json against the contract.
-fn profile_errors(package: &Package, contract: &Contract) -> Vec<LoadError> {
-    let Some((path, profile)) = &package.profile else { return Vec::new() };
-    let faults = contract.faults_of(profile).into_iter();
-    faults.map(|detail| LoadError::Content { path: path.clone(), detail }).collect()
-}
-
-/// The contract's document, its own or a derived one, and what to say about it.
-fn document(package: &Package, model: &ModelName, signature: &Signature) -> (Literal, Vec<String>) {
-    if let Some(file) = &package.contract {
-        return (file.document.clone(), Vec::new());
-    }
-    let derived = contract::derive(model.as_str(), signature);
-    let mut notes = vec!["there is no contract.json: the contract was derived from the graph".to_owned()];
-    notes.extend(derived.notes);
-    (derived.document, notes)
-}
-
-fn second_pass(
-    contract: &Contract,
-    document: &Literal,
-    notes: &mut Vec<String>,
-) -> Result<Option<SchemaPass>, Vec<Problem>> {
-    if contract.second_pass.is_empty() {
-        return Ok(None);
-    }
-    notes.push(format!(
-        "the contract uses {}: each request is read a second time to check it",
-        contract.second_pass.join(", ")
-    ));
-    SchemaPass::compile(document).map(Some)
 }

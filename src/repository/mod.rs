@@ -1,36 +1,54 @@
 //! Models on disk and in memory: finds them, loads and proves them, and publishes one immutable catalog.
 
+mod bare;
 mod calibrated;
 mod catalog;
+mod contract_document;
+mod default_model;
 mod error;
+mod evidence;
+mod files;
 mod golden;
 mod judged;
 mod listing;
 mod load;
+mod loads;
 mod model_settings;
+mod open;
 mod package;
 mod prepared;
 mod profile;
+mod proof;
 mod schema;
+mod snapshot;
 mod start;
 
-use std::path::PathBuf;
+mod text_pattern;
+mod trial;
+
+use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 pub use calibrated::Calibrated;
 pub use catalog::{Catalog, ModelEntry, ModelVersion, Resolved, State, VersionEntry};
+pub use default_model::name_faults;
 pub use error::{LoadError, ModelError};
 pub use judged::Judged;
 pub use listing::{Listing, ModelDirectory, VersionDirectory, list};
 pub use load::Loader;
 pub use model_settings::{Limits, ModelSettings};
+pub use open::Opened;
 pub use package::{CALIBRATION, Provenance, TrainingData};
 pub use prepared::Prepared;
 pub use schema::SchemaPass;
+pub use snapshot::Snapshot;
 pub use start::{Repository, judge_all, prepare_all};
 
-use crate::domain::uncertainty::Coverage;
+use crate::domain::{name::ModelName, setting::SettingFault, uncertainty::Coverage};
+
+/// How long one version may take to load where nothing else is said, in milliseconds.
+const LOAD_TIMEOUT_MS: NonZeroU64 = NonZeroU64::new(60_000).expect("it is not zero");
 
 /// What an operator can set about the repository.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -42,4 +60,39 @@ pub struct Settings {
     pub default_model: String,
     /// The coverage of sets and intervals, where neither model.toml nor the contract asks for another.
     pub coverage: Coverage,
+    /// How long one version may take to load, in milliseconds; the commands limit single runs by it too.
+    pub load_timeout_ms: NonZeroU64,
+}
+
+impl Settings {
+    /// The models at a place, and the defaults.
+    pub fn at(models: PathBuf) -> Self {
+        let load_timeout_ms = LOAD_TIMEOUT_MS;
+        Self { models, default_model: String::new(), coverage: Coverage::DEFAULT, load_timeout_ms }
+    }
+
+    /// How long one version may take to load.
+    pub fn load_timeout(&self) -> Duration {
+        Duration::from_millis(self.load_timeout_ms.get())
+    }
+}
+
+impl Settings {
+    /// The values that cannot be used, whatever the models are.
+    pub fn faults(&self) -> Vec<SettingFault> {
+        let mut faults = Vec::new();
+        if self.models.as_os_str().is_empty() {
+            faults.push(SettingFault::new("models", "must name a directory or an ONNX file, found \"\""));
+        }
+        if !self.default_model.is_empty()
+            && let Err(error) = ModelName::new(&self.default_model)
+        {
+            faults.push(SettingFault::new("default_model", format!("cannot name a model: {error}")));
+        }
+        if !Coverage::GRID.contains(&self.coverage) {
+            let (grid, found) = (Coverage::grid_text(), self.coverage.as_f64());
+            faults.push(SettingFault::new("coverage", format!("must be one of {grid}, found {found}")));
+        }
+        faults
+    }
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::{
     error::ModelError,
+    files::read_text,
     listing::{MODEL_SETTINGS, ModelDirectory, VersionDirectory},
 };
 use crate::{domain::uncertainty::Coverage, runtime::Auto};
@@ -27,6 +28,8 @@ pub struct ModelSettings {
     pub versions: Versions,
     /// Whether the server is ready only when this model is.
     pub required: bool,
+    /// Whether /predict asks this model, where the configuration names no other (`repository.default_model`).
+    pub default: bool,
     /// The limits of each version.
     pub limits: Limits,
     /// The coverage of sets and intervals; `None`: what the contract says, else the server's own configuration.
@@ -74,6 +77,7 @@ impl Default for ModelSettings {
         Self {
             versions: Versions::Word("all".to_owned()),
             required: true,
+            default: false,
             limits: Limits::default(),
             coverage: None,
             promote: None,
@@ -134,7 +138,7 @@ impl ModelSettings {
             return Ok(Self::default());
         };
         let content = |detail: String| ModelError::Content { path: path.clone(), detail };
-        let text = std::fs::read_to_string(&path).map_err(|source| ModelError::Read { path: path.clone(), source })?;
+        let text = read_text(&path).map_err(|source| ModelError::Read { path: path.clone(), source })?;
         let settings: Self = toml::from_str(&text).map_err(|error| content(error.to_string().trim_end().to_owned()))?;
         settings.check().map_err(content)?;
         Ok(settings)

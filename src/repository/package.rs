@@ -2,18 +2,21 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::{
     calibrated::{self, CalibrationFile},
     error::{LoadError, not_an_object},
+    files::{self, MAX_TEXT_BYTES, digest, digest_file},
     golden::{Case, read_cases},
-    listing::{PACKAGE, VersionDirectory},
+    listing::{GRAPH, PACKAGE, VersionDirectory},
     profile::read_profile,
+    snapshot::Snapshot,
 };
 use crate::domain::{contract::Literal, profile::Profile};
 
@@ -56,6 +59,8 @@ pub struct TrainingData {
 #[derive(Debug)]
 pub(super) struct Package {
     pub(super) graph: PathBuf,
+    /// What sessions are made from.
+    pub(super) snapshot: Snapshot,
     /// The SHA-256 of the graph's file, in hexadecimal.
     pub(super) graph_digest: String,
     pub(super) contract: Option<ContractFile>,
@@ -81,54 +86,88 @@ pub(super) fn read(
     passed_over: Option<&str>,
     errors: &mut Vec<LoadError>,
 ) -> Option<Package> {
-    let graph = read_file(&version.graph).map(|bytes| digest(&bytes)).map_err(|error| errors.push(error)).ok();
-    let mut package = Package {
-        graph: version.graph.clone(),
-        graph_digest: graph.clone().unwrap_or_default(),
-        contract: None,
-        provenance: Provenance::default(),
-        golden: None,
-        profile: None,
-        calibration: None,
-        broken: Vec::new(),
-    };
-    let Some(directory) = &version.directory else { return graph.map(|_| package) };
-    package.provenance = package.take(directory, "version.json", errors, provenance).unwrap_or_default();
-    let mut listed = package.provenance.files.clone();
-    listed.retain(|name, _| Some(name.as_str()) != passed_over);
-    let trusted = check_digests(directory, &listed, errors);
-    package.contract = package.take(directory, "contract.json", errors, |path, text| {
-        let document = serde_json::from_str(text).map_err(|error| vec![content(path, error.to_string())])?;
-        Ok(ContractFile { path: path.to_path_buf(), document })
-    });
-    let mut cases = Vec::new();
-    package.golden = package.take(directory, "golden.jsonl", errors, |path, text| {
-        Ok((path.to_path_buf(), read_cases(path, text, &mut cases)))
-    });
-    errors.append(&mut cases);
-    package.profile = package
-        .take(directory, "profile.json", errors, |path, text| Ok((path.to_path_buf(), read_profile(path, text)?)));
-    if passed_over != Some(CALIBRATION) {
-        let read = |path: &Path, text: &str| calibrated::read(path.to_path_buf(), text, graph.as_deref());
-        package.calibration = package.take(directory, CALIBRATION, errors, read);
+    let snapshot = Snapshot::read(&version.graph).map_err(|found| errors.extend(found)).ok();
+    let graph = snapshot.as_ref().map(|snapshot| snapshot.graph_digest().to_owned());
+    let mut package = Files::default();
+    let mut trusted = true;
+    let mut read = Documents::default();
+    if let Some(directory) = &version.directory {
+        package = Files::read(directory, passed_over);
+        read.provenance = package.take("version.json", errors, provenance).unwrap_or_default();
+        let mut listed = read.provenance.files.clone();
+        listed.retain(|name, _| Some(name.as_str()) != passed_over);
+        trusted = package.check_digests(&listed, snapshot.as_ref(), errors);
+        read.take_from(&mut package, graph.as_deref(), errors);
     }
-    graph.filter(|_| trusted).map(|_| package)
+    let Documents { contract, provenance, golden, profile, calibration } = read;
+    let (snapshot, graph_digest) = snapshot.filter(|_| trusted).zip(graph)?;
+    Some(Package {
+        graph: version.graph.clone(),
+        snapshot,
+        graph_digest,
+        contract,
+        provenance,
+        golden,
+        profile,
+        calibration,
+        broken: package.broken,
+    })
 }
 
-impl Package {
-    /// Reads a file that may be absent. One that is there and cannot be used is noted as broken.
+/// What the texts of a version say.
+#[derive(Default)]
+struct Documents {
+    contract: Option<ContractFile>,
+    provenance: Provenance,
+    golden: Option<(PathBuf, Vec<Case>)>,
+    profile: Option<(PathBuf, Profile)>,
+    calibration: Option<CalibrationFile>,
+}
+
+impl Documents {
+    /// Everything but version.json. `graph` is the digest of the graph, where there is one.
+    fn take_from(&mut self, files: &mut Files, graph: Option<&str>, errors: &mut Vec<LoadError>) {
+        self.contract = files.take("contract.json", errors, |path, text| {
+            let document = serde_json::from_str(text).map_err(|error| vec![content(path, error.to_string())])?;
+            Ok(ContractFile { path: path.to_path_buf(), document })
+        });
+        let mut cases = Vec::new();
+        self.golden = files
+            .take("golden.jsonl", errors, |path, text| Ok((path.to_path_buf(), read_cases(path, text, &mut cases))));
+        errors.append(&mut cases);
+        self.profile =
+            files.take("profile.json", errors, |path, text| Ok((path.to_path_buf(), read_profile(path, text)?)));
+        let read = |path: &Path, text: &str| calibrated::read(path.to_path_buf(), text, graph);
+        self.calibration = files.take(CALIBRATION, errors, read);
+    }
+}
+
+/// The texts of a version, each read once: what is checked is what is used.
+#[derive(Default)]
+struct Files {
+    directory: PathBuf,
+    read: BTreeMap<&'static str, io::Result<Arc<[u8]>>>,
+    /// Those that are there and cannot be used.
+    broken: Vec<&'static str>,
+}
+
+impl Files {
+    fn read(directory: &Path, passed_over: Option<&str>) -> Self {
+        let there = PACKAGE.iter().filter(|name| Some(**name) != passed_over);
+        let there = there.map(|name| (*name, directory.join(name))).filter(|(_, path)| path.exists());
+        let read = there.map(|(name, path)| (name, files::read(&path, MAX_TEXT_BYTES))).collect();
+        Self { directory: directory.to_path_buf(), read, broken: Vec::new() }
+    }
+
+    /// Reads a text that may be absent. One that is there and cannot be used is noted as broken.
     fn take<T>(
         &mut self,
-        directory: &Path,
         name: &'static str,
         errors: &mut Vec<LoadError>,
         read: impl FnOnce(&Path, &str) -> Result<T, Vec<LoadError>>,
     ) -> Option<T> {
-        let path = directory.join(name);
-        if !path.exists() {
-            return None;
-        }
-        let text = std::fs::read_to_string(&path);
+        let path = self.directory.join(name);
+        let text = self.read.remove(name)?.and_then(|bytes| files::text(&bytes));
         let text = text.map_err(|source| vec![LoadError::Read { path: path.clone(), source }]);
         match text.and_then(|text| read(&path, &text)) {
             Ok(content) => Some(content),
@@ -137,6 +176,55 @@ impl Package {
                 errors.extend(found);
                 None
             }
+        }
+    }
+
+    /// Whether all that ONNX Runtime is given is what version.json lists. A difference in the other files refuses the
+    /// version too, but they can still be judged.
+    fn check_digests(
+        &self,
+        listed: &BTreeMap<String, String>,
+        snapshot: Option<&Snapshot>,
+        errors: &mut Vec<LoadError>,
+    ) -> bool {
+        let mut trusted = true;
+        for (name, expected) in listed {
+            let path = self.directory.join(name);
+            let inside = Path::new(name).components().all(|part| matches!(part, std::path::Component::Normal(_)));
+            let listing = |detail: String| content(&self.directory.join("version.json"), detail);
+            if !inside {
+                errors.push(listing(format!("lists {name:?}, which lies outside of the version's directory")));
+                continue;
+            }
+            let known =
+                errors.iter().any(|error| matches!(error, LoadError::Read { path: unread, .. } if *unread == path));
+            match self.digest(name, &path, snapshot) {
+                Ok(found) if expected.strip_prefix("sha256:") == Some(found.as_str()) => {}
+                Ok(found) => {
+                    trusted &= PACKAGE.contains(&name.as_str());
+                    errors.push(LoadError::Digest { path, expected: expected.clone(), found });
+                }
+                Err(_) if known => {}
+                Err(error) => errors.push(listing(format!("lists {name:?}, which cannot be read: {error}"))),
+            }
+        }
+        trusted
+    }
+
+    /// The digest of a file as it was read; of a file that nobody else reads, as it is.
+    fn digest(&self, name: &str, path: &Path, snapshot: Option<&Snapshot>) -> io::Result<String> {
+        if let Some(snapshot) = snapshot {
+            if name == GRAPH {
+                return Ok(snapshot.graph_digest().to_owned());
+            }
+            if let Some(digest) = snapshot.weights_digest(Path::new(name)) {
+                return Ok(digest);
+            }
+        }
+        match self.read.get(name) {
+            Some(Ok(bytes)) => Ok(digest(bytes)),
+            // An error cannot be cloned: asked again it says the same.
+            Some(Err(_)) | None => digest_file(path),
         }
     }
 }
@@ -149,48 +237,4 @@ fn provenance(path: &Path, text: &str) -> Result<Provenance, Vec<LoadError>> {
     // Serde would read an array into a struct, member by member.
     let read = if text.trim_start().starts_with('[') { Err(not_an_object()) } else { serde_json::from_str(text) };
     read.map_err(|error| vec![content(path, error.to_string())])
-}
-
-fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
-    std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_path_buf(), source })
-}
-
-/// The SHA-256 of some bytes, in hexadecimal.
-pub(super) fn digest(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// Whether all that ONNX Runtime would read is what version.json lists. A difference in the other files refuses the
-/// version too, but they can still be judged.
-fn check_digests(directory: &Path, listed: &BTreeMap<String, String>, errors: &mut Vec<LoadError>) -> bool {
-    let mut trusted = true;
-    for (name, expected) in listed {
-        let path = directory.join(name);
-        let inside = Path::new(name).components().all(|part| matches!(part, std::path::Component::Normal(_)));
-        let listing = |detail: String| content(&directory.join("version.json"), detail);
-        if !inside {
-            errors.push(listing(format!("lists {name:?}, which lies outside of the version's directory")));
-            continue;
-        }
-        let known = errors.iter().any(|error| matches!(error, LoadError::Read { path: unread, .. } if *unread == path));
-        match read_file(&path) {
-            Ok(bytes) => {
-                let found = digest(&bytes);
-                if expected.strip_prefix("sha256:") != Some(found.as_str()) {
-                    trusted &= PACKAGE.contains(&name.as_str());
-                    errors.push(LoadError::Digest { path, expected: expected.clone(), found });
-                }
-            }
-            Err(_) if known => {}
-            Err(LoadError::Read { source, .. }) => {
-                errors.push(listing(format!("lists {name:?}, which cannot be read: {source}")));
-            }
-            Err(error) => errors.push(error),
-        }
-    }
-    trusted
 }

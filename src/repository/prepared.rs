@@ -17,14 +17,11 @@ use crate::{
         prediction::Outcome,
         profile::Profile,
         signature::Signature,
-        tensor::{Inputs, Tensor},
+        tensor::Inputs,
         uncertainty::{Coverage, Membership},
     },
     runtime::{self, Executor, OrtExecutor, Probe, RowResult, SessionOptions},
 };
-
-/// Rows that the probe uses at the most.
-const PROBE_ROWS: usize = 32;
 
 /// A version that is proven, and has no workers yet.
 pub struct Prepared {
@@ -44,6 +41,10 @@ pub struct Prepared {
     pub probe: Probe,
     /// What an operator should know: sentences for the start-up log.
     pub notes: Vec<String>,
+    /// What answers might get wrong: sentences too, told before the notes.
+    pub(super) warnings: Vec<String>,
+    /// An instance to show: one that was answered, where there is one.
+    pub(super) example: Literal,
     pub(super) package: Package,
     pub(super) contract_id: String,
     pub(super) document: Literal,
@@ -110,101 +111,6 @@ impl Prepared {
         if self.contract.batched { self.limits.max_batch_rows } else { 1 }
     }
 
-    /// Warms up, judges the golden cases alone and batched together, and, where nothing was wrong, probes. Whatever is
-    /// wrong is told.
-    pub(super) fn prove(&mut self, errors: &mut Vec<LoadError>) {
-        match &mut self.package.golden {
-            Some(golden) => self.rows = golden::admit(golden, &self.contract, self.schema.as_ref(), errors),
-            None => {
-                self.notes
-                    .push("there is no golden.jsonl: the answers were not compared with expected ones".to_owned());
-            }
-        }
-        let path = self.package.graph.clone();
-        if let Err(source) = self.exercise(errors) {
-            errors.push(LoadError::Run { path, source });
-        }
-    }
-
-    /// The part of the proof that runs the graph, which may fail.
-    fn exercise(&mut self, errors: &mut Vec<LoadError>) -> Result<(), runtime::RunError> {
-        let probe_rows = self.probe_rows();
-        self.settle_batching(&probe_rows)?;
-        self.judge(errors)?;
-        if errors.is_empty() && !probe_rows.is_empty() {
-            let limit = self.max_rows();
-            self.probe = runtime::probe(&mut self.executor, &probe_rows, limit)?;
-        }
-        Ok(())
-    }
-
-    /// A graph may declare an open first dimension and still not carry rows through to its outputs: two rows tell.
-    fn settle_batching(&mut self, rows: &[Inputs]) -> Result<(), runtime::RunError> {
-        let Some(pair) = rows.first().filter(|_| self.contract.batched).and_then(|row| runtime::merge(&[row, row]))
-        else {
-            return Ok(());
-        };
-        let outputs = self.executor.run(&pair)?;
-        if let Some(output) = outputs.iter().position(|output| output.shape.first() != Some(&2)) {
-            self.contract.batched = false;
-            let name = &self.contract.output.requested()[output];
-            self.notes.push(format!("the output {name:?} has no batch axis: rows are run one at a time"));
-        }
-        Ok(())
-    }
-
-    /// An instance to show: the contract's own example, a made one, or a golden case; the first that is admitted.
-    pub(super) fn example(&self) -> Literal {
-        let written = self.document.get("examples").and_then(first_of).cloned();
-        let golden = self.package.golden.iter().flat_map(|(_, cases)| cases);
-        let golden = golden.filter_map(|case| serde_json::from_str(case.features.get()).ok());
-        let admitted = |instance: &Literal| {
-            let body = serde_json::json!({ "features": instance }).to_string();
-            golden::admit_body(&body, &self.contract, self.schema.as_ref()).is_ok()
-        };
-        let made = self.contract.example();
-        written.into_iter().chain([made.clone()]).chain(golden).find(admitted).unwrap_or(made)
-    }
-
-    fn probe_rows(&self) -> Vec<Inputs> {
-        if self.rows.is_empty() {
-            let body = serde_json::json!({ "features": self.example() }).to_string();
-            let admitted = self.contract.admit(&mut serde_json::Deserializer::from_str(&body));
-            return admitted.into_iter().map(|admitted| admitted.inputs).collect();
-        }
-        self.rows.iter().take(PROBE_ROWS).cloned().collect()
-    }
-
-    /// Runs every golden case alone, then all of them in batches. They are held against what the graph itself says: a
-    /// calibration may be made anew without writing the cases anew.
-    fn judge(&mut self, errors: &mut Vec<LoadError>) -> Result<(), runtime::RunError> {
-        let Some((path, cases)) = &self.package.golden else { return Ok(()) };
-        let mut check = |case: &golden::Case, outputs: &[Tensor], row: usize, how: &str| {
-            let verdict = self.contract.interpret(outputs, row).map_err(|error| error.to_string());
-            let verdict = verdict.and_then(|prediction| golden::compare(case, &self.contract.output, &prediction));
-            if let Err(detail) = verdict {
-                errors.push(golden::wrong(path, case.line, format!("{how}: {detail}")));
-            }
-        };
-        for (case, inputs) in cases.iter().zip(&self.rows) {
-            let outputs = self.executor.run(inputs)?;
-            check(case, &outputs, 0, "alone");
-        }
-        if self.contract.batched {
-            let size = self.limits.max_batch_rows;
-            for (cases, rows) in cases.chunks(size).zip(self.rows.chunks(size)) {
-                let chosen: Vec<&Inputs> = rows.iter().collect();
-                if let Some(batch) = runtime::merge(&chosen) {
-                    let outputs = self.executor.run(&batch)?;
-                    for (row, case) in cases.iter().enumerate() {
-                        check(case, &outputs, row, "in a batch");
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Compares the graph's own label with the prediction on the golden rows: how many differ, of how many. `None`
     /// where the contract names no label or there are no cases.
     pub fn label_differences(&mut self) -> Option<(usize, usize)> {
@@ -244,11 +150,4 @@ impl Prepared {
 #[expect(clippy::cast_precision_loss, reason = "a model has far fewer than 2^53 classes")]
 fn class_number(class: usize) -> f64 {
     class as f64
-}
-
-fn first_of(list: &Literal) -> Option<&Literal> {
-    match list {
-        Literal::List(items) => items.first(),
-        _ => None,
-    }
 }

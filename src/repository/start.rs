@@ -7,6 +7,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -14,9 +15,11 @@ use arc_swap::ArcSwap;
 use super::{
     Settings,
     catalog::{Catalog, ModelEntry, ModelVersion, State, VersionEntry},
+    default_model::default_model,
     error::{LoadError, ModelError},
     listing::{ModelDirectory, VersionDirectory, list},
     load::Loader,
+    loads::Loads,
     model_settings::ModelSettings,
     prepared::Prepared,
 };
@@ -31,6 +34,7 @@ pub struct Repository {
     catalog: ArcSwap<Catalog>,
     metrics: Arc<Metrics>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    loads: Loads,
 }
 
 /// A version to be loaded, with its model's settings.
@@ -39,6 +43,8 @@ struct Task {
     model: ModelDirectory,
     version: VersionDirectory,
     settings: ModelSettings,
+    /// How many versions of its model are newer.
+    newer: usize,
 }
 
 impl Repository {
@@ -51,6 +57,7 @@ impl Repository {
         for problem in &listing.problems {
             tracing::error!("{problem}");
         }
+        let default_model = default_model(&settings.default_model, &listing.models);
         let mut models = BTreeMap::new();
         let mut tasks = Vec::new();
         for model in listing.models {
@@ -58,8 +65,10 @@ impl Repository {
             tasks.append(&mut found);
             models.insert(model.name.clone(), entry);
         }
-        let catalog = Catalog { models, default_model: settings.default_model.clone() };
-        let repository = Arc::new(Self { catalog: ArcSwap::from_pointee(catalog), metrics, threads: Mutex::default() });
+        let catalog = Catalog { models, default_model };
+        put_in_order(&mut tasks, catalog.default_name());
+        let (catalog, loads) = (ArcSwap::from_pointee(catalog), loader.loads.clone());
+        let repository = Arc::new(Self { catalog, metrics, threads: Mutex::default(), loads });
         repository.load_all(tasks, loader);
         Ok(repository)
     }
@@ -75,7 +84,8 @@ impl Repository {
             });
             entry.versions.push(VersionEntry { name: version.version.clone(), state: State::Ready(Arc::new(version)) });
         }
-        Arc::new(Self { catalog: ArcSwap::from_pointee(catalog), metrics, threads: Mutex::default() })
+        let (catalog, loads) = (ArcSwap::from_pointee(catalog), Loads::new(Duration::ZERO));
+        Arc::new(Self { catalog, metrics, threads: Mutex::default(), loads })
     }
 
     /// The catalog at this moment; a request reads it once.
@@ -93,6 +103,16 @@ impl Repository {
         }
     }
 
+    /// Interrupts what is being loaded, and loads nothing more: the server is stopping.
+    pub fn interrupt_loading(&self) {
+        self.loads.stop();
+    }
+
+    /// Whether loading was interrupted.
+    pub fn is_interrupted(&self) -> bool {
+        self.loads.is_stopped()
+    }
+
     /// Stops the workers of every version after what is queued. Blocks until they are done.
     pub fn stop(&self) {
         self.settled();
@@ -105,9 +125,8 @@ impl Repository {
         }
     }
 
-    /// Loads on as many threads as there are processors, the newest versions first.
-    fn load_all(self: &Arc<Self>, mut tasks: Vec<Task>, loader: &Loader) {
-        tasks.reverse();
+    /// Loads in this order, side by side on as many threads as there are processors.
+    fn load_all(self: &Arc<Self>, tasks: Vec<Task>, loader: &Loader) {
         let tasks: Arc<[Task]> = tasks.into();
         let next = Arc::new(AtomicUsize::new(0));
         let count = runtime::processors().min(tasks.len());
@@ -116,13 +135,11 @@ impl Repository {
             let (repository, tasks, next, loader) =
                 (Arc::clone(self), Arc::clone(&tasks), Arc::clone(&next), loader.clone());
             let work = move || {
-                runtime::stand_back();
-                let _computing = runtime::Computing::begin();
                 while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
                     repository.load(task, &loader);
                 }
             };
-            match std::thread::Builder::new().name("load".to_owned()).spawn(work) {
+            match std::thread::Builder::new().name("loads".to_owned()).spawn(work) {
                 Ok(thread) => threads.push(thread),
                 Err(error) => tracing::error!(%error, "a loading thread could not be started"),
             }
@@ -132,17 +149,21 @@ impl Repository {
     fn load(&self, task: &Task, loader: &Loader) {
         let (model, version) = (&task.model.name, &task.version.name);
         self.metrics.set_state(model.as_str(), version.as_str(), ModelState::Loading);
-        let outcome = loader
-            .prepare(model, &task.version, &task.settings)
-            .and_then(|prepared| loader.start(prepared, &self.metrics).map_err(|error| vec![error]));
-        let state = match outcome {
+        let state = match loader.load(model, &task.version, &task.settings, &self.metrics) {
             Ok(served) => {
                 announce(&served);
                 State::Ready(Arc::new(served))
             }
             Err(errors) => {
                 for error in &errors {
-                    tracing::error!(%model, %version, "{error}");
+                    if matches!(error, LoadError::Stopped) {
+                        tracing::info!(%model, %version, "{error}");
+                    } else {
+                        tracing::error!(%model, %version, "{error}");
+                    }
+                    if matches!(error, LoadError::TimedOut { stuck: true, .. }) {
+                        self.metrics.count_abandoned_load();
+                    }
                 }
                 State::Unavailable(errors.iter().map(LoadError::to_string).collect())
             }
@@ -160,6 +181,15 @@ impl Repository {
         let state = if ready { ModelState::Ready } else { ModelState::Unavailable };
         self.metrics.set_state(model.as_str(), version.as_str(), state);
     }
+}
+
+/// Puts the versions in the order in which they are loaded: those of the default model, then the newest of every model,
+/// then the next. A model answers as soon as its newest version does.
+fn put_in_order(tasks: &mut [Task], default_model: Option<&str>) {
+    tasks.sort_by_key(|task| {
+        let other = default_model != Some(task.model.name.as_str());
+        (other, task.newer)
+    });
 }
 
 /// The start-up log's lines about a version.
@@ -191,9 +221,11 @@ fn plan(model: &ModelDirectory) -> (ModelEntry, Vec<Task>) {
     match ModelSettings::of(model) {
         Ok((settings, chosen)) => {
             entry.required = settings.required;
-            for version in chosen {
+            let count = chosen.len();
+            for (index, version) in chosen.into_iter().enumerate() {
                 entry.versions.push(VersionEntry { name: version.name.clone(), state: State::Loading });
-                tasks.push(Task { model: model.clone(), version, settings: settings.clone() });
+                let newer = count - 1 - index;
+                tasks.push(Task { model: model.clone(), version, settings: settings.clone(), newer });
             }
         }
         Err(error) => {
@@ -250,4 +282,35 @@ pub fn judge_all(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::name::{ModelName, VersionName};
+
+    #[test]
+    fn the_default_model_loads_first_and_then_the_newest_of_each() {
+        let model = |name: &str, versions: &[&str]| {
+            let version = |name: &&str| VersionDirectory {
+                name: VersionName::new(name).expect("a name"),
+                graph: "model.onnx".into(),
+                directory: None,
+            };
+            let (name, versions) = (ModelName::new(name).expect("a name"), versions.iter().map(version).collect());
+            plan(&ModelDirectory { name, directory: None, versions, by_path: true }).1
+        };
+        let all = || [model("a", &["1", "2"]), model("b", &["1", "2", "3"]), model("c", &["1"])].concat();
+        let cases = [
+            (Some("b"), ["b 3", "b 2", "b 1", "a 2", "c 1", "a 1"]),
+            (None, ["a 2", "b 3", "c 1", "a 1", "b 2", "b 1"]),
+        ];
+        for (default_model, expected) in cases {
+            let mut tasks = all();
+            put_in_order(&mut tasks, default_model);
+            let order: Vec<String> =
+                tasks.iter().map(|task| format!("{} {}", task.model.name, task.version.name)).collect();
+            assert_eq!(order, expected);
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Rows put together into one run's inputs, and one row's part of what comes out.
 
-use crate::domain::tensor::{Buffer, Inputs, Tensor};
+use crate::domain::tensor::{Buffer, Inputs, Tensor, each_buffer};
 
 /// Puts rows of equal shapes together along the batch axis. `None` when there are no rows or their shapes differ.
 pub fn merge(rows: &[&Inputs]) -> Option<Inputs> {
@@ -30,8 +30,36 @@ fn append(whole: &mut Buffer, part: &Buffer) -> bool {
             }
         };
     }
-    extend!(F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64, Bool, Text);
+    extend!(BF16, F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64, Bool, Text);
     true
+}
+
+/// The inputs of more rows: those there are, and then the last one over and over. More rows than that are left as they are.
+pub fn pad(inputs: &Inputs, rows: usize) -> Inputs {
+    let mut padded = inputs.clone();
+    let missing = rows.saturating_sub(inputs.rows);
+    for tensor in &mut padded.tensors {
+        let Some(count) = tensor.shape.first_mut() else { continue };
+        *count += missing;
+        each_buffer!(&mut tensor.buffer, vector => {
+            let (end, width) = (vector.len(), vector.len() / inputs.rows.max(1));
+            for _ in 0..missing {
+                vector.extend_from_within(end - width..end);
+            }
+        });
+    }
+    padded.rows += missing;
+    padded
+}
+
+/// The first rows of an output; one that has fewer is left as it is.
+pub(super) fn trim(mut tensor: Tensor, rows: usize) -> Tensor {
+    if let Some(count) = tensor.shape.first_mut().filter(|count| **count > rows) {
+        let kept = tensor.buffer.len() / *count * rows;
+        *count = rows;
+        each_buffer!(&mut tensor.buffer, vector => vector.truncate(kept));
+    }
+    tensor
 }
 
 /// The elements of row `index` of a tensor with a batch axis, as doubles; texts and truth values give none.
@@ -61,6 +89,17 @@ mod tests {
         assert_eq!((merged.rows, merged.tensors[0].shape.as_slice()), (2, [2, 2].as_slice()));
         assert_eq!(row(&merged.tensors[0], 1), [3.0, 4.0]);
         assert_eq!(merged.tensors[1].buffer, Buffer::Text(vec!["a".into(), "b".into()]));
+    }
+
+    #[test]
+    fn padded_rows_repeat_the_last_and_are_cut_off_again() {
+        let two = merge(&[&inputs(&[1.0, 2.0], &["a"]), &inputs(&[3.0, 4.0], &["b"])]).expect("equal shapes");
+        let four = pad(&two, 4);
+        assert_eq!((four.rows, four.tensors[0].shape.as_slice()), (4, [4, 2].as_slice()));
+        assert_eq!(four.tensors[0].buffer, Buffer::F32(vec![1.0, 2.0, 3.0, 4.0, 3.0, 4.0, 3.0, 4.0]));
+        for (whole, part) in four.tensors.into_iter().zip(two.tensors) {
+            assert_eq!(trim(whole, 2), part);
+        }
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Between our tensors and the runtime's values.
 
-use half::f16;
+use half::{bf16, f16};
 use ort::{
-    session::SessionInputValue,
+    environment::Environment,
+    session::{Session, SessionInputValue},
     value::{DynValue, MapValueType, Tensor as OrtTensor, TensorElementType, TensorRef, ValueType},
 };
 
-use super::RunError;
+use super::{RunError, onnx};
 use crate::domain::tensor::{Buffer, ElementType, Tensor};
 
 pub(super) fn failed(error: impl std::fmt::Display) -> RunError {
@@ -16,6 +17,7 @@ pub(super) fn failed(error: impl std::fmt::Display) -> RunError {
 /// The element type as we know it; `None` for those that nothing here can fill.
 pub(super) fn element(of: TensorElementType) -> Option<ElementType> {
     Some(match of {
+        TensorElementType::Bfloat16 => ElementType::BF16,
         TensorElementType::Float16 => ElementType::F16,
         TensorElementType::Float32 => ElementType::F32,
         TensorElementType::Float64 => ElementType::F64,
@@ -34,13 +36,14 @@ pub(super) fn element(of: TensorElementType) -> Option<ElementType> {
 }
 
 /// A view of a tensor for the runtime; only strings are copied.
-pub(super) fn to_value(tensor: &Tensor) -> Result<SessionInputValue<'_>, RunError> {
+pub(super) fn to_value<'t>(tensor: &'t Tensor, environment: &Environment) -> Result<SessionInputValue<'t>, RunError> {
     macro_rules! view {
         ($vector:expr) => {
             TensorRef::from_array_view((tensor.shape.as_slice(), $vector.as_slice())).map_err(failed)?.into()
         };
     }
     Ok(match &tensor.buffer {
+        Buffer::BF16(vector) => view!(vector),
         Buffer::F16(vector) => view!(vector),
         Buffer::F32(vector) => view!(vector),
         Buffer::F64(vector) => view!(vector),
@@ -54,9 +57,33 @@ pub(super) fn to_value(tensor: &Tensor) -> Result<SessionInputValue<'_>, RunErro
         Buffer::U64(vector) => view!(vector),
         Buffer::Bool(vector) => view!(vector),
         Buffer::Text(vector) => {
-            OrtTensor::from_string_array((tensor.shape.as_slice(), vector.as_slice())).map_err(failed)?.into()
+            match OrtTensor::from_string_array((tensor.shape.as_slice(), vector.as_slice())) {
+                Ok(value) => value.into(),
+                // Its texts are C strings, which end at a NUL.
+                Err(_) if vector.iter().any(|text| text.contains('\0')) => {
+                    strings(&tensor.shape, vector, environment)?.into()
+                }
+                Err(error) => return Err(failed(error)),
+            }
         }
     })
+}
+
+/// How many elements an output has; a sequence of maps is none that could be large.
+pub(super) fn elements(value: &DynValue) -> usize {
+    let ValueType::Tensor { shape, .. } = value.dtype() else { return 0 };
+    shape.iter().map(|size| usize::try_from(*size).unwrap_or(0)).product()
+}
+
+/// A tensor of texts that hold NULs. No function of the runtime takes their lengths, but a graph does: the texts come as
+/// the constant output of one. Takes a fraction of a millisecond, for such texts only.
+fn strings(shape: &[usize], texts: &[String], environment: &Environment) -> Result<DynValue, RunError> {
+    let builder = Session::builder(environment).map_err(failed)?;
+    let mut builder = builder.with_intra_threads(1).map_err(failed)?;
+    let mut session = builder.commit_from_memory(&onnx::constant(shape, texts)).map_err(failed)?;
+    let nothing: [SessionInputValue<'_>; 0] = [];
+    let mut outputs = session.run(nothing).map_err(failed)?;
+    outputs.remove(onnx::CONSTANT).ok_or_else(|| failed("the texts did not come"))
 }
 
 /// An output of the runtime as a tensor of ours; a `ZipMap` sequence becomes `[rows, classes]`.
@@ -82,6 +109,7 @@ fn from_tensor(value: &DynValue, ty: TensorElementType) -> Result<Tensor, RunErr
         }};
     }
     let (shape, buffer) = match ty {
+        TensorElementType::Bfloat16 => copy!(bf16, BF16),
         TensorElementType::Float16 => copy!(f16, F16),
         TensorElementType::Float32 => copy!(f32, F32),
         TensorElementType::Float64 => copy!(f64, F64),

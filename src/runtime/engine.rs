@@ -17,9 +17,13 @@ use super::{
     queue::{Job, Message, Shared, State},
     run::RowResult,
     watch::Watch,
-    watchdog, worker,
+    watchdog::Watchdog,
+    worker,
 };
-use crate::{domain::tensor::Inputs, telemetry::VersionMetrics};
+use crate::{
+    domain::tensor::{Inputs, Tensor},
+    telemetry::VersionMetrics,
+};
 
 /// What became of a row.
 #[derive(Debug)]
@@ -32,6 +36,18 @@ pub struct Completed {
     pub queue: Duration,
     /// How long the run took.
     pub infer: Duration,
+}
+
+impl Completed {
+    /// How many elements of the outputs are the row's own.
+    pub fn row_elements(&self) -> usize {
+        let Ok((outputs, _)) = &self.result else { return 0 };
+        let of = |tensor: &Tensor| match tensor.shape.first() {
+            Some(rows) if self.batch_rows > 1 => tensor.buffer.len() / (*rows).max(1),
+            _ => tensor.buffer.len(),
+        };
+        outputs.iter().map(of).sum()
+    }
 }
 
 /// Why a row has no answer.
@@ -48,6 +64,12 @@ pub enum SubmitError {
     Late {
         /// How long it would have taken.
         wait: Duration,
+    },
+    /// The deadline leaves less time than a row takes that nothing else delays. Refused at once.
+    #[error("the deadline leaves less than the {row:?} that a row takes")]
+    TooShort {
+        /// How long a row takes.
+        row: Duration,
     },
     /// The deadline passed while the row waited or was run.
     #[error("the deadline passed")]
@@ -77,7 +99,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts an engine over these executors.
+    /// Starts an engine over these executors; `watchdog` keeps the deadlines of rows that run on callers' threads.
     ///
     /// # Errors
     /// The operating system's own when a thread cannot be started.
@@ -85,15 +107,16 @@ impl Engine {
         executors: Vec<Box<dyn Executor>>,
         options: EngineOptions,
         metrics: Arc<VersionMetrics>,
+        watchdog: &Watchdog,
     ) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::new(options, executors.len(), metrics));
+        let shared = Arc::new(Shared::new(options, executors.len(), metrics, watchdog));
         // Dropped where a thread cannot be started, it ends those that could.
         let engine = Self { shared };
         match options.placement {
             Placement::Callers => {
                 let stations = executors.into_iter().enumerate();
                 engine.shared.lock().free = stations.map(|(number, executor)| Station::new(number, executor)).collect();
-                watchdog::start(&engine.shared)?;
+                watchdog.watch(&engine.shared)?;
             }
             Placement::Workers => worker::start(executors, &engine.shared)?,
         }
@@ -184,7 +207,6 @@ impl Engine {
         state.free.clear();
         drop(state);
         self.shared.filled.notify_all();
-        self.shared.watch.notify_all();
     }
 }
 

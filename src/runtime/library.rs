@@ -6,9 +6,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use super::{library_version, message::reduce};
+
 /// The environment variable that keeps official builds of ONNX Runtime from reporting usage. The library reads it when
 /// it is initialised, so it must be set before.
 pub const DISABLE_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
+
+/// The version of ONNX Runtime that this program is built for; it loads a newer one, too.
+pub const BUILT_FOR: &str = "1.31";
 
 /// Where the library is looked for under the working directory; `make run` puts it there.
 const FETCHED: &str = ".onnxruntime";
@@ -18,6 +23,7 @@ const FETCHED: &str = ".onnxruntime";
 pub struct Library {
     pub(super) environment: ort::environment::Environment,
     path: Arc<Path>,
+    version: Arc<str>,
 }
 
 /// ONNX Runtime could not be loaded.
@@ -86,9 +92,9 @@ impl Library {
         ort::info()
     }
 
-    /// The version that this program was made for.
-    pub fn version(&self) -> String {
-        format!("1.{}", ort::MINOR_VERSION)
+    /// The version that was loaded, as its file says it; `unknown` where the file does not.
+    pub fn version(&self) -> &str {
+        &self.version
     }
 }
 
@@ -121,15 +127,28 @@ fn open(path: &Path) -> Result<Library, String> {
         .with_logger(Arc::new(|level, category, _, place, message| forward(level, category, place, message)))
         .build()
         .map_err(|error| error.to_string())?;
-    Ok(Library { environment, path: Arc::from(path) })
+    let version = library_version::version(path);
+    Ok(Library { environment, path: Arc::from(path), version: version.as_deref().unwrap_or("unknown").into() })
 }
 
-/// Hands the runtime's own log lines to ours: what it calls information is detail to us.
+/// Hands the runtime's own log lines to ours: what it calls information is detail to us, and what it says of a failure may
+/// quote the values that a run failed on.
 fn forward(level: ort::logging::LogLevel, category: &str, place: &str, message: &str) {
     use ort::logging::LogLevel;
     match level {
         LogLevel::Verbose | LogLevel::Info => tracing::trace!(target: "onnxruntime", category, place, "{message}"),
         LogLevel::Warning => tracing::debug!(target: "onnxruntime", category, place, "{message}"),
-        LogLevel::Error | LogLevel::Fatal => tracing::warn!(target: "onnxruntime", category, place, "{message}"),
+        LogLevel::Error | LogLevel::Fatal => {
+            tracing::debug!(target: "onnxruntime", category, place, "{message}");
+            tracing::warn!(target: "onnxruntime", category, place, "{}", reduce("error", message));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_version_that_it_is_built_for_is_that_of_the_interface() {
+        assert_eq!(super::BUILT_FOR, format!("1.{}", ort::MINOR_VERSION));
     }
 }

@@ -1,15 +1,11 @@
 //! What a file is that ONNX Runtime cannot read, told by its first bytes: the mistakes that people make.
 
-use std::{fs::File, io::Read as _, path::Path};
-
 /// As much of a file as its kind can be told by.
-const HEAD: u64 = 64;
+const HEAD: usize = 64;
 
 /// What the file is in place of an ONNX graph, and what would be right; `None` where that cannot be told.
-pub(super) fn mistaken_for(path: &Path) -> Option<&'static str> {
-    let mut head = Vec::new();
-    File::open(path).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
-    kind(&head)
+pub(super) fn mistaken_for(file: &[u8]) -> Option<&'static str> {
+    kind(&file[..file.len().min(HEAD)])
 }
 
 fn kind(head: &[u8]) -> Option<&'static str> {

@@ -3,13 +3,21 @@
 //! The only module that names `ort`. It knows tensors and rows, nothing of contracts, models by name, or requests.
 
 mod admission;
+mod aside;
 mod batch;
 mod batching;
+mod cancellation;
 mod convert;
 mod engine;
+mod external;
 mod lease;
 mod library;
+mod library_version;
+mod message;
 mod mistaken;
+mod model_bytes;
+mod onnx;
+mod outlets;
 mod plan;
 mod probe;
 mod processors;
@@ -22,22 +30,29 @@ mod watch;
 mod watchdog;
 mod worker;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-pub use batch::{merge, row};
+pub use aside::{AsideError, aside};
+pub use batch::{merge, pad, row};
 pub use batching::{Policy, Priority};
+pub use cancellation::{Cancellation, Cancelled};
 pub use engine::{Completed, Engine, EngineOptions, Interrupt, SubmitError};
-pub use library::{DISABLE_TELEMETRY, Library, LibraryError};
+pub use library::{BUILT_FOR, DISABLE_TELEMETRY, Library, LibraryError};
+pub use model_bytes::{ModelBytes, NestedWeights};
 pub use plan::{Auto, Demand, Placement, Plan, plan};
 pub use probe::{Cost, Probe, measure, probe};
 pub use processors::processors;
 pub use run::{Ran, RowResult, run};
-pub use session::{OpenError, OrtExecutor, SessionOptions};
+pub use session::{OpenError, OrtExecutor, PROVIDERS, SessionOptions};
 pub use stand_back::{Computing, computing, stand_back};
+pub use watchdog::Watchdog;
 
-use crate::domain::tensor::{Inputs, Tensor};
+use crate::domain::{
+    setting::{MAX_THREADS, SettingFault},
+    tensor::{Inputs, Tensor},
+};
 
 /// What an operator can set about the runtime.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -53,12 +68,40 @@ pub struct Settings {
     pub providers: Vec<String>,
 }
 
+impl Settings {
+    /// The values that cannot be used, whatever the machine is.
+    pub fn faults(&self) -> Vec<SettingFault> {
+        let threads = |key, value: Auto| match value {
+            Auto::Exactly(count) => {
+                SettingFault::outside(key, count, &(1..=MAX_THREADS), "more threads than processors only take turns")
+            }
+            Auto::Auto => None,
+        };
+        let numbers = [threads("workers", self.workers), threads("intra_threads", self.intra_threads)];
+        numbers.into_iter().flatten().chain(session::provider_faults(&self.providers)).collect()
+    }
+}
+
 /// A run of the graph failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RunError {
-    /// The runtime reported a failure; its words are for the log, never for a client.
+    /// The runtime reported a failure: what may stand in the log, without values of features. Never for a client.
     #[error("{0}")]
     Failed(String),
+    /// The outputs have more elements than an answer may have.
+    #[error("the outputs have {elements} elements a row; {max_elements} are the most")]
+    TooLarge {
+        /// The elements of one row.
+        elements: usize,
+        /// The most elements of one row.
+        max_elements: usize,
+    },
+    /// The run took longer than it may, and was stopped.
+    #[error("the run took longer than {} ms and was stopped", limit.as_millis())]
+    TimedOut {
+        /// How long it may take.
+        limit: Duration,
+    },
     /// The executor panicked.
     #[error("the run panicked")]
     Panicked,

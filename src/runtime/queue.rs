@@ -19,7 +19,7 @@ use super::{
     lease::{Lease, Station},
     strikes::Strikes,
     watch::Watch,
-    watchdog::UnderWay,
+    watchdog::{UnderWay, Watchdog},
 };
 use crate::{
     domain::tensor::Inputs,
@@ -92,8 +92,7 @@ const ROOM_BEHIND: usize = 4;
 pub(super) struct Shared {
     state: Mutex<State>,
     pub(super) filled: Condvar,
-    /// The watchdog must look: a row is due before its alarm, or the version takes no more rows.
-    pub(super) watch: Condvar,
+    watchdog: Watchdog,
     pub(super) policy: Policy,
     pub(super) metrics: Arc<VersionMetrics>,
     pub(super) workers: Mutex<Vec<JoinHandle<()>>>,
@@ -106,7 +105,12 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(options: EngineOptions, executors: usize, metrics: Arc<VersionMetrics>) -> Self {
+    pub(super) fn new(
+        options: EngineOptions,
+        executors: usize,
+        metrics: Arc<VersionMetrics>,
+        watchdog: &Watchdog,
+    ) -> Self {
         let EngineOptions { placement, policy, capacity } = options;
         let state = State {
             jobs: VecDeque::new(),
@@ -127,7 +131,7 @@ impl Shared {
         Self {
             state: Mutex::new(state),
             filled: Condvar::new(),
-            watch: Condvar::new(),
+            watchdog: watchdog.clone(),
             policy,
             metrics,
             workers,
@@ -163,6 +167,12 @@ impl Shared {
         estimate(backlog, &self.policy, self.pace())
     }
 
+    /// How long a row would take if nothing else were to be done.
+    fn idle_estimate(&self) -> Duration {
+        let backlog = Backlog { waiting: 0, running: 0, free: self.executors, executors: self.executors };
+        estimate(backlog, &self.policy, self.pace())
+    }
+
     fn pace(&self) -> f64 {
         f64::from_bits(self.pace.load(Ordering::Relaxed))
     }
@@ -186,7 +196,11 @@ impl Shared {
         if taken >= room {
             return Err(SubmitError::Full { wait });
         }
-        if now + wait > waiting.deadline { Err(SubmitError::Late { wait }) } else { Ok(()) }
+        if now + wait <= waiting.deadline {
+            return Ok(());
+        }
+        let row = self.idle_estimate();
+        if now + row > waiting.deadline { Err(SubmitError::TooShort { row }) } else { Err(SubmitError::Late { wait }) }
     }
 
     /// Adds a row at the end and gives it a number.
@@ -197,7 +211,7 @@ impl Shared {
         state.behind += usize::from(job.waiting.is_behind());
         if job.waiting.deadline < state.alarm {
             state.alarm = job.waiting.deadline;
-            self.watch.notify_one();
+            self.watchdog.wake();
         }
         state.jobs.push_back(job);
         self.metrics.queue_depth.inc();

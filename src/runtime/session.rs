@@ -1,23 +1,36 @@
-//! One session: made from a model's file, its signature read, run with the outputs that the contract asks for.
+//! One session: made from a model's bytes, its signature read, run with the outputs that the contract asks for.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ort::{
+    environment::Environment,
     ep,
+    logging::LogLevel,
     session::{
         RunOptions, Session,
         builder::{PrepackedWeights, SessionBuilder},
     },
-    value::{Outlet, TensorElementType, ValueType},
 };
 
 use super::{
-    Executor, Interrupt, Library, RunError,
-    convert::{element, failed, from_maps, from_value, to_value},
+    Cancellation, Executor, Interrupt, Library, ModelBytes, RunError,
+    batch::{pad, trim},
+    convert::{elements, failed, from_maps, from_value, to_value},
+    message::reduce,
     mistaken::mistaken_for,
+    outlets::Outlets,
+    watchdog::Watchdog,
 };
-use crate::domain::signature::{OutputSpec, Signature, TensorSpec};
+use crate::domain::setting::SettingFault;
+use crate::domain::signature::{OutputSpec, Signature};
 use crate::domain::tensor::{Buffer, Inputs, Tensor};
+
+/// ONNX Runtime opens the files of weights below this path by itself, unless it has their bytes; no file can be there. Without
+/// it such a file would be looked for in the working directory, mapped, and read again while it serves.
+const NO_FILES: &str = "/dev/null/";
 
 /// How sessions of a version are made.
 #[derive(Clone)]
@@ -28,12 +41,20 @@ pub struct SessionOptions {
     pub providers: Vec<String>,
     /// Weights in the form that kernels want, shared by the sessions of a version.
     weights: Arc<PrepackedWeights>,
+    /// Whether failing runs are kept out of the runtime's own log.
+    quiet: bool,
 }
 
 impl SessionOptions {
     /// Options for the sessions of one version; the library must be loaded.
     pub fn new(_: &Library, intra_threads: usize, providers: &[String]) -> Self {
-        Self { intra_threads, providers: providers.to_vec(), weights: Arc::new(PrepackedWeights::new()) }
+        Self { intra_threads, providers: providers.to_vec(), weights: Arc::new(PrepackedWeights::new()), quiet: false }
+    }
+
+    /// The same, with failing runs kept out of the runtime's own log: for one who tries what a graph takes.
+    #[must_use]
+    pub fn quiet(&self) -> Self {
+        Self { quiet: true, ..self.clone() }
     }
 
     /// The same, with another number of threads.
@@ -50,7 +71,7 @@ pub enum OpenError {
     #[error("ONNX Runtime cannot use it: {0}")]
     Refused(String),
     /// The graph has an input or an output that cannot be filled or read.
-    #[error("the graph's {what} {name:?} has type {kind}, which Candor cannot {verb}")]
+    #[error("the graph's {what} {name:?} has type {kind}, which Candor cannot {verb}: {remedy}")]
     Unsupported {
         /// `input` or `output`.
         what: &'static str,
@@ -60,6 +81,8 @@ pub enum OpenError {
         kind: String,
         /// `feed` or `read`.
         verb: &'static str,
+        /// What would be right.
+        remedy: &'static str,
     },
     /// An execution provider is not known, or cannot be used.
     #[error("execution provider {name:?} cannot be used: {reason}; write \"{name}?\" to make it optional")]
@@ -79,38 +102,94 @@ fn refused<R>(error: ort::Error<R>) -> OpenError {
 /// A session with the outputs that are asked of it.
 pub struct OrtExecutor {
     session: Session,
+    environment: Environment,
     signature: Signature,
+    /// The names of the dimensions of each input; empty for those that have none.
+    symbols: Vec<Vec<String>>,
+    /// Outputs of types that cannot be read, each with its type.
+    unread: Vec<String>,
     requested: Vec<String>,
+    /// How many rows every run must have, where the graph fixes that.
+    fixed_rows: Option<usize>,
     options: Arc<RunOptions>,
     providers: Vec<String>,
+    /// The most elements that the outputs of one row may have together.
+    max_elements: usize,
+    /// How long a run may take, and who stops one that takes longer.
+    limit: Option<(Watchdog, Duration)>,
 }
 
 impl OrtExecutor {
-    /// Makes a session from a model's file; external data may lie beside it.
+    /// Makes a session from a model's bytes. `load` can cancel that, and the runs of the session until the load has finished.
     ///
     /// # Errors
-    /// [`OpenError`] when the file is not a graph that can be run, or has tensors of types that cannot be handled.
-    pub fn open(library: &Library, path: &Path, options: &SessionOptions) -> Result<Self, OpenError> {
+    /// [`OpenError`] when the bytes are no graph that can be run, or it has tensors of types that cannot be handled.
+    pub fn open(
+        library: &Library,
+        model: &ModelBytes,
+        options: &SessionOptions,
+        load: &Cancellation,
+    ) -> Result<Self, OpenError> {
         let builder = Session::builder(&library.environment).map_err(refused)?;
         let (builder, providers) = register(builder, &options.providers)?;
-        let mut builder = configure(builder, options).map_err(refused)?;
-        let session = builder.commit_from_file(path).map_err(|error| match (refused(error), mistaken_for(path)) {
+        let builder = configure(builder, options).map_err(refused)?;
+        let mut builder = with_weights(builder, model).map_err(refused)?;
+        let canceler = builder.canceler();
+        // It fails only for a session that is made already.
+        load.register(Arc::new(move |_| _ = canceler.cancel()));
+        let made = builder.commit_from_memory(&model.graph);
+        let session = made.map_err(|error| match (refused(error), mistaken_for(&model.graph)) {
             (OpenError::Refused(said), Some(hint)) => OpenError::Refused(format!("{said} ({hint})")),
             (error, _) => error,
         })?;
-        let inputs = session.inputs().iter().map(input_spec).collect::<Result<Vec<_>, _>>()?;
-        let outputs = session.outputs().iter().map(output_spec).collect::<Result<Vec<_>, _>>()?;
-        let signature = Signature { inputs, outputs };
+        let Outlets { signature, symbols, unread } = Outlets::of(&session)?;
         let requested: Vec<String> = signature.outputs.iter().map(|spec| spec.name().to_owned()).collect();
-        let run_options = Arc::new(RunOptions::new().map_err(refused)?);
-        let mut executor = Self { session, signature, requested, options: run_options, providers };
+        let mut run_options = RunOptions::new().map_err(refused)?;
+        if options.quiet {
+            run_options.set_log_level(LogLevel::Fatal).map_err(refused)?;
+        }
+        let run_options = Arc::new(run_options);
+        let mut executor = Self {
+            session,
+            environment: library.environment.clone(),
+            signature,
+            symbols,
+            unread,
+            requested,
+            fixed_rows: None,
+            options: run_options,
+            providers,
+            max_elements: usize::MAX,
+            limit: None,
+        };
+        load.register(stopper(&executor.options));
         executor.learn_map_keys();
         Ok(executor)
+    }
+
+    /// Stops every run that takes longer than this.
+    pub fn limit_runs(&mut self, watchdog: &Watchdog, limit: Duration) {
+        self.limit = Some((watchdog.clone(), limit));
     }
 
     /// What goes in and what comes out.
     pub fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    /// The names that the graph gives to the dimensions of each input; empty for those without one.
+    pub fn symbols(&self) -> &[Vec<String>] {
+        &self.symbols
+    }
+
+    /// The outputs that cannot be read and are left out, each with its type.
+    pub fn unread(&self) -> &[String] {
+        &self.unread
+    }
+
+    /// Fills every run up to this many rows, for a graph that takes no other number.
+    pub fn fix_rows(&mut self, rows: Option<usize>) {
+        self.fixed_rows = rows;
     }
 
     /// The execution providers in use, in order of preference.
@@ -121,6 +200,11 @@ impl OrtExecutor {
     /// Reads these outputs only, in this order. (The runtime computes a graph as a whole, whatever is read of it.)
     pub fn request(&mut self, outputs: &[String]) {
         outputs.clone_into(&mut self.requested);
+    }
+
+    /// Refuses outputs with more elements a row than this, before they are copied.
+    pub fn limit_elements(&mut self, max_elements: usize) {
+        self.max_elements = max_elements;
     }
 
     /// A `ZipMap` output does not declare its keys: one run on zeros tells them. A graph that cannot run on zeros leaves
@@ -134,8 +218,9 @@ impl OrtExecutor {
             Tensor { buffer: Buffer::zeros(spec.element, shape.iter().product()), shape }
         });
         let inputs: Vec<Tensor> = tensors.collect();
-        let Ok(values) = inputs.iter().map(to_value).collect::<Result<Vec<_>, _>>() else { return };
-        let Ok(outputs) = self.session.run(values.as_slice()) else { return };
+        let values = inputs.iter().map(|tensor| to_value(tensor, &self.environment)).collect::<Result<Vec<_>, _>>();
+        let Ok(values) = values else { return };
+        let Ok(outputs) = self.session.run_with_options(values.as_slice(), &*self.options) else { return };
         for spec in &mut self.signature.outputs {
             if let OutputSpec::ZipMap { name, keys, .. } = spec
                 && let Some(value) = outputs.get(&*name)
@@ -149,24 +234,65 @@ impl OrtExecutor {
 
 impl Executor for OrtExecutor {
     fn run(&mut self, inputs: &Inputs) -> Result<Vec<Tensor>, RunError> {
-        let values = inputs.tensors.iter().map(to_value).collect::<Result<Vec<_>, _>>()?;
-        let outputs = self
-            .session
-            .run_with_options(values.as_slice(), &*self.options)
-            .map_err(|error| RunError::Failed(error.message().trim().to_owned()))?;
+        let rows = inputs.rows;
+        let padded = self.fixed_rows.filter(|fixed| rows < *fixed).map(|fixed| pad(inputs, fixed));
+        let inputs = padded.as_ref().unwrap_or(inputs);
+        let environment = &self.environment;
+        let values =
+            inputs.tensors.iter().map(|tensor| to_value(tensor, environment)).collect::<Result<Vec<_>, _>>()?;
+        // Sessions that serve have no limit of their own: the deadlines of their rows stop them.
+        let limited = self.limit.as_ref().map(|(watchdog, limit)| {
+            let until = Instant::now() + *limit;
+            (watchdog.limit(until, stopper(&self.options)), *limit)
+        });
+        let run = self.session.run_with_options(values.as_slice(), &*self.options);
+        let stopped = limited.and_then(|(limited, limit)| limited.end().then_some(limit));
+        let outputs = run.map_err(|error| match stopped {
+            Some(limit) => RunError::TimedOut { limit },
+            None => run_error(&error),
+        })?;
+        let elements = self.requested.iter().filter_map(|name| outputs.get(name)).map(elements).sum::<usize>();
+        let elements = elements.div_ceil(inputs.rows.max(1));
+        if elements > self.max_elements {
+            return Err(RunError::TooLarge { elements, max_elements: self.max_elements });
+        }
         let read = |name: &String| {
             outputs.get(name).ok_or_else(|| failed(format!("no output {name:?} came"))).and_then(from_value)
         };
-        self.requested.iter().map(read).collect()
+        let mut read = self.requested.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        if padded.is_some() {
+            read = read.into_iter().map(|tensor| trim(tensor, rows)).collect();
+        }
+        Ok(read)
     }
 
     fn interrupt(&self) -> Option<Interrupt> {
-        let options = Arc::clone(&self.options);
-        Some(Arc::new(move |stop| {
-            // Neither can fail on options that exist; if one did, the run would only end later.
-            let _ = if stop { options.terminate() } else { options.unterminate() };
-        }))
+        Some(stopper(&self.options))
     }
+}
+
+/// Stops the runs with these options, or lets them go on.
+fn stopper(options: &Arc<RunOptions>) -> Interrupt {
+    let options = Arc::clone(options);
+    Arc::new(move |stop| {
+        // Neither can fail on options that exist; if one did, the run would only end later.
+        let _ = if stop { options.terminate() } else { options.unterminate() };
+    })
+}
+
+/// What is told of a run that failed. The whole message may quote values of features, so it is logged as a detail only.
+fn run_error(error: &ort::Error) -> RunError {
+    let message = error.message().trim();
+    tracing::debug!(target: "onnxruntime", "{message}");
+    RunError::Failed(reduce(&format!("{:?}", error.code()), message))
+}
+
+/// Hands over the bytes of the weights, and keeps ONNX Runtime from opening files itself.
+fn with_weights(builder: SessionBuilder, model: &ModelBytes) -> Result<SessionBuilder, ort::Error<SessionBuilder>> {
+    let builder = builder.with_config_entry("session.model_external_initializers_file_folder_path", NO_FILES)?;
+    model.external.iter().try_fold(builder, |builder, (name, bytes)| {
+        builder.with_external_initializer_file_in_memory(name, Arc::clone(bytes))
+    })
 }
 
 /// Threads by plan, no spinning, memory that does not depend on the sizes seen before.
@@ -181,6 +307,27 @@ fn configure(builder: SessionBuilder, options: &SessionOptions) -> Result<Sessio
         .with_prepacked_weights(&options.weights)
 }
 
+/// The execution providers that this program knows.
+pub const PROVIDERS: [&str; 5] = ["cpu", "cuda", "tensorrt", "openvino", "xnnpack"];
+
+/// What is wrong with a list of execution providers.
+pub(super) fn provider_faults(entries: &[String]) -> Vec<SettingFault> {
+    let fault = |reason: String| SettingFault::new("providers", reason);
+    let bare = |entry: &String| entry.strip_suffix('?').unwrap_or(entry).to_owned();
+    let mut faults = Vec::new();
+    if entries.is_empty() {
+        faults.push(fault("must name one execution provider at least, found []".to_owned()));
+    }
+    for (index, name) in entries.iter().map(bare).enumerate() {
+        if !PROVIDERS.contains(&name.as_str()) {
+            faults.push(fault(format!("must be of {}, found {name:?}", PROVIDERS.join(", "))));
+        } else if entries[..index].iter().any(|entry| bare(entry) == name) {
+            faults.push(fault(format!("must name each execution provider once, found {name:?} twice")));
+        }
+    }
+    faults
+}
+
 /// Registers the execution providers and returns the names of those in use.
 fn register(mut builder: SessionBuilder, names: &[String]) -> Result<(SessionBuilder, Vec<String>), OpenError> {
     let mut used = Vec::new();
@@ -193,7 +340,7 @@ fn register(mut builder: SessionBuilder, names: &[String]) -> Result<(SessionBui
             "openvino" => ep::OpenVINO::default().build(),
             "xnnpack" => ep::XNNPACK::default().build(),
             _ => {
-                let reason = "it is none of cpu, cuda, tensorrt, openvino, xnnpack".to_owned();
+                let reason = format!("it is none of {}", PROVIDERS.join(", "));
                 return Err(OpenError::Provider { name: name.to_owned(), reason });
             }
         };
@@ -217,41 +364,4 @@ fn register(mut builder: SessionBuilder, names: &[String]) -> Result<(SessionBui
         used.push("cpu".to_owned());
     }
     Ok((builder, used))
-}
-
-fn tensor_spec(outlet: &Outlet, ty: TensorElementType) -> Option<TensorSpec> {
-    let shape = outlet.dtype().tensor_shape()?.iter().map(|size| usize::try_from(*size).ok()).collect();
-    Some(TensorSpec { name: outlet.name().to_owned(), element: element(ty)?, shape })
-}
-
-fn input_spec(outlet: &Outlet) -> Result<TensorSpec, OpenError> {
-    outlet.dtype().tensor_type().and_then(|ty| tensor_spec(outlet, ty)).ok_or_else(|| OpenError::Unsupported {
-        what: "input",
-        name: outlet.name().to_owned(),
-        kind: outlet.dtype().to_string(),
-        verb: "feed",
-    })
-}
-
-fn output_spec(outlet: &Outlet) -> Result<OutputSpec, OpenError> {
-    let spec = match outlet.dtype() {
-        ValueType::Tensor { ty, .. } => tensor_spec(outlet, *ty).map(OutputSpec::Tensor),
-        ValueType::Sequence(inner) => match inner.as_ref() {
-            ValueType::Map {
-                key: TensorElementType::String | TensorElementType::Int64,
-                value: TensorElementType::Float32,
-            } => {
-                let element = crate::domain::tensor::ElementType::F32;
-                Some(OutputSpec::ZipMap { name: outlet.name().to_owned(), element, keys: Vec::new() })
-            }
-            _ => None,
-        },
-        _ => None,
-    };
-    spec.ok_or_else(|| OpenError::Unsupported {
-        what: "output",
-        name: outlet.name().to_owned(),
-        kind: outlet.dtype().to_string(),
-        verb: "read",
-    })
 }

@@ -1,12 +1,15 @@
-//! Keeps the deadlines of a version whose rows run on their callers' threads: of rows that wait, and of runs.
+//! Keeps deadlines where nobody else would: of rows that wait for a caller's thread, of runs on such threads, and of runs
+//! that have a limit of their own. One thread for all versions of a process.
 //!
 //! A run that nobody can still be waiting for blocks the very thread that would notice; if every thread that serves were
-//! blocked like that, nobody would. And a clock for every row that waits would cost each a call of the system. So one
-//! thread watches over all. Versions that begin with workers need none: their callers wait elsewhere with a clock of their
-//! own, which is nothing beside such a run, and the last one to leave stops it.
+//! blocked like that, nobody would. And a clock for every row that waits would cost each a call of the system. Versions that
+//! begin with workers need no watchdog: their callers wait with a clock of their own, which is nothing beside such a run, and
+//! the last one to leave stops it.
 
 use std::{
-    sync::{Arc, PoisonError},
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    thread::Thread,
     time::{Duration, Instant},
 };
 
@@ -21,7 +24,7 @@ const EVERY: Duration = Duration::from_millis(100);
 /// How often it looks at most: a row may wait for so long after its deadline.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// A run on a caller's thread.
+/// A run that is watched.
 pub(super) struct UnderWay {
     /// The latest deadline of its rows.
     until: Instant,
@@ -45,46 +48,180 @@ impl UnderWay {
         true
     }
 
-    /// It has ended: the next run of its executor must not be stopped in its place.
-    pub(super) fn end(self) {
+    /// It has ended: the next run of its executor must not be stopped in its place. Whether it was stopped.
+    pub(super) fn end(self) -> bool {
         if let Some(interrupt) = self.interrupt.filter(|_| self.stopped) {
             interrupt(false);
+        }
+        self.stopped
+    }
+}
+
+/// The one thread that watches. Clones are the same; the thread starts with the first that is watched, and ends with the
+/// last clone.
+#[derive(Clone, Default)]
+pub struct Watchdog(Arc<Watched>);
+
+#[derive(Default)]
+struct Watched {
+    state: Mutex<State>,
+    /// Apart from the state, so that a row that is due soon wakes the thread without a further lock.
+    thread: std::sync::OnceLock<Thread>,
+}
+
+#[derive(Default)]
+struct State {
+    engines: Vec<Weak<Shared>>,
+    /// Runs with a limit of their own, by number.
+    limited: Vec<(u64, UnderWay)>,
+    next: u64,
+}
+
+impl Watched {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing under the lock panics, so a poisoned state is still whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
         }
     }
 }
 
-/// Starts the watchdog of a version. It ends with the version.
-///
-/// # Errors
-/// The operating system's own when a thread cannot be started.
-pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<()> {
-    let mine = Arc::clone(shared);
-    let name = format!("watch {}", shared.metrics.model());
-    let thread = std::thread::Builder::new().name(name).spawn(move || watch(&mine))?;
-    shared.workers.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
-    Ok(())
+impl Watchdog {
+    /// Keeps the deadlines of an engine for as long as the engine is there.
+    ///
+    /// # Errors
+    /// The operating system's own when the thread cannot be started.
+    pub(super) fn watch(&self, engine: &Arc<Shared>) -> io::Result<()> {
+        self.start()?;
+        self.0.lock().engines.push(Arc::downgrade(engine));
+        self.wake();
+        Ok(())
+    }
+
+    /// Watches a run that must end by then. Without a thread the run has no limit, which was said when the watchdog could
+    /// not start.
+    pub(super) fn limit(&self, until: Instant, interrupt: Interrupt) -> Limited<'_> {
+        if let Err(error) = self.start() {
+            tracing::error!(%error, "the watchdog could not be started: runs have no time limit");
+        }
+        let mut state = self.0.lock();
+        let number = state.next;
+        state.next += 1;
+        state.limited.push((number, UnderWay::new(until, Some(interrupt))));
+        Limited { watchdog: self, number }
+    }
+
+    /// Something is due before the thread would look by itself.
+    pub(super) fn wake(&self) {
+        if let Some(thread) = self.0.thread.get() {
+            thread.unpark();
+        }
+    }
+
+    fn start(&self) -> io::Result<()> {
+        // Under the lock, so that two callers do not start two threads.
+        let _state = self.0.lock();
+        if self.0.thread.get().is_none() {
+            let watched = Arc::downgrade(&self.0);
+            let thread = std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || watch(&watched))?;
+            let _ = self.0.thread.set(thread.thread().clone());
+        }
+        Ok(())
+    }
 }
 
-fn watch(shared: &Shared) {
-    let mut state = shared.lock();
-    while !state.closed || !state.jobs.is_empty() {
-        let now = Instant::now();
-        if state.under_way.iter_mut().flatten().any(|run| run.stop(now)) {
-            // Whoever held a thread for that long is not let near one again.
-            shared.set_heavy();
+/// A run with a limit, until it is dropped.
+pub(super) struct Limited<'w> {
+    watchdog: &'w Watchdog,
+    number: u64,
+}
+
+impl Limited<'_> {
+    /// The run has ended; whether it was stopped because its time was over.
+    pub(super) fn end(self) -> bool {
+        self.remove().is_some_and(UnderWay::end)
+    }
+
+    fn remove(&self) -> Option<UnderWay> {
+        let mut state = self.watchdog.0.lock();
+        let place = state.limited.iter().position(|(number, _)| *number == self.number)?;
+        Some(state.limited.swap_remove(place).1)
+    }
+}
+
+impl Drop for Limited<'_> {
+    fn drop(&mut self) {
+        // After `end` there is nothing left; a panic of the run comes here alone.
+        self.remove().map(UnderWay::end);
+    }
+}
+
+/// Looks at everything again and again, until there is no watchdog any more.
+fn watch(watched: &Weak<Watched>) {
+    while let Some(alive) = watched.upgrade() {
+        let pause = look(&alive);
+        drop(alive);
+        // A wake-up since the look ends the pause at once.
+        std::thread::park_timeout(pause);
+    }
+}
+
+/// Looks once; how long the next look can wait.
+fn look(watched: &Watched) -> Duration {
+    let now = Instant::now();
+    let engines: Vec<Arc<Shared>> = {
+        let mut state = watched.lock();
+        state.limited.iter_mut().for_each(|(_, run)| _ = run.stop(now));
+        state.engines.retain(|engine| engine.strong_count() > 0);
+        state.engines.iter().filter_map(Weak::upgrade).collect()
+    };
+    let alarm = engines.iter().map(|engine| engine.look(now)).min().unwrap_or(now + EVERY);
+    alarm.saturating_duration_since(Instant::now())
+}
+
+impl Shared {
+    /// Stops runs that are late, and tells rows that are; when to look again.
+    fn look(&self, now: Instant) -> Instant {
+        let mut state = self.lock();
+        // Not only the first: each must be stopped.
+        let stopped = state.under_way.iter_mut().flatten().filter_map(|run| run.stop(now).then_some(())).count();
+        if stopped > 0 {
+            // A version that held a thread for that long is not let near one again.
+            self.set_heavy();
         }
-        let (late, next) = shared.take_late(&mut state, now);
-        state.alarm = next.unwrap_or(now + EVERY).clamp(now + PAUSE, now + EVERY);
-        if late.is_empty() {
-            let pause = state.alarm - now;
-            state = shared.watch.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
-        } else {
-            drop(state);
-            for job in late {
-                // Whoever asked may have gone.
-                let _ = job.reply.send(Message::Late);
-            }
-            state = shared.lock();
+        let (late, next) = self.take_late(&mut state, now);
+        let alarm = next.unwrap_or(now + EVERY).clamp(now + PAUSE, now + EVERY);
+        state.alarm = alarm;
+        drop(state);
+        for job in late {
+            // The receiver may have been dropped; ignore the error.
+            let _ = job.reply.send(Message::Late);
         }
+        alarm
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_run_is_stopped_after_its_limit_and_let_go_at_its_end() {
+        let watchdog = Watchdog::default();
+        let (told, heard) = mpsc::channel();
+        let interrupt: Interrupt = Arc::new(move |stop| told.send(stop).expect("the test listens"));
+        let unlimited = watchdog.limit(Instant::now() + Duration::from_mins(10), Arc::clone(&interrupt));
+        let limited = watchdog.limit(Instant::now(), interrupt);
+        assert_eq!(heard.recv(), Ok(true));
+        assert!(limited.end() && !unlimited.end());
+        assert_eq!((heard.recv(), heard.try_recv().is_err()), (Ok(false), true));
     }
 }

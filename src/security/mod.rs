@@ -3,12 +3,17 @@
 mod rate;
 mod tokens;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 pub use rate::{Allowance, RateLimiter};
 pub use tokens::{AuthError, Caller, Tokens, TokensError};
+
+use crate::domain::setting::SettingFault;
+
+/// The most requests a second that a limit may allow: more than one a microsecond is no limit.
+const MAX_RATE: u32 = 1_000_000;
 
 /// What an operator can set about callers.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -20,4 +25,46 @@ pub struct Settings {
     pub rate_per_second: u32,
     /// Requests that one caller may send at once after a pause.
     pub rate_burst: u32,
+    /// Who may read the metrics where callers are known.
+    pub metrics: MetricsAccess,
+}
+
+/// Who may read the metrics where callers are known. They name every model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricsAccess {
+    /// Callers that may use every model, or that the file says may read them.
+    #[default]
+    Token,
+    /// Everybody.
+    Open,
+}
+
+impl Settings {
+    /// The values that cannot be used.
+    pub fn faults(&self) -> Vec<SettingFault> {
+        let rate = "0 switches the limit off";
+        let burst = "0 would refuse every request";
+        let faults = [
+            SettingFault::outside("rate_per_second", self.rate_per_second, &(0..=MAX_RATE), rate),
+            SettingFault::outside("rate_burst", self.rate_burst, &(1..=MAX_RATE), burst),
+        ];
+        faults.into_iter().flatten().collect()
+    }
+
+    /// The files that are named and cannot be used.
+    pub fn file_faults(&self) -> Vec<SettingFault> {
+        tokens_fault(&self.tokens_file).into_iter().collect()
+    }
+}
+
+/// What is wrong with the file that `tokens_file` names; nothing where it names none. A pipe is not looked into: what is
+/// read from it is gone.
+pub fn tokens_fault(path: &Path) -> Option<SettingFault> {
+    let pipe = path.metadata().is_ok_and(|file| !file.is_file() && !file.is_dir());
+    if path.as_os_str().is_empty() || pipe {
+        return None;
+    }
+    let error = Tokens::read(path).err()?;
+    Some(SettingFault::new("tokens_file", format!("names a file that cannot be used: {error}")))
 }

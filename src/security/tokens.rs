@@ -15,12 +15,18 @@ pub struct Caller {
     /// The name in the file.
     pub name: Arc<str>,
     models: Option<Arc<[String]>>,
+    metrics: bool,
 }
 
 impl Caller {
     /// Whether the caller may use a model.
     pub fn may_use(&self, model: &str) -> bool {
         self.models.as_ref().is_none_or(|models| models.iter().any(|name| name == model))
+    }
+
+    /// Whether the caller may read the metrics, which name every model.
+    pub fn may_read_metrics(&self) -> bool {
+        self.metrics
     }
 }
 
@@ -42,7 +48,7 @@ pub enum AuthError {
 #[derive(Debug, thiserror::Error)]
 pub enum TokensError {
     /// It cannot be read.
-    #[error("{}: cannot be read", path.display())]
+    #[error("{}: {}", path.display(), crate::telemetry::reason(source))]
     Read {
         /// The file.
         path: PathBuf,
@@ -72,6 +78,8 @@ struct Entry {
     name: String,
     token_sha256: String,
     models: Option<Vec<String>>,
+    /// Left out: whether it may use every model.
+    metrics: Option<bool>,
 }
 
 /// The known callers, by the digest of their tokens.
@@ -82,7 +90,7 @@ pub struct Tokens {
 
 impl Tokens {
     /// Reads a file of `[[caller]]` tables with `name`, `token_sha256` (hexadecimal) and, where a caller may not use
-    /// every model, `models`.
+    /// every model, `models`; `metrics` says whether it may read the metrics where that does not follow.
     ///
     /// # Errors
     /// [`TokensError`] with the file and what is wrong in it.
@@ -96,7 +104,8 @@ impl Tokens {
             let digest = parse_digest(&entry.token_sha256).ok_or_else(|| {
                 content(format!("caller {:?}: token_sha256 must be 64 hexadecimal digits", entry.name))
             })?;
-            let caller = Caller { name: entry.name.into(), models: entry.models.map(Arc::from) };
+            let metrics = entry.metrics.unwrap_or(entry.models.is_none());
+            let caller = Caller { name: entry.name.into(), models: entry.models.map(Arc::from), metrics };
             if let Some(other) = callers.insert(digest, caller) {
                 return Err(content(format!("caller {:?} and another have the same token", other.name)));
             }
@@ -105,6 +114,12 @@ impl Tokens {
             return Err(content("lists no [[caller]]: nobody could ask anything".to_owned()));
         }
         Ok(Self { callers })
+    }
+
+    /// The models that callers are limited to, each with the caller's name.
+    pub fn limits(&self) -> impl Iterator<Item = (&str, &str)> {
+        let limited = self.callers.values().filter_map(|caller| Some((caller, caller.models.as_ref()?)));
+        limited.flat_map(|(caller, models)| models.iter().map(|model| (&*caller.name, model.as_str())))
     }
 
     /// Finds who sent an Authorization header.
@@ -141,7 +156,7 @@ mod tests {
     #[test]
     fn callers_are_known_by_their_tokens() {
         let digest: [u8; 32] = Sha256::digest("s3cret").into();
-        let caller = Caller { name: "web".into(), models: Some(Arc::from(["churn".to_owned()])) };
+        let caller = Caller { name: "web".into(), models: Some(Arc::from(["churn".to_owned()])), metrics: false };
         let tokens = Tokens { callers: HashMap::from([(digest, caller)]) };
         let cases = [
             (None, Err(AuthError::Missing)),
@@ -157,5 +172,24 @@ mod tests {
         }
         let caller = tokens.authenticate(Some("Bearer s3cret")).expect("a known token");
         assert!(caller.may_use("churn") && !caller.may_use("wine"));
+    }
+
+    #[test]
+    fn metrics_are_for_those_who_may_use_everything_or_are_named() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let cases = [
+            ("", true),
+            ("metrics = false", false),
+            ("models = [\"churn\"]", false),
+            ("models = []\nmetrics = true", true),
+        ];
+        for (more, expected) in cases {
+            let digest = "00".repeat(32);
+            let text = format!("[[caller]]\nname = \"a\"\ntoken_sha256 = \"{digest}\"\n{more}\n");
+            std::fs::write(file.path(), text).expect("written");
+            let tokens = Tokens::read(file.path()).expect("a good file");
+            let caller = tokens.callers.values().next().expect("one caller");
+            assert_eq!(caller.may_read_metrics(), expected, "{more}");
+        }
     }
 }

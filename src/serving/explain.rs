@@ -26,8 +26,9 @@ use crate::{
     runtime::{Priority, SubmitError},
 };
 
-/// Kept back from the deadline for the answer to be written and sent; of a short deadline a quarter.
-const MARGIN: Duration = Duration::from_millis(5);
+/// Kept back from the deadline for the answer to be written and sent, which comes too late otherwise; of a short deadline a
+/// quarter.
+const MARGIN: Duration = Duration::from_millis(20);
 
 /// One explanation has no more rows under way than this part of the queue, so that several can go on side by side.
 const PART_OF_QUEUE: usize = 8;
@@ -189,7 +190,7 @@ impl Question<'_> {
     async fn run(&self, inputs: Inputs, ground: &Ground) -> Result<f64, Stop> {
         let completed = self.version.engine.execute(inputs, ground.due, Priority::Explain).await;
         let completed = completed.map_err(|error| match error {
-            SubmitError::Late { .. } | SubmitError::Expired => Stop::Deadline,
+            SubmitError::Late { .. } | SubmitError::TooShort { .. } | SubmitError::Expired => Stop::Deadline,
             SubmitError::Full { .. } | SubmitError::Closed => Stop::Room,
             SubmitError::Lost => Stop::Failed(error.to_string()),
         })?;

@@ -3,8 +3,8 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    domain::{code::ErrorCode, violation::Violations},
-    repository::Resolved,
+    domain::{code::ErrorCode, name::ModelName, violation::Violations},
+    repository::{ModelVersion, Resolved},
 };
 
 /// A request that was refused or that failed.
@@ -28,6 +28,8 @@ pub struct Failure {
     pub contract: Option<String>,
     /// The cause, for the log only.
     pub cause: Option<String>,
+    /// Whether the client went away before its request was whole: nobody's failure, and recorded as cancelled.
+    pub cut_off: bool,
 }
 
 impl Failure {
@@ -43,7 +45,14 @@ impl Failure {
             version: None,
             contract: None,
             cause: None,
+            cut_off: false,
         }
+    }
+
+    /// The connection ended before the body did. The answer says so, should anybody still read it.
+    pub fn cut_off(cause: impl fmt::Display) -> Self {
+        let failure = Self::new(ErrorCode::MalformedJson, "the body ended before it was whole");
+        Self { cut_off: true, ..failure.because(cause) }
     }
 
     /// Something went wrong that is not the request's fault.
@@ -58,6 +67,24 @@ impl Failure {
         let jitter = f64::from(u16::try_from(RandomState::new().hash_one(()) % 1000).unwrap_or(0)) / 1000.0;
         let wait = drain.max(Duration::from_secs(1)).mul_f64(1.0 + jitter);
         Self { shed: Some(shed), ..Self::new(ErrorCode::Overloaded, detail).retry_after(wait) }
+    }
+
+    /// An answer of more bytes than one may have, judged by what its elements take at least.
+    pub fn answer_too_large(model: &ModelName, elements: usize, max_bytes: usize) -> Self {
+        let detail =
+            format!("{model} answers {elements} elements, which do not fit into the {max_bytes} bytes of an answer");
+        Self::new(ErrorCode::AnswerTooLarge, detail)
+    }
+
+    /// The same, with the version that was asked.
+    #[must_use]
+    pub fn of(self, version: &ModelVersion) -> Self {
+        Self {
+            model: Some(version.model.to_string()),
+            version: Some(version.version.to_string()),
+            contract: Some(version.contract_id.clone()),
+            ..self
+        }
     }
 
     /// The same, with the cause for the log.

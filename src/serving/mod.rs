@@ -8,5 +8,5 @@ mod predict;
 mod record;
 
 pub use failure::Failure;
-pub use predict::{Answer, Call, Road, predict};
-pub use record::{Arrival, PredictionEvent, Recorder};
+pub use predict::{Answer, Call, MIN_BYTES_PER_ELEMENT, Road, predict};
+pub use record::{Arrival, PredictionEvent, Recorder, Sent};

@@ -12,12 +12,12 @@ use crate::{
         contract::{Admitted, EntityId},
         explanation::Explanation,
         prediction::{Prediction, Warning},
-        tensor::Inputs,
         uncertainty::Membership,
     },
     lifecycle::deadline,
     repository::{ModelVersion, Repository},
-    runtime::{Completed, Priority, RunError, SubmitError},
+    runtime::{Completed, Priority, RunError, SubmitError, aside},
+    security::Caller,
     telemetry::Stages,
 };
 
@@ -34,6 +34,8 @@ pub struct Call<'a> {
     pub arrived: Instant,
     /// How long the caller will wait.
     pub patience: Option<Duration>,
+    /// Who asks, where that is known: no others than the models of its token are named to it.
+    pub caller: Option<&'a Caller>,
 }
 
 /// What is known of a request on its road, for the record, whether it is answered or not.
@@ -47,6 +49,8 @@ pub struct Road {
     pub batch_rows: Option<usize>,
     /// The rows that were run to explain the answer.
     pub explain_rows: Option<usize>,
+    /// The size of the body, decompressed.
+    pub body_bytes: Option<usize>,
 }
 
 /// The answer to a request.
@@ -63,7 +67,17 @@ pub struct Answer {
     pub entity_id: Option<EntityId>,
     /// The fingerprint of the validated inputs.
     pub features_hash: String,
+    /// How many numbers or texts the graph answered.
+    pub elements: usize,
+    /// When the answer must be there.
+    pub due: Instant,
 }
+
+/// An element of an answer takes two bytes at least: a digit, and what stands between it and the next.
+pub const MIN_BYTES_PER_ELEMENT: usize = 2;
+
+/// Outputs with more elements than this are read beside the threads that serve.
+const LARGE_ELEMENTS: usize = 65_536;
 
 /// Answers one request. `road` is filled as far as the request comes.
 ///
@@ -73,16 +87,13 @@ pub async fn predict(repository: &Repository, call: Call<'_>, road: &mut Road) -
     let version = pin(repository, call)?;
     road.version = Some(Arc::clone(&version));
     let result = on_version(&version, call, road).await;
-    result.map_err(|failure| Failure {
-        model: Some(version.model.to_string()),
-        version: Some(version.version.to_string()),
-        contract: Some(version.contract_id.clone()),
-        ..failure
-    })
+    result.map_err(|failure| failure.of(&version))
 }
 
 fn pin(repository: &Repository, call: Call<'_>) -> Result<Arc<ModelVersion>, Failure> {
-    repository.catalog().resolve(call.model, call.version).map(Arc::clone).map_err(Failure::unresolved)
+    let known = |model: &str| call.caller.is_none_or(|caller| caller.may_use(model));
+    let catalog = repository.catalog();
+    catalog.resolve_within(call.model, call.version, &known).map(Arc::clone).map_err(Failure::unresolved)
 }
 
 async fn on_version(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Road) -> Result<Answer, Failure> {
@@ -95,13 +106,21 @@ async fn on_version(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Road
     road.stages.admit = Some(started.elapsed());
     let instance = explain.then(|| inputs.clone());
 
-    let completed = execute(version, inputs, due).await?;
+    let executed = version.engine.execute(inputs, due, Priority::Predict).await;
+    let completed = executed.map_err(|error| unanswered(version, error, Time { call, started, due }))?;
     road.stages.queue = Some(completed.queue);
     road.stages.infer = Some(completed.infer);
     road.batch_rows = Some(completed.batch_rows);
 
     let started = Instant::now();
-    let prediction = interpret(version, completed, Membership { group, features_hash: &features_hash })?;
+    let elements = completed.row_elements();
+    let prediction = if elements <= LARGE_ELEMENTS {
+        interpret(version, completed, Membership { group, features_hash: &features_hash })?
+    } else {
+        let (version, features_hash) = (Arc::clone(version), features_hash.clone());
+        let read = aside(move || interpret(&version, completed, Membership { group, features_hash: &features_hash }));
+        read.await.map_err(|error| Failure::internal().because(error))??
+    };
     warnings.extend(version.calibrated.iter().flat_map(|calibrated| calibrated.warnings(&prediction.assessment)));
     road.stages.interpret = Some(started.elapsed());
     let mut explanation = None;
@@ -122,12 +141,34 @@ async fn on_version(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Road
         warnings.extend(explained.warning);
         explanation = explained.explanation;
     }
-    Ok(Answer { version: Arc::clone(version), prediction, explanation, warnings, entity_id, features_hash })
+    let version = Arc::clone(version);
+    Ok(Answer { version, prediction, explanation, warnings, entity_id, features_hash, elements, due })
 }
 
-async fn execute(version: &ModelVersion, inputs: Inputs, due: Instant) -> Result<Completed, Failure> {
+/// The time of a request.
+#[derive(Clone, Copy)]
+struct Time<'a> {
+    call: Call<'a>,
+    /// When its body was there.
+    started: Instant,
+    due: Instant,
+}
+
+impl Time<'_> {
+    /// Who set the deadline, and how much time it gave.
+    fn given(self, limit: Duration) -> String {
+        let asked = self.call.patience.filter(|asked| self.call.arrived + *asked <= self.due);
+        match asked {
+            Some(asked) => format!("x-deadline-ms gave {} ms", asked.as_millis()),
+            None => format!("the model's own limit (limits.deadline_ms) gives {} ms", limit.as_millis()),
+        }
+    }
+}
+
+/// Why a row has no answer, for its caller.
+fn unanswered(version: &ModelVersion, error: SubmitError, time: Time<'_>) -> Failure {
     let model = &version.model;
-    version.engine.execute(inputs, due, Priority::Predict).await.map_err(|error| match error {
+    match error {
         SubmitError::Full { wait } => {
             let detail = format!("{model} has {} rows waiting and takes no more", version.limits.max_queue_rows);
             Failure::overloaded(detail, "queue_full", wait)
@@ -135,6 +176,17 @@ async fn execute(version: &ModelVersion, inputs: Inputs, due: Instant) -> Result
         SubmitError::Late { wait } => {
             let detail = format!("{model} would have needed {} ms, more than the request has", wait.as_millis().max(1));
             Failure::overloaded(detail, "deadline", wait)
+        }
+        SubmitError::TooShort { row } => {
+            let given = time.given(version.limits.deadline());
+            let detail = if time.due <= time.started {
+                format!("{given}, and the request took longer than that to arrive")
+            } else if time.due <= Instant::now() {
+                format!("{given}, and they had passed when the features were read")
+            } else {
+                format!("{given}; a row of {model} takes about {}", in_ms(row))
+            };
+            Failure::new(ErrorCode::DeadlineExceeded, detail)
         }
         SubmitError::Expired => {
             Failure::new(ErrorCode::DeadlineExceeded, format!("{model} had no answer within the deadline"))
@@ -144,7 +196,16 @@ async fn execute(version: &ModelVersion, inputs: Inputs, due: Instant) -> Result
             Failure::new(ErrorCode::Draining, detail).retry_after(Duration::from_secs(1))
         }
         SubmitError::Lost => Failure::internal().because(error),
-    })
+    }
+}
+
+/// A time in milliseconds, with a fraction where it is short.
+fn in_ms(time: Duration) -> String {
+    if time >= Duration::from_millis(10) {
+        format!("{} ms", time.as_millis())
+    } else {
+        format!("{:.2} ms", time.as_secs_f64() * 1e3)
+    }
 }
 
 /// The prediction of one row that was run.
@@ -155,7 +216,10 @@ pub(super) fn interpret(
 ) -> Result<Prediction, Failure> {
     let (outputs, row) = completed.result.map_err(|error| match error {
         RunError::Panicked => Failure::internal().because(error),
-        RunError::Failed(_) => {
+        RunError::TooLarge { elements, max_elements } => {
+            Failure::answer_too_large(&version.model, elements, max_elements * MIN_BYTES_PER_ELEMENT)
+        }
+        RunError::Failed(_) | RunError::TimedOut { .. } => {
             let detail = format!("{} failed on this input; the log has the cause", version.model);
             Failure::new(ErrorCode::InferenceFailed, detail).because(error)
         }
@@ -170,6 +234,13 @@ pub(super) fn interpret(
                     version.model
                 );
                 Failure::new(ErrorCode::NonFiniteOutput, detail).because(error)
+            }
+            InterpretError::NotProbabilities { .. } => {
+                let detail = format!(
+                    "{} answered with class probabilities outside 0 to 1, or with a sum other than 1",
+                    version.model
+                );
+                Failure::new(ErrorCode::InvalidProbabilities, detail).because(error)
             }
             InterpretError::Shape { .. } => {
                 let detail = format!("{} answered in another shape than its contract says", version.model);

@@ -1,10 +1,11 @@
 //! The only place that records requests: one event a request, answered or not, to metrics and log.
 
-use std::{sync::Arc, time::Instant};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use super::{Answer, Failure, Road};
 use crate::{
     domain::{code::ErrorCode, float::Float, prediction::Outcome},
+    repository::ModelVersion,
     telemetry::{self, Event, Metrics, TraceContext, log_request},
 };
 
@@ -17,11 +18,30 @@ pub struct Arrival {
     pub trace: Option<TraceContext>,
     /// The protocol, such as `native`.
     pub protocol: &'static str,
+    /// The method; `_other` for one that no route takes.
+    pub method: &'static str,
     /// The route's template.
     pub route: &'static str,
+    /// The address at the other end of the connection.
+    pub client: IpAddr,
     /// When the first byte was seen.
     pub arrived: Instant,
 }
+
+/// The answer, as far as it is recorded.
+#[derive(Debug, Clone, Copy)]
+pub struct Sent {
+    /// The status.
+    pub status: u16,
+    /// The size of the body, where it is known.
+    pub bytes: Option<u64>,
+}
+
+/// The status of a request whose client went away; proxies use it so.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// The code of such a request, in the log and in the metrics.
+const CANCELLED: &str = "cancelled";
 
 /// What became of a request, as far as it is to be recorded. Holds no values of features.
 #[derive(Clone)]
@@ -34,7 +54,9 @@ pub struct PredictionEvent {
     violations: Vec<(String, &'static str)>,
     warnings: Vec<String>,
     shed: Option<&'static str>,
+    cancelled: Option<&'static str>,
     cause: Option<String>,
+    caller: Option<Arc<str>>,
 }
 
 impl Default for PredictionEvent {
@@ -48,7 +70,9 @@ impl Default for PredictionEvent {
             violations: Vec::new(),
             warnings: Vec::new(),
             shed: None,
+            cancelled: None,
             cause: None,
+            caller: None,
         }
     }
 }
@@ -70,12 +94,18 @@ impl PredictionEvent {
         }
     }
 
+    /// How far the request came.
+    pub fn into_road(self) -> Road {
+        self.road
+    }
+
     /// A request that was refused or that failed.
     pub fn failed(failure: &Failure, road: Road) -> Self {
         let unknown = || "_unknown".to_owned();
         let violations = failure.violations.listed().iter();
         Self {
-            code: failure.code.as_str(),
+            code: if failure.cut_off { CANCELLED } else { failure.code.as_str() },
+            cancelled: failure.cut_off.then_some("body"),
             road,
             model: if failure.code == ErrorCode::UnknownModel {
                 unknown()
@@ -89,6 +119,11 @@ impl PredictionEvent {
             cause: failure.cause.clone(),
             ..Self::default()
         }
+    }
+
+    /// Notes who asked.
+    pub fn asked_by(&mut self, caller: Arc<str>) {
+        self.caller = Some(caller);
     }
 }
 
@@ -109,16 +144,23 @@ const QUIET: &[&str] = &["/healthz", "/livez", "/readyz", "/metrics"];
 #[derive(Clone)]
 pub struct Recorder {
     metrics: Arc<Metrics>,
+    client_addresses: bool,
 }
 
 impl Recorder {
-    /// A recorder into these metrics.
+    /// A recorder into these metrics, which logs no address of a client.
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics }
+        Self { metrics, client_addresses: false }
     }
 
-    /// Records one request that was answered with `status`.
-    pub fn record(&self, arrival: &Arrival, status: u16, event: &PredictionEvent) {
+    /// The same; it logs the addresses of clients where that is wanted.
+    #[must_use]
+    pub fn with_client_addresses(self, wanted: bool) -> Self {
+        Self { client_addresses: wanted, ..self }
+    }
+
+    /// Records one request that was answered.
+    pub fn record(&self, arrival: &Arrival, sent: Sent, event: &PredictionEvent) {
         let violations: Vec<(&str, &'static str)> =
             event.violations.iter().map(|(feature, code)| (feature.as_str(), *code)).collect();
         let warnings: Vec<&str> = event.warnings.iter().map(String::as_str).collect();
@@ -127,7 +169,7 @@ impl Recorder {
             event,
             &Event {
                 trace_id: arrival.trace.as_ref().map(|trace| trace.trace_id.as_str()),
-                status,
+                status: if event.cancelled.is_some() { CLIENT_CLOSED_REQUEST } else { sent.status },
                 code: event.code,
                 duration: arrival.arrived.elapsed(),
                 stages: event.road.stages,
@@ -138,38 +180,64 @@ impl Recorder {
                 violations: &violations,
                 warnings: &warnings,
                 shed: event.shed,
-                ..Event::new(&arrival.request_id, arrival.protocol, arrival.route)
+                cancelled: event.cancelled,
+                caller: event.caller.as_deref(),
+                request_bytes: event.road.body_bytes,
+                response_bytes: sent.bytes,
+                ..self.arrived(arrival)
             },
         );
     }
 
-    /// Records one request whose caller went away before the answer.
-    pub fn record_cancelled(&self, arrival: &Arrival) {
-        // 499 is what proxies call a client that closed its request.
+    /// Records one request whose caller went away before the answer. `version` is the one that it asked for.
+    pub fn record_cancelled(&self, arrival: &Arrival, version: Option<Arc<ModelVersion>>) {
         self.tell(
             arrival,
-            &PredictionEvent::default(),
+            &PredictionEvent { road: Road { version, ..Road::default() }, ..PredictionEvent::default() },
             &Event {
                 trace_id: arrival.trace.as_ref().map(|trace| trace.trace_id.as_str()),
-                status: 499,
-                code: "cancelled",
+                status: CLIENT_CLOSED_REQUEST,
+                code: CANCELLED,
                 duration: arrival.arrived.elapsed(),
                 cancelled: Some("request"),
-                ..Event::new(&arrival.request_id, arrival.protocol, arrival.route)
+                ..self.arrived(arrival)
             },
         );
+    }
+
+    fn arrived<'a>(&self, arrival: &'a Arrival) -> Event<'a> {
+        Event {
+            method: arrival.method,
+            client: self.client_addresses.then_some(arrival.client),
+            ..Event::new(&arrival.request_id, arrival.protocol, arrival.route)
+        }
     }
 
     fn tell(&self, arrival: &Arrival, event: &PredictionEvent, told: &Event<'_>) {
         let version = event.road.version.as_deref();
         self.metrics.record(version.map(|version| &*version.metrics), &event.model, told);
-        if let Some(cause) = &event.cause {
-            tracing::error!(request_id = &*arrival.request_id, code = event.code, "{cause}");
+        let (model, name) =
+            version.map_or((event.model.as_str(), ""), |version| (version.model.as_str(), version.version.as_str()));
+        if told.status == INTERNAL || event.cause.is_some() {
+            log_cause(event.cause.as_deref(), told, model, name);
         }
         if !QUIET.contains(&arrival.route) {
-            let (model, name) = version
-                .map_or((event.model.as_str(), ""), |version| (version.model.as_str(), version.version.as_str()));
             log_request(told, model, name);
         }
+    }
+}
+
+/// The status of a request that the server failed to answer, which an operator must hear of.
+const INTERNAL: u16 = 500;
+
+/// Says why a request was not answered: an error where the server failed, and nothing an operator needs to see where the
+/// client was at fault or went away.
+fn log_cause(cause: Option<&str>, told: &Event<'_>, model: &str, version: &str) {
+    let cause = cause.unwrap_or("no cause is known");
+    let (request_id, method, route, code) = (told.request_id, told.method, told.route, told.code);
+    if told.status == INTERNAL {
+        tracing::error!(request_id, method, route, model, version, code, "{cause}");
+    } else {
+        tracing::debug!(request_id, method, route, model, version, code, "{cause}");
     }
 }

@@ -4,6 +4,7 @@
 //! or refused. It borrows everything, so that filling it allocates nothing. It
 //! never carries feature values.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// What happened to one request.
@@ -15,8 +16,18 @@ pub struct Event<'a> {
     pub trace_id: Option<&'a str>,
     /// The protocol of the edge, such as `native`.
     pub protocol: &'static str,
+    /// The request's method, such as `POST`; `_other` for one that no route takes.
+    pub method: &'static str,
     /// The route's template, such as `/models/{model}/predict`.
     pub route: &'static str,
+    /// The name of the caller, where its token told it.
+    pub caller: Option<&'a str>,
+    /// The address at the other end of the connection, where it is to be logged.
+    pub client: Option<IpAddr>,
+    /// The size of the body, decompressed, where it was read.
+    pub request_bytes: Option<usize>,
+    /// The size of the answer's body, where it is known when the head is sent.
+    pub response_bytes: Option<u64>,
     /// The HTTP status, or its nearest equivalent.
     pub status: u16,
     /// `ok`, or the error code of the answer.
@@ -42,7 +53,7 @@ pub struct Event<'a> {
     /// Why the request was shed, if it was: `queue_full`, `deadline`,
     /// `rate_limit` or `draining`.
     pub shed: Option<&'static str>,
-    /// The stage in which the caller stopped waiting, if it did.
+    /// The stage that the request had reached when its client went away, if it did.
     pub cancelled: Option<&'static str>,
 }
 
@@ -54,7 +65,12 @@ impl<'a> Event<'a> {
             request_id,
             trace_id: None,
             protocol,
+            method: "POST",
             route,
+            caller: None,
+            client: None,
+            request_bytes: None,
+            response_bytes: None,
             status: 200,
             code: "ok",
             duration: Duration::ZERO,
@@ -67,6 +83,47 @@ impl<'a> Event<'a> {
             warnings: &[],
             shed: None,
             cancelled: None,
+        }
+    }
+}
+
+impl Event<'_> {
+    /// How the request ended.
+    pub(super) fn ending(&self) -> Ending {
+        match self.status {
+            _ if self.cancelled.is_some() => Ending::Cancelled,
+            // 503 is a refusal: the server chose not to do the work.
+            400..=499 | 503 => Ending::Refused,
+            500.. => Ending::Failed,
+            _ => Ending::Ok,
+        }
+    }
+}
+
+/// How a request ended, the label `outcome` of its duration: refusals take microseconds, and would flatter the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It was answered.
+    Ok,
+    /// It was refused: a fault of the request, or no room or time for it.
+    Refused,
+    /// It failed, or was not answered in time.
+    Failed,
+    /// Its client went away.
+    Cancelled,
+}
+
+/// How many endings there are.
+pub(super) const ENDINGS: usize = 4;
+
+impl Ending {
+    /// The ending as a label.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -108,4 +165,27 @@ pub enum Outcome {
     Class(usize),
     /// The predicted value, in the target's unit.
     Value(f64),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ending, Event};
+
+    #[test]
+    fn the_status_tells_the_ending() {
+        let of = |status, cancelled| Event { status, cancelled, ..Event::new("r", "native", "/predict") }.ending();
+        let cases = [
+            (200, Ending::Ok),
+            (304, Ending::Ok),
+            (400, Ending::Refused),
+            (429, Ending::Refused),
+            (503, Ending::Refused),
+            (500, Ending::Failed),
+            (504, Ending::Failed),
+        ];
+        for (status, expected) in cases {
+            assert_eq!(of(status, None), expected, "{status}");
+        }
+        assert_eq!(of(499, Some("request")), Ending::Cancelled);
+    }
 }

@@ -59,6 +59,13 @@ impl<I: Instrument> Family<I> {
         self.child_that(values, |_| true, make)
     }
 
+    /// Shows an instrument that somebody else counts with, in place of the one that was there.
+    pub(super) fn adopt(&self, values: &[&str], instrument: Arc<I>) {
+        debug_assert_eq!(values.len(), self.0.labels.len(), "labels of {}", self.0.name);
+        let key = values.iter().map(ToString::to_string).collect();
+        self.0.children.write().unwrap_or_else(PoisonError::into_inner).insert(key, instrument);
+    }
+
     /// The series with these label values; made, or made again, when the one
     /// that is there does not fit.
     pub(super) fn child_that(&self, values: &[&str], fits: impl Fn(&I) -> bool, make: impl FnOnce() -> I) -> Arc<I> {
@@ -123,10 +130,10 @@ impl<I: Instrument> Collector for Family<I> {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let children = self.0.children.read().unwrap_or_else(PoisonError::into_inner);
-        let samples = children.iter().map(|(values, child)| {
-            let mut sample = child.sample();
+        let samples = children.iter().filter_map(|(values, child)| {
+            let mut sample = child.sample()?;
             sample.set_label(pairs(self.0.labels, values));
-            sample
+            Some(sample)
         });
         let mut family = MetricFamily::default();
         family.set_name(self.0.name.to_owned());

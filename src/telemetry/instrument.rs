@@ -15,8 +15,8 @@ use super::sharded::Sharded;
 pub(super) trait Instrument: Send + Sync + 'static {
     /// The type that the registry writes.
     const TYPE: MetricType;
-    /// The value now, without labels.
-    fn sample(&self) -> proto::Metric;
+    /// The value now, without labels; `None` while there is nothing to say.
+    fn sample(&self) -> Option<proto::Metric>;
     /// The exemplars, one a bucket for a histogram, one for a counter.
     fn exemplars(&self) -> Vec<Option<Exemplar>> {
         Vec::new()
@@ -62,12 +62,12 @@ impl Counter {
 impl Instrument for Counter {
     const TYPE: MetricType = MetricType::COUNTER;
 
-    fn sample(&self) -> proto::Metric {
+    fn sample(&self) -> Option<proto::Metric> {
         let mut counter = proto::Counter::default();
         counter.set_value(as_f64(self.get()));
         let mut metric = proto::Metric::default();
         metric.set_counter(counter);
-        metric
+        Some(metric)
     }
 
     fn exemplars(&self) -> Vec<Option<Exemplar>> {
@@ -94,10 +94,10 @@ impl Gauge {
 impl Instrument for Gauge {
     const TYPE: MetricType = MetricType::GAUGE;
 
-    fn sample(&self) -> proto::Metric {
+    fn sample(&self) -> Option<proto::Metric> {
         let mut gauge = proto::Gauge::default();
         gauge.set_value(self.get());
-        proto::Metric::from_gauge(gauge)
+        Some(proto::Metric::from_gauge(gauge))
     }
 }
 
@@ -114,6 +114,16 @@ impl Level {
     /// One less; what came on one thread may go on another.
     pub fn dec(&self) {
         self.0.mine().fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// So many more.
+    pub fn add(&self, amount: usize) {
+        self.0.mine().fetch_add(i64::try_from(amount).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// So many less.
+    pub fn sub(&self, amount: usize) {
+        self.0.mine().fetch_sub(i64::try_from(amount).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
     /// How many there are now.
@@ -145,10 +155,10 @@ impl Drop for LevelHold<'_> {
 impl Instrument for Level {
     const TYPE: MetricType = MetricType::GAUGE;
 
-    fn sample(&self) -> proto::Metric {
+    fn sample(&self) -> Option<proto::Metric> {
         let mut gauge = proto::Gauge::default();
         gauge.set_value(as_f64(self.get()));
-        proto::Metric::from_gauge(gauge)
+        Some(proto::Metric::from_gauge(gauge))
     }
 }
 
@@ -219,8 +229,12 @@ impl Instrument for Histogram {
 
     // The count is the sum of the buckets as they were read, so a scrape is
     // consistent in itself while others go on counting. Only the sum may be a
-    // few values ahead or behind.
-    fn sample(&self) -> proto::Metric {
+    // few values ahead or behind. A histogram that has counted nothing is left
+    // out: the buckets of models that nobody asks would be most of a scrape.
+    fn sample(&self) -> Option<proto::Metric> {
+        if self.count() == 0 {
+            return None;
+        }
         let mut total = 0;
         let mut buckets = Vec::with_capacity(self.bounds.len());
         for index in 0..=self.bounds.len() {
@@ -238,7 +252,7 @@ impl Instrument for Histogram {
         histogram.set_sample_sum(self.parts.iter().map(|part| part.sum.get()).sum());
         let mut metric = proto::Metric::default();
         metric.set_histogram(histogram);
-        metric
+        Some(metric)
     }
 
     fn exemplars(&self) -> Vec<Option<Exemplar>> {

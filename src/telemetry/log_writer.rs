@@ -5,12 +5,13 @@
 //! counted and reported. This file does not format lines.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
+
+use super::instrument::Counter;
 
 /// The most bytes that wait: about half a second of lines at 20 000 requests a second.
 const MOST_BYTES: usize = 4 << 20;
@@ -31,7 +32,7 @@ struct Shared {
     state: Mutex<State>,
     wake: Condvar,
     written: Condvar,
-    dropped: AtomicU64,
+    dropped: Arc<Counter>,
 }
 
 #[derive(Debug, Default)]
@@ -81,9 +82,9 @@ impl WriterThread {
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
-    /// Lines that were dropped since the start, because the sink was too slow.
-    pub(super) fn dropped(&self) -> u64 {
-        self.shared.dropped.load(Ordering::Relaxed)
+    /// Counts the lines that are dropped, because the sink is too slow or fails.
+    pub(super) fn dropped(&self) -> Arc<Counter> {
+        Arc::clone(&self.shared.dropped)
     }
 }
 
@@ -109,7 +110,7 @@ impl Shared {
         let mut state = self.lock();
         if state.closed || state.pending.len() + line.len() > MOST_BYTES {
             drop(state);
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.dropped.inc();
             return;
         }
         let before = state.pending.len();
@@ -126,15 +127,19 @@ impl Shared {
         let mut batch = Vec::new();
         let mut reported = 0;
         while self.take(&mut batch) {
-            // There is nowhere left to report that the log itself is broken.
-            let _ = sink.write_all(&batch).and_then(|()| sink.flush());
+            // There is no log left to report it in; the metrics tell it.
+            let lost = sink.write_all(&batch).and_then(|()| sink.flush()).is_err();
+            if lost {
+                self.dropped.add(batch.split_inclusive(|byte| *byte == b'\n').count() as u64);
+            }
             batch.clear();
             let mut state = self.lock();
             state.writing = false;
             drop(state);
             self.written.notify_all();
-            let dropped = self.dropped.load(Ordering::Relaxed);
-            if dropped > reported {
+            let dropped = self.dropped.get();
+            // To report lost lines in a log that cannot be written would lose a line a batch for ever.
+            if dropped > reported && !lost {
                 let lines = dropped - reported;
                 tracing::warn!(lines, "log lines were dropped, because the log is read too slowly");
                 reported = dropped;
@@ -210,7 +215,7 @@ mod tests {
         assert_eq!(text().expect("it is text"), wanted);
         let last = writer.make_writer().write_all(b"last\n");
         last.expect("a line is always taken");
-        assert_eq!(thread.dropped(), 0);
+        assert_eq!(thread.dropped().get(), 0);
         drop(thread);
         assert_eq!(text().expect("it is text"), wanted + "last\n");
     }
@@ -240,10 +245,30 @@ mod tests {
         seen.recv().expect("the sink is called");
         // The sink hangs now, and the buffer is empty behind it.
         add(MOST_BYTES).expect("a line is always taken");
-        assert_eq!(thread.dropped(), 0);
+        assert_eq!(thread.dropped().get(), 0);
         add(1).expect("a line is always taken");
-        assert_eq!(thread.dropped(), 1);
+        assert_eq!(thread.dropped().get(), 1);
         drop(go);
         drop(thread);
+    }
+
+    /// Takes nothing at all.
+    struct Full;
+
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_cannot_be_written_are_counted() {
+        let (writer, thread) = LogWriter::start(Full).expect("a thread starts");
+        writer.add(b"one\ntwo\n");
+        assert!(thread.flush());
+        assert_eq!(thread.dropped().get(), 2);
     }
 }

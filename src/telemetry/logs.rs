@@ -3,6 +3,7 @@
 //! Lines go to standard error, because standard output is for what a command
 //! was asked for. What a request's line says is in `request_log`.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt as format, reload};
 
 use super::error::Error;
+use super::instrument::Counter;
 use super::json_line::JsonLine;
 use super::log_writer::{LogWriter, WriterThread};
 use super::{LogFormat, Settings, request_log};
@@ -47,7 +49,7 @@ pub fn init(settings: &Settings, is_terminal: bool) -> Result<LogHandle, Error> 
         given => given,
     };
     let lines = match form {
-        LogFormat::Text => text_lines(writer.clone(), is_terminal),
+        LogFormat::Text => text_lines(writer.clone(), is_terminal && wants_colours(|name| std::env::var_os(name))),
         LogFormat::Json | LogFormat::Auto => json_lines(writer.clone()),
     };
     let subscriber = tracing_subscriber::registry().with(filter).with(lines);
@@ -75,8 +77,13 @@ impl LogHandle {
         level.unwrap_or_default()
     }
 
-    /// Lines that were dropped since the start, because the log was read too slowly.
+    /// Lines that were dropped since the start, because the log was read too slowly or could not be written.
     pub fn dropped_lines(&self) -> u64 {
+        self.dropped().get()
+    }
+
+    /// The count of those lines, for the metrics.
+    pub(super) fn dropped(&self) -> Arc<Counter> {
         self.thread.dropped()
     }
 
@@ -95,7 +102,14 @@ where
     format::layer().event_format(JsonLine).with_writer(writer).boxed()
 }
 
-/// One readable line, with colours on a terminal.
+/// Whether the one at the terminal wants colours: not where `NO_COLOR` is set and not empty (no-color.org), and not on a
+/// terminal that has none.
+fn wants_colours(variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    let no_colour = variable("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !no_colour && variable("TERM").is_none_or(|terminal| terminal != "dumb")
+}
+
+/// One readable line, with colours where they are wanted.
 fn text_lines<S>(writer: LogWriter, colours: bool) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
@@ -106,7 +120,7 @@ where
 
 /// Reads directives. A bare word must be a level: the filter would take a
 /// misspelt `inof` for a target, and silence everything else.
-fn parse_level(given: &str) -> Result<EnvFilter, Error> {
+pub(super) fn parse_level(given: &str) -> Result<EnvFilter, Error> {
     let error = |part: &str| Error::Level { given: given.to_owned(), part: part.to_owned() };
     let parts: Vec<&str> = given.split(',').map(str::trim).collect();
     for part in &parts {
@@ -121,7 +135,24 @@ fn parse_level(given: &str) -> Result<EnvFilter, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_level;
+    use super::{parse_level, wants_colours};
+
+    #[test]
+    fn colours_are_left_out_where_they_are_not_wanted() {
+        let cases: [(&[(&str, &str)], bool); 6] = [
+            (&[], true),
+            (&[("TERM", "xterm")], true),
+            (&[("TERM", "dumb")], false),
+            (&[("NO_COLOR", "1")], false),
+            (&[("NO_COLOR", "0")], false),
+            (&[("NO_COLOR", ""), ("TERM", "xterm")], true),
+        ];
+        for (variables, wanted) in cases {
+            let variable =
+                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into());
+            assert_eq!(wants_colours(variable), wanted, "{variables:?}");
+        }
+    }
 
     #[test]
     fn a_level_is_a_level_or_directives() {

@@ -13,6 +13,7 @@ use prometheus::{Registry, TextEncoder};
 use super::error::Error;
 use super::family::{AnyFamily, Family};
 use super::instrument::{Counter, Gauge, Histogram, Instrument, Level};
+use super::logs::LogHandle;
 use super::openmetrics::{self, Exemplars};
 use super::version_metrics::{VersionLabels, VersionMetrics};
 
@@ -99,8 +100,9 @@ fn next_family<'a, I: Instrument>(
 metrics! {
     /// Requests that were answered, refused ones too.
     requests: Counter = "candor_requests_total" ["protocol", "route", "model", "version", "status", "code"];
-    /// Time from the first byte of a request to the last byte of its answer, refused ones too.
-    request_seconds: Histogram = "candor_request_duration_seconds" ["protocol", "route", "model", "version"];
+    /// Time from the head of a request to its whole answer, by outcome: ok, refused (4xx and 503), failed (500 and 504)
+    /// or cancelled (the client went away).
+    request_seconds: Histogram = "candor_request_duration_seconds" ["protocol", "route", "model", "version", "outcome"];
     /// Time that a request spent in one stage: admit, queue, infer, interpret, explain or encode.
     stage_seconds: Histogram = "candor_stage_duration_seconds" ["model", "version", "stage"];
     /// Rows in a batch when it was given to a session.
@@ -109,6 +111,14 @@ metrics! {
     explain_rows: Counter = "candor_explain_rows_total" ["model", "version"];
     /// Batches by what closed them: idle, full, delay or deadline.
     batch_close: Counter = "candor_batch_close_total" ["model", "version", "reason"];
+    /// Connections by state: open, or waiting until there is room for them.
+    connections: Level = "candor_connections" ["listener", "state"];
+    /// Connections that were refused, by what had no room for them: the limit of an address, the limit of the server, or its memory.
+    connections_refused: Counter = "candor_connections_refused_total" ["listener", "reason"];
+    /// Connections that were closed because their client was too slow: idle, or slow to take an answer.
+    connections_timed_out: Counter = "candor_connections_timed_out_total" ["listener", "reason"];
+    /// Bytes that are reserved for connections, their request bodies and their answers, of `http.max_buffered_bytes`.
+    buffered_bytes: Level = "candor_buffered_bytes" [];
     /// Requests that wait for a worker now.
     queue_depth: Level = "candor_queue_depth" ["model", "version"];
     /// Requests that were accepted and are not answered yet.
@@ -136,8 +146,13 @@ metrics! {
     model_load_seconds: Gauge = "candor_model_load_seconds" ["model", "version"];
     /// Time that a session needs for a batch of this many rows, as measured at load.
     model_cost_seconds: Gauge = "candor_model_cost_seconds" ["model", "version", "rows"];
+    /// Log lines that were lost, because the log is read too slowly or cannot be written.
+    log_dropped: Counter = "candor_log_lines_dropped_total" [];
+    /// Loads that took too long and could not be stopped: a thread of each goes on.
+    abandoned_loads: Counter = "candor_abandoned_loads_total" [];
     /// Which build of the server this is; the value is always 1.
-    build_info: Gauge = "candor_build_info" ["version", "revision", "onnxruntime"];
+    build_info: Gauge = "candor_build_info"
+        ["version", "revision", "onnxruntime", "onnxruntime_built_for", "features"];
 }
 
 /// The build that runs, for `candor_build_info`.
@@ -145,8 +160,12 @@ metrics! {
 pub struct Build<'a> {
     /// The server's version.
     pub version: &'a str,
-    /// The revision it was built from; empty when unknown.
+    /// The revision it was built from.
     pub revision: &'a str,
+    /// The version of ONNX Runtime that it was built for.
+    pub onnxruntime_built_for: &'a str,
+    /// The optional features it was built with, with commas between.
+    pub features: &'a str,
     /// The version of the ONNX Runtime library that was loaded.
     pub onnxruntime: &'a str,
 }
@@ -201,13 +220,14 @@ impl Metrics {
         let registry = Registry::new();
         #[cfg(target_os = "linux")]
         {
-            let process = prometheus::process_collector::ProcessCollector::for_self();
-            let added = registry.register(Box::new(process));
+            let added = registry.register(Box::new(super::process::Process::default()));
             added.map_err(|source| Error::Register { name: "process_*", source: source.into() })?;
         }
         let metrics = Self::registered(registry)?;
-        let labels = [build.version, build.revision, build.onnxruntime];
+        let labels = [build.version, build.revision, build.onnxruntime, build.onnxruntime_built_for, build.features];
         metrics.build_info.child(&labels, Gauge::default).set(1.0);
+        // It is there, at zero, before there is one.
+        metrics.abandoned_loads.child(&[], Counter::default);
         Ok(metrics)
     }
 
@@ -246,6 +266,11 @@ impl Metrics {
         }
     }
 
+    /// Counts a load that could not be stopped.
+    pub fn count_abandoned_load(&self) {
+        self.abandoned_loads.child(&[], Counter::default).inc();
+    }
+
     /// Says where a version comes from, in place of what was said before.
     pub fn set_model_info(&self, info: &ModelInfo<'_>) {
         let labels = [
@@ -259,6 +284,11 @@ impl Metrics {
         ];
         self.model_info.remove(info.model, info.version);
         self.model_info.child(&labels, Gauge::default).set(1.0);
+    }
+
+    /// Shows the lines that this log drops.
+    pub fn watch_log(&self, log: &LogHandle) {
+        self.log_dropped.adopt(&[], log.dropped());
     }
 
     /// The text format 0.0.4, without exemplars.

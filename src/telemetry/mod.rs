@@ -6,11 +6,14 @@
 //! values, bodies or credentials.
 
 mod buckets;
+pub mod build;
+mod connection_metrics;
 mod error;
 mod event;
 mod exemplar;
 mod family;
 mod instrument;
+mod io_reason;
 mod json_line;
 #[cfg(test)]
 mod kept;
@@ -18,6 +21,8 @@ mod log_writer;
 mod logs;
 mod metrics;
 mod openmetrics;
+#[cfg(target_os = "linux")]
+mod process;
 mod record;
 mod reference;
 mod request_line;
@@ -26,9 +31,11 @@ mod sharded;
 mod trace_context;
 mod version_metrics;
 
+pub use connection_metrics::{ConnectionMetrics, RefusedConnection, TimedOutConnection};
 pub use error::Error;
 pub use event::{Event, Outcome, Stages};
 pub use instrument::{Counter, Gauge, Histogram, Level, LevelHold};
+pub use io_reason::reason;
 pub use logs::{LogHandle, init};
 pub use metrics::{Build, Description, Kind, Metrics, ModelInfo, ModelState};
 pub use openmetrics::OPENMETRICS_CONTENT_TYPE;
@@ -38,6 +45,8 @@ pub use trace_context::{TraceContext, TraceId};
 pub use version_metrics::{CloseReason, Task, VersionLabels, VersionMetrics};
 
 use serde::{Deserialize, Serialize};
+
+use crate::domain::setting::SettingFault;
 
 /// The content type of [`Metrics::text`].
 pub const TEXT_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -51,11 +60,21 @@ pub struct Settings {
     /// Which lines are written: a level (`info`), or a list of
     /// `target=level` directives (`info,candor::request=off`).
     pub log_level: String,
+    /// Whether a request's line holds the address of its client, which is personal data.
+    pub log_client_address: bool,
+}
+
+impl Settings {
+    /// The values that cannot be used.
+    pub fn faults(&self) -> Vec<SettingFault> {
+        let error = logs::parse_level(&self.log_level).err();
+        error.map(|error| SettingFault::new("log_level", format!("cannot be used: {error}"))).into_iter().collect()
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { log_format: LogFormat::Auto, log_level: "info".to_owned() }
+        Self { log_format: LogFormat::Auto, log_level: "info".to_owned(), log_client_address: false }
     }
 }
 

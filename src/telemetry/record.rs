@@ -54,13 +54,14 @@ impl Metrics {
             self.requests.child(&labels, Counter::default).inc_by(sighting);
         }
         let seconds = event.duration.as_secs_f64();
+        let ending = event.ending();
         match (road, version) {
-            (Some(road), _) => road.seconds.observe_by(seconds, sighting),
+            (Some(road), Some(version)) => road.seconds(self, version, ending).observe_by(seconds, sighting),
             // A removed version keeps its requests_total and nothing else.
             (None, Some(version)) if version.is_retired() => {}
-            (None, version) => {
+            (_, version) => {
                 let (model, version) = version.map_or((model, ""), |v| (v.model(), v.version()));
-                let labels = [event.protocol, event.route, model, version];
+                let labels = [event.protocol, event.route, model, version, ending.as_str()];
                 let make = || Histogram::new(&buckets::REQUEST_SECONDS);
                 let series = self.request_seconds.child(&labels, make);
                 series.observe_by(seconds, sighting);
@@ -129,7 +130,8 @@ mod tests {
     };
 
     const ROUTE: &str = "/models/{model}/predict";
-    const BUILD: Build<'_> = Build { version: "0.1.0", revision: "abc", onnxruntime: "1.31.0" };
+    const BUILD: Build<'_> =
+        Build { version: "0.1.0", revision: "abc", onnxruntime: "1.31.0", onnxruntime_built_for: "1.31", features: "" };
 
     fn metrics() -> Metrics {
         Metrics::new(&BUILD).expect("the names differ")
@@ -171,17 +173,18 @@ mod tests {
         metrics.record(Some(&version), "", &answered("r-1"));
         let (text, open) = (metrics.text(), metrics.openmetrics());
         let road = r#"protocol="native",route="/models/{model}/predict",model="churn",version="1""#;
+        let answered = format!(r#"{road},outcome="ok""#);
         let both = r#"model="churn",version="1""#;
         assert_lines(
             &text,
             &[
                 &format!(r#"candor_requests_total{{{road},status="200",code="ok"}} 1"#),
-                &format!(r#"candor_request_duration_seconds_bucket{{{road},le="0.0003"}} 0"#),
-                &format!(r#"candor_request_duration_seconds_bucket{{{road},le="0.0005"}} 1"#),
+                &format!(r#"candor_request_duration_seconds_bucket{{{answered},le="0.0003"}} 0"#),
+                &format!(r#"candor_request_duration_seconds_bucket{{{answered},le="0.0005"}} 1"#),
                 &format!(r#"candor_stage_duration_seconds_sum{{{both},stage="infer"}} 0.00015"#),
                 &format!(r#"candor_uncertainty_bucket{{{both},le="0.3"}} 1"#),
                 &format!(r#"candor_predictions_total{{{both},class="a \"quoted\"\\\nclass"}} 1"#),
-                r#"candor_build_info{version="0.1.0",revision="abc",onnxruntime="1.31.0"} 1"#,
+                r#"candor_build_info{version="0.1.0",revision="abc",onnxruntime="1.31.0",onnxruntime_built_for="1.31",features=""} 1"#,
             ],
         );
         let exemplar = r#"# {request_id="r-1",trace_id="4bf92f3577b34da6a3ce929d0e0e4736"}"#;
@@ -195,6 +198,30 @@ mod tests {
             assert!(open.lines().any(|l| l.starts_with(&start)), "no {start} in\n{open}");
         }
         assert!(open.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn durations_are_told_apart_by_outcome() {
+        let metrics = metrics();
+        let version = churn(&metrics, "1");
+        for (status, cancelled) in [(200, None), (400, None), (503, None), (504, None), (499, Some("request"))] {
+            let event = Event { status, cancelled, ..answered("r") };
+            metrics.record(Some(&version), "", &event);
+            metrics.record(None, "", &event);
+        }
+        let text = metrics.text();
+        for both in [r#"model="churn",version="1""#, r#"model="",version="""#] {
+            let of = |outcome: &str| {
+                format!(
+                    r#"candor_request_duration_seconds_count{{protocol="native",route="{ROUTE}",{both},outcome="{outcome}"}}"#
+                )
+            };
+            let counts = [("ok", 1), ("refused", 2), ("failed", 1), ("cancelled", 1)];
+            assert_lines(
+                &text,
+                &counts.map(|(outcome, count)| format!("{} {count}", of(outcome))).each_ref().map(String::as_str),
+            );
+        }
     }
 
     #[test]

@@ -45,15 +45,22 @@ fn write(line: &mut Vec<u8>, event: &Event<'_>, model: &str, version: &str) {
     text(line, event.request_id);
     let texts = [
         (",\"trace_id\":", event.trace_id),
+        (",\"method\":", Some(event.method)),
         (",\"route\":", Some(event.route)),
         (",\"model\":", named(model)),
         (",\"version\":", named(version)),
+        (",\"caller\":", event.caller),
     ];
     for (member, value) in texts {
         if let Some(value) = value {
             line.extend_from_slice(member.as_bytes());
             text(line, value);
         }
+    }
+    if let Some(address) = event.client {
+        use std::io::Write as _;
+        // A vector takes every byte, and an address holds nothing that needs an escape.
+        let _ = write!(line, ",\"client\":\"{address}\"");
     }
     line.extend_from_slice(b",\"status\":");
     whole(line, event.status.into());
@@ -83,6 +90,16 @@ fn write(line: &mut Vec<u8>, event: &Event<'_>, model: &str, version: &str) {
         line.extend_from_slice(b",\"uncertainty\":");
         // A vector takes every byte, and what is not finite becomes null.
         let _ = serde_json::to_writer(&mut *line, &uncertainty);
+    }
+    let sizes = [
+        (",\"request_bytes\":", event.request_bytes.map(|bytes| bytes as u64)),
+        (",\"response_bytes\":", event.response_bytes),
+    ];
+    for (member, bytes) in sizes {
+        if let Some(bytes) = bytes {
+            line.extend_from_slice(member.as_bytes());
+            whole(line, bytes);
+        }
     }
     line.extend_from_slice(b",\"target\":\"");
     line.extend_from_slice(REQUEST_TARGET.as_bytes());

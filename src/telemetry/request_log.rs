@@ -42,9 +42,12 @@ fn trace(event: &Event<'_>, model: &str, version: &str) {
         target: REQUEST_TARGET,
         request_id = event.request_id,
         trace_id = event.trace_id,
+        method = event.method,
         route = event.route,
         model = named(model),
         version = named(version),
+        caller = event.caller,
+        client = event.client.map(tracing::field::display),
         status = event.status,
         code = event.code,
         duration_ms = millis(event.duration),
@@ -56,6 +59,8 @@ fn trace(event: &Event<'_>, model: &str, version: &str) {
         encode_ms = event.stages.encode.map(millis),
         batch_rows = event.batch_rows,
         uncertainty = event.uncertainty,
+        request_bytes = event.request_bytes,
+        response_bytes = event.response_bytes,
         "request"
     );
 }
@@ -93,6 +98,11 @@ mod tests {
             stages,
             batch_rows: Some(7),
             uncertainty: Some(0.125),
+            method: "PUT",
+            caller: Some("a \"caller\""),
+            client: Some(std::net::Ipv6Addr::LOCALHOST.into()),
+            request_bytes: Some(77),
+            response_bytes: Some(1 << 40),
             ..Event::new("odd \" id \\ \u{1}é", "native", "/predict")
         };
         let bare = Event { status: 404, code: "not_found", ..Event::new("id", "native", "_other") };

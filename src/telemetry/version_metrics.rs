@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::buckets;
-use super::event::STAGE_NAMES;
+use super::event::{ENDINGS, Ending, STAGE_NAMES};
 use super::family::Family;
 use super::instrument::{Counter, Gauge, Histogram, Level};
 use super::metrics::Metrics;
@@ -90,13 +90,29 @@ pub struct VersionMetrics {
     retired: AtomicBool,
 }
 
-/// The series of one protocol and route, for answered requests.
+/// The series of one protocol and route.
 #[derive(Debug)]
 pub(super) struct Road {
     protocol: &'static str,
     route: &'static str,
     pub(super) answered: Arc<Counter>,
-    pub(super) seconds: Arc<Histogram>,
+    /// By ending, each resolved with the first request that ends so.
+    seconds: [OnceLock<Arc<Histogram>>; ENDINGS],
+}
+
+impl Road {
+    /// The durations of the requests that ended so.
+    pub(super) fn seconds(&self, metrics: &Metrics, of: &VersionMetrics, ending: Ending) -> &Histogram {
+        self.seconds[ending as usize].get_or_init(|| {
+            let make = || Histogram::new(&buckets::REQUEST_SECONDS);
+            if of.is_retired() {
+                // A request that ends late must not bring back the series of a version that was removed.
+                return Arc::new(make());
+            }
+            let labels = [self.protocol, self.route, &of.model, &of.version, ending.as_str()];
+            metrics.request_seconds.child(&labels, make)
+        })
+    }
 }
 
 impl VersionMetrics {
@@ -216,7 +232,7 @@ impl VersionMetrics {
             protocol,
             route,
             answered: metrics.requests.child(&labels, Counter::default),
-            seconds: metrics.request_seconds.child(&labels[..4], || Histogram::new(&buckets::REQUEST_SECONDS)),
+            seconds: std::array::from_fn(|_| OnceLock::new()),
         }
     }
 }

@@ -6,6 +6,7 @@ mod profiles;
 mod refused;
 mod streams;
 mod tables;
+mod weights;
 
 use std::{
     fs,

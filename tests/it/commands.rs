@@ -75,12 +75,12 @@ fn faults_of_the_configuration_are_told_all_at_once() {
         let text = err(&output);
         for fault in [
             &format!("{name}:2: unknown key \"http.prot\"; did you mean \"http.port\"?"),
-            &format!("{name}:3: http.port must be integer, found string \"many\""),
+            &format!("{name}:3: http.port must be an integer, found \"many\""),
             &format!("{name}:6: unknown key \"telemetri.log_level\"; did you mean \"telemetry.log_level\"?"),
             "environment CANDOR_RUNTIME__WORKER: unknown key \"runtime.worker\"; did you mean \"runtime.workers\"?",
-            "environment CANDOR_HTTP__MAX_BODY_BYTES: http.max_body_bytes must be integer, found string \"big\"",
+            "environment CANDOR_HTTP__MAX_BODY_BYTES: http.max_body_bytes must be an integer, found \"big\"",
             "flag: unknown key \"http.hots\"; did you mean \"http.host\"?",
-            "flag: admin.port must be integer, found string \"x\"",
+            "flag: admin.port must be an integer, found \"x\"",
         ] {
             assert!(text.lines().any(|line| line.trim() == fault), "{fault}\n{text}");
         }
@@ -94,10 +94,13 @@ fn single_faults_of_the_configuration() {
         (&["config", "--set", "http.port"][..], "candor: --set wants key=value, found \"http.port\""),
         (
             &["config", "--config", "/nonexistent/x.toml"],
-            "/nonexistent/x.toml: cannot be read: No such file or directory",
+            "candor: /nonexistent/x.toml: there is no such file or directory",
         ),
-        (&["config", "--set", "http.port=70000"], "http.port cannot be 70000"),
-        (&["config", "--set", "http.host=nowhere"], "http.host cannot be \"nowhere\""),
+        (
+            &["config", "--set", "http.port=70000"],
+            "candor: flag: http.port must be a whole number from 0 to 65535, found 70000",
+        ),
+        (&["config", "--set", "http.host=no where"], "http.host must be an address or a name, found \"no where\""),
         (&["serve", "--log-level", "loudly=7=x"], "loudly=7=x"),
         (&["serve", "--port", "70000"], "70000"),
         (&["serve", "--prot", "1"], "--port"),
@@ -113,7 +116,7 @@ fn single_faults_of_the_configuration() {
 
 #[test]
 fn the_version_is_said() {
-    let output = run(&["--version"]);
+    let output = run(&["-V"]);
     assert_eq!((output.status.code(), out(&output)), (Some(0), format!("candor {}\n", env!("CARGO_PKG_VERSION"))));
 }
 
@@ -160,10 +163,14 @@ fn what_keeps_the_server_from_starting_is_one_line() {
     let place = directory.path().display().to_string();
     for (arguments, phrases) in [
         (&["--port", &port][..], &["127.0.0.1", port.as_str(), "in use"][..]),
-        (&["--port", "0", "/nonexistent/models"], &["/nonexistent/models: cannot be read: No such file or directory"]),
+        (&["--port", "0", "/nonexistent/models"], &["candor: /nonexistent/models: there is no such file or directory"]),
         (&["--port", "0", &place], &[&place, "holds no model: it is empty; expected <model>/<version>/model.onnx"]),
-        (&["--port", "0", "--set", "security.tokens_file=/nonexistent"], &["/nonexistent"]),
-        (&["--port", "0", "--set", "admin.tokens_file=/nonexistent"], &["/nonexistent"]),
+        (&["--port", "0", "nope.onnx"], &["candor: nope.onnx: there is no such file or directory"]),
+        (&["--port", "0", "Makefile/x"], &["candor: Makefile/x: a part of the path is a file, not a directory"]),
+        (
+            &["--port", "0", "--host", "nowhere.invalid"],
+            &["cannot listen on nowhere.invalid:0: the name \"nowhere.invalid\" "],
+        ),
     ] {
         let output = run(&[&["serve"], arguments].concat());
         let said = said(&output);

@@ -41,6 +41,11 @@ fn documents_of_metrics() {
 }
 
 #[test]
+fn documents_of_access() {
+    compare("access.md", &http::access_reference());
+}
+
+#[test]
 fn documents_of_commands() {
     compare("cli.md", &cli::reference());
 }
@@ -63,6 +68,9 @@ fn documents_link_to_files_that_are_there() {
         "docs/uncertainty.md",
         "docs/explanations.md",
         "docs/packages.md",
+        "docs/deployment.md",
+        "docs/operations.md",
+        "docs/access.md",
         "docs/models.md",
     ];
     for file in files {

@@ -17,7 +17,7 @@ use std::{
 
 use candor::{
     domain::tensor::{Buffer, Inputs, Tensor},
-    runtime::{Completed, Engine, EngineOptions, Executor, Priority, SubmitError},
+    runtime::{Completed, Engine, EngineOptions, Executor, Priority, SubmitError, Watchdog},
     telemetry::{Build, Metrics, VersionMetrics},
 };
 use tokio::sync::oneshot;
@@ -49,10 +49,12 @@ struct Bare {
 
 impl Bare {
     fn start(executor: Box<dyn Executor>, options: EngineOptions) -> Self {
-        let build = Build { version: "0", revision: "test", onnxruntime: "none" };
+        let build =
+            Build { version: "0", revision: "test", onnxruntime: "none", onnxruntime_built_for: "none", features: "" };
         let metrics = Metrics::new(&build).expect("metrics");
         let recorded = fake::recorded(&metrics);
-        let engine = Engine::start(vec![executor], options, Arc::clone(&recorded)).expect("an engine");
+        let engine =
+            Engine::start(vec![executor], options, Arc::clone(&recorded), &Watchdog::default()).expect("an engine");
         Self { engine: Arc::new(engine), recorded, metrics }
     }
 

@@ -15,7 +15,9 @@ use candor::{
         tensor::{Buffer, ElementType, Inputs, Tensor},
     },
     repository::{Limits, ModelVersion, Repository},
-    runtime::{Cost, Engine, EngineOptions, Executor, Interrupt, Library, Placement, Plan, Policy, Probe, RunError},
+    runtime::{
+        Cost, Engine, EngineOptions, Executor, Interrupt, Library, Placement, Plan, Policy, Probe, RunError, Watchdog,
+    },
     telemetry::{Metrics, Task, VersionLabels, VersionMetrics},
 };
 
@@ -146,7 +148,7 @@ fn version(
     let document: Literal = serde_json::from_value(contract(features)).expect("a literal");
     let contract = compile(&document, &signature).expect("a good contract");
     let recorded = recorded(metrics);
-    let engine = Engine::start(vec![executor], options, Arc::clone(&recorded)).expect("a worker");
+    let engine = Engine::start(vec![executor], options, Arc::clone(&recorded), &Watchdog::default()).expect("a worker");
     ModelVersion {
         model: ModelName::new("fake").expect("a name"),
         version: VersionName::new("1").expect("a name"),

@@ -208,31 +208,48 @@ fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
 pub(crate) struct Process {
     pub(crate) child: Child,
     pub(crate) address: SocketAddr,
+    /// The address of its health listener, where it has one.
+    pub(crate) health: Option<SocketAddr>,
     lines: std::sync::mpsc::Receiver<String>,
 }
 
 impl Process {
     /// Starts `candor serve` with these arguments, and waits until it has said how to ask it.
     pub(crate) fn serve(arguments: &[&str]) -> Self {
-        let mut process = Self::starting(arguments);
+        Self::with(arguments, |_| {})
+    }
+
+    /// The same with a changed command: other variables, another directory.
+    pub(crate) fn with(arguments: &[&str], change: impl FnOnce(&mut Command)) -> Self {
+        let mut process = Self::starting_with(arguments, change);
+        let address = |line: &Value| line["address"].as_str().and_then(|text| text.parse().ok());
         let listening = process.wait_for(|line| line["message"] == "listening").expect("it listens");
-        process.address = listening["address"].as_str().and_then(|text| text.parse().ok()).expect("an address");
+        process.address = address(&listening).expect("an address");
+        let health = std::cell::Cell::new(None);
         process.wait_for(|line| {
+            if line["message"] == "health listening" {
+                health.set(address(line));
+            }
             line["message"].as_str().is_some_and(|text| text.starts_with("try: ") || text.starts_with("no model"))
         });
+        process.health = health.get();
         process
     }
 
     /// Starts `candor serve` with these arguments, and waits for nothing; its address is not known.
     pub(crate) fn starting(arguments: &[&str]) -> Self {
-        let mut child = candor(&[&["serve", "--port", "0"], arguments].concat())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
+        Self::starting_with(arguments, |_| {})
+    }
+
+    /// The same with a changed command.
+    pub(crate) fn starting_with(arguments: &[&str], change: impl FnOnce(&mut Command)) -> Self {
+        let mut command = candor(&[&["serve", "--port", "0"], arguments].concat());
+        change(&mut command);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
         let reader = BufReader::new(child.stderr.take().expect("its log"));
         let (sender, lines) = std::sync::mpsc::channel();
         std::thread::spawn(move || reader.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), lines }
+        Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), health: None, lines }
     }
 
     /// The next log line that fits, as JSON; lines before it are dropped.

@@ -1,25 +1,36 @@
 //! What is promised, through real sockets, with real models: one module a topic.
 
+mod access;
 mod api;
 mod architecture;
 mod authoring;
 mod bare;
 mod commands;
+mod configuration;
 mod contract;
+mod default_model;
+mod deployment;
 mod differential;
 mod documents;
 mod engine;
 mod explain;
 mod fake;
+mod frames;
 mod golden;
 mod harness;
+mod hostile;
 mod identity;
+mod loading;
+mod logged;
 mod malformed;
 mod metrics;
 mod openapi;
+mod operations;
+mod output;
 mod packages;
 mod places;
 mod python;
+mod quoted;
 mod second_pass;
 mod shutdown;
 mod telemetry_off;

@@ -85,11 +85,16 @@ fn cancel(server: &Server) {
     let body = json!({ "features": [1, 300_000] }).to_string();
     let head = "POST /models/slow/predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ";
     let mut stream = TcpStream::connect(server.address).expect("a connection");
-    write!(stream, "{head}{}\r\n\r\n{body}", body.len()).expect("sent");
+    write!(stream, "{head}{}\r\nexpect: 100-continue\r\n\r\n", body.len()).expect("sent");
+    // Left unread, the answer to the expectation makes the end of the connection a reset: nobody reads on.
+    stream.peek(&mut [0]).expect("it may go on");
+    write!(stream, "{body}").expect("sent");
+    // Each look is a request of its own, so that this ends when it is so, or with the test's patience.
+    let until = |line: &str| (0..2000).any(|_| scrape(server, "*/*").contains(line));
+    assert!(until("candor_in_flight{model=\"slow\",version=\"1\"} 1"), "the request began");
     drop(stream);
-    // Each look is a request of its own, so that this ends when the server has noticed, or with the test's patience.
-    let seen = (0..2000).any(|_| scrape(server, "*/*").contains("candor_cancelled_total{"));
-    assert!(seen, "the server noticed that the caller went away");
+    let cancelled = "candor_cancelled_total{model=\"slow\",version=\"1\",stage=\"request\"} 1";
+    assert!(until(cancelled), "the server noticed that the caller went away");
 }
 
 /// The samples of a text: name, labels, value.
@@ -156,6 +161,10 @@ fn each_request_is_counted_where_it_belongs() {
         ("candor_contract_violations_total", churn, &[("feature", "_unknown"), ("code", "unknown_feature")], 1.0),
         ("candor_contract_warnings_total", churn, &[("feature", "age")], 1.0),
         ("candor_shed_total", ("slow", "1"), &[("reason", "deadline")], 1.0),
+        ("candor_request_duration_seconds_count", churn, &[("route", "/predict"), ("outcome", "ok")], 1.0),
+        ("candor_request_duration_seconds_count", churn, &[("route", "/predict"), ("outcome", "refused")], 3.0),
+        ("candor_request_duration_seconds_count", ("slow", "1"), &[("outcome", "failed")], 1.0),
+        ("candor_request_duration_seconds_count", ("slow", "1"), &[("outcome", "cancelled")], 1.0),
         ("candor_uncertainty_count", churn, &[], 2.0),
         ("candor_prediction_value_count", ("diabetes", "1"), &[], 1.0),
         ("candor_stage_duration_seconds_count", churn, &[("stage", "encode")], 2.0),

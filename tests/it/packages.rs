@@ -1,6 +1,7 @@
 //! Packages that are wrong: each says which file and what the difference is, and the others serve on.
 
 mod cases;
+mod proof;
 mod versions;
 
 use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};

@@ -142,7 +142,7 @@ fn where_there_is_no_model_one_line_says_what_is_there() {
             "",
             "holds no model that could be served: {p}/no name: \"no name\" is not a name…",
         ),
-        (graphless, &[], "nothing", "cannot be read: No such file or directory (os error 2)"),
+        (graphless, &[], "nothing", "there is no such file or directory"),
     ] {
         let place = place(graphs, files);
         let path = place.path().join(path).display().to_string();

@@ -9,9 +9,19 @@ use std::{
 ///
 /// The interpreter is the one that `CANDOR_TEST_PYTHON` names, which `make test` sets, else `python3`.
 pub(crate) fn python(script: &str, input: &str) -> String {
-    let name = std::env::var("CANDOR_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let remedy = "`make test` sets CANDOR_TEST_PYTHON to a Python with tests/requirements.txt installed";
-    tool(Command::new(name).args(["-c", script]), remedy, input)
+    tool(interpreter().args(["-c", script]), REMEDY, input)
+}
+
+/// Runs a Python module as a program, in a directory of its own.
+pub(crate) fn module(name: &str, arguments: &[&str]) -> String {
+    let directory = tempfile::tempdir().expect("a directory");
+    tool(interpreter().args(["-m", name]).args(arguments).current_dir(directory.path()), REMEDY, "")
+}
+
+const REMEDY: &str = "`make test` sets CANDOR_TEST_PYTHON to a Python with tests/requirements.txt installed";
+
+fn interpreter() -> Command {
+    Command::new(std::env::var("CANDOR_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned()))
 }
 
 /// Runs a tool that must succeed; `remedy` says how to get it.

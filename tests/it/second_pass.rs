@@ -233,7 +233,8 @@ fn text_cases() -> Vec<TextCase> {
         text(json!({ "format": "date" }), "2026-02-28", "2026-02-30", "schema"),
         text(json!({ "format": "email" }), "a@b.example", "a b", "schema"),
         text(json!({ "format": "uuid" }), uuid, "0199", "schema"),
-        text(json!({ "pattern": "^(?!x)\\p{L}+$" }), "éa", "xé", "pattern_mismatch"),
+        text(json!({ "pattern": "^\\p{L}+$" }), "éa", "é1", "pattern_mismatch"),
+        text(json!({ "allOf": [{ "pattern": "\\d" }, { "not": { "pattern": "^x" } }] }), "é1", "x1", "schema"),
         text(json!({ "pattern": "^.{2}\\s" }), "ab c", "abc", "pattern_mismatch"),
         text(json!({ "anyOf": [{ "maxLength": 1 }, { "pattern": "^id-" }] }), "id-5", "5-id", "schema"),
         whole(json!({ "dependentRequired": { "int8": ["uint8"] } }), &["int8", "uint8"], &["int8"]),
@@ -335,4 +336,77 @@ fn the_example_is_one_that_is_admitted() {
     let example = server.get("/models/model/versions/1").json()["example"].clone();
     let reply = server.post("/predict", &example.to_string());
     assert_eq!(reply.status, 200, "{example}: {}", reply.text());
+}
+
+/// Backtracking takes time without bound; what to write instead is said.
+#[test]
+fn a_pattern_that_backtracks_is_refused_with_what_to_write() {
+    for (pattern, expected) in [
+        ("^(?=.*\\d)x+$", "look-around needs backtracking, whose time has no bound; write each condition as a pattern"),
+        ("^(.+)\\1$", "a back-reference needs backtracking, whose time has no bound"),
+    ] {
+        let contract = text_contract(&json!({ "pattern": pattern }), &json!({}));
+        let root = package("types", &[("contract.json", &contract.to_string())]);
+        let version = Server::over(root.path()).get("/models/model/versions/1").json();
+        let reason = version["reasons"][0].as_str().unwrap_or_default();
+        assert!(reason.contains("/properties/string/pattern") && reason.contains(expected), "{version:#}");
+    }
+}
+
+/// The states of this pattern multiply with every digit: the `regex` crate takes seconds for such a text.
+#[test]
+fn a_text_that_takes_too_many_steps_is_never_admitted_unseen() {
+    let pattern = "[01]*1[01]{3000}[ax].b?";
+    let mut bits = 0x0123_4567_89ab_cdef_u64;
+    let long: String = std::iter::repeat_with(|| {
+        bits ^= bits << 13;
+        bits ^= bits >> 7;
+        bits ^= bits << 17;
+        if bits & 1 == 1 { '1' } else { '0' }
+    })
+    .take(500_000)
+    .collect();
+    let rules = [
+        (json!({ "pattern": "[01]*1[01]{3000}[ax]b?" }), "/features/string"),
+        (json!({ "pattern": pattern }), "/features/string"),
+        (json!({ "not": { "pattern": pattern } }), "/features"),
+        (json!({ "anyOf": [{ "pattern": pattern }, { "minLength": 1 }] }), "/features"),
+    ];
+    for (rule, pointer) in rules {
+        let contract = text_contract(&rule, &json!({}));
+        let root = package("types", &[("contract.json", &contract.to_string())]);
+        let server = Server::over(root.path());
+        let started = std::time::Instant::now();
+        let reply = ask(&server, "model", &json!({ "string": long }));
+        assert!(started.elapsed() < std::time::Duration::from_secs(2), "{rule}: {:?}", started.elapsed());
+        let problem = reply.json();
+        let error = &problem["errors"][0];
+        assert_eq!((reply.status, &error["code"]), (400, &json!("pattern_mismatch")), "{rule}: {problem:#}");
+        assert_eq!(error["pointer"], pointer, "{rule}");
+        assert!(error["detail"].as_str().is_some_and(|detail| detail.contains("too many steps")), "{rule}: {error}");
+        assert_eq!(ask(&server, "model", &json!({ "string": "a" })).status, expected(&rule), "{rule}");
+    }
+}
+
+/// A text of one letter matches neither pattern.
+fn expected(rule: &Value) -> u16 {
+    if rule.get("pattern").is_some() { 400 } else { 200 }
+}
+
+#[test]
+fn a_name_without_end_is_not_held_against_patterns() {
+    let added =
+        json!({ "additionalProperties": true, "patternProperties": { "(?:a?){1000}a{1000}b?c": { "type": "null" } } });
+    let mut contract = text_contract(&json!({ "minLength": 1 }), &json!({}));
+    for (name, value) in added.as_object().expect("an object") {
+        contract[name] = value.clone();
+    }
+    let root = package("types", &[("contract.json", &contract.to_string())]);
+    let server = Server::over(root.path());
+    let started = std::time::Instant::now();
+    let reply = ask(&server, "model", &json!({ "string": "a", "a".repeat(500_000): 1 }));
+    assert!(started.elapsed() < std::time::Duration::from_secs(2), "{:?}", started.elapsed());
+    let error = reply.json()["errors"][0].clone();
+    assert_eq!((reply.status, &error["code"]), (400, &json!("unknown_feature")), "{error:#}");
+    assert_eq!(ask(&server, "model", &json!({ "string": "a", "b": 1 })).status, 200);
 }

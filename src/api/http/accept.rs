@@ -1,25 +1,35 @@
 //! What happens to every request before and after it is handled: its id, its record, and what becomes of a panic.
 
-use std::{any::Any, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Instant};
+use std::{
+    any::Any,
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{Router, body::Body, response::Response};
 use futures_util::FutureExt as _;
 use http::{Extensions, HeaderMap, HeaderValue, Request, Version, header, request::Parts};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use tower::Service as _;
 
 use super::{
-    Shared,
+    Services, Shared,
     body::Arriving,
+    budget::Exhausted,
+    connection::Connection,
+    hand_over::hand_over,
     headers,
     predict::{self, Target},
     problem, routes,
-    server::{Handler, Peer},
+    server::Handler,
 };
 use crate::{
     domain::code::ErrorCode,
     lifecycle::Phase,
-    serving::{Arrival, Failure, PredictionEvent, Recorder, Road},
+    serving::{Arrival, Failure, PredictionEvent, Road, Sent},
 };
 
 /// What handlers know of the request they handle.
@@ -52,14 +62,16 @@ impl Handled {
 
 /// Records a request whose caller went away: the handler's future is then dropped before there is a response.
 struct Pending<'a> {
-    recorder: &'a Recorder,
     arrival: Option<Arrival>,
+    services: &'a Services,
+    target: Option<Target<'a>>,
 }
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
         if let Some(arrival) = self.arrival.take() {
-            self.recorder.record_cancelled(&arrival);
+            let version = self.target.and_then(|target| target.version(self.services));
+            self.services.recorder.record_cancelled(&arrival, version);
         }
     }
 }
@@ -81,28 +93,44 @@ impl Front {
     }
 
     /// Answers one request.
-    pub async fn answer<B: Arriving>(&self, request: Request<B>, peer: Peer) -> Response {
+    pub async fn answer<B: Arriving>(&self, request: Request<B>, connection: &Arc<Connection>) -> Response {
         let arrived = Instant::now();
         let (parts, body) = request.into_parts();
+        if body.is_end_stream() {
+            connection.received();
+        }
         let request_id = headers::request_id(&parts.headers);
+        let target = Target::of(&parts);
         let accepted = Accepted { request_id: Arc::clone(&request_id), arrived };
         let arrival = Arrival {
             request_id,
             trace: headers::trace(&parts.headers),
             protocol: "native",
-            route: Target::of(&parts).map_or_else(|| routes::template(parts.uri.path()), Target::route),
+            method: routes::method(&parts.method),
+            route: target.map_or_else(|| routes::template(parts.uri.path()), Target::route),
+            client: connection.peer.0,
             arrived,
         };
         let http1 = parts.version <= Version::HTTP_11;
 
-        let mut pending = Pending { recorder: &self.services.recorder, arrival: Some(arrival) };
+        let mut pending = Pending { arrival: Some(arrival), services: &self.services, target };
         // Pinned where it is: on its way into a combinator and out of it, all of it would be copied.
-        let handling = pin!(self.handle(&parts, body, peer, &accepted));
+        let handling = pin!(self.handle(&parts, body, connection, &accepted));
         let handled = AssertUnwindSafe(handling).catch_unwind().await;
-        let arrival = pending.arrival.take();
-        let Handled { mut response, event } = handled.unwrap_or_else(|panic| {
-            Handled::failed(&Failure::internal().because(cause(&*panic)), &accepted.request_id, Road::default())
+        let Handled { response, mut event } = handled.unwrap_or_else(|panic| {
+            // What the handler knew is gone with it; the log is to name the model all the same.
+            let road = Road { version: target.and_then(|target| target.version(&self.services)), ..Road::default() };
+            Handled::failed(&Failure::internal().because(cause(&*panic)), &accepted.request_id, road)
         });
+        let mut response = match hand_over(response, &parts.headers, connection).await {
+            Ok(response) => response,
+            Err(Exhausted) => {
+                let refused = Handled::failed(&out_of_memory(), &accepted.request_id, event.into_road());
+                event = refused.event;
+                refused.response
+            }
+        };
+        let arrival = pending.arrival.take();
 
         // A later request on this connection would only be turned away.
         if http1 && self.services.shutdown.is_at(Phase::Closing) {
@@ -115,28 +143,42 @@ impl Front {
             if let Some(context) = &arrival.trace {
                 continue_trace(context, response.headers_mut());
             }
-            self.services.recorder.record(&arrival, response.status().as_u16(), &event);
+            let sent = Sent { status: response.status().as_u16(), bytes: response.body().size_hint().exact() };
+            self.services.recorder.record(&arrival, sent, &event);
         }
         response
     }
 
-    async fn handle<B: Arriving>(&self, parts: &Parts, body: B, peer: Peer, accepted: &Accepted) -> Handled {
+    async fn handle<B: Arriving>(
+        &self,
+        parts: &Parts,
+        body: B,
+        connection: &Arc<Connection>,
+        accepted: &Accepted,
+    ) -> Handled {
         if let Err(failure) = check_host(parts) {
             return Handled::failed(&failure, &accepted.request_id, Road::default());
         }
         // Answers for pages of other origins need the router's layer for them.
         let straight = self.services.settings.cors.origins.is_empty();
         if let Some(target) = Target::of(parts).filter(|_| straight) {
-            return predict::guarded(&self.services, target, parts, body, (peer, accepted)).await;
+            return predict::guarded(&self.services, target, parts, body, (connection, accepted)).await;
         }
         // In a box, because its size would be that of every request's future.
-        Box::pin(self.route(parts.clone(), body, peer, accepted)).await
+        Box::pin(self.route(parts.clone(), body, connection, accepted)).await
     }
 
-    async fn route<B: Arriving>(&self, parts: Parts, body: B, peer: Peer, accepted: &Accepted) -> Handled {
+    async fn route<B: Arriving>(
+        &self,
+        parts: Parts,
+        body: B,
+        connection: &Arc<Connection>,
+        accepted: &Accepted,
+    ) -> Handled {
         let mut request = Request::from_parts(parts, Body::new(body));
         request.extensions_mut().insert(accepted.clone());
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(connection.peer);
+        request.extensions_mut().insert(Arc::clone(connection));
         let Ok(mut response) = self.router.clone().call(request).await;
         let event = response.extensions_mut().remove::<PredictionEvent>().unwrap_or_default();
         Handled { response, event }
@@ -144,9 +186,15 @@ impl Front {
 }
 
 impl Handler for Front {
-    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response {
-        Self::answer(self, request, peer).await
+    async fn answer(&self, request: Request<Incoming>, connection: &Arc<Connection>) -> Response {
+        Self::answer(self, request, connection).await
     }
+}
+
+/// The refusal where the budget of bytes is used up.
+pub(super) fn out_of_memory() -> Failure {
+    let detail = "the server holds as many bytes of requests and answers as it may";
+    Failure::overloaded(detail.to_owned(), "memory", Duration::ZERO)
 }
 
 /// What a panic said.

@@ -1,6 +1,6 @@
 //! The admin listener: a socket of its own, for operators with the token.
 
-use std::{net::IpAddr, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tower::Service as _;
 
-use super::{Handler, Peer, headers, problem};
+use super::{Connection, Handler, Host, headers, problem};
 use crate::{
-    domain::code::ErrorCode,
-    security::Tokens,
+    domain::{code::ErrorCode, setting::SettingFault, violation::cut},
+    security::{Tokens, tokens_fault},
     serving::{Failure, Road},
     telemetry::LogHandle,
 };
@@ -31,12 +31,19 @@ const MAX_LEVEL_BYTES: usize = 1024;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The address to listen on; loopback by default.
-    pub host: IpAddr,
+    /// The address or the name to listen on; loopback by default.
+    pub host: Host,
     /// The port; 0 lets the system choose.
     pub port: u16,
     /// The file of administrators and their tokens; empty: there is no admin listener.
     pub tokens_file: PathBuf,
+}
+
+impl Settings {
+    /// The files that are named and cannot be used.
+    pub fn file_faults(&self) -> Vec<SettingFault> {
+        tokens_fault(&self.tokens_file).into_iter().collect()
+    }
 }
 
 /// What the admin routes use.
@@ -58,7 +65,7 @@ impl AdminFront {
 }
 
 impl Handler for AdminFront {
-    async fn answer(&self, request: http::Request<Incoming>, _: Peer) -> Response {
+    async fn answer(&self, request: http::Request<Incoming>, _: &Arc<Connection>) -> Response {
         let Ok(response) = self.0.clone().call(request.map(Body::new)).await;
         response
     }
@@ -81,7 +88,8 @@ async fn authenticate(State(admin): State<Arc<Admin>>, request: Request, next: N
     let given = request.headers().get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or("?"));
     match admin.tokens.authenticate(given) {
         Ok(caller) => {
-            tracing::info!(caller = &*caller.name, method = %request.method(), path = request.uri().path(), "admin request");
+            let (method, path) = (cut(request.method().as_str()), cut(request.uri().path()));
+            tracing::info!(caller = &*caller.name, %method, %path, "admin request");
             next.run(request).await
         }
         Err(error) => refuse(&Failure::new(ErrorCode::Unauthenticated, error.to_string()), request.headers()),

@@ -1,13 +1,18 @@
 //! Reads a request's body: bounded in size and time, decoded where it is compressed.
 
-use std::{future::poll_fn, io::Read as _, pin::pin, task::Poll, time::Duration};
+use std::{future::poll_fn, io::Read, pin::pin, task::Poll, time::Duration};
 
 use axum::BoxError;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 
-use super::Settings;
+use super::{
+    Settings,
+    accept::out_of_memory,
+    budget::{Exhausted, Held},
+    connection::Connection,
+};
 use crate::{domain::code::ErrorCode, serving::Failure};
 
 /// A body on its way in.
@@ -15,25 +20,39 @@ pub trait Arriving: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send 
 
 impl<B> Arriving for B where B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static {}
 
+/// A body that has come whole, decoded.
+pub(super) struct Received {
+    pub(super) bytes: Bytes,
+    /// Its bytes are held as long as it is there.
+    _held: Option<Held>,
+}
+
 /// Reads the whole body.
-pub(super) async fn read<B: Arriving>(headers: &HeaderMap, body: B, settings: &Settings) -> Result<Bytes, Failure> {
+pub(super) async fn read<B: Arriving>(
+    headers: &HeaderMap,
+    body: B,
+    settings: &Settings,
+    connection: &Connection,
+) -> Result<Received, Failure> {
     let limit = settings.max_body_bytes;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large(limit));
     }
     let encoding = Encoding::of(headers)?;
-    let mut reading = pin!(collect(body, limit));
+    let mut reading = pin!(collect(body, limit, connection));
     // Nearly every body is there already, with the head; a clock for it would cost more than reading it.
     let at_once = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await;
-    let bytes = match at_once {
+    let received = match at_once {
         Poll::Ready(result) => result?,
-        Poll::Pending => match tokio::time::timeout(settings.body_timeout(), reading).await {
-            Ok(result) => result?,
-            Err(_) => return Err(timed_out(settings.body_timeout())),
+        Poll::Pending => tokio::select! {
+            biased;
+            result = reading => result?,
+            () = connection.patience(settings.body_timeout()) => return Err(timed_out(settings.body_timeout())),
         },
     };
-    encoding.decode(bytes, limit)
+    connection.received();
+    encoding.decode(received, limit, connection)
 }
 
 fn too_large(limit: usize) -> Failure {
@@ -41,30 +60,95 @@ fn too_large(limit: usize) -> Failure {
 }
 
 fn timed_out(limit: Duration) -> Failure {
-    Failure::new(ErrorCode::BodyTimeout, format!("the body did not arrive within {} ms", limit.as_millis()))
+    let limit = limit.as_millis();
+    let detail = format!("the body did not arrive within {limit} ms (sooner while the server has many connections)");
+    Failure::new(ErrorCode::BodyTimeout, detail)
 }
 
-async fn collect<B: Arriving>(mut body: B, limit: usize) -> Result<Bytes, Failure> {
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
+impl From<Exhausted> for Failure {
+    fn from(_: Exhausted) -> Self {
+        out_of_memory()
+    }
+}
+
+async fn collect<B: Arriving>(mut body: B, limit: usize, connection: &Connection) -> Result<Received, Failure> {
+    let mut pieces = Pieces::new(limit, connection);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             let error: BoxError = error.into();
-            Failure::new(ErrorCode::MalformedJson, "the body ended before it was whole").because(error)
+            Failure::cut_off(error)
         })?;
-        let Ok(data) = frame.into_data() else { continue };
-        if first.len() + all.len() + data.len() > limit {
-            return Err(too_large(limit));
-        }
-        // Nearly every body comes in one piece, which then need not be copied.
-        if first.is_empty() && all.is_empty() {
-            first = data;
-        } else {
-            all.extend_from_slice(&std::mem::take(&mut first));
-            all.extend_from_slice(&data);
+        if let Ok(data) = frame.into_data() {
+            pieces.push(data)?;
         }
     }
-    Ok(if all.is_empty() { first } else { all.freeze() })
+    pieces.whole()
+}
+
+/// A body as far as it has come, in blocks: a buffer that grew would be copied again and again, and leave its smaller ones
+/// behind in the allocator.
+struct Pieces<'a> {
+    /// Nearly every body comes in one piece, which then need not be copied.
+    first: Bytes,
+    blocks: Vec<Vec<u8>>,
+    size: usize,
+    limit: usize,
+    connection: &'a Connection,
+    held: Option<Held>,
+}
+
+/// The size of a block.
+const BLOCK: usize = 32 << 10;
+
+impl<'a> Pieces<'a> {
+    fn new(limit: usize, connection: &'a Connection) -> Self {
+        Self { first: Bytes::new(), blocks: Vec::new(), size: 0, limit, connection, held: None }
+    }
+
+    fn push(&mut self, data: Bytes) -> Result<(), Failure> {
+        self.size += data.len();
+        if self.size > self.limit {
+            return Err(too_large(self.limit));
+        }
+        if self.size == data.len() {
+            self.connection.hold_in(&mut self.held, self.size)?;
+            self.first = data;
+            return Ok(());
+        }
+        let first = std::mem::take(&mut self.first);
+        self.copy(&first)?;
+        self.copy(&data)
+    }
+
+    fn copy(&mut self, mut data: &[u8]) -> Result<(), Failure> {
+        while !data.is_empty() {
+            if self.blocks.last().is_none_or(|block| block.len() == block.capacity()) {
+                self.connection.hold_in(&mut self.held, (self.blocks.len() + 1) * BLOCK)?;
+                self.blocks.push(Vec::with_capacity(BLOCK));
+            }
+            let Some(block) = self.blocks.last_mut() else { break };
+            let (now, later) = data.split_at(data.len().min(block.capacity() - block.len()));
+            block.extend_from_slice(now);
+            data = later;
+        }
+        Ok(())
+    }
+
+    /// The whole body in one piece.
+    fn whole(mut self) -> Result<Received, Failure> {
+        let bytes = match self.blocks.len() {
+            0 => self.first,
+            1 => self.blocks.pop().unwrap_or_default().into(),
+            blocks => {
+                self.connection.hold_in(&mut self.held, blocks * BLOCK + self.size)?;
+                let whole = Bytes::from(self.blocks.concat());
+                drop(self.blocks);
+                self.connection.hold_in(&mut self.held, whole.len())?;
+                whole
+            }
+        };
+        Ok(Received { bytes, _held: self.held })
+    }
 }
 
 /// How a body is compressed.
@@ -92,27 +176,38 @@ impl Encoding {
         }
     }
 
-    fn decode(self, bytes: Bytes, limit: usize) -> Result<Bytes, Failure> {
-        let mut decoded = Vec::new();
-        let most = limit as u64 + 1;
-        // Reading stops one byte past the limit, however much more the body would unpack to.
-        let result = match self {
-            Self::Identity => return Ok(bytes),
-            Self::Gzip => flate2::read::MultiGzDecoder::new(&*bytes).take(most).read_to_end(&mut decoded),
-            Self::Zstd => zstd::stream::read::Decoder::with_buffer(&*bytes)
+    fn decode(self, received: Received, limit: usize, connection: &Connection) -> Result<Received, Failure> {
+        let coded = &received.bytes[..];
+        match self {
+            Self::Identity => return Ok(received),
+            Self::Gzip => inflate(flate2::read::MultiGzDecoder::new(coded), limit, connection),
+            Self::Zstd => zstd::stream::read::Decoder::with_buffer(coded)
                 .and_then(|mut decoder| decoder.window_log_max(WINDOW_LOG_MAX).map(|()| decoder))
-                .and_then(|decoder| decoder.take(most).read_to_end(&mut decoded)),
-        };
-        result.map_err(|error| {
-            let detail = format!("the body is not what Content-Encoding says: {error}");
-            Failure::new(ErrorCode::UnsupportedEncoding, detail)
-        })?;
-        if decoded.len() > limit {
-            return Err(too_large(limit));
+                .map_err(undecodable)
+                .and_then(|decoder| inflate(decoder, limit, connection)),
         }
-        Ok(decoded.into())
     }
 }
+
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err as it is")]
+fn undecodable(error: std::io::Error) -> Failure {
+    Failure::new(ErrorCode::UnsupportedEncoding, format!("the body is not what Content-Encoding says: {error}"))
+}
+
+/// Decodes a body piece by piece; no more than its limit, however much more it would unpack to.
+fn inflate(mut decoder: impl Read, limit: usize, connection: &Connection) -> Result<Received, Failure> {
+    let mut pieces = Pieces::new(limit, connection);
+    let mut buffer = [0; PIECE];
+    loop {
+        match decoder.read(&mut buffer).map_err(undecodable)? {
+            0 => return pieces.whole(),
+            count => pieces.push(Bytes::copy_from_slice(&buffer[..count]))?,
+        }
+    }
+}
+
+/// What is decoded at once.
+const PIECE: usize = 8 << 10;
 
 /// The largest window that a zstd body may ask the decoder to keep: 2^23 bytes, the least that RFC 8878 recommends.
 const WINDOW_LOG_MAX: u32 = 23;

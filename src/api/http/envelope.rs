@@ -3,6 +3,8 @@
 //! The members are written one after the other into one buffer: their names are known, so no serializer has to look for what
 //! it must escape in them.
 
+use std::{io, time::Instant};
+
 use serde::{Serialize, Serializer};
 
 use crate::{
@@ -18,12 +20,41 @@ use crate::{
 /// Room for the envelope of a small model; it grows where that is not enough.
 const ENVELOPE_BYTES: usize = 768;
 
-/// Writes the body of a 200.
+/// After so many bytes the writer looks at its limits.
+const LOOK_EVERY: usize = 64 << 10;
+
+/// Why an answer was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvelopeError {
+    /// It is larger than an answer may be.
+    #[error("the answer is too large")]
+    TooLarge,
+    /// Its deadline passed while it was written.
+    #[error("the deadline passed")]
+    Late,
+    /// `serde_json`'s own; no answer that was interpreted makes one.
+    #[error(transparent)]
+    Json(serde_json::Error),
+}
+
+/// Writes the body of a 200, of `max_bytes` at most and by the answer's deadline.
 ///
 /// # Errors
-/// `serde_json`'s own; no answer that was interpreted makes one.
-pub fn envelope(answer: &Answer, request_id: &str) -> serde_json::Result<Vec<u8>> {
-    let mut members = Members(Vec::with_capacity(ENVELOPE_BYTES));
+/// [`EnvelopeError`].
+pub fn envelope(answer: &Answer, request_id: &str, max_bytes: usize) -> Result<Vec<u8>, EnvelopeError> {
+    let output = Output {
+        bytes: Vec::with_capacity(ENVELOPE_BYTES),
+        look_at: LOOK_EVERY.min(max_bytes),
+        max_bytes,
+        due: answer.due,
+        stopped: None,
+    };
+    let mut members = Members(output);
+    let written = write(answer, request_id, &mut members);
+    members.0.finish(written)
+}
+
+fn write(answer: &Answer, request_id: &str, members: &mut Members) -> serde_json::Result<()> {
     let version = &answer.version;
     let assessment = &answer.prediction.assessment;
     let plan = &version.contract.output;
@@ -63,15 +94,74 @@ pub fn envelope(answer: &Answer, request_id: &str) -> serde_json::Result<Vec<u8>
     members.add_plain("contract", &version.contract_id);
     members.add_plain("features_hash", &answer.features_hash);
     members.add_plain("request_id", request_id);
-    Ok(members.close())
+    members.close();
+    Ok(())
+}
+
+/// Where an answer is written to: it grows up to its limit, and for as long as there is time.
+struct Output {
+    bytes: Vec<u8>,
+    /// The length at which the limits are looked at next.
+    look_at: usize,
+    max_bytes: usize,
+    due: Instant,
+    stopped: Option<EnvelopeError>,
+}
+
+impl Output {
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let length = self.bytes.len() + bytes.len();
+        if length > self.look_at {
+            self.look(length)?;
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    #[cold]
+    fn look(&mut self, length: usize) -> io::Result<()> {
+        if length > self.max_bytes {
+            self.stopped = Some(EnvelopeError::TooLarge);
+        } else if Instant::now() > self.due {
+            self.stopped = Some(EnvelopeError::Late);
+        } else {
+            self.look_at = (length + LOOK_EVERY).min(self.max_bytes);
+            return Ok(());
+        }
+        Err(io::ErrorKind::Other.into())
+    }
+
+    fn finish(self, written: serde_json::Result<()>) -> Result<Vec<u8>, EnvelopeError> {
+        match (self.stopped, written) {
+            (Some(stopped), _) => Err(stopped),
+            (None, Err(error)) => Err(EnvelopeError::Json(error)),
+            (None, Ok(())) if self.bytes.len() > self.max_bytes => Err(EnvelopeError::TooLarge),
+            (None, Ok(())) => Ok(self.bytes),
+        }
+    }
+}
+
+impl io::Write for &mut Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.put(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.put(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A JSON object that is being written.
-struct Members(Vec<u8>);
+struct Members(Output);
 
 impl Members {
     fn name(&mut self, name: &'static str) {
-        let Self(bytes) = self;
+        let bytes = &mut self.0.bytes;
         bytes.extend_from_slice(if bytes.is_empty() { b"{\"" } else { b",\"" });
         bytes.extend_from_slice(name.as_bytes());
         bytes.extend_from_slice(b"\":");
@@ -86,14 +176,14 @@ impl Members {
     fn add_plain(&mut self, name: &'static str, value: &str) {
         debug_assert!(value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\'), "{value}");
         self.name(name);
-        self.0.push(b'"');
-        self.0.extend_from_slice(value.as_bytes());
-        self.0.push(b'"');
+        let bytes = &mut self.0.bytes;
+        bytes.push(b'"');
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.push(b'"');
     }
 
-    fn close(mut self) -> Vec<u8> {
-        self.0.push(b'}');
-        self.0
+    fn close(&mut self) {
+        self.0.bytes.push(b'}');
     }
 }
 

@@ -1,18 +1,19 @@
-//! Who may send work: none while draining, known callers only, each within its share.
+//! Who may send work and see what: none while draining, known callers only, each within its share and its models. What a
+//! route asks for is declared in `routes`.
 
 use axum::{
-    extract::{Request, State},
+    extract::{FromRequestParts as _, RawPathParams, Request, State},
     middleware::Next,
     response::Response,
 };
-use http::{HeaderMap, HeaderValue, header};
+use http::{Extensions, HeaderMap, HeaderValue, header};
 
-use super::{Shared, accept::Accepted, problem, server::Peer};
+use super::{Services, Shared, accept::Accepted, connection::Peer, problem, routes::Access};
 use crate::{
-    domain::code::ErrorCode,
+    domain::{code::ErrorCode, violation::quote},
     lifecycle::Phase,
-    security::{Allowance, AuthError, Caller},
-    serving::{Failure, Road},
+    security::{Allowance, AuthError, Caller, MetricsAccess},
+    serving::{Failure, PredictionEvent, Road},
 };
 
 /// What is known of a caller once it was looked at.
@@ -24,6 +25,36 @@ pub(super) struct Guarded {
     pub(super) allowance: Option<Allowance>,
 }
 
+/// Which models the sender of a request may know of.
+pub(super) enum Sight {
+    /// All: the server knows no callers, so everybody may ask.
+    Everything,
+    /// Those that the caller's token covers.
+    Of(Caller),
+    /// None: the sender is not known.
+    Nothing,
+}
+
+impl Sight {
+    /// Of the sender of a request that came through [`layer`].
+    pub(super) fn of(services: &Services, extensions: &Extensions) -> Self {
+        match (&services.tokens, extensions.get::<Caller>()) {
+            (None, _) => Self::Everything,
+            (Some(_), Some(caller)) => Self::Of(caller.clone()),
+            (Some(_), None) => Self::Nothing,
+        }
+    }
+
+    /// Whether the sender may know of this model.
+    pub(super) fn covers(&self, model: &str) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Of(caller) => caller.may_use(model),
+            Self::Nothing => false,
+        }
+    }
+}
+
 /// Looks at the caller of a request. A refusal comes beside what is known, because it is told the allowance too.
 pub(super) fn look(services: &Shared, headers: &HeaderMap, peer: Peer) -> (Guarded, Result<(), Failure>) {
     let mut guarded = Guarded::default();
@@ -32,12 +63,9 @@ pub(super) fn look(services: &Shared, headers: &HeaderMap, peer: Peer) -> (Guard
             .retry_after(std::time::Duration::from_secs(1));
         return (guarded, Err(failure));
     }
-    if let Some(tokens) = &services.tokens {
-        let given = headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or("?"));
-        match tokens.authenticate(given) {
-            Ok(caller) => guarded.caller = Some(caller),
-            Err(error) => return (guarded, Err(unauthenticated(error))),
-        }
+    match identify(services, headers) {
+        Ok(caller) => guarded.caller = caller,
+        Err(failure) => return (guarded, Err(failure)),
     }
     let Some(rate) = &services.rate else { return (guarded, Ok(())) };
     let allowance = match &guarded.caller {
@@ -52,24 +80,94 @@ pub(super) fn look(services: &Shared, headers: &HeaderMap, peer: Peer) -> (Guard
     (guarded, Err(Failure::new(ErrorCode::RateLimited, detail).retry_after(allowance.retry_after)))
 }
 
+/// The caller of a request; `None` where the server knows no callers.
+fn identify(services: &Services, headers: &HeaderMap) -> Result<Option<Caller>, Failure> {
+    let Some(tokens) = &services.tokens else { return Ok(None) };
+    let given = headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or("?"));
+    tokens.authenticate(given).map(Some).map_err(unauthenticated)
+}
+
+/// Refuses a known caller a model that its token does not cover, whether there is such a model or not. `model` is the
+/// name in the path; `None` for the default model.
+pub(super) fn authorize(services: &Services, model: Option<&str>, caller: Option<&Caller>) -> Result<(), Failure> {
+    let Some(caller) = caller else { return Ok(()) };
+    let catalog = services.repository.catalog();
+    match model.or_else(|| catalog.default_name()) {
+        Some(name) if !caller.may_use(name) => {
+            // Which one is the default is not told to those who may not use it.
+            let what =
+                model.map_or_else(|| "the default model".to_owned(), |name| format!("the model {}", quote(name)));
+            Err(Failure::new(ErrorCode::Forbidden, format!("the caller {} may not use {what}", caller.name)))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The same as a layer, for the routes that the router serves.
-pub(super) async fn layer(State(services): State<Shared>, mut request: Request, next: Next) -> Response {
+pub(super) async fn layer(
+    State((services, access)): State<(Shared, Access)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let accepted = Accepted::of(request.extensions());
-    let peer = request.extensions().get().copied().unwrap_or_default();
-    let (Guarded { caller, allowance }, verdict) = look(&services, request.headers(), peer);
+    let (mut parts, body) = request.into_parts();
+    let peer = parts.extensions.get().copied().unwrap_or_default();
+    let (Guarded { caller, allowance }, verdict) = match access {
+        Access::Open => (Guarded::default(), Ok(())),
+        // Who is not known is told less, and not refused.
+        Access::Reduced => {
+            let caller = identify(&services, &parts.headers).unwrap_or_default();
+            (Guarded { caller, allowance: None }, Ok(()))
+        }
+        Access::Metrics => metrics(&services, &parts.headers),
+        Access::Listed => look(&services, &parts.headers, peer),
+        Access::Model => {
+            let (guarded, verdict) = look(&services, &parts.headers, peer);
+            // Names that cannot be decoded are those of no model: the handler says so.
+            let names = RawPathParams::from_request_parts(&mut parts, &()).await.ok();
+            let model = names.iter().flatten().find(|(name, _)| *name == "model").map(|(_, model)| model);
+            let verdict = verdict.and_then(|()| authorize(&services, model, guarded.caller.as_ref()));
+            (guarded, verdict)
+        }
+    };
+    let name = caller.as_ref().map(|caller| caller.name.clone());
     let mut response = match verdict {
         Ok(()) => {
             if let Some(caller) = caller {
-                request.extensions_mut().insert(caller);
+                parts.extensions.insert(caller);
             }
-            next.run(request).await
+            next.run(Request::from_parts(parts, body)).await
         }
         Err(failure) => problem::respond(&failure, &accepted.request_id, Road::default()),
     };
+    if let Some(name) = name {
+        response.extensions_mut().get_or_insert_default::<PredictionEvent>().asked_by(name);
+    }
     if let Some(allowance) = allowance {
         tell(allowance, response.headers_mut());
     }
     response
+}
+
+/// Looks at who wants to read the metrics.
+fn metrics(services: &Services, headers: &HeaderMap) -> (Guarded, Result<(), Failure>) {
+    if services.metrics_access == MetricsAccess::Open {
+        return (Guarded::default(), Ok(()));
+    }
+    match identify(services, headers) {
+        Ok(caller) => {
+            let refused = caller.as_ref().filter(|caller| !caller.may_read_metrics()).map(|caller| {
+                let detail = format!(
+                    "the caller {} may not read the metrics, which name every model; `metrics = true` beside its token \
+                     would allow it",
+                    caller.name
+                );
+                Failure::new(ErrorCode::Forbidden, detail)
+            });
+            (Guarded { caller, allowance: None }, refused.map_or(Ok(()), Err))
+        }
+        Err(failure) => (Guarded::default(), Err(failure)),
+    }
 }
 
 fn unauthenticated(error: AuthError) -> Failure {

@@ -17,7 +17,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const MAX_REQUEST_ID: usize = 128;
 
 /// The longest wait that a caller may ask for; far above every model's limit.
-const MAX_DEADLINE_MS: u64 = 86_400_000;
+pub(super) const MAX_DEADLINE_MS: u64 = 86_400_000;
 
 /// The caller's request id where it is well formed, else a new one (UUID version 7).
 pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
@@ -91,20 +91,26 @@ pub(super) fn preference(headers: &HeaderMap, media_type: &str) -> u32 {
             any = true;
             let mut parts = range.split(';').map(str::trim);
             let name = parts.next().unwrap_or("");
-            let quality = parts.find_map(|part| part.strip_prefix("q=")).and_then(|text| text.parse::<f32>().ok());
+            let weight = weight(parts);
             let specific = match name.split_once('/') {
                 _ if name.eq_ignore_ascii_case(media_type) => 2,
                 Some((kind, "*")) if kind.eq_ignore_ascii_case(main) => 1,
                 Some(("*", "*")) => 0,
                 _ => continue,
             };
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0 to 1 first")]
-            let weight = (quality.unwrap_or(1.0).clamp(0.0, 1.0) * 1000.0) as u32;
             // Ranges that differ in their parameters only, such as a version, are equally specific: the best one counts.
             found = found.max(Some((specific, weight)));
         }
     }
     found.map_or(if any { 0 } else { 1000 }, |(_, weight)| weight)
+}
+
+/// The weight among the parameters of a range: 1000 where none is given, or none that can be read.
+pub(super) fn weight<'a>(mut parameters: impl Iterator<Item = &'a str>) -> u32 {
+    let quality = parameters.find_map(|part| part.strip_prefix("q=")).and_then(|text| text.parse::<f32>().ok());
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0 to 1 first")]
+    let weight = (quality.unwrap_or(1.0).clamp(0.0, 1.0) * 1000.0) as u32;
+    weight
 }
 
 /// Refuses a request whose Accept header rules the media type out.

@@ -1,23 +1,133 @@
-//! Health that does not lie: alive says nothing about load, ready gives its reasons.
+//! Health that does not lie: alive says nothing about load, ready gives its reasons. By configuration also on a listener of
+//! its own, which a crowd of clients cannot fill.
 
-use axum::{Json, extract::State, response::IntoResponse};
-use http::StatusCode;
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{self, State},
+    response::{IntoResponse, Response},
+};
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::json;
 
-use super::Shared;
-use crate::lifecycle::Phase;
+use super::{Connection, Handler, Host, Scrapes, Shared, guard::Sight, hand_over::hand_over, headers, problem};
+use crate::{
+    domain::{code::ErrorCode, violation::quote},
+    lifecycle::{Phase, Shutdown},
+    repository::{Catalog, Repository},
+    serving::Failure,
+};
+
+/// What an operator can set about the listener for health.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The address to listen on; `None`, written as an empty text: there is no such listener.
+    #[serde(deserialize_with = "read_host", serialize_with = "write_host")]
+    pub host: Option<Host>,
+    /// The port; 0 lets the system choose.
+    pub port: u16,
+    /// Whether it answers /metrics too.
+    pub metrics: bool,
+}
+
+fn read_host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Host>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(D::Error::custom) }
+}
+
+#[expect(clippy::ref_option, reason = "serde hands the field over like this")]
+fn write_host<S: Serializer>(host: &Option<Host>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&host.as_ref().map(Host::to_string).unwrap_or_default())
+}
+
+/// The connections that the listener takes: orchestrators and scrapers are few.
+pub const MAX_CONNECTIONS: usize = 64;
+
+/// Answers the requests of the listener for health.
+pub struct HealthFront {
+    /// The models.
+    pub repository: Arc<Repository>,
+    /// Whether the server knows its callers; the models are then not named to others, which those of this listener are.
+    pub has_callers: bool,
+    /// How far the shutdown is.
+    pub shutdown: Shutdown,
+    /// Renders the metrics, where the listener answers them.
+    pub scrapes: Option<Arc<Scrapes>>,
+}
+
+impl Handler for HealthFront {
+    async fn answer(&self, request: Request<Incoming>, connection: &Arc<Connection>) -> Response {
+        connection.received();
+        let response = self
+            .route(&request)
+            .await
+            .unwrap_or_else(|failure| problem::response(&failure, &headers::request_id(request.headers())));
+        let held = hand_over(response, request.headers(), connection).await;
+        held.unwrap_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())
+    }
+}
+
+impl HealthFront {
+    async fn route(&self, request: &Request<Incoming>) -> Result<Response, Failure> {
+        let path = request.uri().path();
+        if ![Method::GET, Method::HEAD].contains(request.method()) {
+            let detail = format!("{} takes GET, not {}", quote(path), request.method());
+            return Err(Failure::new(ErrorCode::MethodNotAllowed, detail));
+        }
+        match (path, &self.scrapes) {
+            ("/livez" | "/healthz", _) => Ok(alive()),
+            ("/readyz", _) => {
+                let sight = if self.has_callers { Sight::Nothing } else { Sight::Everything };
+                Ok(readiness(&self.repository, &self.shutdown, &sight))
+            }
+            ("/metrics", Some(scrapes)) => {
+                scrapes.answer(request.headers()).await.map_err(|error| Failure::internal().because(error))
+            }
+            _ => {
+                let detail = format!("there is nothing at {}; this listener answers /livez and /readyz", quote(path));
+                Err(Failure::new(ErrorCode::NotFound, detail))
+            }
+        }
+    }
+}
 
 /// `GET /livez` and `GET /healthz`: the process is alive.
-pub(super) async fn live() -> impl IntoResponse {
-    Json(json!({ "status": "alive" }))
+pub(super) async fn live() -> Response {
+    alive()
 }
 
 /// `GET /readyz`: every required model is ready, and the server is not draining.
-pub(super) async fn ready(State(services): State<Shared>) -> impl IntoResponse {
-    let mut reasons = services.repository.catalog().not_ready();
-    if services.shutdown.is_at(Phase::Announced) {
+pub(super) async fn ready(State(services): State<Shared>, request: extract::Request) -> Response {
+    readiness(&services.repository, &services.shutdown, &Sight::of(&services, request.extensions()))
+}
+
+fn alive() -> Response {
+    Json(json!({ "status": "alive" })).into_response()
+}
+
+fn readiness(repository: &Repository, shutdown: &Shutdown, sight: &Sight) -> Response {
+    let mut reasons = reasons(&repository.catalog(), sight);
+    if shutdown.is_at(Phase::Announced) {
         reasons.insert(0, "the server is shutting down".to_owned());
     }
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons })))
+    (status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons }))).into_response()
+}
+
+/// Why the server is not ready. The reasons name models and files; of those that the sender may not know of, the number
+/// is told.
+fn reasons(catalog: &Catalog, sight: &Sight) -> Vec<String> {
+    let (seen, unseen): (Vec<_>, Vec<_>) = catalog.waiting().partition(|entry| sight.covers(entry.name.as_str()));
+    let mut reasons: Vec<String> =
+        seen.into_iter().map(|entry| format!("{}: {}", entry.name, entry.reason())).collect();
+    match unseen.len() {
+        0 => {}
+        1 => reasons.push("1 required model is not ready; a token that covers it shows which".to_owned()),
+        count => reasons.push(format!("{count} required models are not ready; a token that covers them shows which")),
+    }
+    reasons
 }

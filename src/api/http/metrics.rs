@@ -1,24 +1,79 @@
 //! `GET /metrics`: Prometheus text, or OpenMetrics with exemplars, as the Accept header asks.
 
+use std::{sync::Arc, time::Instant};
+
 use axum::{
-    extract::State,
+    extract::{Request, State},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use http::{HeaderMap, header};
+use tokio::sync::Mutex;
 
-use super::{Shared, headers};
-use crate::telemetry::{OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE};
+use super::{Shared, accept::Accepted, headers, problem};
+use crate::{
+    runtime::{AsideError, aside},
+    serving::{Failure, Road},
+    telemetry::{Metrics, OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE},
+};
+
+/// Renders the metrics beside the threads that serve, once for all who wait for it.
+pub struct Scrapes {
+    metrics: Arc<Metrics>,
+    text: Mutex<Option<Rendered>>,
+    openmetrics: Mutex<Option<Rendered>>,
+}
+
+/// A scrape, and when it was begun.
+struct Rendered {
+    begun: Instant,
+    text: Bytes,
+}
+
+impl Scrapes {
+    /// Of these metrics.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, text: Mutex::default(), openmetrics: Mutex::default() }
+    }
+
+    /// The answer to a request with these headers.
+    pub(super) async fn answer(&self, request: &HeaderMap) -> Result<Response, AsideError> {
+        let wanted = headers::preference(request, "application/openmetrics-text");
+        let named = request
+            .get_all(header::ACCEPT)
+            .iter()
+            .any(|value| value.to_str().is_ok_and(|text| text.contains("application/openmetrics-text")));
+        let openmetrics = named && wanted > 0 && wanted >= headers::preference(request, "text/plain");
+        let (kind, text) = if openmetrics {
+            (OPENMETRICS_CONTENT_TYPE, self.render(&self.openmetrics, Metrics::openmetrics).await?)
+        } else {
+            (TEXT_CONTENT_TYPE, self.render(&self.text, Metrics::text).await?)
+        };
+        Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+    }
+
+    /// Who asks while another scrape is under way waits for the next one, and shares it with all who wait.
+    async fn render(&self, last: &Mutex<Option<Rendered>>, how: fn(&Metrics) -> String) -> Result<Bytes, AsideError> {
+        let asked = Instant::now();
+        let mut last = last.lock().await;
+        if let Some(rendered) = last.as_ref().filter(|rendered| rendered.begun >= asked) {
+            return Ok(rendered.text.clone());
+        }
+        *last = None;
+        let (metrics, begun) = (Arc::clone(&self.metrics), Instant::now());
+        let text = Bytes::from(aside(move || how(&metrics)).await?);
+        *last = Some(Rendered { begun, text: text.clone() });
+        Ok(text)
+    }
+}
 
 /// `GET /metrics`
-pub(super) async fn get(State(services): State<Shared>, request: HeaderMap) -> Response {
-    let openmetrics = headers::preference(&request, "application/openmetrics-text");
-    let named = request
-        .get_all(header::ACCEPT)
-        .iter()
-        .any(|value| value.to_str().is_ok_and(|text| text.contains("application/openmetrics-text")));
-    if named && openmetrics > 0 && openmetrics >= headers::preference(&request, "text/plain") {
-        ([(header::CONTENT_TYPE, OPENMETRICS_CONTENT_TYPE)], services.metrics.openmetrics()).into_response()
-    } else {
-        ([(header::CONTENT_TYPE, TEXT_CONTENT_TYPE)], services.metrics.text()).into_response()
+pub(super) async fn get(State(services): State<Shared>, request: Request) -> Response {
+    match services.scrapes.answer(request.headers()).await {
+        Ok(response) => response,
+        Err(error) => {
+            let failure = Failure::internal().because(error);
+            problem::respond(&failure, &Accepted::of(request.extensions()).request_id, Road::default())
+        }
     }
 }

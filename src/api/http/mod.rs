@@ -1,54 +1,69 @@
 //! The native HTTP API: routes, headers, the envelope, problems.
 
 mod accept;
+mod access;
+mod activity;
 pub mod admin;
 mod body;
+mod budget;
 mod busy_poll;
+mod census;
+mod compression;
+mod connection;
 mod docs;
 mod envelope;
+mod faults;
 mod guard;
+mod hand_over;
 mod headers;
-mod health;
-mod idle;
+pub mod health;
+mod host;
 mod metrics;
 mod models;
 mod names;
 mod openapi;
+mod outstanding;
 mod predict;
 mod problem;
+mod refusal;
 mod root;
 mod router;
 mod routes;
 mod server;
+mod socket;
 mod threads;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 pub use accept::Front;
-pub use envelope::envelope;
-pub use openapi::document as openapi_document;
+pub use access::reference as access_reference;
+pub use budget::Budget;
+pub use connection::{Connection, Peer};
+pub use envelope::{EnvelopeError, envelope};
+pub use host::{Host, HostError};
+pub use metrics::Scrapes;
 pub use problem::status;
 pub use root::curl;
 pub use router::front;
-pub use server::{Handler, Peer, Server};
+pub use routes::{Access, ROUTES, Route};
+pub use server::{Handler, Server, Serving};
 pub use threads::Threads;
 
 use crate::{
     lifecycle::Shutdown,
     repository::Repository,
-    security::{RateLimiter, Tokens},
+    security::{MetricsAccess, RateLimiter, Tokens},
     serving::Recorder,
-    telemetry::Metrics,
 };
 
 /// What an operator can set about the HTTP side.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The address to listen on.
-    pub host: IpAddr,
+    /// The address or the name to listen on.
+    pub host: Host,
     /// The port; 0 lets the system choose.
     pub port: u16,
     /// The largest body, decoded; bytes.
@@ -59,8 +74,16 @@ pub struct Settings {
     pub header_timeout_ms: u64,
     /// How long a thread looks for the next request of a caller who comes back at once; microseconds, 0: it sleeps.
     pub busy_poll_us: u16,
-    /// The most connections at once; further ones wait to be accepted.
+    /// How long a client may take to read an answer; milliseconds.
+    pub answer_timeout_ms: u64,
+    /// The most connections at once; further ones wait for a moment and are then refused.
     pub max_connections: usize,
+    /// The most connections of one address.
+    pub max_connections_per_address: usize,
+    /// The most bytes that requests and answers on their way may take in memory.
+    pub max_buffered_bytes: usize,
+    /// The largest answer; bytes.
+    pub max_answer_bytes: usize,
     /// Cross-origin requests.
     pub cors: CorsSettings,
 }
@@ -83,6 +106,10 @@ impl Settings {
         Duration::from_micros(self.busy_poll_us.into())
     }
 
+    fn answer_timeout(&self) -> Duration {
+        Duration::from_millis(self.answer_timeout_ms)
+    }
+
     fn header_timeout(&self) -> Duration {
         Duration::from_millis(self.header_timeout_ms)
     }
@@ -94,8 +121,8 @@ pub struct Services {
     pub repository: Arc<Repository>,
     /// Where requests are recorded.
     pub recorder: Recorder,
-    /// The metrics.
-    pub metrics: Arc<Metrics>,
+    /// Renders the metrics.
+    pub scrapes: Arc<Scrapes>,
     /// How far the shutdown is.
     pub shutdown: Shutdown,
     /// The known callers; `None`: everybody may ask.
@@ -104,6 +131,8 @@ pub struct Services {
     pub rate: Option<RateLimiter>,
     /// What that limit is, in requests a second; for messages.
     pub rate_per_second: u32,
+    /// Who may read the metrics where callers are known.
+    pub metrics_access: MetricsAccess,
     /// The settings.
     pub settings: Settings,
 }

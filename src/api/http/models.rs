@@ -8,17 +8,20 @@ use axum::{
 use http::header;
 use serde_json::{Value, json};
 
-use super::{Shared, accept::Accepted, names::Names, problem};
+use super::{Services, Shared, accept::Accepted, guard::Sight, names::Names, problem};
 use crate::{
     repository::{Calibrated, Catalog, ModelEntry, ModelVersion, State as VersionState, VersionEntry},
     serving::{Failure, Road},
 };
 
 /// `GET /models`
-pub(super) async fn list(State(services): State<Shared>) -> impl IntoResponse {
+pub(super) async fn list(State(services): State<Shared>, request: Request) -> impl IntoResponse {
     let catalog = services.repository.catalog();
-    let models: Vec<Value> = catalog.models.values().map(|entry| summary(&catalog, entry)).collect();
-    Json(json!({ "default_model": catalog.default_name(), "models": models }))
+    let sight = Sight::of(&services, request.extensions());
+    let seen = catalog.models.values().filter(|entry| sight.covers(entry.name.as_str()));
+    let models: Vec<Value> = seen.map(|entry| summary(&catalog, entry)).collect();
+    let default = catalog.default_name().filter(|name| sight.covers(name));
+    Json(json!({ "default_model": default, "models": models }))
 }
 
 /// `GET /models/{model}`
@@ -26,7 +29,7 @@ pub(super) async fn model(State(services): State<Shared>, Names(model): Names<St
     let catalog = services.repository.catalog();
     match catalog.models.get(model.as_str()) {
         Some(entry) => Json(detailed(&catalog, entry)).into_response(),
-        None => unresolved(&catalog, &model, None, &request),
+        None => unresolved(&services, &catalog, (&model, None), &request),
     }
 }
 
@@ -41,7 +44,7 @@ pub(super) async fn version(
     let found = entry.and_then(|entry| entry.versions.iter().find(|found| found.name.as_str() == version));
     match (entry, found) {
         (Some(entry), Some(found)) => Json(describe(entry, found.name.as_str(), &found.state)).into_response(),
-        _ => unresolved(&catalog, &model, Some(&version), &request),
+        _ => unresolved(&services, &catalog, (&model, Some(&version)), &request),
     }
 }
 
@@ -65,7 +68,8 @@ pub(super) async fn contract(
 
 fn contract_of(services: &Shared, model: &str, version: Option<&str>, request: &Request) -> Response {
     let catalog = services.repository.catalog();
-    match catalog.resolve(Some(model), version) {
+    let sight = Sight::of(services, request.extensions());
+    match catalog.resolve_within(Some(model), version, &|name| sight.covers(name)) {
         Ok(version) => {
             let body = serde_json::to_vec_pretty(&version.document).unwrap_or_default();
             let id = format!("\"{}\"", version.contract_id);
@@ -75,8 +79,14 @@ fn contract_of(services: &Shared, model: &str, version: Option<&str>, request: &
     }
 }
 
-fn unresolved(catalog: &Catalog, model: &str, version: Option<&str>, request: &Request) -> Response {
-    match catalog.resolve(Some(model), version) {
+fn unresolved(
+    services: &Services,
+    catalog: &Catalog,
+    (model, version): (&str, Option<&str>),
+    request: &Request,
+) -> Response {
+    let sight = Sight::of(services, request.extensions());
+    match catalog.resolve_within(Some(model), version, &|name| sight.covers(name)) {
         Err(resolved) => respond(&Failure::unresolved(resolved), request),
         // The name was looked up in the same catalog a moment ago and was not there.
         Ok(_) => respond(&Failure::new(crate::domain::code::ErrorCode::Internal, "the server failed"), request),

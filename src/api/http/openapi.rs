@@ -1,43 +1,90 @@
-//! OpenAPI 3.1 of what is served now: each model with its own request schema and an example that works.
+//! OpenAPI 3.1 of what is served now: each model with its own request schema and an example that works. The paths and
+//! what they may answer are in `operations`, the request's features in `features`.
 
-use axum::{Json, extract::State, response::IntoResponse};
+mod features;
+mod operations;
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    response::IntoResponse,
+};
 use serde_json::{Map, Value, json};
 
-use super::{Shared, problem};
+use self::operations::{operation, prediction};
+use super::{
+    Services, Shared,
+    guard::Sight,
+    routes::{Name, ROUTES},
+};
 use crate::{
     domain::{
         code::ErrorCode,
-        contract::{OutputPlan, Task},
+        contract::{MAX_ENTITY_ID, OutputPlan, Task},
+        violation::MAX_QUOTED,
     },
     repository::{Catalog, ModelVersion},
+    security::MetricsAccess,
 };
 
-/// `GET /openapi.json`
-pub(super) async fn get(State(services): State<Shared>) -> impl IntoResponse {
-    Json(document(&services.repository.catalog()))
+/// For whom the document is made, and of what.
+struct View<'a> {
+    catalog: &'a Catalog,
+    /// The models that the reader may know of.
+    sight: Sight,
+    /// Whether the server knows its callers.
+    secured: bool,
+    /// Whether it asks for a token before it tells its metrics.
+    secured_metrics: bool,
+    /// Whether each caller has a share.
+    metered: bool,
 }
 
-/// The document for a catalog.
-pub fn document(catalog: &Catalog) -> Value {
+impl<'a> View<'a> {
+    fn new(services: &Services, catalog: &'a Catalog, sight: Sight) -> Self {
+        let secured = services.tokens.is_some();
+        let secured_metrics = secured && services.metrics_access == MetricsAccess::Token;
+        Self { catalog, sight, secured, secured_metrics, metered: services.rate.is_some() }
+    }
+
+    /// The versions that answer, of the models that the reader may know of.
+    fn served(&self) -> impl Iterator<Item = &'a ModelVersion> {
+        let entries = self.catalog.models.values().filter(|entry| self.sight.covers(entry.name.as_str()));
+        entries.filter_map(|entry| entry.stable().map(|version| &**version))
+    }
+}
+
+/// `GET /openapi.json`
+pub(super) async fn get(State(services): State<Shared>, request: Request) -> impl IntoResponse {
+    let sight = Sight::of(&services, request.extensions());
+    Json(document(&View::new(&services, &services.repository.catalog(), sight)))
+}
+
+fn document(view: &View<'_>) -> Value {
     let mut paths = Map::new();
     let mut schemas = common_schemas();
     let mut tags = vec![json!({ "name": "predict", "description": "The default model." })];
-    for entry in catalog.models.values() {
-        let Some(version) = entry.stable() else { continue };
+    for version in view.served() {
         let name = version.model.as_str();
         let about = version.contract.description.clone().unwrap_or_default();
         tags.push(json!({ "name": name, "description": about }));
-        schemas.insert(format!("{name}.features"), features_schema(version));
+        schemas.insert(format!("{name}.features"), features::by_name(version));
         schemas.insert(format!("{name}.request"), request_schema(version));
         schemas.insert(format!("{name}.answer"), answer_schema(version));
-        paths.insert(format!("/models/{name}/predict"), predict_path(version, name));
-        if catalog.default_name() == Some(name) {
-            paths.insert("/predict".into(), predict_path(version, "predict"));
+        paths.insert(format!("/models/{name}/predict"), prediction(view, version, Name::PredictModel));
+        if view.catalog.default_name() == Some(name) {
+            paths.insert("/predict".into(), prediction(view, version, Name::Predict));
         }
     }
     tags.push(json!({ "name": "about", "description": "What is loaded, and how it does." }));
-    for (path, summary, media) in PAGES {
-        paths.insert((*path).into(), page_path(path, summary, media));
+    for route in ROUTES.iter().filter(|route| route.method == "GET") {
+        paths.insert(route.template.into(), operation(view, route));
+    }
+    let mut components = json!({ "headers": operations::headers(), "schemas": schemas });
+    if view.secured {
+        let about = "A token that the operator gave you";
+        components["securitySchemes"] =
+            json!({ operations::TOKEN: { "type": "http", "scheme": "bearer", "description": about } });
     }
     json!({
         "openapi": "3.1.0",
@@ -51,121 +98,17 @@ pub fn document(catalog: &Catalog) -> Value {
         "servers": [{ "url": "/" }],
         "tags": tags,
         "paths": paths,
-        "components": { "schemas": schemas },
+        "components": components,
     })
 }
 
-/// The routes beside the models', with what they answer in.
-const PAGES: &[(&str, &str, &str)] = &[
-    ("/models", "What is loaded", "application/json"),
-    ("/models/{model}", "One model: versions, states, limits, provenance", "application/json"),
-    ("/models/{model}/contract", "The contract of the version that answers", "application/schema+json"),
-    ("/models/{model}/versions/{version}", "One version", "application/json"),
-    ("/models/{model}/versions/{version}/contract", "The contract of one version", "application/schema+json"),
-    ("/healthz", "The process is alive", "application/json"),
-    ("/livez", "The process is alive", "application/json"),
-    ("/readyz", "Every required model is ready; else 503 with the reasons", "application/json"),
-    ("/metrics", "Prometheus text, or OpenMetrics with exemplars", "text/plain"),
-    ("/problems", "Every error code, with its status", "text/plain"),
-    ("/problems/{code}", "What an error code means and what to do", "text/plain"),
-];
-
-fn page_path(path: &str, summary: &str, media: &str) -> Value {
-    let names = path.split('/').filter_map(|step| step.strip_prefix('{')?.strip_suffix('}'));
-    let parameters: Vec<Value> = names
-        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
-        .collect();
-    let plain = json!({ "description": "It is", "content": { media: {} } });
-    let mut responses = Map::from_iter([("200".to_owned(), plain)]);
-    if !parameters.is_empty() {
-        responses.insert("404".into(), problem_response("There is none of this name"));
-    }
-    json!({ "get": { "tags": ["about"], "summary": summary, "operationId": operation_id("get", path), "parameters": parameters, "responses": responses } })
-}
-
-fn operation_id(method: &str, path: &str) -> String {
-    path.split(['/', '{', '}', '.'])
-        .filter(|step| !step.is_empty())
-        .fold(method.to_owned(), |id, step| format!("{id}_{step}"))
-}
-
-fn problem_response(description: &str) -> Value {
-    let schema = json!({ "$ref": "#/components/schemas/Problem" });
-    json!({ "description": description, "content": { "application/problem+json": { "schema": schema } } })
-}
-
-fn predict_path(version: &ModelVersion, tag: &str) -> Value {
-    let name = version.model.as_str();
-    let schema = |part: &str| json!({ "$ref": format!("#/components/schemas/{name}.{part}") });
-    let example = json!({ "features": version.example });
-    let mut responses = Map::new();
-    responses.insert("200".into(), json!({
-        "description": "The prediction, and how uncertain it is",
-        "headers": {
-            "x-request-id": { "description": "By which the request is found again", "schema": { "type": "string" } },
-            "x-model-version": { "description": "The version that answered", "schema": { "type": "string" } },
-            "server-timing": { "description": "Where the time went, in milliseconds", "schema": { "type": "string" } },
-        },
-        "content": { "application/json": { "schema": schema("answer") } },
-    }));
-    for (status, description) in statuses() {
-        responses.insert(status.to_string(), problem_response(&description));
-    }
-    let path = if tag == "predict" { "/predict".to_owned() } else { format!("/models/{name}/predict") };
-    json!({ "post": {
-        "tags": [tag],
-        "summary": version.contract.title.clone().unwrap_or_else(|| name.to_owned()),
-        "description": version.contract.description,
-        "operationId": operation_id("post", &path),
-        "parameters": [
-            header("x-request-id", "An id of the caller's own, [A-Za-z0-9._:-]{1,128}", &json!({ "type": "string" })),
-            header("x-deadline-ms", "How long the caller will wait", &json!({ "type": "integer", "minimum": 1 })),
-            header("traceparent", "W3C Trace Context", &json!({ "type": "string" })),
-        ],
-        "requestBody": {
-            "required": true,
-            "content": { "application/json": { "schema": schema("request"), "examples": { "example": { "value": example } } } },
-        },
-        "responses": responses,
-    } })
-}
-
-fn header(name: &str, description: &str, schema: &Value) -> Value {
-    json!({ "name": name, "in": "header", "required": false, "description": description, "schema": schema })
-}
-
-/// Each status that a prediction may answer with, and the codes that it stands for.
-fn statuses() -> Vec<(u16, String)> {
-    let mut statuses: Vec<u16> = ErrorCode::ALL.iter().map(|code| problem::status(*code)).collect();
-    statuses.sort_unstable();
-    statuses.dedup();
-    let codes = |status: u16| {
-        let with = ErrorCode::ALL.iter().filter(|code| problem::status(**code) == status);
-        with.map(|code| code.as_str()).collect::<Vec<_>>().join(", ")
-    };
-    statuses.into_iter().map(|status| (status, codes(status))).collect()
-}
-
-/// The contract as a schema inside another document.
-fn features_schema(version: &ModelVersion) -> Value {
-    let mut schema = serde_json::to_value(&version.document).unwrap_or_default();
-    if let Value::Object(members) = &mut schema {
-        members.remove("$schema");
-        // A reference inside the contract means the contract, not the document around it.
-        if version.contract.second_pass.iter().any(|keyword| keyword.contains("ef")) {
-            members.entry("$id").or_insert_with(|| json!(format!("/models/{}/contract", version.model.as_str())));
-        }
-    }
-    schema
-}
-
 fn request_schema(version: &ModelVersion) -> Value {
-    let count = version.contract.features.len();
-    let names: Vec<&str> = version.contract.features.iter().map(|feature| feature.name.as_str()).collect();
-    let by_name = json!({ "$ref": format!("#/components/schemas/{}.features", version.model.as_str()) });
-    let by_position = json!({
-        "type": "array", "minItems": count, "maxItems": count,
-        "title": "by position", "description": format!("In this order: {}", names.join(", ")),
+    let by_name = json!({ "$ref": features::reference(version) });
+    let by_position = features::by_position(version);
+    // A number beyond 64 bits would be rounded, and then is nobody's id.
+    let entity = json!({
+        "type": ["string", "integer", "null"], "maxLength": MAX_ENTITY_ID, "minimum": i64::MIN, "maximum": u64::MAX,
+        "description": "Whom or what the instance is about; recorded with the answer",
     });
     json!({
         "type": "object",
@@ -173,7 +116,7 @@ fn request_schema(version: &ModelVersion) -> Value {
         "additionalProperties": false,
         "properties": {
             "features": { "oneOf": [by_name, by_position] },
-            "entity_id": { "type": ["string", "integer", "null"], "description": "Whom or what the instance is about; recorded with the answer" },
+            "entity_id": entity,
             "explain": { "type": "boolean", "description": "Whether to say how much each feature contributed; costs many rows, within the deadline" },
         },
     })
@@ -284,15 +227,37 @@ fn common_schemas() -> Map<String, Value> {
             "errors": { "type": "array", "items": { "$ref": "#/components/schemas/Note" } },
         },
     });
-    Map::from_iter([
-        ("Note".to_owned(), note),
-        ("Problem".to_owned(), problem),
-        ("Explanation".to_owned(), explanation_schema()),
-    ])
+    let alive = json!({
+        "type": "object", "required": ["status"], "properties": { "status": { "type": "string", "enum": ["alive"] } },
+    });
+    let ready = json!({
+        "type": "object",
+        "required": ["ready", "reasons"],
+        "properties": { "ready": { "type": "boolean" }, "reasons": { "type": "array", "items": { "type": "string" } } },
+    });
+    let models = json!({
+        "type": "object",
+        "required": ["default_model", "models"],
+        "properties": {
+            "default_model": { "type": ["string", "null"] }, "models": { "type": "array", "items": { "type": "object" } },
+        },
+    });
+    let named = [
+        ("Alive", alive),
+        ("Explanation", explanation_schema()),
+        ("Models", models),
+        ("Note", note),
+        ("Problem", problem),
+        ("Ready", ready),
+    ];
+    named.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
 }
 
 fn explanation_schema() -> Value {
-    let any = json!({ "type": ["string", "number", "boolean", "null"] });
+    let any = json!({
+        "type": ["string", "number", "boolean", "null"],
+        "description": format!("A text is cut after {MAX_QUOTED} characters"),
+    });
     let error = json!({ "type": ["number", "null"], "description": "0 where it is exact, null where it is not known" });
     let number = json!({ "type": "number" });
     let contribution = json!({

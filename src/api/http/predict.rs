@@ -1,6 +1,9 @@
 //! The three predict routes.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::Body,
@@ -10,17 +13,19 @@ use axum::{
 use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 
 use super::{
-    Shared,
+    Services, Shared,
     accept::{Accepted, Handled},
     body::{self, Arriving},
-    envelope::envelope,
+    connection::Connection,
+    envelope::{EnvelopeError, envelope},
     guard::{self, Guarded},
     headers,
     names::Names,
-    server::Peer,
 };
 use crate::{
     domain::code::ErrorCode,
+    repository::ModelVersion,
+    runtime::aside,
     security::Caller,
     serving::{Answer, Call, Failure, PredictionEvent, Road, predict},
     telemetry::Stages,
@@ -28,6 +33,12 @@ use crate::{
 
 /// Headers of an answer, with those that the connection adds.
 const HEADERS: usize = 8;
+
+/// An answer with more elements than this is written beside the threads that serve: about a millisecond's work.
+const LARGE_ELEMENTS: usize = 16_384;
+
+/// What an element of an answer takes in most answers, in bytes.
+const USUAL_BYTES_PER_ELEMENT: usize = 12;
 
 /// What is asked: a model's name or the default one, a version's name or the stable one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,6 +65,11 @@ impl<'a> Target<'a> {
         };
         let plain = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte != b'/' && byte != b'%');
         (plain(model) && version.is_none_or(plain)).then_some(Self { model: Some(model), version })
+    }
+
+    /// The version that it leads to, where it leads to one.
+    pub(super) fn version(self, services: &Services) -> Option<Arc<ModelVersion>> {
+        services.repository.catalog().resolve(self.model, self.version).ok().map(Arc::clone)
     }
 
     /// The template of its route.
@@ -88,7 +104,9 @@ pub(super) async fn pinned(
 async fn routed(services: &Shared, target: Target<'_>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let (accepted, caller) = (Accepted::of(&parts.extensions), parts.extensions.get());
-    let Handled { mut response, event } = answer(services, target, &parts.headers, body, (&accepted, caller)).await;
+    let connection: &Arc<Connection> = parts.extensions.get().expect("the front puts it there");
+    let of = Of { accepted: &accepted, caller, connection };
+    let Handled { mut response, event } = answer(services, target, &parts.headers, body, of).await;
     response.extensions_mut().insert(event);
     response
 }
@@ -99,17 +117,32 @@ pub(super) async fn guarded<B: Arriving>(
     target: Target<'_>,
     parts: &Parts,
     body: B,
-    (peer, accepted): (Peer, &Accepted),
+    (connection, accepted): (&Connection, &Accepted),
 ) -> Handled {
-    let (Guarded { caller, allowance }, verdict) = guard::look(services, &parts.headers, peer);
+    let (Guarded { caller, allowance }, verdict) = guard::look(services, &parts.headers, connection.peer);
+    let verdict = verdict.and_then(|()| guard::authorize(services, target.model, caller.as_ref()));
     let mut handled = match verdict {
-        Ok(()) => answer(services, target, &parts.headers, body, (accepted, caller.as_ref())).await,
+        Ok(()) => {
+            let of = Of { accepted, caller: caller.as_ref(), connection };
+            answer(services, target, &parts.headers, body, of).await
+        }
         Err(failure) => Handled::failed(&failure, &accepted.request_id, Road::default()),
     };
+    if let Some(caller) = caller {
+        handled.event.asked_by(caller.name);
+    }
     if let Some(allowance) = allowance {
         guard::tell(allowance, handled.response.headers_mut());
     }
     handled
+}
+
+/// Whose request it is, and where it came in.
+#[derive(Clone, Copy)]
+struct Of<'a> {
+    accepted: &'a Accepted,
+    caller: Option<&'a Caller>,
+    connection: &'a Connection,
 }
 
 async fn answer<B: Arriving>(
@@ -117,49 +150,74 @@ async fn answer<B: Arriving>(
     Target { model, version }: Target<'_>,
     headers: &HeaderMap,
     body: B,
-    (accepted, caller): (&Accepted, Option<&Caller>),
+    Of { accepted, caller, connection }: Of<'_>,
 ) -> Handled {
     let mut road = Road::default();
     let result = async {
-        authorize(services, model, caller)?;
         headers::check_accept(headers, "application/json")?;
         headers::check_content_type(headers)?;
         let patience = headers::patience(headers)?;
-        let body = body::read(headers, body, &services.settings).await?;
-        let call = Call { model, version, body: &body, arrived: accepted.arrived, patience };
-        predict(&services.repository, call, &mut road).await
+        let body = body::read(headers, body, &services.settings, connection).await?;
+        road.body_bytes = Some(body.bytes.len());
+        let call = Call { model, version, body: &body.bytes, arrived: accepted.arrived, patience, caller };
+        let answer = predict(&services.repository, call, &mut road).await?;
+        let max_bytes = services.settings.max_answer_bytes;
+        let started = Instant::now();
+        let (answer, bytes) = if answer.elements <= LARGE_ELEMENTS {
+            let bytes = envelope(&answer, &accepted.request_id, max_bytes);
+            (answer, bytes)
+        } else {
+            write_aside(answer, accepted, max_bytes, connection).await?
+        };
+        let ended = Instant::now();
+        road.stages.encode = Some(ended - started);
+        // An answer that comes late is none.
+        let bytes = if ended > answer.due { Err(EnvelopeError::Late) } else { bytes };
+        let bytes = bytes.map_err(|error| unwritten(error, &answer, max_bytes))?;
+        Ok((respond(&answer, bytes, road.stages, ended - accepted.arrived), answer))
     }
     .await;
-    let failure = match result {
-        Ok(answer) => match encode(&answer, accepted, &mut road) {
-            Ok(response) => return Handled { response, event: PredictionEvent::answered(&answer, road) },
-            Err(failure) => failure,
-        },
-        Err(failure) => failure,
-    };
-    Handled::failed(&failure, &accepted.request_id, road)
-}
-
-/// Refuses a known caller a model that its token does not cover.
-fn authorize(services: &Shared, model: Option<&str>, caller: Option<&Caller>) -> Result<(), Failure> {
-    let Some(caller) = caller else { return Ok(()) };
-    let catalog = services.repository.catalog();
-    match model.or_else(|| catalog.default_name()) {
-        Some(name) if !caller.may_use(name) => {
-            let detail =
-                format!("the caller {} may not use the model {}", caller.name, crate::domain::violation::quote(name));
-            Err(Failure::new(ErrorCode::Forbidden, detail))
-        }
-        _ => Ok(()),
+    match result {
+        Ok((response, answer)) => Handled { response, event: PredictionEvent::answered(&answer, road) },
+        Err(failure) => Handled::failed(&failure, &accepted.request_id, road),
     }
 }
 
-fn encode(answer: &Answer, accepted: &Accepted, road: &mut Road) -> Result<Response, Failure> {
-    let started = Instant::now();
-    let bytes = envelope(answer, &accepted.request_id)
-        .map_err(|error| Failure::new(ErrorCode::Internal, "the answer could not be written").because(error))?;
-    let ended = Instant::now();
-    road.stages.encode = Some(ended - started);
+/// Writes a large answer beside the threads that serve, which its size would hold up; its bytes are held before they are there.
+async fn write_aside(
+    answer: Answer,
+    accepted: &Accepted,
+    max_bytes: usize,
+    connection: &Connection,
+) -> Result<(Answer, Result<Vec<u8>, EnvelopeError>), Failure> {
+    let held = connection.hold(answer.elements.saturating_mul(USUAL_BYTES_PER_ELEMENT).min(max_bytes))?;
+    let request_id = Arc::clone(&accepted.request_id);
+    let written = aside(move || {
+        let bytes = envelope(&answer, &request_id, max_bytes);
+        (answer, bytes)
+    });
+    let written = written.await.map_err(|error| Failure::internal().because(error))?;
+    drop(held);
+    Ok(written)
+}
+
+/// Why an answer was not written.
+fn unwritten(error: EnvelopeError, answer: &Answer, max_bytes: usize) -> Failure {
+    let version = &answer.version;
+    let failure = match error {
+        EnvelopeError::TooLarge => Failure::answer_too_large(&version.model, answer.elements, max_bytes),
+        EnvelopeError::Late => {
+            let detail = format!("the answer of {} was not written within the deadline", version.model);
+            Failure::new(ErrorCode::DeadlineExceeded, detail)
+        }
+        EnvelopeError::Json(error) => {
+            Failure::new(ErrorCode::Internal, "the answer could not be written").because(error)
+        }
+    };
+    failure.of(version)
+}
+
+fn respond(answer: &Answer, bytes: Vec<u8>, stages: Stages, total: Duration) -> Response {
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
     headers.reserve(HEADERS);
@@ -167,10 +225,10 @@ fn encode(answer: &Answer, accepted: &Accepted, road: &mut Road) -> Result<Respo
     if let Ok(version) = HeaderValue::from_str(answer.version.version.as_str()) {
         headers.insert(headers::X_MODEL_VERSION, version);
     }
-    if let Ok(timing) = HeaderValue::from_maybe_shared(server_timing(road.stages, ended - accepted.arrived)) {
+    if let Ok(timing) = HeaderValue::from_maybe_shared(server_timing(stages, total)) {
         headers.insert(headers::SERVER_TIMING, timing);
     }
-    Ok(response)
+    response
 }
 
 /// The stages in milliseconds, as the Server-Timing header wants them.

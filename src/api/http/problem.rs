@@ -24,8 +24,12 @@ pub fn status(code: ErrorCode) -> u16 {
         ErrorCode::BodyTimeout => 408,
         ErrorCode::BodyTooLarge => 413,
         ErrorCode::UnsupportedMediaType | ErrorCode::UnsupportedEncoding => 415,
+        ErrorCode::AnswerTooLarge => 422,
         ErrorCode::RateLimited => 429,
-        ErrorCode::InferenceFailed | ErrorCode::NonFiniteOutput | ErrorCode::Internal => 500,
+        ErrorCode::InferenceFailed
+        | ErrorCode::NonFiniteOutput
+        | ErrorCode::InvalidProbabilities
+        | ErrorCode::Internal => 500,
         ErrorCode::Overloaded | ErrorCode::NotReady | ErrorCode::Draining => 503,
         ErrorCode::DeadlineExceeded => 504,
     }

@@ -1,29 +1,93 @@
-//! The names of the routes, as metrics and the log say them.
+//! The one declaration of the routes: path, method, who may ask, what it is. The router, the guard, the metrics' label,
+//! OpenAPI and docs/access.md come from it.
 
-/// The templates of the routes, as metrics name them.
-const ROUTES: &[&str] = &[
-    "/predict",
-    "/models/{model}/predict",
-    "/models/{model}/versions/{version}/predict",
-    "/metrics",
-    "/healthz",
-    "/livez",
-    "/readyz",
-    "/models",
-    "/models/{model}",
-    "/models/{model}/contract",
-    "/models/{model}/versions/{version}",
-    "/models/{model}/versions/{version}/contract",
-    "/openapi.json",
-    "/docs",
-    "/problems",
-    "/problems/{code}",
-    "/",
-];
+use http::Method;
+
+/// Who may ask a route, and what it shows to whom, where the server knows its callers (`security.tokens_file`). Without
+/// that file everybody may ask everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody: it names no model.
+    Open,
+    /// Everybody; models are named only to callers, and only those that their token covers.
+    Reduced,
+    /// Callers that may read metrics, or everybody, as `security.metrics` says: the metrics name every model.
+    Metrics,
+    /// Every caller; it shows only the models that the token covers.
+    Listed,
+    /// Callers whose token covers the model. Whether there is such a model makes no difference for the others.
+    Model,
+}
+
+impl Access {
+    /// Whether the route works with models, so that it is refused while draining and counts against a caller's share.
+    pub(super) fn is_of_models(self) -> bool {
+        matches!(self, Self::Listed | Self::Model)
+    }
+}
+
+/// One route.
+#[derive(Debug)]
+pub struct Route {
+    /// Which one, for those who have something to say about each.
+    pub(super) name: Name,
+    /// Its method: `GET` (which takes `HEAD` too) or `POST`.
+    pub method: &'static str,
+    /// Its path; names in braces stand for one step each.
+    pub template: &'static str,
+    /// Who may ask.
+    pub access: Access,
+    /// What it is, in a few words.
+    pub about: &'static str,
+}
+
+/// Declares the routes once.
+macro_rules! routes {
+    ($($name:ident: $method:literal $template:literal, $access:ident, $about:literal;)*) => {
+        /// The routes by name.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Name { $($name),* }
+
+        /// Every route. Those that are asked most come first.
+        pub const ROUTES: &[Route] = &[$(Route {
+            name: Name::$name,
+            method: $method,
+            template: $template,
+            access: Access::$access,
+            about: $about,
+        }),*];
+    };
+}
+
+routes! {
+    Predict: "POST" "/predict", Model, "A prediction of the default model";
+    PredictModel: "POST" "/models/{model}/predict", Model, "A prediction of a model";
+    PredictVersion: "POST" "/models/{model}/versions/{version}/predict", Model, "A prediction of one version";
+    Metrics: "GET" "/metrics", Metrics, "Prometheus text, or OpenMetrics with exemplars";
+    Healthz: "GET" "/healthz", Open, "The process is alive";
+    Livez: "GET" "/livez", Open, "The process is alive";
+    Readyz: "GET" "/readyz", Reduced, "Every required model is ready; else 503 with the reasons";
+    Models: "GET" "/models", Listed, "What is loaded";
+    Model: "GET" "/models/{model}", Model, "One model: versions, states, limits, provenance";
+    Contract: "GET" "/models/{model}/contract", Model, "The contract of the version that answers";
+    Version: "GET" "/models/{model}/versions/{version}", Model, "One version";
+    VersionContract: "GET" "/models/{model}/versions/{version}/contract", Model, "The contract of one version";
+    OpenApi: "GET" "/openapi.json", Listed, "This document: how each model is asked";
+    Docs: "GET" "/docs", Open, "A page that shows this document, with a form to try it";
+    Problems: "GET" "/problems", Open, "Every error code, with its status";
+    Problem: "GET" "/problems/{code}", Open, "What an error code means and what to do";
+    Root: "GET" "/", Reduced, "What is served, and a command that works";
+}
 
 /// The template that a path fits; `_other` for none. The router's own answer would come after the handler's.
 pub(super) fn template(path: &str) -> &'static str {
-    ROUTES.iter().copied().find(|route| fits(route, path)).unwrap_or("_other")
+    ROUTES.iter().map(|route| route.template).find(|template| fits(template, path)).unwrap_or("_other")
+}
+
+/// The method as the log names it; `_other` for one that nobody has heard of, whose name the client chose.
+pub(super) fn method(method: &Method) -> &'static str {
+    const KNOWN: [&str; 9] = ["POST", "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"];
+    KNOWN.into_iter().find(|known| method.as_str() == *known).unwrap_or("_other")
 }
 
 fn fits(route: &str, path: &str) -> bool {
@@ -39,7 +103,9 @@ fn fits(route: &str, path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::template;
+    use http::Method;
+
+    use super::{ROUTES, method, template};
 
     #[test]
     fn a_path_fits_its_template() {
@@ -59,5 +125,14 @@ mod tests {
         for (path, expected) in cases {
             assert_eq!(template(path), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn a_method_that_nobody_knows_is_another() {
+        for route in ROUTES {
+            assert_eq!(method(&route.method.parse().expect("a method")), route.method);
+        }
+        assert_eq!(method(&Method::TRACE), "TRACE");
+        assert_eq!(method(&"X".repeat(1_000_000).parse().expect("a method")), "_other");
     }
 }

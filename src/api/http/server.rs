@@ -1,9 +1,9 @@
-//! The listening socket and its connections: bounded in number, timed, and drained at the end.
+//! The listening socket and its connections: bounded in number and in bytes, timed, and drained at the end.
 
 use std::{
     convert::Infallible,
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::Arc,
     time::Duration,
@@ -17,18 +17,24 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulConnection},
 };
-use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::{
     Settings,
+    activity::Activity,
+    budget::{Budget, CONNECTION_BYTES},
     busy_poll::{BusyPoll, Conversation},
-    idle::Activity,
+    census::{Census, Limits, MAX_WAITING, Place, Reception},
+    connection::{Connection, Peer},
+    outstanding::ROUNDS,
+    refusal::refuse,
+    socket::Socket,
     threads::Threads,
 };
-use crate::lifecycle::{Phase, Shutdown};
+use crate::{
+    lifecycle::{Phase, Shutdown},
+    telemetry::{ConnectionMetrics, RefusedConnection, TimedOutConnection},
+};
 
 /// How long to wait after the system refused to accept a connection, which it does when it has no more file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -37,28 +43,26 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// a closed connection would leave its sender to guess.
 const LAST_CALL: Duration = Duration::from_millis(100);
 
-/// The most connections that the system holds for the server until it accepts them, where its own limit allows so many.
-/// Beyond, it drops them without a word, and each tries again a second later: so a burst of clients must fit.
-const MAX_PENDING: u32 = 1024;
-
 /// How long a connection without a request under way is kept while the server is closing: time for the last answer to
 /// leave, and no more for those that never send one.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(1);
 
-/// The address of the caller.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub IpAddr);
+/// How long a connection waits for room before it is refused. The listener closes idle connections faster than this while
+/// there is no room.
+const ROOM_PATIENCE: Duration = Duration::from_secs(3);
 
-impl Default for Peer {
-    fn default() -> Self {
-        Self(Ipv4Addr::UNSPECIFIED.into())
-    }
-}
+/// The most streams of one HTTP/2 connection.
+const MAX_STREAMS: u32 = 64;
+
+/// How many bytes of one stream and of one HTTP/2 connection may be on their way in before they are read.
+const STREAM_WINDOW: u32 = 64 << 10;
+const CONNECTION_WINDOW: u32 = 256 << 10;
 
 /// Whatever answers the requests of a socket.
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
-    fn answer(&self, request: Request<Incoming>, peer: Peer) -> impl Future<Output = Response> + Send;
+    fn answer(&self, request: Request<Incoming>, connection: &Arc<Connection>)
+    -> impl Future<Output = Response> + Send;
 }
 
 /// A listening socket.
@@ -68,17 +72,38 @@ pub struct Server {
     settings: Settings,
 }
 
+/// What the connections of a listener are served with.
+pub struct Serving {
+    /// The threads that serve them.
+    pub threads: Arc<Threads>,
+    /// The phases of the process.
+    pub shutdown: Shutdown,
+    /// The bytes that the connections of all listeners may hold.
+    pub budget: Arc<Budget>,
+    /// The listener's name, in the log.
+    pub name: &'static str,
+    /// Its metrics.
+    pub metrics: ConnectionMetrics,
+}
+
 impl Server {
-    /// Binds the socket. Called on a runtime.
+    /// Binds the socket, at the first address of the host that can be bound. Called on a runtime.
     ///
     /// # Errors
     /// The operating system's own, with the address.
     pub fn bind(settings: &Settings) -> io::Result<Self> {
-        let address = SocketAddr::new(settings.host, settings.port);
-        let listener = listen(address).map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot listen on {address}: {error}; another port: --port"))
-        })?;
-        Ok(Self { listener, settings: settings.clone() })
+        let (host, port) = (&settings.host, settings.port);
+        let told = |error: io::Error, hint: &str| {
+            io::Error::new(error.kind(), format!("cannot listen on {host}:{port}: {error}{hint}"))
+        };
+        let mut refused = None;
+        for address in host.addresses(port).map_err(|error| told(error, ""))? {
+            match listen(address) {
+                Ok(listener) => return Ok(Self { listener, settings: settings.clone() }),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        Err(told(refused.unwrap_or_else(|| io::ErrorKind::NotFound.into()), "; another port: --port"))
     }
 
     /// The address that is listened on.
@@ -89,23 +114,29 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Accepts connections until the shutdown is closing, and has `handler` answer what comes on them, on `threads`. Each
+    /// Accepts connections until the shutdown is closing, and has `handler` answer what comes on them, on the threads. Each
     /// connection is a task that the shutdown waits for.
-    pub async fn serve<H: Handler>(self, handler: H, threads: Arc<Threads>, shutdown: Shutdown) {
-        let room = Arc::new(Semaphore::new(self.settings.max_connections));
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        // Silent connections are noticed by their activity, for less than a clock for every request.
-        builder.http1().header_read_timeout(None);
-        builder.http2().timer(TokioTimer::new()).max_concurrent_streams(Some(256));
-        let patience = self.settings.header_timeout();
-        let connections = Arc::new(Connections { builder, handler, patience, shutdown: shutdown.clone() });
+    pub async fn serve<H: Handler>(self, handler: H, with: Serving) {
+        let Serving { threads, shutdown, budget, name, metrics } = with;
+        let limits =
+            Limits { max: self.settings.max_connections, per_address: self.settings.max_connections_per_address };
+        let connections = Arc::new(Connections {
+            builder: builder(),
+            handler,
+            idle_timeout: self.settings.header_timeout(),
+            answer_timeout: self.settings.answer_timeout(),
+            shutdown: shutdown.clone(),
+            census: Census::new(name, limits, metrics),
+            budget,
+            threads,
+        });
         loop {
             let accepted = tokio::select! {
                 () = shutdown.reached(Phase::Closing) => break,
-                accepted = accept(&self.listener, &room) => accepted,
+                accepted = accept(&self.listener) => accepted,
             };
             match accepted {
-                Ok(accepted) => connections.spawn(accepted, &threads),
+                Ok((stream, peer)) => connections.receive(stream, peer),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -113,13 +144,27 @@ impl Server {
             }
         }
         // Whom the system has let in already is told so; the end of the listener would only reset the connection.
-        for _ in 0..MAX_PENDING {
-            match tokio::time::timeout(Duration::ZERO, accept(&self.listener, &room)).await {
-                Ok(Ok(accepted)) => connections.spawn(accepted, &threads),
+        for _ in 0..MAX_WAITING {
+            match tokio::time::timeout(Duration::ZERO, accept(&self.listener)).await {
+                Ok(Ok((stream, peer))) => connections.receive(stream, peer),
                 _ => break,
             }
         }
     }
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // Silent connections are noticed by their activity, for less than a clock for every request.
+    builder.http1().header_read_timeout(None).max_buf_size(CONNECTION_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(Some(MAX_STREAMS))
+        .max_header_list_size(u32::try_from(CONNECTION_BYTES).unwrap_or(u32::MAX))
+        .initial_stream_window_size(Some(STREAM_WINDOW))
+        .initial_connection_window_size(Some(CONNECTION_WINDOW));
+    builder
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -128,25 +173,25 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(MAX_PENDING)
+    // Beyond this the system drops connections without a word, and each tries again a second later: so a burst of clients
+    // must fit.
+    socket.listen(u32::try_from(MAX_WAITING).unwrap_or(u32::MAX))
 }
 
-/// A connection that no runtime has yet, its caller, and its place among those that there is room for.
-type Accepted = (std::net::TcpStream, SocketAddr, OwnedSemaphorePermit);
-
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> io::Result<Accepted> {
-    // The permit comes first: connections beyond the limit wait in the system's own queue.
-    let permit = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
+/// A connection that no runtime has yet, and its client.
+async fn accept(listener: &TcpListener) -> io::Result<(std::net::TcpStream, SocketAddr)> {
     let (stream, peer) = listener.accept().await?;
     // Answers are small and complete; waiting to fill a packet would only delay them.
     stream.set_nodelay(true)?;
-    Ok((stream.into_std()?, peer, permit))
+    Ok((stream.into_std()?, peer))
 }
 
 /// Why a connection is looked at though nothing came on it.
 enum Interruption {
     /// Nothing has come for too long.
     Idle,
+    /// An answer was not taken for too long.
+    SlowReader,
     /// The server is closing.
     Closing,
 }
@@ -156,60 +201,104 @@ struct Connections<H> {
     /// Answers a request.
     handler: H,
     /// How long a connection may be idle.
-    patience: Duration,
+    idle_timeout: Duration,
+    /// How long a client may take to read an answer.
+    answer_timeout: Duration,
     shutdown: Shutdown,
+    census: Arc<Census>,
+    budget: Arc<Budget>,
+    threads: Arc<Threads>,
 }
 
 /// What the requests of one connection share; so they need not count each other on what all connections share.
 struct Talk<H> {
     server: Arc<Connections<H>>,
-    peer: Peer,
-    activity: Activity,
+    connection: Arc<Connection>,
     conversation: Conversation,
 }
 
 impl<H: Handler> Connections<H> {
-    /// Serves an accepted connection on one of the threads, in a task that the shutdown waits for.
-    fn spawn(self: &Arc<Self>, (stream, peer, permit): Accepted, threads: &Threads) {
+    /// Serves an accepted connection, lets it wait for room, or refuses it.
+    fn receive(self: &Arc<Self>, stream: std::net::TcpStream, peer: SocketAddr) {
+        match self.census.receive(peer.ip()) {
+            Reception::Open(place) => self.open(stream, peer.ip(), place),
+            Reception::Wait(mut place) => {
+                let connections = Arc::clone(self);
+                self.shutdown.spawn(async move {
+                    if tokio::time::timeout(ROOM_PATIENCE, place.opened()).await.is_ok() {
+                        return connections.open(stream, peer.ip(), place);
+                    }
+                    connections.census.refused(RefusedConnection::Full, peer.ip());
+                    refuse(stream, RefusedConnection::Full);
+                });
+            }
+            Reception::Refuse(reason) => refuse(stream, reason),
+        }
+    }
+
+    /// Serves a connection on one of the threads, in a task that the shutdown waits for.
+    fn open(self: &Arc<Self>, stream: std::net::TcpStream, peer: IpAddr, place: Place) {
+        let Some(connection) = Connection::open(Peer(peer), &self.budget, Arc::clone(&self.census)) else {
+            self.census.refused(RefusedConnection::Memory, peer);
+            return refuse(stream, RefusedConnection::Memory);
+        };
         let connections = Arc::clone(self);
-        threads.spawn(&self.shutdown, |busy_poll| async move {
+        self.threads.spawn(&self.shutdown, |busy_poll| async move {
             match TcpStream::from_std(stream) {
-                Ok(stream) => connections.serve(stream, peer, busy_poll).await,
+                Ok(stream) => {
+                    connections.serve(Socket::new(stream, Arc::clone(&connection)), connection, busy_poll).await
+                }
                 Err(error) => tracing::warn!(%error, "a connection could not be served"),
             }
-            drop(permit);
+            drop(place);
         });
     }
 
-    async fn serve(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, busy_poll: Arc<BusyPoll>) {
-        let (server, conversation) = (Arc::clone(self), Conversation::new(busy_poll));
-        let talk = Arc::new(Talk { server, peer: Peer(peer.ip()), activity: Activity::default(), conversation });
-        let (activity, talking) = (&talk.activity, Arc::clone(&talk));
+    async fn serve(self: &Arc<Self>, socket: Socket, connection: Arc<Connection>, busy_poll: Arc<BusyPoll>) {
+        let conversation = Conversation::new(busy_poll);
+        let talk = Arc::new(Talk { server: Arc::clone(self), connection, conversation });
+        let (connection, talking) = (&*talk.connection, Arc::clone(&talk));
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             let talk = Arc::clone(&talking);
             // In a box: the connection moves it to its place, and it is large.
             Box::pin(async move {
-                let _busy = (talk.activity.begin(), talk.conversation.begin());
-                Ok::<_, Infallible>(talk.server.handler.answer(request, talk.peer).await)
+                let _busy = (talk.connection.begin(request.version()), talk.conversation.begin());
+                let response = talk.server.handler.answer(request, &talk.connection).await;
+                talk.connection.answered();
+                Ok::<_, Infallible>(response)
             })
         });
-        let connection = self.builder.serve_connection(TokioIo::new(stream), service);
-        tokio::pin!(connection);
+        let served = self.builder.serve_connection(TokioIo::new(socket), service);
+        tokio::pin!(served);
         // Together in a set, which asks them only when they have something to say, and not at every event of the connection.
         let mut interruptions: FuturesUnordered<BoxFuture<'_, Interruption>> = FuturesUnordered::new();
-        interruptions.push(Box::pin(activity.idle(self.patience).map(|()| Interruption::Idle)));
+        let idle = connection.activity.idle(self.idle_timeout, &self.census);
+        interruptions.push(Box::pin(idle.map(|()| Interruption::Idle)));
+        interruptions.push(Box::pin(self.slow_reader(connection).map(|()| Interruption::SlowReader)));
         interruptions.push(Box::pin(self.shutdown.reached(Phase::Closing).map(|()| Interruption::Closing)));
         let ended = tokio::select! {
             biased;
-            ended = connection.as_mut() => ended,
+            ended = served.as_mut() => ended,
             Some(interruption) = interruptions.next() => match interruption {
-                Interruption::Idle => Ok(()),
-                Interruption::Closing => self.last_call(connection, activity).await,
+                Interruption::Idle => Ok(self.census.metrics.count_timed_out(TimedOutConnection::Idle)),
+                Interruption::SlowReader => Ok(self.census.metrics.count_timed_out(TimedOutConnection::SlowReader)),
+                Interruption::Closing => self.last_call(served, &connection.activity).await,
             },
         };
         if let Err(error) = ended {
             // Clients go away, send nonsense, or time out: their affair, not the operator's.
             tracing::debug!(error, "a connection ended early");
+        }
+    }
+
+    /// Waits until an answer has not been taken for the time that a client has for it; a third longer at the most.
+    async fn slow_reader(&self, connection: &Connection) {
+        let rounds = u32::try_from(ROUNDS - 1).unwrap_or(1);
+        loop {
+            self.census.patience(self.answer_timeout, rounds).await;
+            if !connection.outstanding.turn() {
+                return;
+            }
         }
     }
 
@@ -224,7 +313,7 @@ impl<H: Handler> Connections<H> {
         connection.as_mut().graceful_shutdown();
         tokio::select! {
             ended = connection => ended,
-            () = activity.idle(CLOSING_PATIENCE.min(self.patience)) => Ok(()),
+            () = activity.idle(CLOSING_PATIENCE.min(self.idle_timeout), &self.census) => Ok(()),
             () = self.shutdown.reached(Phase::Over) => {
                 self.shutdown.count_cut(activity.in_flight());
                 Ok(())
@@ -235,17 +324,19 @@ impl<H: Handler> Connections<H> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     #[tokio::test]
     async fn a_burst_of_clients_is_held_until_it_is_accepted() {
-        let system: u32 = std::fs::read_to_string("/proc/sys/net/core/somaxconn")
-            .map_or(MAX_PENDING, |text| text.trim().parse().expect("a number"));
+        let system: usize = std::fs::read_to_string("/proc/sys/net/core/somaxconn")
+            .map_or(MAX_WAITING, |text| text.trim().parse().expect("a number"));
         let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         // Nobody accepts. One that is dropped by the system would not be there in this time; the others are there at once.
         let connect = |_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(900));
-        let there = (0..MAX_PENDING.min(system)).map(connect).take_while(Result::is_ok).count();
-        assert_eq!(there as u64, u64::from(MAX_PENDING.min(system)));
+        let there = (0..MAX_WAITING.min(system)).map(connect).take_while(Result::is_ok).count();
+        assert_eq!(there, MAX_WAITING.min(system));
     }
 }

@@ -31,7 +31,7 @@ use crate::{
         signature::Signature,
         tensor::Tensor,
     },
-    repository::{LoadError, Loader, ModelSettings, VersionDirectory},
+    repository::{LoadError, Loader, ModelSettings, Opened, Snapshot, VersionDirectory},
     runtime::{Executor, OrtExecutor},
 };
 use agreement::agreement;
@@ -70,6 +70,8 @@ pub struct Wishes {
 pub struct Made {
     /// Its directory.
     pub directory: PathBuf,
+    /// The files of its weights, beside the graph.
+    pub weights: Vec<String>,
     /// Its contract.
     pub contract: Contract,
     /// Its profile.
@@ -105,8 +107,7 @@ pub fn init(
     let version = out.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let version = VersionName::new(&version).map_err(|error| AuthoringError::Undecided(format!("--out: {error}")))?;
     Draft::vacant(&out, wishes.force)?;
-    let mut executor =
-        loader.open(graph).map_err(|source| AuthoringError::Graph { path: graph.to_path_buf(), source })?;
+    let Opened { snapshot, mut executor } = loader.open(graph).map_err(|errors| refused(&errors))?;
     let signature = executor.signature().clone();
     let table = Table::open(data, &wishes.reading)?;
     let columns = describe(&table)?;
@@ -129,7 +130,10 @@ pub fn init(
     let agreement = agreement(graph, &contract, &mut executor, &drawn)?;
 
     let draft = Draft::begin(&out)?;
-    draft.copy(graph, "model.onnx")?;
+    draft.write_bytes(Path::new("model.onnx"), &snapshot.model().graph)?;
+    for (place, bytes) in snapshot.weights() {
+        draft.write_bytes(place, bytes)?;
+    }
     let written = [
         ("contract.json", pretty(&document)?),
         ("profile.json", text(&profile).map_err(|error| undecided(&table, &[error.to_string()]))?),
@@ -138,11 +142,12 @@ pub fn init(
     for (file, text) in &written {
         draft.write(file, text)?;
     }
-    draft.write("version.json", &pretty(&provenance(graph, &profile, &written)?)?)?;
+    draft.write("version.json", &pretty(&provenance(&snapshot, &profile, &written))?)?;
     prove(loader, &name, &version, &draft)?;
     draft.keep()?;
     Ok(Made {
         directory: out,
+        weights: snapshot.weights().map(|(place, _)| place.display().to_string()).collect(),
         inputs: plan.lines(&signature),
         output: describe_output(&contract),
         notes: plan.notes,
@@ -223,22 +228,23 @@ fn pretty(value: &Value) -> Result<String, AuthoringError> {
 }
 
 /// version.json: when and from what, and the digests of the other files.
-fn provenance(graph: &Path, profile: &Profile, files: &[(&str, String)]) -> Result<Value, AuthoringError> {
-    let read_error = |source| AuthoringError::Load(LoadError::Read { path: graph.to_path_buf(), source });
-    let bytes = std::fs::read(graph).map_err(read_error)?;
+fn provenance(snapshot: &Snapshot, profile: &Profile, files: &[(&str, String)]) -> Value {
     let mut digests = serde_json::Map::new();
-    digests.insert("model.onnx".to_owned(), json!(format!("sha256:{}", sha256(&bytes))));
+    digests.insert("model.onnx".to_owned(), json!(format!("sha256:{}", snapshot.graph_digest())));
+    for (place, bytes) in snapshot.weights() {
+        digests.insert(place.display().to_string(), json!(format!("sha256:{}", sha256(bytes))));
+    }
     for (name, text) in files {
         digests.insert((*name).to_owned(), json!(format!("sha256:{}", sha256(text.as_bytes()))));
     }
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let created = i64::try_from(seconds).ok().and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0));
-    Ok(json!({
+    json!({
         "created": created.map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
         "training_data": { "tag": profile.source.file, "rows": profile.rows, "sha256": profile.source.sha256 },
         "files": digests,
         "notes": "Made by candor init. The golden cases are recorded: the model's own answers to rows of the table.",
-    }))
+    })
 }
 
 /// Loads what was written as `serve` would: nothing that does not load is kept.
@@ -247,15 +253,11 @@ fn prove(loader: &Loader, name: &ModelName, version: &VersionName, draft: &Draft
     let version =
         VersionDirectory { name: version.clone(), graph: directory.join("model.onnx"), directory: Some(directory) };
     let outcome = loader.prepare(name, &version, &ModelSettings::default());
-    outcome.map(|_| ()).map_err(|errors| {
-        let mut told: Vec<String> = errors.iter().map(LoadError::to_string).collect();
-        if matches!(errors.as_slice(), [LoadError::Graph { .. }]) {
-            // It was opened where it stands, a moment ago: what it lacks lies beside it.
-            told.push(
-                "the graph alone does not load: if its weights are in files of their own, save it as one file"
-                    .to_owned(),
-            );
-        }
-        AuthoringError::Undecided(told.join("\n"))
-    })
+    outcome.map(|_| ()).map_err(|errors| refused(&errors))
+}
+
+/// Everything that refuses a model, a line each.
+fn refused(errors: &[LoadError]) -> AuthoringError {
+    let told: Vec<String> = errors.iter().map(LoadError::to_string).collect();
+    AuthoringError::Undecided(told.join("\n"))
 }

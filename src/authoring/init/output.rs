@@ -7,10 +7,9 @@ use serde_json::{Value, json};
 
 use super::Wishes;
 use crate::domain::{
-    contract::Task,
-    float::Float,
+    contract::{Labels, Summary, Task, label_text, numbers},
     signature::{OutputSpec, Signature, TensorSpec},
-    tensor::{Buffer, ElementType, Tensor},
+    tensor::{ElementType, Tensor},
 };
 
 /// What the model answered to some rows: for each row a tensor for each output of the signature.
@@ -107,20 +106,29 @@ fn classification(
     let spec = &signature.outputs[scores];
     let rows: Vec<Vec<f64>> = observed.rows.iter().map(|row| numbers(&row[scores])).collect();
     let width = rows.first().map_or(0, Vec::len);
-    let unit = rows.iter().flatten().all(|value| (-1e-6..=1.000_001).contains(value));
-    let sums = width == 1 || rows.iter().all(|row| (row.iter().sum::<f64>() - 1.0).abs() < 1e-3);
-    if width == 1 && !unit {
+    let summary = Summary::of(spec.element(), rows.iter().map(Vec::as_slice));
+    let probabilities = summary.are_probabilities();
+    if width == 1 && !probabilities {
         return Err(format!(
             "the output {spec} holds values outside 0 to 1, which are no probabilities: put a sigmoid behind it in the \
              graph, or say --task regression"
         ));
     }
+    if let Some(label) = label {
+        follows(signature, (scores, label), observed, &rows)?;
+    }
+    if !probabilities && wishes.task.is_none() {
+        return Err(format!(
+            "the output {spec} does not hold the probabilities of classes: {summary}. Say --task tensors to pass the outputs \
+             on as they are, or --task classification if they are logits, whose softmax is the probabilities; other scores \
+             become probabilities by a calibration before the export (scikit-learn: CalibratedClassifierCV)"
+        ));
+    }
     let count = width.max(2);
     let seen = label.map(|label| labels(&observed.rows, label, &rows)).unwrap_or_default();
     let (classes, mut notes) = classes(spec, count, &seen, observed, wishes)?;
-    let probabilities = unit && sums;
     if !probabilities {
-        notes.push(format!("the output {spec} does not sum to 1: it was taken as logits"));
+        notes.push(format!("the output {spec} holds {summary}: it was taken as logits"));
     }
     let key = if probabilities { "probabilities" } else { "logits" };
     let mut output = json!({ "task": "classification", "classes": classes, key: { "tensor": spec.name() } });
@@ -130,8 +138,30 @@ fn classification(
     Ok((output, notes))
 }
 
-fn numbers(tensor: &Tensor) -> Vec<f64> {
-    (0..tensor.buffer.len()).filter_map(|index| Float::at(&tensor.buffer, index)).map(Float::as_f64).collect()
+/// Refuses scores whose arg max is not the graph's own label, such as distances.
+fn follows(
+    signature: &Signature,
+    (scores, label): (usize, usize),
+    observed: &Observed,
+    rows: &[Vec<f64>],
+) -> Result<(), String> {
+    let mut labels = Labels::default();
+    for (row, values) in observed.rows.iter().zip(rows).filter(|(_, values)| values.len() > 1) {
+        labels.add(values, label_text(&row[label]));
+    }
+    if !labels.disagree() && !labels.follow_minimum() {
+        return Ok(());
+    }
+    let found = if labels.follow_minimum() {
+        "is the class of its least value, as for distances".to_owned()
+    } else {
+        format!("differs from the class of its greatest value in {} of {} rows", labels.disagreeing(), labels.judged())
+    };
+    Err(format!(
+        "the output {} does not hold the scores of classes: the label {} {found}. Say --task tensors to pass the outputs on \
+         as they are",
+        signature.outputs[scores], signature.outputs[label]
+    ))
 }
 
 /// The labels that stand beside each greatest score.
@@ -142,11 +172,7 @@ fn labels(rows: &[Vec<Tensor>], label: usize, scores: &[Vec<f64>]) -> BTreeMap<u
             [single] => Some(usize::from(*single > 0.5)),
             many => (0..many.len()).max_by(|left, right| many[*left].total_cmp(&many[*right])),
         };
-        let label = match &row[label].buffer {
-            Buffer::Text(texts) => texts.first().cloned(),
-            buffer => Float::at(buffer, 0).map(|label| label.as_f64().to_string()),
-        };
-        if let (Some(greatest), Some(label)) = (greatest, label) {
+        if let (Some(greatest), Some(label)) = (greatest, label_text(&row[label])) {
             seen.entry(greatest).or_default().insert(label);
         }
     }
@@ -230,6 +256,7 @@ fn own_names(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::tensor::Buffer;
 
     fn tensor(name: &str, element: ElementType, shape: &[Option<usize>]) -> OutputSpec {
         OutputSpec::Tensor(TensorSpec { name: name.to_owned(), element, shape: shape.to_vec() })
@@ -257,6 +284,7 @@ mod tests {
         let label = || tensor("label", ElementType::I64, &[None]);
         let scores = |columns| tensor("p", ElementType::F32, &[None, Some(columns)]);
         let rows = || vec![row(0, &[0.7, 0.2, 0.1]), row(1, &[0.1, 0.8, 0.1])];
+        let distances = || vec![row(1, &[3.4, 0.1, 5.0]), row(0, &[0.2, 3.0, 2.0]), row(2, &[3.0, 4.0, 0.5])];
         let skewed = || vec![row(3, &[0.7, 0.2, 0.1]), row(5, &[0.1, 0.8, 0.1])];
         let one = |value: f32| vec![vec![Tensor { shape: vec![1, 1], buffer: Buffer::F32(vec![value]) }]];
         let none = Wishes::default();
@@ -283,6 +311,12 @@ mod tests {
                 "\"logits\":{\"tensor\":\"p\"}",
             ),
             (three(vec![scores(3)], Vec::new(), &[], &none), "{\"task\":\"tensors\"}"),
+            (
+                three(vec![label(), scores(3)], vec![row(0, &[2.2, 1.1, -0.2])], &["0", "1", "2"], &none),
+                "does not hold the probabilities of classes: values from -0.2 to 2.2, rows that sum to 3.1 to 3.1. Say --task",
+            ),
+            (three(vec![label(), scores(3)], distances(), &["0", "1", "2"], &none), "is the class of its least value"),
+            (three(vec![label(), scores(3)], distances(), &["0", "1", "2"], &classify), "Say --task tensors"),
         ];
         for (index, (found, expected)) in cases.iter().enumerate() {
             assert!(found.contains(expected), "case {index}: {found}");

@@ -11,7 +11,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 
-use super::{Common, init::TableFlags, loader, progress::Progress, refuse};
+use super::{Common, exists, init::TableFlags, loader, output::Output, progress::Progress, refuse};
 use crate::{
     authoring::{CalibrationWishes, Method, SetsWish, calibrate},
     domain::calibration::MethodChoice,
@@ -90,6 +90,7 @@ impl Calibrate {
     pub(in crate::cli) fn run(self) -> ExitCode {
         let mut progress = Progress::on_terminal();
         let made = loader(&self.common).and_then(|loader| {
+            exists(&self.version)?;
             let wishes = self.wishes().map_err(|problem| refuse(&problem))?;
             let made = calibrate(&loader, &self.version, &self.data, &wishes, &mut |step| progress.show(step));
             progress.clear();
@@ -97,8 +98,9 @@ impl Calibrate {
         });
         match made {
             Ok(made) => {
-                print!("{}", report::text(&made));
-                ExitCode::SUCCESS
+                let mut output = Output::standard();
+                output.bytes(report::text(&made).as_bytes());
+                output.finish(ExitCode::SUCCESS)
             }
             Err(code) => code,
         }

@@ -16,16 +16,16 @@ use super::{
 use crate::domain::{
     prediction::Warning,
     tensor::Inputs,
-    violation::{MAX_LISTED, Violation, ViolationCode, Violations, pointer_step, quote},
+    violation::{MAX_LISTED, Violation, ViolationCode, Violations, quote, requested_step},
 };
 
-/// The longest `entity_id` that is a text, in bytes.
-const MAX_ENTITY_ID: usize = 256;
+/// The longest `entity_id` that is a text, in characters, as JSON Schema counts.
+pub const MAX_ENTITY_ID: usize = 256;
 
 /// Whom or what the instance is about, as the caller names it; recorded with the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntityId {
-    /// A text of at most 256 bytes.
+    /// A text of at most 256 characters.
     Text(String),
     /// A whole number.
     Number(i128),
@@ -142,7 +142,7 @@ impl<'de> Place<'de> for Body<'_, '_> {
                         nearest(&name, Member::ALL.iter().map(|(text, _)| *text))
                     };
                     self.filling.violations.push(fault(
-                        format!("/{}", pointer_step(&name)),
+                        format!("/{}", requested_step(&name)),
                         ViolationCode::UnknownFeature,
                         format!("the body has no member {}{hint}", quote(&name)),
                     ));
@@ -201,7 +201,7 @@ impl Features<'_, '_> {
             false if self.filling.warnings.len() >= MAX_LISTED => return,
             _ => {}
         }
-        let pointer = format!("/features/{}", pointer_step(name));
+        let pointer = format!("/features/{}", requested_step(name));
         let hint = nearest(name, contract.features.iter().map(|feature| feature.name.as_str()));
         if contract.closed {
             let detail = format!("the contract has no feature {}{hint}", quote(name));
@@ -268,7 +268,7 @@ impl<'de> Place<'de> for Features<'_, '_> {
                 }
                 Err(name) => {
                     if strangers.contains(&name) {
-                        let pointer = format!("/features/{}", pointer_step(&name));
+                        let pointer = format!("/features/{}", requested_step(&name));
                         let detail = format!("{} stands twice", quote(&name));
                         self.filling.violations.push(fault(pointer, ViolationCode::Duplicate, detail));
                     } else {
@@ -307,7 +307,9 @@ impl<'de, F: FnOnce(Result<Scalar<'_>, &'static str>)> Place<'de> for ScalarOnly
 fn take_entity_id(value: Result<Scalar<'_>, &'static str>) -> Result<Option<EntityId>, Violation> {
     let found = match value {
         Ok(Scalar::Null) => return Ok(None),
-        Ok(Scalar::Text(text)) if text.len() <= MAX_ENTITY_ID => return Ok(Some(EntityId::Text(text.to_owned()))),
+        Ok(Scalar::Text(text)) if text.chars().nth(MAX_ENTITY_ID).is_none() => {
+            return Ok(Some(EntityId::Text(text.to_owned())));
+        }
         Ok(Scalar::Text(_)) => "a longer string",
         Ok(Scalar::Number(number)) => match number.as_whole() {
             Some(whole) => return Ok(Some(EntityId::Number(whole))),
@@ -316,7 +318,8 @@ fn take_entity_id(value: Result<Scalar<'_>, &'static str>) -> Result<Option<Enti
         Ok(Scalar::Bool(_)) => "a boolean",
         Err(kind) => kind,
     };
-    let detail = format!("entity_id must be an integer, or a string of at most {MAX_ENTITY_ID} bytes; got {found}");
+    let detail =
+        format!("entity_id must be an integer, or a string of at most {MAX_ENTITY_ID} characters; got {found}");
     Err(fault("/entity_id", ViolationCode::WrongType, detail))
 }
 

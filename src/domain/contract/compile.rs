@@ -18,6 +18,17 @@ use crate::domain::tensor::{Buffer, Inputs, Tensor};
 /// # Errors
 /// Every problem found: unknown keywords, features and tensors that do not fit each other, inputs fed twice or never.
 pub fn compile(document: &Literal, signature: &Signature) -> Result<Contract, Vec<Problem>> {
+    let problems = match compile_for(document, signature) {
+        Ok(contract) => return Ok(contract),
+        Err(problems) => problems,
+    };
+    // A graph of a fixed number of rows may be meant as a batch of that many instances.
+    let Some(rows) = signature.fixed_rows() else { return Err(problems) };
+    let contract = compile_for(document, &signature.with_open_rows()).map_err(|_| problems)?;
+    Ok(Contract { fixed_rows: Some(rows), ..contract })
+}
+
+fn compile_for(document: &Literal, signature: &Signature) -> Result<Contract, Vec<Problem>> {
     let mut problems = Vec::new();
     let node = Node::root(document);
     if !matches!(document, Literal::Object(_)) {
@@ -54,7 +65,9 @@ pub fn compile(document: &Literal, signature: &Signature) -> Result<Contract, Ve
     Ok(Contract {
         title: node.child("title").and_then(|title| title.as_text()).map(str::to_owned),
         description: node.child("description").and_then(|text| text.as_text()).map(str::to_owned),
-        batched: signature.is_batched(),
+        // An array that takes in the first dimension too leaves none to put rows together along.
+        batched: signature.is_batched() && inputs.iter().all(|input| input.leading == 1),
+        fixed_rows: None,
         closed,
         unseen: vec![false; features.len()],
         features,
@@ -133,7 +146,6 @@ fn place_group(
     group: &[(&Node<'_>, &str)],
     problems: &mut Vec<Problem>,
 ) -> Vec<Feature> {
-    let shape = spec.instance_shape();
     let mut features: Vec<Feature> = Vec::with_capacity(group.len());
     for (schema, name) in group {
         let mut feature = Feature::read(schema, name, spec, problems);
@@ -144,7 +156,7 @@ fn place_group(
     match features.as_mut_slice() {
         [array] if !array.dimensions.is_empty() => fit_array(group[0].0, array, spec, problems),
         scalars if scalars.iter().all(|feature| feature.dimensions.is_empty()) => {
-            let room = match shape {
+            let room = match spec.instance_shape() {
                 [] => Some(1),
                 // An open width takes any number of them, but not none.
                 [size] => size.or(Some(scalars.len().max(1))),
@@ -178,7 +190,7 @@ fn place_group(
 
 /// Holds the lengths of an array feature against the tensor's dimensions.
 fn fit_array(schema: &Node<'_>, array: &mut Feature, spec: &TensorSpec, problems: &mut Vec<Problem>) {
-    let shape = spec.instance_shape();
+    let shape = shape_for(spec, array);
     if array.dimensions.len() != shape.len() {
         schema.problem(
             problems,
@@ -204,6 +216,13 @@ fn fit_array(schema: &Node<'_>, array: &mut Feature, spec: &TensorSpec, problems
         }
         *dimension = Dimension { min: size, max: Some(size) };
     }
+}
+
+/// The dimensions that an array feature fills: all of them, where it has as many levels as the tensor has dimensions. A
+/// tensor whose open first dimension is a length, and no batch axis, is fed like that.
+fn shape_for<'s>(spec: &'s TensorSpec, array: &Feature) -> &'s [Option<usize>] {
+    let whole = spec.has_batch_axis() && array.dimensions.len() == spec.shape.len();
+    if whole { &spec.shape } else { spec.instance_shape() }
 }
 
 fn apply_required(node: &Node<'_>, features: &mut [Feature], problems: &mut Vec<Problem>) {
@@ -245,15 +264,19 @@ fn plan_inputs(signature: &Signature, features: &[Feature]) -> Vec<InputPlan> {
             [array] if !array.dimensions.is_empty() => array.width(),
             scalars => Some(scalars.len()),
         };
-        let leading = usize::from(spec.instance_shape().len() < spec.shape.len());
-        let mut shape = vec![1; leading];
+        let shape = match mine.as_slice() {
+            [array] if !array.dimensions.is_empty() => shape_for(spec, array),
+            _ => spec.instance_shape(),
+        };
+        let leading = usize::from(shape.len() < spec.shape.len());
+        let mut sizes = vec![1; leading];
         match mine.as_slice() {
             [array] if !array.dimensions.is_empty() => {
-                shape.extend(array.dimensions.iter().map(|dimension| dimension.min));
+                sizes.extend(array.dimensions.iter().map(|dimension| dimension.min));
             }
-            scalars => shape.extend(spec.instance_shape().iter().map(|size| size.unwrap_or(scalars.len()))),
+            scalars => sizes.extend(shape.iter().map(|size| size.unwrap_or(scalars.len()))),
         }
-        InputPlan { name: spec.name.clone(), element: spec.element, leading, shape, width }
+        InputPlan { name: spec.name.clone(), element: spec.element, leading, shape: sizes, width }
     };
     signature.inputs.iter().enumerate().map(plan).collect()
 }

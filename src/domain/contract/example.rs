@@ -1,6 +1,10 @@
 //! An instance that a contract admits, for documentation, start-up messages and warm-up.
 
-use super::{Contract, Feature, Literal, choices::Choices, rule::Types};
+use super::{
+    Contract, Feature, Literal,
+    choices::Choices,
+    rule::{Rule, Types},
+};
 use crate::domain::number::Number;
 
 /// The length of an example's array where the contract leaves it open.
@@ -52,4 +56,43 @@ fn between(low: Number, high: Number) -> Number {
         return Number::from(whole as i64);
     }
     Number::from(middle)
+}
+
+impl Rule {
+    /// A number that keeps the bounds, as near to zero as they allow.
+    pub(super) fn sample_number(&self) -> Number {
+        let step = self.multiple_of.unwrap_or(1);
+        let bounds = self.bounds.iter().map(|bound| bound.limit.as_f64());
+        let candidates = std::iter::once(0.0)
+            .chain(bounds.clone())
+            .chain(bounds.clone().flat_map(|limit| {
+                [limit.floor(), limit.ceil(), limit + 1.0, limit - 1.0, limit + 0.001, limit - 0.001]
+            }))
+            .chain(bounds.clone().map(|limit| {
+                #[expect(clippy::cast_precision_loss, reason = "an example, not an answer")]
+                let step = step as f64;
+                (limit / step).ceil() * step
+            }));
+        let ordered: Vec<f64> = bounds.collect();
+        let middle = (ordered.len() == 2).then(|| f64::midpoint(ordered[0], ordered[1]));
+        candidates
+            .chain(middle)
+            .map(|value| {
+                if value.fract() == 0.0 && value.abs() < 1e15 {
+                    #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
+                    Number::from(value as i64)
+                } else {
+                    Number::from(value)
+                }
+            })
+            .find(|number| self.admits(&Literal::Number(*number)))
+            .unwrap_or(Number::Unsigned(0))
+    }
+
+    /// A text that keeps the lengths; no pattern is looked at.
+    pub(super) fn sample_text(&self) -> String {
+        const SAMPLE: &str = "text";
+        let length = SAMPLE.len().max(self.min_length.unwrap_or(0)).min(self.max_length.unwrap_or(usize::MAX));
+        SAMPLE.chars().cycle().take(length).collect()
+    }
 }

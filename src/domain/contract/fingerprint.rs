@@ -43,6 +43,7 @@ impl Fingerprint {
 
 fn append(bytes: &mut Vec<u8>, buffer: &Buffer) {
     match buffer {
+        Buffer::BF16(values) => bytes.extend_from_slice(bytemuck::cast_slice(values)),
         Buffer::F16(values) => bytes.extend_from_slice(bytemuck::cast_slice(values)),
         Buffer::F32(values) => bytes.extend_from_slice(bytemuck::cast_slice(values)),
         Buffer::F64(values) => bytes.extend_from_slice(bytemuck::cast_slice(values)),

@@ -1,7 +1,7 @@
 //! Instances between two others: some features as in the one, the rest as in the other. For explanations.
 
 use super::{Contract, Feature, Literal, feature::NullMeans};
-use crate::domain::tensor::Inputs;
+use crate::domain::{tensor::Inputs, violation::cut};
 
 impl Contract {
     /// The features in which two instances differ, by their places in the contract's order. A missing value that is fed as
@@ -39,13 +39,14 @@ impl Contract {
 
 impl Feature {
     /// The value as it is shown beside what it contributes: the default where none is given, null for what must not be
-    /// quoted and for arrays, which would only be repeated.
+    /// quoted and for arrays, which would only be repeated. A long text is cut: the request chose its length.
     pub fn shown(&self, given: Option<&Literal>) -> Literal {
         let default = || self.default.clone().unwrap_or(Literal::Null);
         match given {
             _ if self.sensitive || !self.dimensions.is_empty() => Literal::Null,
             None => default(),
             Some(Literal::Null) if self.null == NullMeans::Default => default(),
+            Some(Literal::Text(text)) => Literal::Text(cut(text).into_owned()),
             Some(value) => value.clone(),
         }
     }

@@ -7,18 +7,22 @@ mod bind;
 mod choices;
 mod compile;
 mod derive;
+mod draw;
 mod example;
 mod feature;
 mod fingerprint;
 mod group;
 mod interpret;
 mod keywords;
+mod label;
 mod literal;
 mod mix;
 mod output;
 mod pattern;
 mod place;
+mod probability;
 mod reader;
+mod recognise;
 mod regression;
 mod row;
 mod rule;
@@ -27,19 +31,28 @@ mod takes;
 
 use std::collections::HashMap;
 
-pub use admit::{Admitted, EntityId, Refusal};
+pub use admit::{Admitted, EntityId, MAX_ENTITY_ID, Refusal};
 pub use compile::compile;
-pub use derive::derive;
+pub use derive::{Derived, derive};
+pub use draw::{Drawing, Style, lengths_of};
 pub use feature::{Dimension, Feature};
 pub use fingerprint::Fingerprint;
 pub use group::Grouping;
 pub use keywords::{SECOND_PASS, is_known};
+pub use label::{Labels, label_text, numbers};
 pub use literal::Literal;
 pub use output::{Decision, OutputPlan, Point, Scores, Task};
+pub use pattern::{Pattern, Undecided, unbounded};
+pub use probability::Summary;
 pub use reader::{Problem, nearest};
+pub use recognise::{Observed, remedy};
 pub use regression::{Band, Beside};
 
 use crate::domain::tensor::{ElementType, Inputs};
+
+fn object(members: Vec<(&str, Literal)>) -> Literal {
+    Literal::Object(members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}
 
 /// How one input of the graph is filled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +86,8 @@ pub struct Contract {
     pub coverage: Option<crate::domain::uncertainty::Coverage>,
     /// Whether rows may share a run.
     pub batched: bool,
+    /// How many rows every run must have, where the graph fixes that.
+    pub fixed_rows: Option<usize>,
     /// The keywords in use that the one-pass plan does not follow; empty for most contracts.
     pub second_pass: Vec<String>,
     closed: bool,

@@ -93,7 +93,7 @@ pub enum OutputPlan {
     },
     /// The outputs as they are.
     Tensors {
-        /// All outputs that are tensors.
+        /// All outputs; of a `ZipMap` the values in the order of its keys.
         requested: Vec<String>,
     },
 }
@@ -144,8 +144,8 @@ pub(super) fn read(node: &Node<'_>, signature: &Signature, problems: &mut Vec<Pr
         Some("regression") => read_regression(&output, signature, problems),
         Some("tensors") => {
             output.only(&["task"], problems);
-            let tensors = signature.outputs.iter().filter(|spec| matches!(spec, OutputSpec::Tensor(_)));
-            Some(OutputPlan::Tensors { requested: tensors.map(|spec| spec.name().to_owned()).collect() })
+            let names = signature.outputs.iter().map(|spec| spec.name().to_owned());
+            Some(OutputPlan::Tensors { requested: names.collect() })
         }
         found => {
             let found = found.map_or_else(|| "nothing".to_owned(), |task| format!("{task:?}"));

@@ -1,6 +1,9 @@
 //! One row of a run's outputs, read as numbers.
 
-use super::Scores;
+use super::{
+    Scores,
+    probability::{check_all, check_single},
+};
 use crate::domain::{
     float::Float,
     prediction::InterpretError,
@@ -76,9 +79,14 @@ impl Row<'_> {
         let element = self.tensor.buffer.element();
         let (_, width) = self.span();
         match scores {
-            Scores::Probabilities => self.floats(Some(classes)),
+            Scores::Probabilities => {
+                let mut values = self.floats(Some(classes))?;
+                check_all(&mut values).map_err(|found| self.not_probabilities(found))?;
+                Ok(values)
+            }
             Scores::PositiveProbability => {
                 let positive = self.floats(Some(1))?[0];
+                let positive = check_single(positive).map_err(|found| self.not_probabilities(found))?;
                 Ok(vec![positive.complement(), positive])
             }
             Scores::Logits if width == 1 && classes == 2 => {
@@ -90,6 +98,11 @@ impl Row<'_> {
                 Ok(softmax(logits).into_iter().map(|value| Float::round(value, element)).collect())
             }
         }
+    }
+
+    #[cold]
+    fn not_probabilities(self, found: String) -> InterpretError {
+        InterpretError::NotProbabilities { tensor: self.name.to_owned(), found }
     }
 
     /// The scores as a calibration takes them, in doubles: logits are kept as they are.

@@ -1,11 +1,9 @@
 //! The rule for one scalar, compiled from a schema: types, bounds, choices, lengths, pattern. Checks values, places none.
 
-use regex::Regex;
-
 use super::{
     choices::Choices,
     literal::Literal,
-    pattern::plain_pattern,
+    pattern::{Pattern, Undecided, plain_pattern},
     reader::{Node, Problem},
 };
 use crate::domain::{
@@ -91,13 +89,13 @@ impl Types {
 
 /// A bound of a number.
 #[derive(Debug, Clone, PartialEq)]
-struct Bound {
-    limit: Number,
+pub(super) struct Bound {
+    pub(super) limit: Number,
     kind: BoundKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum BoundKind {
+pub(super) enum BoundKind {
     Minimum,
     Maximum,
     ExclusiveMinimum,
@@ -176,12 +174,12 @@ impl Quiet {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rule {
     pub(super) types: Types,
-    bounds: Vec<Bound>,
-    multiple_of: Option<u64>,
+    pub(super) bounds: Vec<Bound>,
+    pub(super) multiple_of: Option<u64>,
     pub(super) choices: Option<Choices>,
-    min_length: Option<usize>,
-    max_length: Option<usize>,
-    pattern: Option<Regex>,
+    pub(super) min_length: Option<usize>,
+    pub(super) max_length: Option<usize>,
+    pattern: Option<Pattern>,
     /// Keywords in use whose exact check is left to the second pass.
     pub(super) deferred: Vec<&'static str>,
 }
@@ -222,9 +220,9 @@ impl Rule {
 
     fn read_pattern(&mut self, node: &Node<'_>, problems: &mut Vec<Problem>) {
         let Some(pattern) = node.text("pattern", problems) else { return };
-        match plain_pattern(pattern).map(|plain| Regex::new(&plain)) {
-            Some(Ok(regex)) => self.pattern = Some(regex),
-            // Look-around, Unicode classes and the like: the second pass reads the whole of ECMA-262.
+        match plain_pattern(pattern).map(|plain| Pattern::new(&plain)) {
+            Some(Ok(compiled)) => self.pattern = Some(compiled),
+            // Unicode classes and the like: the second pass translates them from ECMA-262.
             _ => self.deferred.push("pattern"),
         }
     }
@@ -305,8 +303,15 @@ impl Rule {
                 report(ViolationCode::TooLong, format!("must have at most {most} characters"));
             }
         }
-        if let Some(pattern) = self.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
-            report(ViolationCode::PatternMismatch, format!("must match the pattern {pattern}"));
+        if let Some(pattern) = &self.pattern {
+            match pattern.is_match(text) {
+                Ok(true) => {}
+                Ok(false) => report(ViolationCode::PatternMismatch, format!("must match the pattern {pattern}")),
+                Err(Undecided) => {
+                    let detail = format!("must match the pattern {pattern}, which takes too many steps to find out");
+                    report(ViolationCode::PatternMismatch, detail);
+                }
+            }
         }
     }
 
@@ -355,40 +360,18 @@ impl Rule {
         }
     }
 
-    /// A number that keeps the bounds, as near to zero as they allow.
-    pub(super) fn sample_number(&self) -> Number {
-        let step = self.multiple_of.unwrap_or(1);
-        let bounds = self.bounds.iter().map(|bound| bound.limit.as_f64());
-        let candidates = std::iter::once(0.0)
-            .chain(bounds.clone())
-            .chain(bounds.clone().flat_map(|limit| {
-                [limit.floor(), limit.ceil(), limit + 1.0, limit - 1.0, limit + 0.001, limit - 0.001]
-            }))
-            .chain(bounds.clone().map(|limit| {
-                #[expect(clippy::cast_precision_loss, reason = "an example, not an answer")]
-                let step = step as f64;
-                (limit / step).ceil() * step
-            }));
-        let ordered: Vec<f64> = bounds.collect();
-        let middle = (ordered.len() == 2).then(|| f64::midpoint(ordered[0], ordered[1]));
-        candidates
-            .chain(middle)
-            .map(|value| {
-                if value.fract() == 0.0 && value.abs() < 1e15 {
-                    #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
-                    Number::from(value as i64)
-                } else {
-                    Number::from(value)
+    /// The least and the greatest number that the bounds admit, or nearly so where they exclude their limit.
+    pub(super) fn range(&self) -> (Option<f64>, Option<f64>) {
+        let (mut low, mut high): (Option<f64>, Option<f64>) = (None, None);
+        for bound in &self.bounds {
+            let limit = bound.limit.as_f64();
+            match bound.kind {
+                BoundKind::Minimum | BoundKind::ExclusiveMinimum => low = Some(low.map_or(limit, |low| low.max(limit))),
+                BoundKind::Maximum | BoundKind::ExclusiveMaximum => {
+                    high = Some(high.map_or(limit, |high| high.min(limit)));
                 }
-            })
-            .find(|number| self.admits(&Literal::Number(*number)))
-            .unwrap_or(Number::Unsigned(0))
-    }
-
-    /// A text that keeps the lengths; no pattern is looked at.
-    pub(super) fn sample_text(&self) -> String {
-        const SAMPLE: &str = "text";
-        let length = SAMPLE.len().max(self.min_length.unwrap_or(0)).min(self.max_length.unwrap_or(usize::MAX));
-        SAMPLE.chars().cycle().take(length).collect()
+            }
+        }
+        (low, high)
     }
 }

@@ -6,9 +6,10 @@ use std::{
 };
 
 use candor::{
-    api::http::{Peer, Services, front, status},
+    api::http::{Connection, Scrapes, Services, front, status},
     domain::code::ErrorCode,
     lifecycle::{Phase, Shutdown},
+    security::MetricsAccess,
     serving::Recorder,
 };
 
@@ -78,10 +79,19 @@ fn failed_by_the_model() -> Vec<(&'static str, Reply)> {
         config.repository.models = broken.path().to_path_buf();
         config.repository.default_model = String::new();
     });
+    // Sound at load, where the made instances lie near zero.
+    let untrue = Server::over(&fixture("probabilities_near_zero.onnx"));
     let panicking = fake::server(|_| panic!("the test's own panic"), 8);
+    let too_large = Server::start(|config| {
+        config.repository.default_model = "diabetes".to_owned();
+        config.http.server.max_answer_bytes = 64;
+    });
+    let patient = too_large.get("/models/diabetes").json()["versions"][0]["example"].clone();
     vec![
+        ("answer_too_large", too_large.post("/predict", &patient.to_string())),
         ("inference_failed", failing.post("/predict", r#"{"features":[99]}"#)),
         ("non_finite_output", non_finite.post("/predict", r#"{"features":[0]}"#)),
+        ("invalid_probabilities", untrue.post("/predict", r#"{"features":[100,0]}"#)),
         ("internal", panicking.post("/predict", r#"{"features":[1]}"#)),
         ("not_ready", broken.post("/predict", r#"{"features":[1]}"#)),
     ]
@@ -141,16 +151,17 @@ fn refused_while_draining() -> Vec<(&'static str, Reply)> {
     let services = Services {
         repository,
         recorder: Recorder::new(Arc::clone(&metrics)),
-        metrics,
+        scrapes: Arc::new(Scrapes::new(metrics)),
         shutdown,
         tokens: None,
         rate: None,
         rate_per_second: 0,
+        metrics_access: MetricsAccess::Token,
         settings: config().http.server,
     };
     let request = axum::http::Request::post("/predict").header("host", "x").body(axum::body::Body::from("{}"));
     let reply = block_on(async {
-        let response = front(services).answer(request.expect("a request"), Peer::default()).await;
+        let response = front(services).answer(request.expect("a request"), &Connection::detached()).await;
         let (parts, body) = response.into_parts();
         let headers =
             parts.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or("?").to_owned()));

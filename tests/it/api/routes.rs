@@ -1,8 +1,9 @@
 //! Each route answers what the design says, in the form that it says.
 
+use candor::api::http::ROUTES;
 use serde_json::{Value, json};
 
-use crate::harness::{Reply, Server, root};
+use crate::harness::{Reply, Server, copy_models, root};
 
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
 
@@ -138,6 +139,20 @@ fn the_contract_is_the_file() {
 }
 
 #[test]
+fn a_method_that_a_path_does_not_take_is_405_with_those_it_takes() {
+    let server = Server::shared();
+    for route in ROUTES {
+        let path = route.template.replace("{model}", "churn").replace("{version}", "1").replace("{code}", "internal");
+        let (other, allowed) = if route.method == "GET" { ("POST", "GET,HEAD") } else { ("GET", "POST") };
+        for method in [other, "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+            let reply = server.send(method, &path, &[("content-type", "application/json")], b"");
+            assert_eq!((reply.status, reply.header("allow")), (405, Some(allowed)), "{method} {path}");
+            assert_eq!(reply.code(), "method_not_allowed", "{method} {path}");
+        }
+    }
+}
+
+#[test]
 fn health_is_told() {
     let server = Server::shared();
     for path in ["/healthz", "/livez"] {
@@ -218,7 +233,8 @@ fn cross_origin_requests_are_off_until_configured() {
 
 #[test]
 fn a_default_model_is_the_configured_one_or_the_only_one() {
-    let several = Server::start(|config| config.repository.default_model = String::new());
+    let models = copy_models(&["breast-cancer", "churn/1", "wine"]);
+    let several = Server::over(models.path());
     let reply = several.post("/predict", GOOD);
     assert_eq!((reply.status, reply.code().as_str()), (404, "unknown_model"));
     assert!(
@@ -228,4 +244,29 @@ fn a_default_model_is_the_configured_one_or_the_only_one() {
     );
     let only = Server::over(&root().join("models/churn/1"));
     assert_eq!(only.post("/predict", GOOD).status, 200);
+}
+
+/// Large answers are compressed for clients that accept it; small ones are not worth it.
+#[test]
+fn large_answers_are_compressed_where_that_is_accepted() {
+    let server = Server::shared();
+    let get = |path: &str, coding: &str| server.send("GET", path, &[("accept-encoding", coding)], b"");
+    for path in ["/openapi.json", "/docs"] {
+        let plain = server.get(path);
+        assert_eq!((plain.header("content-encoding"), plain.header("vary")), (None, Some("accept-encoding")), "{path}");
+        let zstd = get(path, "gzip, zstd");
+        assert_eq!(zstd.header("content-encoding"), Some("zstd"), "{path}");
+        assert_eq!(zstd::decode_all(&zstd.body[..]).expect("zstd"), plain.body, "{path}");
+        let gzip = get(path, "gzip");
+        assert_eq!(gzip.header("content-encoding"), Some("gzip"), "{path}");
+        let mut back = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&gzip.body[..]), &mut back).expect("gzip");
+        assert_eq!(back, plain.body, "{path}");
+        assert!(
+            gzip.body.len() * 2 < plain.body.len() && zstd.header("content-length") != plain.header("content-length")
+        );
+    }
+    assert_eq!(get("/metrics", "gzip").header("content-encoding"), Some("gzip"));
+    assert_eq!(get("/livez", "gzip").header("content-encoding"), None, "it is small");
+    assert_eq!(get("/openapi.json", "identity").header("content-encoding"), None);
 }

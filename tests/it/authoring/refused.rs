@@ -190,12 +190,6 @@ const GRAPHS: &[(&str, &str, Wish, &str)] = &[
         "the graph's outputs can be read in more than one way: p float32[?, 1]. Say what they are with --task",
     ),
     (
-        "tests/fixtures/graphs/external_data.onnx",
-        "a,b,c\n1,2,3\n",
-        |wishes| wishes.task = Some(candor::domain::contract::Task::Tensors),
-        "the graph alone does not load: if its weights are in files of their own, save it as one file",
-    ),
-    (
         "tests/fixtures/graphs/types.onnx",
         "a,b\n1,2\n",
         none,

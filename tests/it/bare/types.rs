@@ -44,9 +44,9 @@ const TYPES: &[Type] = &[
     Type { name: "bool", fit: &["true", "false"], beyond: &[] },
     Type {
         name: "string",
-        // The runtime's texts end at a NUL.
-        fit: &[r#""""#, r#""é\n\ud83d\ude00\"\\""#, r#""NaN""#],
-        beyond: &[r#""a\u0000b""#, r#""\u0000""#],
+        // A NUL is data: the runtime's own function for texts would end them there.
+        fit: &[r#""""#, r#""é\n\ud83d\ude00\"\\""#, r#""NaN""#, r#""a\u0000b""#, r#""\u0000""#, r#""a\u0000""#],
+        beyond: &[],
     },
 ];
 
@@ -94,6 +94,31 @@ fn every_element_type_goes_there_and_back() {
             }
         }
     }
+}
+
+#[test]
+fn bfloat16_goes_there_and_back() {
+    let server = Server::over(&fixture("bfloat16.onnx"));
+    // The nearest of eight significant bits; what the graph casts to a float shows them all.
+    for (written, same, value) in [
+        ("1", "1.0", 1.0),
+        ("0.1", "0.1", 0.100_097_656_25),
+        ("257", "256.0", 256.0),
+        ("-3.3895e38", "-3.39e38", -3.389_531_389e38),
+    ] {
+        let reply = server.post("/predict", &format!("{{\"features\":[{written},0]}}"));
+        assert_eq!(reply.status, 200, "{written}: {}", reply.text());
+        let outputs = reply.json()["outputs"].clone();
+        assert_eq!(
+            outputs["same"][0].to_string().to_ascii_lowercase().replace("e+", "e"),
+            same,
+            "{written}: {outputs}"
+        );
+        let found = outputs["value"][0].as_f64().expect("a number");
+        assert!((found - value).abs() <= 1e-6 * value.abs(), "{written}: {outputs}");
+    }
+    let problem = server.post("/predict", r#"{"features":[3.4e38,0]}"#).json();
+    assert_eq!(problem["errors"][0]["code"], "not_representable", "{problem:#}");
 }
 
 #[test]

@@ -3,12 +3,18 @@
 use std::path::Path;
 
 use candor::domain::{
-    contract::{Contract, Literal, compile, derive},
+    contract::{self, Contract, Derived, Literal, Observed, compile},
     signature::Signature,
+    tensor::{Buffer, Tensor},
 };
 use serde_json::{Value, json};
 
 use super::{admit, compiled, signature, single};
+
+/// A contract by the signature alone.
+fn derive(title: &str, signature: &Signature) -> Derived {
+    contract::derive(title, signature, Observed::NOTHING)
+}
 
 /// The example of a contract, sent as a request.
 fn example_is_admitted(contract: &Contract, name: &str) {
@@ -83,6 +89,50 @@ fn the_notes_say_what_was_recognised() {
     assert_eq!(contract.output.classes(), ["no", "yes"]);
     let other = derive("bare", &signature(&["x float32[?, 2]"], &["e float32[?, 8, 8]"])).notes;
     assert!(other[0].contains("passed on as they are: e float32[?, 8, 8]"), "{other:?}");
+}
+
+/// Answers to four instances: a label and three scores each.
+fn answers(labels: [&str; 4], scores: [[f32; 3]; 4]) -> Vec<Vec<Tensor>> {
+    let row = |(label, scores): (&str, [f32; 3])| {
+        vec![
+            Tensor { shape: vec![1], buffer: Buffer::Text(vec![label.to_owned()]) },
+            Tensor { shape: vec![1, 3], buffer: Buffer::F32(scores.to_vec()) },
+        ]
+    };
+    labels.into_iter().zip(scores).map(row).collect()
+}
+
+#[test]
+fn what_a_graph_answered_decides_what_its_outputs_mean() {
+    const LISTS: fn() -> Vec<Vec<String>> = || {
+        let list = |names: [&str; 3]| names.map(str::to_owned).to_vec();
+        vec![list(["x", "y", "z"]), list(["a", "b", "c"])]
+    };
+    let signature = signature(&["x float32[?, 2]"], &["label string[?]", "probabilities float32[?, 3]"]);
+    let likely = |class: usize| std::array::from_fn(|index| if index == class { 0.8 } else { 0.1 });
+    let sound = [likely(0), likely(1), likely(1), likely(0)];
+    let shifted = [[0.9, 0.2, 0.1], likely(1), likely(1), likely(0)];
+    let cases = [
+        ("listed", answers(["a", "b", "b", "a"], sound), Ok(["a", "b", "c"]), ""),
+        ("not listed", answers(["p", "q", "q", "p"], sound), Ok(["p", "q", "2"]), "some names are not known"),
+        ("one astray", answers(["a", "b", "b", "b"], sound), Ok(["a", "b", "c"]), "in 1 of 4 instances"),
+        ("a constant", answers(["a", "a", "a", "a"], sound), Err(()), "differs from the likeliest class in"),
+        ("no sum of 1", answers(["a", "b", "b", "a"], shifted), Err(()), "rows that sum to 1 to 1.2"),
+        (
+            "distances",
+            answers(["b", "a", "a", "b"], [[2.0, 0.1, 5.0], [0.1, 2.0, 5.0], [0.2, 3.0, 4.0], [3.0, 0.2, 4.0]]),
+            Err(()),
+            "these are distances",
+        ),
+    ];
+    for (name, rows, expected, note) in cases {
+        let derived =
+            contract::derive("bare", &signature, Observed { rows: &rows, class_lists: &LISTS, open_vectors: false });
+        let contract = compile(&derived.document, &signature).expect("it fits its own graph");
+        let classes: Vec<&str> = contract.output.classes().iter().map(String::as_str).collect();
+        assert_eq!(classes, expected.map_or(Vec::new(), |names| names.to_vec()), "{name}: {:?}", derived.notes);
+        assert!(derived.notes.iter().any(|said| said.contains(note)), "{name}: {:?}", derived.notes);
+    }
 }
 
 #[test]

@@ -121,10 +121,11 @@ fn a_regression_has_one_value_a_row() {
 fn tensors_are_cut_to_their_row() {
     let contract =
         contract(&json!({"task": "tensors"}), &["a float32[?, 2]", "b string[?]", "z zipmap[k]", "c int64[?, 1, 1]"]);
-    assert_eq!(contract.output.requested(), ["a", "b", "c"], "a ZipMap is not a tensor");
+    assert_eq!(contract.output.requested(), ["a", "b", "z", "c"], "a ZipMap is a tensor of its values");
     let outputs = [
         floats(&[2, 2], &[1.0, 2.0, 3.0, 4.0]),
         Tensor { shape: vec![2], buffer: Buffer::Text(vec!["p".into(), "q".into()]) },
+        floats(&[2, 1], &[0.25, 0.75]),
         Tensor { shape: vec![2, 1, 1], buffer: Buffer::I64(vec![5, 6]) },
     ];
     let Ok(Outcome::Tensors { outputs }) = contract.interpret(&outputs, 1).map(|prediction| prediction.outcome) else {
@@ -133,9 +134,30 @@ fn tensors_are_cut_to_their_row() {
     let expected = [
         floats(&[2], &[3.0, 4.0]),
         Tensor { shape: vec![], buffer: Buffer::Text(vec!["q".into()]) },
+        floats(&[1], &[0.75]),
         Tensor { shape: vec![1, 1], buffer: Buffer::I64(vec![6]) },
     ];
     assert_eq!(outputs, expected);
+}
+
+#[test]
+fn what_is_no_distribution_is_no_answer() {
+    let both = contract(&scores("probabilities"), &["p float32[?, 2]"]);
+    let positive = contract(&scores("probabilities"), &["p float32[?, 1]"]);
+    for (contract, shape, values, found) in [
+        (&both, vec![2, 2], vec![0.5, 0.5, 2.2, -1.2], "values from -1.2 to 2.2 that sum to 1"),
+        (&both, vec![2, 2], vec![0.5, 0.5, 0.5, 0.25], "values from 0.25 to 0.5 that sum to 0.75"),
+        (&positive, vec![2, 1], vec![0.5, 1.5], "1.5"),
+    ] {
+        let tensor = floats(&shape, &values);
+        assert!(contract.interpret(std::slice::from_ref(&tensor), 0).is_ok());
+        let expected = InterpretError::NotProbabilities { tensor: "p".to_owned(), found: found.to_owned() };
+        assert_eq!(contract.interpret(std::slice::from_ref(&tensor), 1), Err(expected.clone()));
+        assert_eq!(contract.scores(&[tensor], 1), Err(expected), "nor for a calibration");
+    }
+    // What misses only by rounding is clamped.
+    assert_eq!(class(&both, floats(&[1, 2], &[-1e-7, 1.000_000_1]), 0), (1, vec![0.0, 1.0]));
+    assert_eq!(class(&positive, floats(&[1, 1], &[1.000_000_1]), 0), (1, vec![0.0, 1.0]));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Instances between two others, as explanations ask for them.
 
-use candor::domain::contract::Contract;
+use candor::domain::contract::{Contract, Literal};
 use serde_json::{Value, json};
 
 use super::{admitted, compiled, signature};
@@ -67,4 +67,13 @@ fn features_that_are_alike_are_no_players() {
         assert_eq!(contract.differing(&baseline, &inputs), expected, "{instance}");
         assert_eq!(contract.differing(&inputs, &baseline), expected, "{instance}");
     }
+}
+
+#[test]
+fn a_long_text_is_shown_cut_in_an_explanation() {
+    let contract = contract();
+    let word = contract.features.iter().find(|feature| feature.name == "word").expect("the feature");
+    let shown = |text: &str| word.shown(Some(&Literal::Text(text.to_owned())));
+    assert_eq!(shown("short"), Literal::Text("short".into()));
+    assert_eq!(shown(&"é".repeat(5_000_000)), Literal::Text("é".repeat(64) + "…"));
 }

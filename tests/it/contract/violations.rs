@@ -92,13 +92,13 @@ fn around(codes: &mut BTreeSet<&'static str>) {
     /features | missing | features is required
 
     /features | wrong_type | features must be an object by name, or an array by position; got a string
-    /entity_id | wrong_type | entity_id must be an integer, or a string of at most 256 bytes; got a number that is not whole
+    /entity_id | wrong_type | entity_id must be an integer, or a string of at most 256 characters; got a number that is not whole
     /explain | wrong_type | explain must be true or false; got a number
     /feature | unknown_feature | the body has no member "feature"; did you mean "features"?
 
     /features | wrong_length | features by position must have 10 elements, one a feature; got 1
     /features | duplicate | features stands twice
-    /entity_id | wrong_type | entity_id must be an integer, or a string of at most 256 bytes; got an array
+    /entity_id | wrong_type | entity_id must be an integer, or a string of at most 256 characters; got an array
     /explain | wrong_type | explain must be true or false; got null
     /a~1b | unknown_feature | the body has no member "a/b"
 

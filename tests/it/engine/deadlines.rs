@@ -38,15 +38,49 @@ fn assert_overloaded(reply: &Reply, drain: u64) {
     assert!(seconds.contains(&wait), "{wait} s is not within {seconds:?}");
 }
 
+/// An idle server is not overloaded: the request asks for what nobody can do.
 #[test]
 fn a_deadline_below_the_cost_of_a_row_is_refused_at_once() {
     let (server, gate) = server(3.0);
     let started = Instant::now();
-    assert_overloaded(&ask(&server, "x-deadline-ms: 2000\r\n"), 3_000);
+    let reply = ask(&server, "x-deadline-ms: 2000\r\n");
     assert!(started.elapsed() < Duration::from_secs(2), "before the deadline");
+    assert_eq!((reply.status, reply.code().as_str()), (504, "deadline_exceeded"), "{}", reply.text());
+    assert_eq!(reply.json()["detail"], "x-deadline-ms gave 2000 ms; a row of fake takes about 3000 ms");
+    assert_eq!(reply.header("retry-after"), None, "it will not be better later");
     assert!(gate.is_quiet(), "nothing was run");
     assert_eq!(scraped(&server, &series("shed_total", "fake", ",reason=\"deadline\"")), 1);
     assert_eq!(scraped(&server, &series("cancelled_total", "fake", ",stage=\"queue\"")), 0);
+}
+
+#[test]
+fn a_model_that_cannot_keep_its_own_limit_says_so() {
+    let (server, gate) = server(61.0);
+    let reply = ask(&server, "");
+    assert_eq!((reply.status, reply.code().as_str()), (504, "deadline_exceeded"), "{}", reply.text());
+    let expected = "the model's own limit (limits.deadline_ms) gives 60000 ms; a row of fake takes about 61000 ms";
+    assert_eq!(reply.json()["detail"], expected);
+    assert!(gate.is_quiet());
+}
+
+/// On an idle server of a cheap model: the millisecond is over before the body is there.
+#[test]
+fn a_deadline_that_passed_on_the_way_is_told_as_that() {
+    let server = Server::shared();
+    let body = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
+    let mut kept = Kept::open(server.address).expect("a connection");
+    let head = format!(
+        "POST /predict HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\nx-deadline-ms: 1\r\nexpect: \
+         100-continue\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    kept.send(head.as_bytes());
+    kept.expect_continue();
+    let started = Instant::now();
+    until("the deadline passes", || started.elapsed() > Duration::from_millis(2));
+    let reply = kept.ask(body.as_bytes()).expect("an answer");
+    assert_eq!((reply.status, reply.code().as_str()), (504, "deadline_exceeded"), "{}", reply.text());
+    assert_eq!(reply.json()["detail"], "x-deadline-ms gave 1 ms, and the request took longer than that to arrive");
 }
 
 #[test]

@@ -184,7 +184,9 @@ fn what_cannot_be_explained_is_answered_all_the_same_and_says_why() {
 #[test]
 fn a_row_that_the_model_cannot_answer_costs_the_explanation_only() {
     let output = json!({ "task": "regression", "value": { "tensor": "value" } });
-    let contract = contract("x", &json!({ "x": { "type": "number" } }), &output).to_string();
+    let mut contract = contract("x", &json!({ "x": { "type": "number" } }), &output);
+    contract["examples"] = json!([{ "x": 1.0 }]);
+    let contract = contract.to_string();
     // The graph gives the logarithm, and the baseline is negative.
     let profile = profile(&json!({ "x": -1.0 })).to_string();
     let root = package("non_finite", &[("contract.json", &contract), ("profile.json", &profile)]);

@@ -2,97 +2,10 @@
 //!
 //! In HTTP/1 a connection ends with its last answer, so that there nobody is told `draining` but by a close call.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
-    thread,
-};
+use std::thread;
 
 use super::{GOOD, patient, wait_until_closing};
-use crate::harness::PATIENCE;
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const END_STREAM: u8 = 1;
-const ACK: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-/// A connection, frame by frame (RFC 9113, section 4.1).
-struct Frames(TcpStream);
-
-#[derive(Debug)]
-struct Frame {
-    kind: u8,
-    flags: u8,
-    stream: u32,
-    payload: Vec<u8>,
-}
-
-impl Frames {
-    fn open(address: SocketAddr) -> Self {
-        let mut stream = TcpStream::connect(address).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("sent");
-        let mut frames = Self(stream);
-        frames.send(SETTINGS, 0, 0, &[]);
-        frames
-    }
-
-    fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let length = u32::try_from(payload.len()).expect("a small frame").to_be_bytes();
-        let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
-        self.0.write_all(&[&head, payload].concat()).expect("sent");
-    }
-
-    /// Begins a POST to /predict, its fields as literals that no table keeps (RFC 7541, section 6.2.2).
-    fn begin(&mut self, stream: u32) {
-        let fields = [
-            (":method", "POST"),
-            (":scheme", "http"),
-            (":path", "/predict"),
-            (":authority", "test"),
-            ("content-type", "application/json"),
-        ];
-        let mut block = Vec::new();
-        for (name, value) in fields {
-            block.push(0);
-            for text in [name, value] {
-                block.push(u8::try_from(text.len()).expect("a short text"));
-                block.extend_from_slice(text.as_bytes());
-            }
-        }
-        self.send(HEADERS, END_HEADERS, stream, &block);
-    }
-
-    fn next(&mut self) -> Frame {
-        let mut head = [0; 9];
-        self.0.read_exact(&mut head).expect("a frame");
-        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
-        self.0.read_exact(&mut payload).expect("a frame's payload");
-        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-        Frame { kind: head[3], flags: head[4], stream, payload }
-    }
-
-    /// Reads until the data of a stream's answer, and keeps the pings met on the way.
-    fn answer(&mut self, stream: u32, pings: &mut Vec<Vec<u8>>) -> String {
-        let mut body = Vec::new();
-        loop {
-            let frame = self.next();
-            match frame.kind {
-                PING if frame.flags & ACK == 0 => pings.push(frame.payload),
-                DATA if frame.stream == stream => {
-                    body.extend_from_slice(&frame.payload);
-                    if frame.flags & END_STREAM != 0 {
-                        return String::from_utf8(body).expect("UTF-8");
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-}
+use crate::frames::{ACK, DATA, END_STREAM, Frames, PING};
 
 #[test]
 fn new_streams_are_turned_away_and_the_old_one_is_finished() {

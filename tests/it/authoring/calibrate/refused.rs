@@ -312,7 +312,11 @@ fn the_program_says_so_and_fails() {
             "0",
             "churn.csv: --target says which column holds the truth; there are: tenure_months, ",
         ),
-        (vec!["--data", "nothing.csv", "--target", "y"], "0", "candor: nothing.csv: cannot be read: "),
+        (
+            vec!["--data", "nothing.csv", "--target", "y"],
+            "0",
+            "candor: nothing.csv: there is no such file or directory",
+        ),
         (
             vec!["--data", data, "--separator", "ab"],
             "0",

@@ -9,6 +9,10 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
+use super::census::Census;
+
 /// How often in each limit a connection is looked at.
 const LOOKS: u32 = 4;
 
@@ -37,15 +41,18 @@ impl Activity {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Waits until no request was under way for `limit`; a quarter longer at the most, because it looks so often.
-    pub(super) async fn idle(&self, limit: Duration) {
-        let (mut before, mut quiet) = (self.events.load(Ordering::Relaxed), 0);
-        while quiet < LOOKS {
-            tokio::time::sleep(limit / LOOKS).await;
+    /// Waits until no request was under way for `limit`, or for less while connections are scarce; a quarter longer at the
+    /// most, because it looks so often.
+    pub(super) async fn idle(&self, limit: Duration, census: &Census) {
+        let (mut before, mut since) = (self.events.load(Ordering::Relaxed), Instant::now());
+        loop {
+            census.patience(limit, LOOKS).await;
             let now = self.events.load(Ordering::Relaxed);
-            let silent = now == before && self.in_flight() == 0;
-            quiet = if silent { quiet + 1 } else { 0 };
-            before = now;
+            if now != before || self.in_flight() > 0 {
+                (before, since) = (now, Instant::now());
+            } else if since.elapsed() >= census.limit(limit) {
+                return;
+            }
         }
     }
 }

@@ -1,0 +1,253 @@
+//! One budget of bytes for what all connections hold in memory: bodies on their way in, answers on their way out.
+//!
+//! Bytes are reserved before they are buffered and given back when the buffer is dropped. Each connection starts with a
+//! small share of its own, which covers the heads and the small bodies of ordinary requests, so that these touch nothing
+//! that connections share. What needs more reserves it from the budget, in steps, and never from the half that is kept for
+//! new connections: large bodies cannot keep small requests out.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use bytes::Bytes;
+
+use crate::telemetry::Level;
+
+/// What each connection has reserved as long as it is open, in bytes. The head of a request is no larger than this.
+pub(super) const CONNECTION_BYTES: usize = 16 << 10;
+
+/// What a connection reserves at once beyond that, in bytes.
+const STEP: usize = 64 << 10;
+
+/// The budget of a server, in bytes.
+#[derive(Debug)]
+pub struct Budget {
+    max: usize,
+    used: AtomicUsize,
+    /// The same number as a metric.
+    level: Arc<Level>,
+}
+
+/// The budget has no room for so many bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exhausted;
+
+impl Budget {
+    /// A budget of `max` bytes, shown as `level`.
+    pub fn new(max: usize, level: Arc<Level>) -> Arc<Self> {
+        Arc::new(Self { max, used: AtomicUsize::new(0), level })
+    }
+
+    /// Bytes that are reserved now.
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    fn reserve(&self, bytes: usize, max: usize) -> Result<(), Exhausted> {
+        let more = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= max);
+        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).map_err(|_| Exhausted)?;
+        self.level.add(bytes);
+        Ok(())
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        self.level.sub(bytes);
+    }
+}
+
+/// What one connection has reserved.
+#[derive(Debug)]
+pub(super) struct Share {
+    budget: Arc<Budget>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Bytes that are held now.
+    held: usize,
+    /// Bytes that are reserved from the budget.
+    reserved: usize,
+}
+
+impl Share {
+    /// The share of a new connection; `None` where the budget has no room for it.
+    pub(super) fn open(budget: &Arc<Budget>) -> Option<Arc<Self>> {
+        budget.reserve(CONNECTION_BYTES, budget.max).ok()?;
+        let state = Mutex::new(State { held: 0, reserved: CONNECTION_BYTES });
+        Some(Arc::new(Self { budget: Arc::clone(budget), state }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Two additions happen under it; a poisoned state is still whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Holds so many bytes until the result is dropped.
+    pub(super) fn hold(self: &Arc<Self>, bytes: usize) -> Result<Held, Exhausted> {
+        let mut held = Held { share: Arc::clone(self), bytes: 0 };
+        held.grow(bytes)?;
+        Ok(held)
+    }
+
+    fn take(&self, bytes: usize) -> Result<(), Exhausted> {
+        let mut state = self.lock();
+        let held = state.held.checked_add(bytes).ok_or(Exhausted)?;
+        if held > state.reserved {
+            let short = held - state.reserved;
+            // A whole step where there is room for it, so that the next few bodies find it reserved already.
+            let step = short.next_multiple_of(STEP);
+            let reserve = |bytes| self.budget.reserve(bytes, self.budget.max / 2).map(|()| bytes);
+            state.reserved += reserve(step).or_else(|_| reserve(short))?;
+        }
+        state.held = held;
+        Ok(())
+    }
+
+    fn put_back(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.held -= bytes;
+        // One step is kept: a connection that needed it once is likely to need it again.
+        let keep = CONNECTION_BYTES.max(state.held.next_multiple_of(STEP).max(STEP));
+        if let Some(spare) = state.reserved.checked_sub(keep).filter(|spare| *spare > 0) {
+            state.reserved = keep;
+            self.budget.give_back(spare);
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let reserved = self.lock().reserved;
+        self.budget.give_back(reserved);
+    }
+}
+
+/// Bytes of a connection's share that are in use; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    share: Arc<Share>,
+    bytes: usize,
+}
+
+impl Held {
+    /// Holds so many bytes more.
+    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Exhausted> {
+        self.share.take(bytes)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// Holds exactly so many bytes from now on.
+    pub(super) fn resize(&mut self, bytes: usize) -> Result<(), Exhausted> {
+        match bytes.checked_sub(self.bytes) {
+            Some(more) => self.grow(more),
+            None => {
+                self.share.put_back(self.bytes - bytes);
+                self.bytes = bytes;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.share.put_back(self.bytes);
+    }
+}
+
+/// Bytes that are held until their last clone is gone.
+pub(super) fn attach(bytes: Bytes, held: impl Send + 'static) -> Bytes {
+    struct Owner<H> {
+        bytes: Bytes,
+        _held: H,
+    }
+    impl<H> AsRef<[u8]> for Owner<H> {
+        fn as_ref(&self) -> &[u8] {
+            &self.bytes
+        }
+    }
+    Bytes::from_owner(Owner { bytes, _held: held })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ROOM: usize = 2 << 20;
+
+    fn share(max: usize) -> (Arc<Budget>, Arc<Share>) {
+        let budget = Budget::new(max, Arc::default());
+        let share = Share::open(&budget).expect("room for one connection");
+        (budget, share)
+    }
+
+    #[test]
+    fn ordinary_requests_touch_nothing_that_connections_share() {
+        let (budget, share) = share(ROOM);
+        let small = share.hold(CONNECTION_BYTES).expect("its own share");
+        assert_eq!(budget.used(), CONNECTION_BYTES);
+        drop(small);
+        assert_eq!(budget.used(), CONNECTION_BYTES);
+    }
+
+    #[test]
+    fn what_is_held_is_reserved_before_and_given_back_after() {
+        let (budget, share) = share(ROOM);
+        let mut large = share.hold(500_000).expect("room");
+        assert!(budget.used() >= 500_000);
+        assert_eq!(large.grow(ROOM / 2), Err(Exhausted), "the other half is kept for connections");
+        large.resize(100_000).expect("less");
+        assert!((100_000..300_000).contains(&budget.used()), "{}", budget.used());
+        assert!(Share::open(&budget).is_some());
+        drop(large);
+        assert!(budget.used() <= STEP, "{}", budget.used());
+        drop(share);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn a_connection_that_finds_no_room_is_refused() {
+        let (budget, _first) = share(CONNECTION_BYTES * 3 / 2);
+        assert!(Share::open(&budget).is_none());
+    }
+
+    #[test]
+    fn bytes_are_held_as_long_as_a_part_of_them_is_there() {
+        let (budget, share) = share(ROOM);
+        let held = share.hold(300_000).expect("room");
+        let part = attach(Bytes::from(vec![7; 300_000]), held).slice(10..20);
+        assert!(budget.used() >= 300_000 && part[..] == [7; 10]);
+        drop(part);
+        assert!(budget.used() <= STEP);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_held_that_is_not_reserved_and_nothing_is_lost(
+            steps in prop::collection::vec((0_usize..4, 0_usize..400_000, any::<bool>()), 0..60),
+        ) {
+            let budget = Budget::new(ROOM, Arc::default());
+            let shares: Vec<_> = (0..4).map(|_| Share::open(&budget).expect("room")).collect();
+            let mut held: Vec<(usize, Held)> = Vec::new();
+            for (of, bytes, free) in steps {
+                if free && !held.is_empty() {
+                    held.swap_remove(bytes % held.len());
+                } else if let Ok(more) = shares[of].hold(bytes) {
+                    held.push((bytes, more));
+                }
+                let sum: usize = held.iter().map(|(bytes, _)| bytes).sum();
+                prop_assert!(sum <= budget.used() && budget.used() <= ROOM);
+            }
+            drop(held);
+            prop_assert!(budget.used() <= 4 * STEP);
+            drop(shares);
+            prop_assert_eq!(budget.used(), 0);
+        }
+    }
+}

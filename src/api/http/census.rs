@@ -1,0 +1,361 @@
+//! Which connections a listener takes: so many in all, so many of one address, and a few kept free for other addresses.
+//!
+//! A connection that finds no room waits a moment for it and is then refused with an answer. While connections are
+//! scarce, those that do nothing are closed sooner ([`Census::patience`]).
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{Notify, watch};
+
+use crate::telemetry::{ConnectionMetrics, RefusedConnection};
+
+/// The most connections that wait for room; also what the system may hold before they are accepted.
+pub(super) const MAX_WAITING: usize = 1024;
+
+/// An address with fewer connections than this is let in where only the reserve is left.
+const FEW: usize = 8;
+
+/// How often the log says that connections are scarce.
+const LOG_EVERY: Duration = Duration::from_secs(10);
+
+/// How long a connection may be idle, or a body take to arrive, while connections are scarce.
+const SCARCE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many connections there may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) max: usize,
+    pub(super) per_address: usize,
+}
+
+impl Limits {
+    /// The connections that are kept free for addresses with few.
+    fn reserve(self) -> usize {
+        self.max / 16
+    }
+
+    /// From here on connections are scarce.
+    fn scarce(self) -> usize {
+        self.max - self.max / 4
+    }
+
+    /// From here down they are scarce no longer.
+    fn plenty(self) -> usize {
+        self.max / 2
+    }
+}
+
+/// What becomes of a new connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Open,
+    Wait,
+    Refuse(RefusedConnection),
+}
+
+/// Decides on a connection of an address that has `of_address` already, the waiting ones among them.
+fn judge(limits: Limits, open: usize, waiting: usize, of_address: usize) -> Verdict {
+    let room = if of_address < FEW { limits.max } else { limits.max - limits.reserve() };
+    if of_address >= limits.per_address {
+        Verdict::Refuse(RefusedConnection::Address)
+    } else if open < room {
+        Verdict::Open
+    } else if waiting < MAX_WAITING {
+        Verdict::Wait
+    } else {
+        Verdict::Refuse(RefusedConnection::Full)
+    }
+}
+
+/// The connections of one listener.
+#[derive(Debug)]
+pub(super) struct Census {
+    listener: &'static str,
+    limits: Limits,
+    state: Mutex<State>,
+    /// A connection ended: one that waits may open.
+    room: Notify,
+    scarce: watch::Sender<bool>,
+    pub(super) metrics: ConnectionMetrics,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    open: usize,
+    waiting: usize,
+    by_address: HashMap<IpAddr, usize>,
+    refused: u64,
+    logged: Option<Instant>,
+}
+
+/// A connection that is counted; it is counted no longer when this is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    census: Arc<Census>,
+    address: IpAddr,
+    waiting: bool,
+}
+
+/// How a new connection was received.
+pub(super) enum Reception {
+    /// It is served.
+    Open(Place),
+    /// It is served as soon as there is room ([`Place::opened`]).
+    Wait(Place),
+    /// It is refused, for this reason.
+    Refuse(RefusedConnection),
+}
+
+impl Census {
+    pub(super) fn new(listener: &'static str, limits: Limits, metrics: ConnectionMetrics) -> Arc<Self> {
+        let (state, room, scarce) = (Mutex::default(), Notify::new(), watch::Sender::new(false));
+        Arc::new(Self { listener, limits, state, room, scarce, metrics })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Only counts change under it; a poisoned state is still whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a new connection, or refuses it.
+    pub(super) fn receive(self: &Arc<Self>, peer: IpAddr) -> Reception {
+        let address = network(peer);
+        let mut state = self.lock();
+        let of_address = state.by_address.get(&address).copied().unwrap_or(0);
+        let verdict = judge(self.limits, state.open, state.waiting, of_address);
+        let waiting = match verdict {
+            Verdict::Refuse(reason) => {
+                self.note_refused(&mut state, reason, peer);
+                return Reception::Refuse(reason);
+            }
+            Verdict::Open => false,
+            Verdict::Wait => true,
+        };
+        *state.by_address.entry(address).or_default() += 1;
+        let place = Place { census: Arc::clone(self), address, waiting };
+        if waiting {
+            state.waiting += 1;
+            self.metrics.waiting.inc();
+            self.log(&mut state, "connections wait: the listener has as many as it takes (http.max_connections)", peer);
+        } else {
+            state.open += 1;
+            self.metrics.open.inc();
+        }
+        self.note_scarcity(&state);
+        if waiting { Reception::Wait(place) } else { Reception::Open(place) }
+    }
+
+    /// Counts a connection that was refused after it was received.
+    pub(super) fn refused(&self, reason: RefusedConnection, peer: IpAddr) {
+        let mut state = self.lock();
+        self.note_refused(&mut state, reason, peer);
+    }
+
+    fn note_refused(&self, state: &mut State, reason: RefusedConnection, peer: IpAddr) {
+        state.refused += 1;
+        self.metrics.count_refused(reason);
+        let message = match reason {
+            RefusedConnection::Address => {
+                "connections refused: one address has as many as it may (http.max_connections_per_address)"
+            }
+            RefusedConnection::Full => {
+                "connections refused: the listener has as many as it takes (http.max_connections)"
+            }
+            RefusedConnection::Memory => {
+                "connections refused: no bytes are left for their buffers (http.max_buffered_bytes)"
+            }
+        };
+        self.log(state, message, peer);
+    }
+
+    /// One line in ten seconds, however many connections there are.
+    fn log(&self, state: &mut State, message: &'static str, peer: IpAddr) {
+        let now = Instant::now();
+        if state.logged.is_some_and(|logged| now - logged < LOG_EVERY) {
+            return;
+        }
+        state.logged = Some(now);
+        let busiest = state.by_address.iter().max_by_key(|(_, count)| **count);
+        tracing::warn!(
+            listener = self.listener,
+            open = state.open,
+            waiting = state.waiting,
+            refused = state.refused,
+            addresses = state.by_address.len(),
+            busiest_address = busiest.map(|(address, _)| tracing::field::display(address)),
+            busiest_connections = busiest.map(|(_, count)| count),
+            client = %peer,
+            "{message}"
+        );
+    }
+
+    fn note_scarcity(&self, state: &State) {
+        let taken = state.open + state.waiting;
+        self.scarce.send_if_modified(|scarce| {
+            let now = taken >= self.limits.scarce() || *scarce && taken > self.limits.plenty();
+            std::mem::replace(scarce, now) != now
+        });
+    }
+
+    /// As long as something may take: `normal`, or a second at most while connections are scarce.
+    pub(super) fn limit(&self, normal: Duration) -> Duration {
+        if *self.scarce.borrow() { normal.min(SCARCE_PATIENCE) } else { normal }
+    }
+
+    /// Waits for as long as something may take, or for one of so many equal `parts` of that time.
+    pub(super) async fn patience(&self, normal: Duration, parts: u32) {
+        let began = tokio::time::Instant::now();
+        let mut scarce = self.scarce.subscribe();
+        loop {
+            scarce.mark_unchanged();
+            tokio::select! {
+                () = tokio::time::sleep_until(began + self.limit(normal) / parts) => return,
+                // The sender lives as long as `self`.
+                _ = scarce.changed() => {}
+            }
+        }
+    }
+}
+
+impl Place {
+    /// Waits until the connection is open.
+    pub(super) async fn opened(&mut self) {
+        let census = Arc::clone(&self.census);
+        loop {
+            let room = census.room.notified();
+            if self.try_open() {
+                return;
+            }
+            room.await;
+        }
+    }
+
+    fn try_open(&mut self) -> bool {
+        let census = &self.census;
+        let mut state = census.lock();
+        let others = state.by_address.get(&self.address).copied().unwrap_or(1) - 1;
+        // Those that wait already stand before the ones that come now: here only the room counts.
+        if judge(census.limits, state.open, 0, others) != Verdict::Open {
+            return false;
+        }
+        state.waiting -= 1;
+        state.open += 1;
+        census.metrics.waiting.dec();
+        census.metrics.open.inc();
+        self.waiting = false;
+        true
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let census = &self.census;
+        let mut state = census.lock();
+        if self.waiting {
+            state.waiting -= 1;
+            census.metrics.waiting.dec();
+        } else {
+            state.open -= 1;
+            census.metrics.open.dec();
+        }
+        if let Some(count) = state.by_address.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                state.by_address.remove(&self.address);
+            }
+        }
+        census.note_scarcity(&state);
+        drop(state);
+        census.room.notify_one();
+    }
+}
+
+/// What counts as one address: of IPv6 the 64 bits that one site has, since it has all the others as well.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { max: 160, per_address: 100 };
+
+    #[test]
+    fn connections_are_judged_by_what_is_there() {
+        let refuse = Verdict::Refuse;
+        let cases = [
+            ("an empty listener", 0, 0, 0, Verdict::Open),
+            ("an address below its limit", 99, 0, 99, Verdict::Open),
+            ("an address at its limit", 100, 0, 100, refuse(RefusedConnection::Address)),
+            ("only the reserve is left, for an address with many", 150, 0, 50, Verdict::Wait),
+            ("only the reserve is left, for an address with few", 150, 0, 7, Verdict::Open),
+            ("nothing is left", 160, 0, 0, Verdict::Wait),
+            ("as many wait as may", 160, MAX_WAITING, 0, refuse(RefusedConnection::Full)),
+        ];
+        for (name, open, waiting, of_address, expected) in cases {
+            assert_eq!(judge(LIMITS, open, waiting, of_address), expected, "{name}");
+        }
+    }
+
+    fn census(max: usize) -> Arc<Census> {
+        Census::new("test", Limits { max, per_address: max }, ConnectionMetrics::default())
+    }
+
+    fn open(census: &Arc<Census>, peer: [u8; 4]) -> Place {
+        match census.receive(peer.into()) {
+            Reception::Open(place) => place,
+            Reception::Wait(_) | Reception::Refuse(_) => panic!("there is room"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_is_let_in_when_another_leaves() {
+        let census = census(2);
+        let [first, _second] = [[10, 0, 0, 1], [10, 0, 0, 2]].map(|peer| open(&census, peer));
+        let Reception::Wait(mut third) = census.receive([10, 0, 0, 3].into()) else { panic!("there is no room") };
+        assert_eq!((census.metrics.open.get(), census.metrics.waiting.get()), (2, 1));
+        assert!(tokio::time::timeout(Duration::from_secs(5), third.opened()).await.is_err());
+        drop(first);
+        third.opened().await;
+        assert_eq!((census.metrics.open.get(), census.metrics.waiting.get()), (2, 0));
+        drop(third);
+        assert_eq!(census.lock().by_address.len(), 1, "addresses without connections are forgotten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_is_shorter_while_connections_are_scarce() {
+        let census = census(4);
+        let places: Vec<Place> = (0..2).map(|peer| open(&census, [10, 0, 0, peer])).collect();
+        let waited = async |normal| {
+            let began = tokio::time::Instant::now();
+            census.patience(Duration::from_secs(normal), 1).await;
+            began.elapsed().as_secs()
+        };
+        assert_eq!(waited(30).await, 30);
+        let (took, third) = tokio::join!(waited(30), async { open(&census, [10, 0, 0, 9]) });
+        assert_eq!(took, 1, "scarce from the third of four on, for those that wait already too");
+        drop(third);
+        assert_eq!(waited(30).await, 30);
+        drop(places);
+    }
+
+    #[test]
+    fn a_site_of_ipv6_is_one_address() {
+        let of = |text: &str| network(text.parse().expect("an address"));
+        assert_eq!(of("2001:db8::1"), of("2001:db8::2:3"));
+        assert_ne!(of("2001:db8:1::1"), of("2001:db8:2::1"));
+        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
+    }
+}

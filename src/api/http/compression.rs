@@ -1,0 +1,137 @@
+//! Compresses answers for clients that accept it, where it pays.
+
+use std::io::Write as _;
+
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::runtime::aside;
+
+/// Answers below this size are sent as they are: compressing them costs more than sending them.
+pub(super) const MIN_BYTES: u64 = 8 << 10;
+
+/// From this size on an answer is compressed beside the threads that serve.
+const ASIDE_BYTES: usize = 64 << 10;
+
+/// How an answer may be compressed, the better first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    Zstd,
+    Gzip,
+}
+
+impl Coding {
+    /// The coding that a client likes best of those that there are, from its Accept-Encoding header; `None` for the answer
+    /// as it is (RFC 9110, section 12.5.3).
+    pub(super) fn accepted(headers: &HeaderMap) -> Option<Self> {
+        let quality = |coding: &str| quality(headers, coding);
+        let best = [(Self::Zstd, quality("zstd")), (Self::Gzip, quality("gzip").max(quality("x-gzip")))];
+        // Of equal ones the first.
+        let (coding, weight) = best.into_iter().rev().max_by_key(|(_, weight)| *weight)?;
+        (weight > 0 && weight >= quality("identity")).then_some(coding)
+    }
+
+    /// The name in Content-Encoding.
+    pub(super) fn name(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Zstd => "zstd",
+            Self::Gzip => "gzip",
+        })
+    }
+
+    /// Compresses an answer; `None` where that makes it no smaller.
+    pub(super) async fn compress(self, bytes: Bytes) -> Option<Bytes> {
+        let compressed = if bytes.len() < ASIDE_BYTES {
+            self.encode(&bytes)
+        } else {
+            let whole = bytes.clone();
+            aside(move || self.encode(&whole)).await.ok()?
+        };
+        compressed.filter(|compressed| compressed.len() < bytes.len()).map(Bytes::from)
+    }
+
+    fn encode(self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let room = Vec::with_capacity(bytes.len() / 4);
+        match self {
+            // The fastest levels: a link that is slower than they are is rare where services talk to each other.
+            Self::Zstd => {
+                let mut encoder = zstd::stream::write::Encoder::new(room, 1).ok()?;
+                encoder.write_all(bytes).ok()?;
+                encoder.finish().ok()
+            }
+            Self::Gzip => {
+                let mut encoder = GzEncoder::new(room, Compression::fast());
+                encoder.write_all(bytes).ok()?;
+                encoder.finish().ok()
+            }
+        }
+    }
+}
+
+/// How much a coding is wanted: 0 for not at all, 1000 for most. What no range names is not wanted, but for the answer as it is.
+fn quality(headers: &HeaderMap, coding: &str) -> u32 {
+    let mut any = None;
+    for value in headers.get_all(header::ACCEPT_ENCODING) {
+        for range in value.to_str().unwrap_or("").split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let name = parts.next().unwrap_or("");
+            let weight = super::headers::weight(parts);
+            if name.eq_ignore_ascii_case(coding) {
+                return weight;
+            }
+            if name == "*" {
+                any = Some(weight);
+            }
+        }
+    }
+    any.unwrap_or(u32::from(coding == "identity"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[test]
+    fn the_coding_is_the_one_that_is_wanted_most() {
+        let cases = [
+            ("", None),
+            ("gzip", Some(Coding::Gzip)),
+            ("gzip, deflate, br, zstd", Some(Coding::Zstd)),
+            ("zstd;q=0.5, gzip", Some(Coding::Gzip)),
+            ("gzip;q=0, *", Some(Coding::Zstd)),
+            ("*;q=0", None),
+            ("br", None),
+            ("identity, gzip;q=0.5", None),
+            ("GZIP", Some(Coding::Gzip)),
+            ("gzip;q=nonsense", Some(Coding::Gzip)),
+        ];
+        for (text, expected) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, text.parse().expect("a header value"));
+            assert_eq!(Coding::accepted(&headers), expected, "{text}");
+        }
+        assert_eq!(Coding::accepted(&HeaderMap::new()), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_compressed_reads_back() {
+        let text = Bytes::from("a line of a scrape 0.25\n".repeat(20_000));
+        let gzip = Coding::Gzip.compress(text.clone()).await.expect("smaller");
+        let mut back = Vec::new();
+        flate2::read::GzDecoder::new(&gzip[..]).read_to_end(&mut back).expect("gzip");
+        assert_eq!(back, text);
+        let zstd = Coding::Zstd.compress(text.clone()).await.expect("smaller");
+        assert_eq!(zstd::decode_all(&zstd[..]).expect("zstd"), text);
+        let mut noise = 1_u64;
+        let noise: Vec<u8> = (0..10_000)
+            .map(|_| {
+                noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (noise >> 56) as u8
+            })
+            .collect();
+        assert_eq!(Coding::Zstd.compress(noise.into()).await, None, "it would be larger");
+    }
+}

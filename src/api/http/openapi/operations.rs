@@ -1,0 +1,212 @@
+//! The operations of the OpenAPI document: what each route takes, and everything that it may answer.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    super::{
+        problem,
+        routes::{Access, Name, ROUTES, Route},
+    },
+    View,
+};
+use crate::{domain::code::ErrorCode, repository::ModelVersion};
+
+/// The name of the security scheme.
+pub(super) const TOKEN: &str = "token";
+
+/// The path of a route that is asked for a prediction of this version.
+pub(super) fn prediction(view: &View<'_>, version: &ModelVersion, name: Name) -> Value {
+    let model = version.model.as_str();
+    let (tag, path) = match name {
+        Name::Predict => ("predict", "/predict".to_owned()),
+        _ => (model, format!("/models/{model}/predict")),
+    };
+    let schema = |part: &str| json!({ "$ref": format!("#/components/schemas/{model}.{part}") });
+    let answer = json!({
+        "description": "The prediction, and how uncertain it is",
+        "headers": {
+            "x-request-id": shared("x-request-id"),
+            "x-model-version": shared("x-model-version"),
+            "server-timing": shared("server-timing"),
+        },
+        "content": { "application/json": { "schema": schema("answer") } },
+    });
+    let mut responses = Map::from_iter([("200".to_owned(), answer)]);
+    for route in ROUTES.iter().filter(|route| route.name == name) {
+        refusals(view, route, &mut responses);
+    }
+    let deadline = json!({ "type": "integer", "minimum": 1, "maximum": super::super::headers::MAX_DEADLINE_MS });
+    let mut operation = json!({
+        "tags": [tag],
+        "summary": version.contract.title.clone().unwrap_or_else(|| model.to_owned()),
+        "description": version.contract.description,
+        "operationId": operation_id("post", &path),
+        "parameters": [
+            header("x-request-id", "An id of the caller's own, [A-Za-z0-9._:-]{1,128}; another is replaced", &json!({ "type": "string" })),
+            header("x-deadline-ms", "How long the caller will wait", &deadline),
+            header("traceparent", "W3C Trace Context; a malformed one counts as none", &json!({ "type": "string" })),
+        ],
+        "requestBody": {
+            "required": true,
+            "content": { "application/json": {
+                "schema": schema("request"),
+                "examples": { "example": { "value": { "features": version.example } } },
+            } },
+        },
+        "responses": responses,
+    });
+    secure(view, Access::Model, &mut operation);
+    json!({ "post": operation })
+}
+
+/// The path of a route that is read.
+pub(super) fn operation(view: &View<'_>, route: &Route) -> Value {
+    let names = route.template.split('/').filter_map(|step| step.strip_prefix('{')?.strip_suffix('}'));
+    let parameters: Vec<Value> = names.map(|name| path_parameter(view, name)).collect();
+    let mut responses = Map::new();
+    responses.insert("200".to_owned(), response("It is", &content(route.name)));
+    refusals(view, route, &mut responses);
+    if route.name == Name::Readyz {
+        responses.insert("503".to_owned(), response("It is not, for these reasons", &content(route.name)));
+    }
+    let mut operation = json!({
+        "tags": ["about"],
+        "summary": route.about,
+        "operationId": operation_id("get", route.template),
+        "parameters": parameters,
+        "responses": responses,
+    });
+    secure(view, route.access, &mut operation);
+    json!({ "get": operation })
+}
+
+/// Says who may ask, where the server knows its callers.
+fn secure(view: &View<'_>, access: Access, operation: &mut Value) {
+    if view.secured {
+        operation["security"] = match access {
+            Access::Open => json!([]),
+            Access::Reduced => json!([{}, { TOKEN: [] }]),
+            Access::Metrics if !view.secured_metrics => json!([]),
+            Access::Metrics | Access::Listed | Access::Model => json!([{ TOKEN: [] }]),
+        };
+    }
+}
+
+/// The media types of an answer, each with its schema.
+fn content(name: Name) -> Value {
+    let schema = |name: &str| json!({ "schema": { "$ref": format!("#/components/schemas/{name}") } });
+    let (text, object) = (json!({ "schema": { "type": "string" } }), json!({ "schema": { "type": "object" } }));
+    match name {
+        Name::Healthz | Name::Livez => json!({ "application/json": schema("Alive") }),
+        Name::Readyz => json!({ "application/json": schema("Ready") }),
+        Name::Models => json!({ "application/json": schema("Models") }),
+        Name::Contract | Name::VersionContract => json!({ "application/schema+json": object }),
+        Name::Metrics => json!({ "text/plain": text, "application/openmetrics-text": text }),
+        Name::Problems | Name::Problem => json!({ "text/plain": text, "application/json": object }),
+        Name::Docs => json!({ "text/html": text }),
+        Name::Root => json!({ "text/plain": text }),
+        Name::Model | Name::Version | Name::OpenApi | Name::Predict | Name::PredictModel | Name::PredictVersion => {
+            json!({ "application/json": object })
+        }
+    }
+}
+
+fn response(description: &str, content: &Value) -> Value {
+    json!({ "description": description, "headers": { "x-request-id": shared("x-request-id") }, "content": content })
+}
+
+/// A name in a path, with an example that leads somewhere.
+fn path_parameter(view: &View<'_>, name: &str) -> Value {
+    let mut schema = json!({ "type": "string", "minLength": 1 });
+    let shown = view.served().next();
+    let example = match name {
+        "model" => shown.map(|version| version.model.as_str()),
+        "version" => shown.map(|version| version.version.as_str()),
+        _ => {
+            schema["enum"] = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+            Some(ErrorCode::DataContractViolation.as_str())
+        }
+    };
+    let mut parameter = json!({ "name": name, "in": "path", "required": true, "schema": schema });
+    if let Some(example) = example {
+        parameter["example"] = json!(example);
+    }
+    parameter
+}
+
+fn operation_id(method: &str, path: &str) -> String {
+    path.split(['/', '{', '}', '.'])
+        .filter(|step| !step.is_empty())
+        .fold(method.to_owned(), |id, step| format!("{id}_{step}"))
+}
+
+fn header(name: &str, description: &str, schema: &Value) -> Value {
+    json!({ "name": name, "in": "header", "required": false, "description": description, "schema": schema })
+}
+
+/// The headers of answers: name, type, meaning.
+const HEADERS: [(&str, &str, &str); 5] = [
+    ("retry-after", "integer", "When to come again, in seconds"),
+    ("server-timing", "string", "Where the time went, in milliseconds"),
+    ("www-authenticate", "string", "How to say who asks"),
+    ("x-model-version", "string", "The version that answered"),
+    ("x-request-id", "string", "By which the request is found again"),
+];
+
+/// The headers of answers, described once for all operations.
+pub(super) fn headers() -> Value {
+    let described = HEADERS
+        .into_iter()
+        .map(|(name, kind, about)| (name.to_owned(), json!({ "description": about, "schema": { "type": kind } })));
+    Value::Object(described.collect())
+}
+
+fn shared(header: &str) -> Value {
+    json!({ "$ref": format!("#/components/headers/{header}") })
+}
+
+/// Adds every status that the route may refuse or fail with, and the codes that it stands for.
+fn refusals(view: &View<'_>, route: &Route, responses: &mut Map<String, Value>) {
+    let mut by_status: std::collections::BTreeMap<u16, Vec<&str>> = std::collections::BTreeMap::new();
+    for code in ErrorCode::ALL.iter().filter(|code| may_answer(**code, route, view)) {
+        by_status.entry(problem::status(*code)).or_default().push(code.as_str());
+    }
+    for (status, codes) in by_status {
+        let schema = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
+        let mut response = response(&codes.join(", "), &json!({ "application/problem+json": schema }));
+        let more = match status {
+            401 => Some("www-authenticate"),
+            429 | 503 => Some("retry-after"),
+            _ => None,
+        };
+        if let Some(name) = more {
+            response["headers"][name] = shared(name);
+        }
+        responses.insert(status.to_string(), response);
+    }
+}
+
+/// Whether a route may answer with this code. Another method than its own is another operation, so `method_not_allowed`
+/// belongs to none.
+fn may_answer(code: ErrorCode, route: &Route, view: &View<'_>) -> bool {
+    let of_models = route.access.is_of_models();
+    let asks_for_token = match route.access {
+        Access::Open | Access::Reduced => false,
+        Access::Metrics => view.secured_metrics,
+        Access::Listed | Access::Model => view.secured,
+    };
+    match code {
+        // Any request may have two hosts, and any handler may panic.
+        ErrorCode::InvalidHeader | ErrorCode::Internal => true,
+        ErrorCode::Unauthenticated => asks_for_token,
+        ErrorCode::Forbidden => asks_for_token && route.access != Access::Listed,
+        ErrorCode::RateLimited => of_models && view.metered,
+        ErrorCode::Draining => of_models,
+        ErrorCode::NotFound => route.template.contains('{'),
+        ErrorCode::UnknownModel | ErrorCode::NotReady => route.access == Access::Model,
+        ErrorCode::UnknownVersion => route.template.contains("{version}"),
+        ErrorCode::MethodNotAllowed => false,
+        // The rest is about a body, and about running a model.
+        _ => route.method == "POST",
+    }
+}

@@ -1,0 +1,52 @@
+//! The answer to a connection that is not served: a problem, sent at once, and the end of the connection.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpStream},
+};
+
+use super::budget::CONNECTION_BYTES;
+use crate::{domain::code::ErrorCode, telemetry::RefusedConnection};
+
+/// Tells a client of HTTP/1 why it is not served, as far as that goes without waiting, and closes the connection.
+pub(super) fn refuse(mut stream: TcpStream, reason: RefusedConnection) {
+    // What has come is read: a connection that is closed with bytes unread is reset, and the answer lost. The socket does
+    // not block; what cannot be read or written now is left.
+    let _ = stream.read(&mut [0; CONNECTION_BYTES]);
+    let _ = stream.write_all(answer(reason).as_bytes());
+    let _ = stream.shutdown(Shutdown::Write);
+}
+
+fn answer(reason: RefusedConnection) -> String {
+    let code = ErrorCode::Overloaded;
+    let detail = match reason {
+        RefusedConnection::Address => "this address has as many connections as one address may have",
+        RefusedConnection::Full => "the server has as many connections as it takes",
+        RefusedConnection::Memory => "the server has no memory left for another connection",
+    };
+    let body = serde_json::json!({
+        "type": format!("/problems/{}", code.as_str()), "title": code.title(), "status": 503, "detail": detail,
+        "code": code.as_str(),
+    });
+    let body = body.to_string();
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_a_problem_of_the_code_that_it_names() {
+        let text = answer(RefusedConnection::Address);
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(head.starts_with("HTTP/1.1 503 ") && head.contains(&format!("content-length: {}", body.len())));
+        let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        assert_eq!((&body["code"], &body["status"]), (&"overloaded".into(), &503.into()));
+        assert_eq!(super::super::status(ErrorCode::Overloaded), 503);
+    }
+}

@@ -1,0 +1,93 @@
+//! `candor completions` and `candor man`: what shells and `man` know of the program, made from its own flags.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Args, Command, CommandFactory as _};
+use clap_complete::Shell;
+
+use super::{Cli, output::Output, refuse};
+
+/// Print the completions of a shell.
+///
+/// bash: `candor completions bash > ~/.local/share/bash-completion/completions/candor`; zsh: a file `_candor` in a directory
+/// of `$fpath`; fish: `~/.config/fish/completions/candor.fish`.
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// The shell.
+    #[arg(value_name = "SHELL")]
+    shell: Shell,
+}
+
+impl Completions {
+    pub(super) fn run(&self) -> ExitCode {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "candor", &mut script);
+        let mut output = Output::standard();
+        output.bytes(&script);
+        output.finish(ExitCode::SUCCESS)
+    }
+}
+
+/// Print the manual page, or write a page for each command.
+#[derive(Debug, Args)]
+pub(super) struct Man {
+    /// The directory to write candor.1, candor-serve.1 and the others to, such as /usr/local/share/man/man1.
+    #[arg(long, value_name = "DIRECTORY")]
+    out: Option<PathBuf>,
+}
+
+impl Man {
+    pub(super) fn run(&self) -> ExitCode {
+        let mut output = Output::standard();
+        let Some(directory) = &self.out else {
+            return match page(&root(), "candor") {
+                Ok(page) => {
+                    output.bytes(&page);
+                    output.finish(ExitCode::SUCCESS)
+                }
+                Err(error) => refuse(&error),
+            };
+        };
+        let written = fs::create_dir_all(directory).and_then(|()| pages(directory));
+        match written {
+            Ok(pages) => {
+                output.line(format_args!("wrote   {}: {pages} pages", directory.display()));
+                output.finish(ExitCode::SUCCESS)
+            }
+            Err(error) => refuse(&format_args!("{}: cannot be written: {error}", directory.display())),
+        }
+    }
+}
+
+/// Writes the page of each command; gives their number.
+fn pages(directory: &Path) -> io::Result<usize> {
+    let root = root();
+    let commands = std::iter::once(&root).chain(root.get_subcommands());
+    let mut written = 0;
+    for command in commands {
+        let name = match command.get_name() {
+            "candor" => "candor".to_owned(),
+            command => format!("candor-{command}"),
+        };
+        fs::write(directory.join(format!("{name}.1")), page(command, &name)?)?;
+        written += 1;
+    }
+    Ok(written)
+}
+
+/// All commands; `help` is the pages themselves.
+fn root() -> Command {
+    let mut root = Cli::command().disable_help_subcommand(true);
+    root.build();
+    root
+}
+
+fn page(command: &Command, title: &str) -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command.clone()).title(title).render(&mut page)?;
+    Ok(page)
+}

@@ -1,0 +1,273 @@
+//! Runs many instances of a version, reads the answers as for requests, and derives refusals and warnings from them.
+
+use std::time::{Duration, Instant};
+
+use super::{calibrated::Calibrated, error::LoadError};
+use crate::{
+    domain::{
+        contract::{
+            Contract, Decision, Labels, Literal, OutputPlan, Problem, Scores, Summary, label_text, numbers, remedy,
+        },
+        prediction::{InterpretError, Prediction},
+        tensor::{Inputs, Tensor},
+        uncertainty::Membership,
+    },
+    runtime::Executor,
+};
+
+/// No further generated instance is run after this time, once there are [`MIN_ROWS`].
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The fewest instances that are run, however long they take.
+const MIN_ROWS: usize = 4;
+
+/// The fewest labels that can refuse a version.
+const ENOUGH_LABELS: usize = 8;
+
+/// Limits the memory for outputs: no further generated instance is run once they hold this many values.
+const MOST_VALUES: usize = 2_000_000;
+
+/// The source of an instance, which decides what its failure means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The contract's `examples`; the model must answer them.
+    Example,
+    /// golden.jsonl; each case is judged separately.
+    Golden,
+    /// The background rows of profile.json.
+    Background,
+    /// Generated from the contract.
+    Drawn,
+}
+
+/// An instance and its inputs.
+pub(super) struct Row {
+    pub(super) origin: Origin,
+    pub(super) instance: Literal,
+    pub(super) inputs: Inputs,
+}
+
+/// The result of running an instance.
+pub(super) enum RunOutcome {
+    /// It was answered from these outputs.
+    Answered(Vec<Tensor>),
+    /// The run failed.
+    Failed(String),
+    /// The outputs are not a valid answer.
+    Unreadable(InterpretError),
+}
+
+/// All instances that were run, with their results.
+pub(super) struct Evidence {
+    pub(super) rows: Vec<(Row, RunOutcome)>,
+    summary: Option<Summary>,
+    labels: Labels,
+}
+
+/// Reads the answer of one row as for a request.
+pub(super) fn read(
+    contract: &Contract,
+    calibrated: Option<&Calibrated>,
+    inputs: &Inputs,
+    (outputs, row): (&[Tensor], usize),
+) -> Result<Prediction, InterpretError> {
+    match calibrated {
+        Some(calibrated) => {
+            let of = Membership { group: calibrated.group(inputs), features_hash: "" };
+            calibrated.assess(contract, outputs, row, of)
+        }
+        None => contract.interpret(outputs, row),
+    }
+}
+
+impl Evidence {
+    /// Runs each row alone. The executor must return the outputs that the contract requests, then its label if it has one.
+    pub(super) fn gather(
+        contract: &Contract,
+        calibrated: Option<&Calibrated>,
+        executor: &mut impl Executor,
+        rows: Vec<Row>,
+    ) -> Self {
+        let (started, mut room) = (Instant::now(), MOST_VALUES);
+        let mut evidence = Self { rows: Vec::with_capacity(rows.len()), summary: None, labels: Labels::default() };
+        let (mut scores, mut element): (Vec<Vec<f64>>, _) = (Vec::new(), None);
+        for row in rows {
+            let enough = room == 0 || started.elapsed() > PATIENCE;
+            if enough && evidence.rows.len() >= MIN_ROWS && row.origin == Origin::Drawn {
+                break;
+            }
+            let outcome = match executor.run(&row.inputs) {
+                Err(error) => RunOutcome::Failed(error.to_string()),
+                Ok(outputs) => {
+                    room = room.saturating_sub(outputs.iter().map(|output| output.buffer.len()).sum());
+                    if let (OutputPlan::Classification { .. }, Some(first)) = (&contract.output, outputs.first()) {
+                        let values = numbers(first);
+                        let all = of_both(contract, &values);
+                        // Rows of another width are reported as unreadable.
+                        if all.len() == contract.output.classes().len() {
+                            element = Some(first.buffer.element());
+                            evidence.labels.add(&all, outputs.get(1).and_then(label_text));
+                            scores.push(values);
+                        }
+                    }
+                    match read(contract, calibrated, &row.inputs, (&outputs, 0)) {
+                        Ok(_) => RunOutcome::Answered(outputs),
+                        Err(error) => RunOutcome::Unreadable(error),
+                    }
+                }
+            };
+            evidence.rows.push((row, outcome));
+        }
+        evidence.summary = element.map(|element| Summary::of(element, scores.iter().map(Vec::as_slice)));
+        evidence
+    }
+
+    /// The answered rows with their outputs.
+    pub(super) fn answered(&self) -> impl Iterator<Item = (&Row, &[Tensor])> {
+        self.rows.iter().filter_map(|(row, outcome)| match outcome {
+            RunOutcome::Answered(outputs) => Some((row, outputs.as_slice())),
+            _ => None,
+        })
+    }
+
+    /// Whether the probabilities of any row are invalid.
+    pub(super) fn has_invalid_probabilities(&self) -> bool {
+        self.rows
+            .iter()
+            .any(|(_, outcome)| matches!(outcome, RunOutcome::Unreadable(InterpretError::NotProbabilities { .. })))
+    }
+
+    /// Problems of the contract's `x-output`: invalid probabilities, or a label that contradicts them.
+    pub(super) fn score_problems(&self, contract: &Contract) -> Vec<Problem> {
+        let OutputPlan::Classification { classes, requested: [name], label, .. } = &contract.output else {
+            return Vec::new();
+        };
+        let mut problems = Vec::new();
+        if self.has_invalid_probabilities()
+            && let Some(summary) = &self.summary
+        {
+            let distances = if self.labels.follow_minimum() { ", and the label is the class of the least" } else { "" };
+            problems.push(Problem {
+                pointer: "/x-output/probabilities".to_owned(),
+                detail: format!(
+                    "the output {name:?} does not hold probabilities: {summary}, over {} instances{distances}; \
+                     probabilities lie in 0 to 1, and those of all classes sum to 1. {}; other scores are answered by \
+                     the task \"tensors\"",
+                    summary.rows,
+                    remedy(&self.labels)
+                ),
+            });
+            return problems;
+        }
+        let (differing, judged) = (self.labels.differing(classes), self.labels.judged());
+        if let Some(label) = label
+            && judged >= ENOUGH_LABELS
+            && differing * 2 > judged
+            && !self.labels.one_sided(classes)
+        {
+            problems.push(self.label_problem(label, (differing, judged), classes));
+        }
+        problems
+    }
+
+    fn label_problem(&self, label: &str, (differing, judged): (usize, usize), classes: &[String]) -> Problem {
+        let names = self.labels.names();
+        let seen: Vec<String> = names.iter().map(|(column, name)| format!("column {column} is {name}")).collect();
+        let hint = if self.labels.disagree() {
+            "the scores are not what the graph decides by.".to_owned()
+        } else {
+            format!("by the label {}: are the classes in the order of the graph's columns?", seen.join(", "))
+        };
+        Problem {
+            pointer: "/x-output/label".to_owned(),
+            detail: format!(
+                "the graph's label {label:?} differs from the likeliest class of {} in {differing} of {judged} instances; \
+                 {hint} Leave `label` out where the graph decides by a rule of its own",
+                classes.join(", ")
+            ),
+        }
+    }
+
+    /// Other reasons to refuse the version: an example that is not answered, or no answer at all. `derived` means that there
+    /// is no contract.json.
+    pub(super) fn refusals(&self, path: &std::path::Path, derived: bool) -> Vec<LoadError> {
+        let content = |detail: String| LoadError::Content { path: path.to_path_buf(), detail };
+        let examples = self.rows.iter().filter(|(row, _)| row.origin == Origin::Example);
+        let mut errors: Vec<LoadError> = examples
+            .enumerate()
+            .filter_map(|(index, (_, outcome))| Some((index, reason(outcome)?)))
+            .map(|(index, reason)| content(format!("does not answer example {} of the contract: {reason}", index + 1)))
+            .collect();
+        if errors.is_empty() && self.answered().next().is_none() {
+            let unreadable = self.rows.iter().find(|(_, outcome)| matches!(outcome, RunOutcome::Unreadable(_)));
+            let failed = self.rows.iter().find(|_| !derived);
+            let first = unreadable.or(failed).and_then(|(_, outcome)| reason(outcome));
+            errors.extend(first.map(|reason| {
+                content(format!(
+                    "answers none of the {} instances that were run; the first: {reason}; if the model needs particular \
+                     values or lengths, give an instance that it takes in `examples` of a contract.json",
+                    self.rows.len()
+                ))
+            }));
+        }
+        errors
+    }
+
+    /// Warnings for the operator of a version that serves.
+    pub(super) fn warnings(&self, contract: &Contract) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let made = self.rows.iter().filter(|(row, _)| row.origin == Origin::Drawn);
+        let reasons: Vec<String> = made.clone().filter_map(|(_, outcome)| reason(outcome)).collect();
+        let all = made.count();
+        if let Some(first) = reasons.first() {
+            let failed = reasons.len();
+            warnings.push(if self.answered().next().is_some() {
+                format!(
+                    "{failed} of {all} generated instances are not answered; the first: {first}; narrower bounds in \
+                     contract.json reject such requests with a 400"
+                )
+            } else {
+                format!(
+                    "the version was not proven: none of {all} generated instances could be run; the first: {first}; write a \
+                     contract.json with `examples`, which are tried first"
+                )
+            });
+        }
+        let background = self.rows.iter().filter(|(row, _)| row.origin == Origin::Background);
+        let lost: Vec<String> = background.filter_map(|(_, outcome)| reason(outcome)).collect();
+        warnings.extend(
+            lost.first()
+                .map(|first| format!("{} rows of the training data are not answered; the first: {first}", lost.len())),
+        );
+        if let OutputPlan::Classification { classes, label: Some(label), decision: Decision::Greatest, .. } =
+            &contract.output
+        {
+            let (differing, judged) = (self.labels.differing(classes), self.labels.judged());
+            if differing > 0 {
+                warnings.push(format!(
+                    "the graph's label {label:?} differs from the likeliest class in {differing} of {judged} instances; answers \
+                     are the likeliest class; for a threshold write `positive` and `threshold`"
+                ));
+            }
+        }
+        warnings
+    }
+}
+
+/// The scores of both classes if the graph gives that of the second only.
+fn of_both(contract: &Contract, values: &[f64]) -> Vec<f64> {
+    match (values, &contract.output) {
+        ([logit], OutputPlan::Classification { scores: Scores::Logits, .. }) => vec![0.0, *logit],
+        ([positive], _) => vec![1.0 - positive, *positive],
+        _ => values.to_vec(),
+    }
+}
+
+/// Why an instance was not answered.
+fn reason(outcome: &RunOutcome) -> Option<String> {
+    match outcome {
+        RunOutcome::Answered(_) => None,
+        RunOutcome::Failed(said) => Some(format!("it fails: {said}")),
+        RunOutcome::Unreadable(error) => Some(error.to_string()),
+    }
+}

@@ -1,0 +1,135 @@
+//! Reads the files of a package: regular files only, none larger than its kind can be, each into memory at once.
+//!
+//! A named pipe or a device in place of a file would block whoever reads it, or never end.
+
+use std::{
+    fs::{self, File, FileType, OpenOptions},
+    io::{self, Read as _},
+    os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
+    path::Path,
+    sync::Arc,
+};
+
+use sha2::{Digest as _, Sha256};
+
+/// The largest text of a package: contract, golden cases, profile, calibration, settings.
+pub(super) const MAX_TEXT_BYTES: u64 = 64 << 20;
+
+/// The largest graph: what protobuf can hold. Weights beyond that are in files of their own.
+pub(super) const MAX_GRAPH_BYTES: u64 = (1 << 31) - 1;
+
+/// Opens a regular file.
+fn open(path: &Path) -> io::Result<File> {
+    // Asked before it is opened, since to open a device may do something; and after it, since it may be another by then.
+    regular(fs::metadata(path)?.file_type())?;
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
+    regular(file.metadata()?.file_type())?;
+    Ok(file)
+}
+
+fn regular(kind: FileType) -> io::Result<()> {
+    let name = match kind {
+        kind if kind.is_file() => return Ok(()),
+        kind if kind.is_dir() => "a directory",
+        kind if kind.is_fifo() => "a named pipe (FIFO)",
+        kind if kind.is_socket() => "a socket",
+        _ => "a device",
+    };
+    Err(io::Error::other(format!("it is {name}; expected a regular file")))
+}
+
+/// Reads a file of at most `most` bytes.
+///
+/// # Errors
+/// The operating system's own; also where it is no regular file, is too large, or changes its size meanwhile.
+pub(super) fn read(path: &Path, most: u64) -> io::Result<Arc<[u8]>> {
+    let mut file = open(path)?;
+    let length = file.metadata()?.len();
+    if length > most {
+        return Err(io::Error::other(format!("it has {length} bytes, and at most {most} are read")));
+    }
+    let length = usize::try_from(length).map_err(io::Error::other)?;
+    // Into its last place: a vector would be copied, and weights may fill half of the memory.
+    let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
+    let room = Arc::get_mut(&mut bytes).expect("no other has it yet");
+    let changed = || io::Error::other("its size changed while it was read");
+    file.read_exact(room).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => changed(),
+        _ => error,
+    })?;
+    match file.read(&mut [0])? {
+        0 => Ok(bytes),
+        _ => Err(changed()),
+    }
+}
+
+/// Reads a text.
+///
+/// # Errors
+/// As [`read`]; also where it is not UTF-8.
+pub(super) fn read_text(path: &Path) -> io::Result<String> {
+    text(&read(path, MAX_TEXT_BYTES)?)
+}
+
+/// The bytes as a text.
+///
+/// # Errors
+/// Where they are not UTF-8.
+pub(super) fn text(bytes: &[u8]) -> io::Result<String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    Ok(text.to_owned())
+}
+
+/// The SHA-256 of a file of any size, in hexadecimal, without keeping its content.
+///
+/// # Errors
+/// The operating system's own; also where it is no regular file.
+pub(super) fn digest_file(path: &Path) -> io::Result<String> {
+    let (mut file, mut hasher, mut piece) = (open(path)?, Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hexadecimal(&hasher.finalize())),
+            read => hasher.update(&piece[..read]),
+        }
+    }
+}
+
+/// The SHA-256 of some bytes, in hexadecimal.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_regular_files_of_a_fair_size_are_read() {
+        let root = tempfile::tempdir().expect("a directory");
+        let file = root.path().join("file");
+        fs::write(&file, "content").expect("written");
+        assert_eq!(&*read(&file, 7).expect("read"), b"content");
+        assert_eq!(digest_file(&file).expect("read"), digest(b"content"));
+        let socket = root.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("bound");
+        let cases = [
+            (file.as_path(), 6, "it has 7 bytes, and at most 6 are read"),
+            (root.path(), 7, "it is a directory; expected a regular file"),
+            (&socket, 7, "it is a socket; expected a regular file"),
+            (Path::new("/dev/zero"), 7, "it is a device; expected a regular file"),
+        ];
+        for (path, most, expected) in cases {
+            let error = read(path, most).expect_err("refused");
+            assert_eq!(error.to_string(), expected, "{}", path.display());
+        }
+    }
+}

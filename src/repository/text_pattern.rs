@@ -1,0 +1,140 @@
+//! The keyword `pattern` of the second pass: ECMA-262 patterns, matched in bounded time. Takes the place of the `jsonschema`
+//! crate's own, which backtracks.
+
+use std::cell::Cell;
+
+use jsonschema::{Keyword, ValidationError};
+use serde_json::Value;
+
+use crate::domain::{
+    contract::{Pattern, Undecided, unbounded},
+    violation::quote,
+};
+
+/// What is said of a text that is not decided.
+pub(super) const UNDECIDED: &str = "takes too many steps to be held against its pattern";
+
+thread_local! {
+    /// Whether a text was not decided on this thread. An answer of yes or no is all that a keyword can give, and behind
+    /// `not` either may admit the text.
+    static WAS_UNDECIDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does something that may match texts; what came of it, and whether a text was not decided.
+pub(super) fn watched<T>(work: impl FnOnce() -> T) -> (T, bool) {
+    WAS_UNDECIDED.set(false);
+    let done = work();
+    (done, WAS_UNDECIDED.take())
+}
+
+/// A pattern of a schema.
+pub(super) struct TextPattern {
+    pattern: Pattern,
+    written: String,
+}
+
+impl TextPattern {
+    /// Compiles a pattern of ECMA-262.
+    ///
+    /// # Errors
+    /// Why it cannot be used, and what would be right, in words.
+    pub(super) fn new(written: &str) -> Result<Self, String> {
+        if let Some(reason) = unbounded(written) {
+            return Err(format!("{written:?} cannot be used: {reason}"));
+        }
+        let translated = jsonschema_regex::to_rust_regex(&with_ascii_boundaries(written))
+            .map_err(|()| format!("{written:?} is no regular expression of ECMA-262"))?
+            .into_owned();
+        let pattern = Pattern::new(&translated).map_err(|error| format!("{written:?} cannot be used: {error}"))?;
+        Ok(Self { pattern, written: written.to_owned() })
+    }
+
+    /// The keyword with this value, for the `jsonschema` crate.
+    pub(super) fn keyword(value: &Value) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'_>> {
+        let text = value.as_str().ok_or_else(|| ValidationError::custom("a pattern must be a string"))?;
+        Self::new(text).map(|made| Box::new(made) as _).map_err(ValidationError::custom)
+    }
+
+    fn matches(&self, text: &str) -> Result<bool, Undecided> {
+        let found = self.pattern.is_match(text);
+        if found.is_err() {
+            WAS_UNDECIDED.set(true);
+        }
+        found
+    }
+}
+
+impl<'i> Keyword<'i> for TextPattern {
+    fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
+        let Some(text) = instance.as_str() else { return Ok(()) };
+        match self.matches(text) {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                Err(ValidationError::custom(format!("{} does not match the pattern {:?}", quote(text), self.written)))
+            }
+            Err(Undecided) => Err(ValidationError::custom(format!("{} {UNDECIDED}: {:?}", quote(text), self.written))),
+        }
+    }
+
+    fn is_valid(&self, instance: &'i Value) -> bool {
+        instance.as_str().is_none_or(|text| self.matches(text) == Ok(true))
+    }
+}
+
+/// Says what `\b` is in ECMA-262: a backspace in a class, else the edge of a word of ASCII letters. (The edges of other
+/// words cannot be told from single bytes, as a DFA reads them.)
+fn with_ascii_boundaries(pattern: &str) -> String {
+    let mut made = String::with_capacity(pattern.len());
+    let mut characters = pattern.chars();
+    let mut in_class = false;
+    while let Some(character) = characters.next() {
+        if character == '\\' {
+            match characters.next() {
+                Some('b') if in_class => made.push_str("\\x08"),
+                Some('b') => made.push_str("(?-u:\\b)"),
+                escaped => made.extend(std::iter::once('\\').chain(escaped)),
+            }
+        } else {
+            in_class = (in_class || character == '[') && character != ']';
+            made.push(character);
+        }
+    }
+    made
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_mean_what_they_mean_in_ecma_262() {
+        let cases = [
+            (r"^\d+$", "12", true),
+            (r"^\d+$", "\u{0663}", false),
+            (r"\bcat\b", "a cat ß", true),
+            (r"\bcat\b", "éxcat", false),
+            (r"^\p{L}+$", "Straße", true),
+            (r"^.$", "日", true),
+            (r"^[\b]$", "\u{8}", true),
+        ];
+        for (pattern, text, expected) in cases {
+            let pattern = TextPattern::new(pattern).expect("a pattern");
+            assert_eq!(pattern.matches(text), Ok(expected), "{} {text:?}", pattern.written);
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_cannot_be_used_says_what_to_write() {
+        let cases = [
+            ("^(?=.*a)b", "write each condition as a pattern of its own"),
+            (r"(a)\1", "no other keyword compares the parts"),
+            ("a{,", "is no regular expression of ECMA-262"),
+            ("(a", "is no regular expression of ECMA-262"),
+            (r"(\p{L}{1,1000}){1000}", "too large: its counted repetitions"),
+        ];
+        for (pattern, expected) in cases {
+            let error = TextPattern::new(pattern).err().unwrap_or_default();
+            assert!(error.contains(expected), "{pattern}: {error}");
+        }
+    }
+}

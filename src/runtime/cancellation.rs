@@ -1,0 +1,130 @@
+//! Cancels a load from another thread: what runs at that moment is interrupted, and what would begin after it does not.
+//!
+//! ```text
+//! under way ── finish ──▶ finished      the result counts, later cancellations are ignored
+//!     └─────── cancel ──▶ cancelled     the result is void, even if it arrives
+//! ```
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::Interrupt;
+
+/// One load that can be cancelled. Clones are the same load.
+#[derive(Clone, Default)]
+pub struct Cancellation(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    phase: Phase,
+    stage: &'static str,
+    interrupts: Vec<Interrupt>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Phase {
+    #[default]
+    UnderWay,
+    Finished,
+    Cancelled,
+}
+
+/// The load was cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the load was cancelled")]
+pub struct Cancelled;
+
+impl Cancellation {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing under the lock panics, so a poisoned state is still whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes the stage that begins, for people.
+    ///
+    /// # Errors
+    /// [`Cancelled`]: then the stage must not begin.
+    pub fn enter(&self, stage: &'static str) -> Result<(), Cancelled> {
+        let mut own = self.lock();
+        if own.phase == Phase::Cancelled {
+            return Err(Cancelled);
+        }
+        own.stage = stage;
+        Ok(())
+    }
+
+    /// The stage that began last.
+    pub fn stage(&self) -> &'static str {
+        self.lock().stage
+    }
+
+    /// Adds something that a cancellation interrupts. Where the load is cancelled already, that happens at once.
+    pub fn register(&self, interrupt: Interrupt) {
+        let mut state = self.lock();
+        match state.phase {
+            Phase::UnderWay => state.interrupts.push(interrupt),
+            Phase::Cancelled => interrupt(true),
+            Phase::Finished => {}
+        }
+    }
+
+    /// Cancels the load; false where it has finished, or was cancelled before.
+    pub fn cancel(&self) -> bool {
+        let mut state = self.lock();
+        if state.phase != Phase::UnderWay {
+            return false;
+        }
+        state.phase = Phase::Cancelled;
+        for interrupt in state.interrupts.drain(..) {
+            interrupt(true);
+        }
+        true
+    }
+
+    /// Whether it has finished or was cancelled.
+    pub fn is_over(&self) -> bool {
+        self.lock().phase != Phase::UnderWay
+    }
+
+    /// Ends the load; from now on nothing of it is interrupted. False where it was cancelled before.
+    pub fn finish(&self) -> bool {
+        let mut state = self.lock();
+        if state.phase == Phase::UnderWay {
+            state.phase = Phase::Finished;
+            state.interrupts.clear();
+        }
+        state.phase == Phase::Finished
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn counted() -> (Interrupt, Arc<AtomicUsize>) {
+        let stops = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&stops);
+        (Arc::new(move |_| _ = counter.fetch_add(1, Ordering::Relaxed)), stops)
+    }
+
+    #[test]
+    fn a_cancelled_load_is_interrupted_once_and_begins_nothing() {
+        let (load, (interrupt, stops)) = (Cancellation::default(), counted());
+        load.register(Arc::clone(&interrupt));
+        assert_eq!(load.enter("one"), Ok(()));
+        assert!(load.cancel() && !load.cancel() && !load.finish());
+        assert_eq!((stops.load(Ordering::Relaxed), load.enter("two"), load.stage()), (1, Err(Cancelled), "one"));
+        load.register(interrupt);
+        assert_eq!(stops.load(Ordering::Relaxed), 2, "what is registered too late is interrupted too");
+    }
+
+    #[test]
+    fn a_finished_load_is_left_alone() {
+        let (load, (interrupt, stops)) = (Cancellation::default(), counted());
+        load.register(Arc::clone(&interrupt));
+        assert!(load.finish() && load.finish() && !load.cancel());
+        load.register(interrupt);
+        assert_eq!(stops.load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,205 @@
+//! What clients can make the server hold in memory: no more than twice what it holds idle, and its budget.
+
+use std::{
+    future::poll_fn,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+};
+
+use bytes::Bytes;
+
+use super::{is_long, latency, memory, metric, report, serve, until};
+use crate::{
+    frames::Frames,
+    harness::{Process, block_on},
+};
+
+/// The budget of these servers, in bytes.
+const BUDGET: u64 = 32 << 20;
+
+fn server(settings: &[&str]) -> Process {
+    let budget = format!("http.max_buffered_bytes={BUDGET}");
+    serve(&[&[budget.as_str()], settings].concat())
+}
+
+/// Makes an attack, then holds the most that the server held against the promise. A good client is served before, during
+/// and after; in the end the server holds little more than at first.
+fn attack<H>(name: &str, process: &Process, make: impl FnOnce(SocketAddr) -> H) {
+    let rounds = if is_long() { 2000 } else { 50 };
+    let (p50, p99) = latency(process.address, rounds);
+    let (idle, _) = memory(process);
+    let held = make(process.address);
+    let (during, p99_during) = latency(process.address, rounds);
+    let (_, peak) = memory(process);
+    let promise = 2 * idle + BUDGET;
+    report(
+        name,
+        &format!(
+            "memory {} MB idle, {} MB at most, of {} MB; good clients p50 {p50:?} -> {during:?}, p99 {p99:?} -> {p99_during:?}",
+            idle >> 20,
+            peak >> 20,
+            promise >> 20
+        ),
+    );
+    assert!(peak <= promise, "{name}: {} MB of {} MB", peak >> 20, promise >> 20);
+    drop(held);
+    until("memory given back", || {
+        latency(process.address, 1);
+        memory(process).0 <= 2 * idle
+    });
+    report(name, &format!("memory {} MB afterwards", memory(process).0 >> 20));
+}
+
+/// 6 connections with 200 bodies of a megabyte each, all but their last byte.
+#[test]
+fn unfinished_bodies_of_http_2() {
+    let process = server(&["http.body_timeout_ms=60000"]);
+    let (connections, streams) = if is_long() { (6, 200) } else { (2, 64) };
+    attack("unfinished bodies of HTTP/2", &process, |address| {
+        block_on(async {
+            let mut clients = Vec::new();
+            for _ in 0..connections {
+                clients.push(tokio::spawn(send_bodies(address, streams)));
+            }
+            let mut held = Vec::new();
+            for client in clients {
+                held.push(client.await.expect("a client"));
+            }
+            held
+        })
+    });
+    assert!(metric(process.address, "candor_requests_shed_total", &["memory"]) + shed(&process) >= 1.0);
+}
+
+/// Requests that were refused for lack of memory.
+fn shed(process: &Process) -> f64 {
+    metric(process.address, "candor_shed_total", &["memory"])
+}
+
+/// Opens as many streams as it may of so many, and sends each a megabyte but for a byte. A stream is done when all of it is
+/// with the server, or when the server has refused it.
+async fn send_bodies(
+    address: SocketAddr,
+    streams: usize,
+) -> Vec<(h2::client::ResponseFuture, h2::SendStream<Bytes>, tokio::task::JoinHandle<()>)> {
+    let socket = tokio::net::TcpStream::connect(address).await.expect("a connection");
+    let (mut client, connection) = h2::client::handshake(socket).await.expect("HTTP/2");
+    let driver = tokio::spawn(async {
+        let _ = connection.await;
+    });
+    let mut sending = Vec::new();
+    for _ in 0..streams.min(64) {
+        client = client.ready().await.expect("room for a stream");
+        let request = http::Request::post(format!("http://{address}/predict"))
+            .header("content-type", "application/json")
+            .body(())
+            .expect("a request");
+        let (response, mut body) = client.send_request(request, false).expect("a stream");
+        sending.push(tokio::spawn(async move {
+            let mut left = 999_999;
+            while left > 0 {
+                body.reserve_capacity(left.min(16_384));
+                match poll_fn(|context| body.poll_capacity(context)).await {
+                    Some(Ok(room)) => {
+                        let piece = room.min(left);
+                        if body.send_data(Bytes::from(vec![b' '; piece]), false).is_err() {
+                            break;
+                        }
+                        left -= piece;
+                    }
+                    // The server has refused it.
+                    _ => break,
+                }
+            }
+            (response, body)
+        }));
+    }
+    drop(driver);
+    let mut held = Vec::new();
+    for stream in sending {
+        let (response, body) = stream.await.expect("a stream");
+        held.push((response, body, tokio::spawn(async {})));
+    }
+    held
+}
+
+/// 600 connections with a body of 0.94 of a megabyte each that goes on for ever.
+#[test]
+fn unfinished_bodies_of_http_1() {
+    let process = server(&["http.body_timeout_ms=60000"]);
+    let count = if is_long() { 600 } else { 80 };
+    attack("unfinished bodies of HTTP/1", &process, |address| {
+        let body = vec![b' '; 940_000];
+        let open = |_| {
+            let mut stream = TcpStream::connect(address).expect("a connection");
+            let head = "POST /predict HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n";
+            let _ = write!(stream, "{head}content-length: 1000000\r\n\r\n");
+            // The server reads it all, or refuses it and closes the connection.
+            let _ = stream.write_all(&body);
+            stream
+        };
+        (0..count).map(open).collect::<Vec<_>>()
+    });
+    assert!(shed(&process) >= 1.0, "some were refused");
+}
+
+/// Bodies that unpack to a thousand times their size, and never end.
+#[test]
+fn bodies_that_unpack() {
+    let process = server(&["http.max_body_bytes=8388608"]);
+    let count = if is_long() { 2000 } else { 64 };
+    let plain = vec![b' '; 8 << 20];
+    let packed = zstd::encode_all(&plain[..], 1).expect("packed");
+    attack("bodies that unpack", &process, |address| {
+        let open = |_| {
+            let mut stream = TcpStream::connect(address).expect("a connection");
+            let head =
+                "POST /predict HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-encoding: zstd\r\n";
+            let _ = write!(stream, "{head}content-length: {}\r\n\r\n", packed.len());
+            let _ = stream.write_all(&packed);
+            stream
+        };
+        (0..count).map(open).collect::<Vec<_>>()
+    });
+}
+
+/// 40 connections that ask for the metrics on every stream and never take an answer: their windows are closed.
+#[test]
+fn readers_with_a_closed_window() {
+    const INITIAL_WINDOW_SIZE: u16 = 4;
+    let process = server(&["http.answer_timeout_ms=2000"]);
+    let connections = if is_long() { 40 } else { 10 };
+    let mut clients = Vec::new();
+    attack("readers with a closed window", &process, |address| {
+        for _ in 0..connections {
+            let mut client = Frames::with_settings(address, &[(INITIAL_WINDOW_SIZE, 0)]);
+            (0..64).for_each(|stream| client.get(2 * stream + 1, "/metrics"));
+            clients.push(client);
+        }
+        let all = f64::from(connections * 64);
+        until("every scrape is answered or refused", || {
+            metric(address, "candor_requests_total", &["route=\"/metrics\""]) >= all
+        });
+    });
+    // Who takes no answer is cut off.
+    assert!(clients.into_iter().all(|client| client.is_closed_in_the_end()));
+    assert!(metric(process.address, "candor_connections_timed_out_total", &["slow_reader"]) >= f64::from(connections));
+}
+
+/// A client of HTTP/1 that asks and asks, and reads nothing.
+#[test]
+fn a_reader_that_reads_nothing() {
+    let process = server(&["http.answer_timeout_ms=1000", "http.header_timeout_ms=1000"]);
+    let requests = "GET /openapi.json HTTP/1.1\r\nhost: test\r\n\r\n".repeat(2000);
+    attack("a reader that reads nothing", &process, |address| {
+        let open = |_| {
+            let mut stream = TcpStream::connect(address).expect("a connection");
+            stream.set_write_timeout(Some(std::time::Duration::from_millis(200))).expect("a timeout");
+            let _ = stream.write_all(requests.as_bytes());
+            stream
+        };
+        (0..if is_long() { 100 } else { 10 }).map(open).collect::<Vec<_>>()
+    });
+    let mut rest = [0; 1];
+    let _ = TcpStream::connect(process.address).expect("a connection").read(&mut rest[..0]);
+}

@@ -1,0 +1,40 @@
+//! How versions come from the disk into the server: whole and unchangeable, within a limit of time, and without a word of
+//! what callers send.
+
+mod limits;
+mod log;
+mod snapshot;
+mod threads;
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Server, fixture, root};
+
+/// Adds a model of one version to a repository: a graph from tests/fixtures/refused, under a name of its own.
+fn add_refused(repository: &Path, model: &str, graph: &str) {
+    let version = repository.join(model).join("1");
+    fs::create_dir_all(&version).expect("a directory");
+    let source = root().join("tests/fixtures/refused").join(format!("{graph}.onnx"));
+    fs::copy(source, version.join("model.onnx")).expect("copied");
+}
+
+/// Copies the graph whose table lies in a file of its own, and the file, into a directory.
+fn add_table(directory: &Path) {
+    fs::create_dir_all(directory).expect("a directory");
+    fs::copy(fixture("external_table.onnx"), directory.join("model.onnx")).expect("copied");
+    fs::copy(fixture("external_table.bin"), directory.join("external_table.bin")).expect("copied");
+}
+
+/// Why version 1 of a model is unavailable.
+fn reasons(server: &Server, model: &str) -> Vec<String> {
+    let version = server.get(&format!("/models/{model}/versions/1")).json();
+    assert_eq!(version["state"], "unavailable", "{version:#}");
+    let reasons = version["reasons"].as_array().expect("reasons").iter();
+    reasons.map(|reason| reason.as_str().expect("a text").to_owned()).collect()
+}
+
+fn index(index: i64) -> Value {
+    json!({ "index": index })
+}
