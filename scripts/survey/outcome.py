@@ -19,7 +19,7 @@ LONG_DEADLINE_MS = 20000
 # An answer that came too late, or was refused because it would have.
 LATE = re.compile("deadline_exceeded|overloaded")
 # The setting for bodies larger than the default limit of 1 MiB.
-LARGE_BODY = "http.max_body_bytes=67108864"
+LARGE_BODY = "http.max_body_bytes=33554432"
 
 
 @dataclass
