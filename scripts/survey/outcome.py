@@ -94,6 +94,7 @@ def examine(candor, reference, case, number):
             return Outcome(
                 case, "setting", larger.task, larger.right, larger.asked, larger.controls, bare.reason(), f"`{LARGE_BODY}`"
             )
+        bare.failed.extend(larger.failed)
     own = with_contract(candor, number, case, truth, bare)
     details = [*bare.wrong, *bare.failed, bare.refused or "", bare.incomplete or "", bare.disagreement or ""]
     details = [text for text in details if text]
