@@ -33,7 +33,7 @@ def main():
     if not options.keep:
         shutil.rmtree(WORK / "packages", ignore_errors=True)
         shutil.rmtree(WORK / "logs", ignore_errors=True)
-    sources = collect(options.only)
+    sources = collect(options.only, options.seed)
     wanted = re.compile(options.filter)
     for source in sources:
         source.cases = [case for case in source.cases if wanted.search(f"{source.name}: {case.name}")]
@@ -68,11 +68,12 @@ def arguments():
         "--only", default="", help="sources to collect: packages, onnx, trained, boosting; prints, writes no report"
     )
     parser.add_argument("--filter", default="", help="a pattern of `source: model`; prints the outcomes, writes no report")
+    parser.add_argument("--seed", default=10, type=int, help="draws other tests of onnx, to check what was not tuned for")
     parser.add_argument("--keep", action="store_true", help="keep the packages and logs of the last run")
     return parser.parse_args()
 
 
-def collect(only):
+def collect(only, seed):
     """All sources, or those of one module."""
     import boosting
     import onnx_suite
@@ -82,7 +83,7 @@ def collect(only):
     reference = Reference()
     makers = {
         "packages": lambda: packages.sources(say),
-        "onnx": lambda: onnx_suite.sources(reference, say),
+        "onnx": lambda: onnx_suite.sources(reference, say, seed),
         "trained": lambda: trained.sources(say),
         "boosting": lambda: boosting.sources(say),
     }

@@ -21,11 +21,11 @@ TESTS_A_TYPE = 4
 SUITES = ("simple", "pytorch-operator", "pytorch-converted", "light")
 
 
-def sources(reference, say):
-    return [*single_nodes(reference, say), suites(reference), runtime_datasets()]
+def sources(reference, say, seed=SEED):
+    return [*single_nodes(reference, say, seed), suites(reference), runtime_datasets()]
 
 
-def single_nodes(reference, say):
+def single_nodes(reference, say, seed):
     """Tests with a single node, drawn by a seed: one for every operator of ONNX, and some for every element type."""
     from onnx.backend.test.case.node import collect_testcases
 
@@ -47,7 +47,7 @@ def single_nodes(reference, say):
         for group in sorted(groups):
             say(f"{source.name}: {group}")
             count = TESTS_A_TYPE if f"tensor({group})" in NUMPY else 1
-            draw(source, group, [test for test in groups[group] if test.name not in drawn], count, reference)
+            draw(source, group, [test for test in groups[group] if test.name not in drawn], reference, count, seed)
             drawn |= {case.path.stem for case in source.cases}
     return [by_operator, by_type]
 
@@ -57,9 +57,9 @@ def name_of(element):
     return onnx.TensorProto.DataType.Name(element).lower()
 
 
-def draw(source, group, tests, count, reference):
+def draw(source, group, tests, reference, count, seed):
     """Adds the first `count` tests of a group, in seeded random order, that ONNX Runtime itself can run."""
-    random.Random(f"{SEED} {group}").shuffle(tests)
+    random.Random(f"{seed} {group}").shuffle(tests)
     found, reasons = 0, []
     for test in tests[:TRIES]:
         path = folder("onnx-node") / f"{test.name}.onnx"

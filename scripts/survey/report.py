@@ -170,7 +170,7 @@ def apart(sources, outcomes):
         [
             "## Counted apart\n",
             "These have inputs or outputs that a contract cannot describe: sequences, optionals, 8-bit floats, small integers.",
-            "Candor refuses each of them at load and names the tensor and its type.\n",
+            "Unless the table says otherwise, Candor refuses them at load and names the tensor and its type.\n",
             table(["model", "type"], beyond),
             "These cannot be served at all: the converter cannot export them, or ONNX Runtime itself cannot run them.\n",
             table(["model", "reason"], without),
