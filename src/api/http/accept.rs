@@ -18,9 +18,8 @@ use tower::Service as _;
 use super::{
     Services, Shared,
     body::Arriving,
-    budget::Exhausted,
     connection::Connection,
-    hand_over::hand_over,
+    hand_over::{hand_over, hand_over_unheld},
     headers,
     predict::{self, Target},
     problem, routes,
@@ -123,12 +122,13 @@ impl Front {
             Handled::failed(&Failure::internal().because(cause(&*panic)), &accepted.request_id, road)
         });
         let handed_over = hand_over(response, &parts.headers, connection).await;
-        let mut response = handed_over.unwrap_or_else(|Exhausted| {
-            let road = std::mem::take(&mut event).into_road();
-            let refused = Handled::failed(&out_of_memory(), &accepted.request_id, road);
+        let mut response = if let Ok(response) = handed_over {
+            response
+        } else {
+            let refused = Handled::failed(&out_of_memory(), &accepted.request_id, event.into_road());
             event = refused.event;
-            refused.response
-        });
+            hand_over_unheld(refused.response, connection).await
+        };
         let arrival = pending.arrival.take();
 
         // A later request on this connection would only be turned away.

@@ -26,6 +26,9 @@ const LOG_EVERY: Duration = Duration::from_secs(10);
 /// How long a connection may be idle, or a body take to arrive, while connections are scarce.
 const SCARCE_PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long connections are scarce after one was refused for lack of memory: long enough for idle ones to be closed.
+const STARVED_FOR: Duration = Duration::from_secs(3);
+
 /// How many connections there may be.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -91,6 +94,8 @@ struct State {
     by_address: HashMap<IpAddr, usize>,
     refused: u64,
     logged: Option<Instant>,
+    /// Until when connections are scarce because there were no bytes for another one.
+    starved: Option<tokio::time::Instant>,
 }
 
 /// A connection that is counted; it is counted no longer when this is dropped.
@@ -158,6 +163,10 @@ impl Census {
 
     fn note_refused(&self, state: &mut State, reason: RefusedConnection, peer: IpAddr) {
         state.refused += 1;
+        if reason == RefusedConnection::Memory {
+            state.starved = Some(tokio::time::Instant::now() + STARVED_FOR);
+            self.note_scarcity(state);
+        }
         self.metrics.count_refused(reason);
         let message = match reason {
             RefusedConnection::Address => {
@@ -196,8 +205,9 @@ impl Census {
 
     fn note_scarcity(&self, state: &State) {
         let taken = state.open + state.waiting;
+        let starved = state.starved.is_some_and(|until| tokio::time::Instant::now() < until);
         self.scarce.send_if_modified(|scarce| {
-            let now = taken >= self.limits.scarce() || *scarce && taken > self.limits.plenty();
+            let now = starved || taken >= self.limits.scarce() || *scarce && taken > self.limits.plenty();
             std::mem::replace(scarce, now) != now
         });
     }
@@ -349,6 +359,18 @@ mod tests {
         drop(third);
         assert_eq!(waited(30).await, 30);
         drop(places);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lack_of_memory_makes_connections_scarce_for_a_while() {
+        let census = census(1000);
+        let normal = Duration::from_secs(30);
+        let place = open(&census, [10, 0, 0, 1]);
+        census.refused(RefusedConnection::Memory, [10, 0, 0, 2].into());
+        assert_eq!(census.limit(normal), SCARCE_PATIENCE);
+        tokio::time::advance(STARVED_FOR).await;
+        drop(place);
+        assert_eq!(census.limit(normal), normal);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The last step of an answer: compressed where that pays, and held against the budget until its client has taken it.
 
 use axum::{body::Body, response::Response};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use http_body::Body as _;
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Collected};
 
 use super::{
     budget::{Exhausted, attach},
@@ -29,11 +30,21 @@ pub(super) async fn hand_over(
     Box::pin(held(response, request, connection)).await
 }
 
+/// Readies the refusal of an answer for which there was no room: it is small, and only counted as not yet taken.
+pub(super) async fn hand_over_unheld(response: Response, connection: &Connection) -> Response {
+    let (parts, body) = response.into_parts();
+    let bytes = whole(body).await;
+    Response::from_parts(parts, Body::from(attach(bytes, connection.outstanding.add())))
+}
+
+/// Every answer is made whole before it is handed over, so this waits for nothing, and cannot fail.
+async fn whole(body: Body) -> Bytes {
+    body.collect().await.map(Collected::to_bytes).unwrap_or_default()
+}
+
 async fn held(response: Response, request: &HeaderMap, connection: &Connection) -> Result<Response, Exhausted> {
     let (mut parts, body) = response.into_parts();
-    // Every answer is made whole before it is handed over, so this waits for nothing, and cannot fail.
-    let Ok(whole) = body.collect().await else { return Ok(Response::from_parts(parts, Body::empty())) };
-    let mut bytes = whole.to_bytes();
+    let mut bytes = whole(body).await;
     let mut held = connection.hold(bytes.len())?;
     if bytes.len() as u64 >= MIN_BYTES && !parts.headers.contains_key(header::CONTENT_ENCODING) {
         parts.headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));

@@ -140,7 +140,7 @@ fn unfinished_bodies_of_http_1() {
 #[test]
 fn bodies_that_unpack() {
     let process = server(&["http.max_body_bytes=8388608"]);
-    let count = if is_long() { 2000 } else { 64 };
+    let count = if is_long() { 1000 } else { 64 };
     let plain = vec![b' '; 8 << 20];
     let packed = zstd::encode_all(&plain[..], 1).expect("packed");
     attack("bodies that unpack", &process, |address| {
