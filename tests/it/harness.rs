@@ -103,6 +103,11 @@ impl Server {
         Self { address: app.address(), app: Some(app) }
     }
 
+    /// The address of the admin listener.
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        self.app.as_ref().and_then(App::admin_address).expect("a server with an admin listener")
+    }
+
     pub(crate) fn get(&self, path: &str) -> Reply {
         self.send("GET", path, &[], b"")
     }

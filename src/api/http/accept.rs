@@ -95,9 +95,6 @@ impl Front {
     pub async fn answer<B: Arriving>(&self, request: Request<B>, connection: &Arc<Connection>) -> Response {
         let arrived = Instant::now();
         let (parts, body) = request.into_parts();
-        if body.is_end_stream() {
-            connection.received();
-        }
         let request_id = headers::request_id(&parts.headers);
         let target = Target::of(&parts);
         let accepted = Accepted { request_id: Arc::clone(&request_id), arrived };

@@ -65,7 +65,8 @@ impl AdminFront {
 }
 
 impl Handler for AdminFront {
-    async fn answer(&self, request: http::Request<Incoming>, _: &Arc<Connection>) -> Response {
+    async fn answer(&self, mut request: http::Request<Incoming>, connection: &Arc<Connection>) -> Response {
+        request.extensions_mut().insert(Arc::clone(connection));
         let Ok(response) = self.0.clone().call(request.map(Body::new)).await;
         response
     }
@@ -113,6 +114,9 @@ async fn set_level(State(admin): State<Arc<Admin>>, request: Request) -> Respons
         let detail = format!("a log level has at most {MAX_LEVEL_BYTES} bytes");
         return refuse(&Failure::new(ErrorCode::BodyTooLarge, detail), &parts.headers);
     };
+    if let Some(connection) = parts.extensions.get::<Arc<Connection>>() {
+        connection.received();
+    }
     let text = String::from_utf8_lossy(&bytes);
     let level = text.trim().trim_matches('"');
     match admin.log.set_level(level) {

@@ -61,7 +61,6 @@ pub struct HealthFront {
 
 impl Handler for HealthFront {
     async fn answer(&self, request: Request<Incoming>, connection: &Arc<Connection>) -> Response {
-        connection.received();
         let response = self
             .route(&request)
             .await

@@ -12,7 +12,7 @@ use std::{
 use axum::{BoxError, response::Response};
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use http::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulConnection},
@@ -261,6 +261,9 @@ impl<H: Handler> Connections<H> {
             // In a box: the connection moves it to its place, and it is large.
             Box::pin(async move {
                 let _busy = (talk.connection.begin(request.version()), talk.conversation.begin());
+                if request.body().is_end_stream() {
+                    talk.connection.received();
+                }
                 let response = talk.server.handler.answer(request, &talk.connection).await;
                 talk.connection.answered();
                 Ok::<_, Infallible>(response)

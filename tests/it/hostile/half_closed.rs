@@ -40,6 +40,24 @@ fn a_half_closed_client_of_http_1_0_is_answered_too() {
     assert_eq!(Reply::parse(&bytes).map(|reply| reply.status), Some(200));
 }
 
+#[test]
+fn a_half_closed_administrator_is_answered_too() {
+    let tokens = tempfile::NamedTempFile::new().expect("a file");
+    // The digest of `foo`.
+    let digest = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
+    let text = format!("[[caller]]\nname = \"ops\"\ntoken_sha256 = \"{digest}\"\n");
+    std::fs::write(tokens.path(), text).expect("written");
+    let server = Server::start(|config| config.admin.tokens_file = tokens.path().to_path_buf());
+    let head = "host: test\r\nauthorization: Bearer foo\r\n";
+    for (request, status) in [
+        (format!("GET /admin/log-level HTTP/1.1\r\n{head}\r\n"), 200),
+        (format!("PUT /admin/log-level HTTP/1.1\r\n{head}content-length: 4\r\n\r\ninof"), 400),
+    ] {
+        let bytes = raw(server.admin_address(), request.as_bytes(), true);
+        assert_eq!(Reply::parse(&bytes).map(|reply| reply.status), Some(status), "{request}");
+    }
+}
+
 /// An answer that is larger than what the socket takes at once is not cut at the end of the client's side.
 #[test]
 fn a_large_answer_to_a_half_closed_client_comes_whole() {
