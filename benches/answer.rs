@@ -102,10 +102,8 @@ impl<'a> Subject<'a> {
 
     /// The use case alone: bytes to answer, through the queue and a worker.
     fn predict(&self, road: &mut Road) -> Answer {
-        let model = Some(self.version.model.as_str());
-        let call =
-            Call { model, version: None, body: &self.body, arrived: Instant::now(), patience: None, caller: None };
-        let answer = predict(&self.bench.repository, call, road);
+        let call = Call { body: &self.body, arrived: Instant::now(), patience: None };
+        let answer = predict(&self.version, call, road);
         self.bench.runtime.block_on(answer).unwrap_or_else(|failure| panic!("{}", failure.detail))
     }
 

@@ -169,7 +169,7 @@ impl Engine {
     fn lead(&self, lease: Lease, inputs: &Inputs, waiting: Waiting) -> Result<Completed, SubmitError> {
         let completed = lease.lead(inputs, waiting).ok_or(SubmitError::Lost)?;
         if Instant::now() > waiting.deadline {
-            self.shared.metrics.count_cancelled("infer");
+            self.shared.metrics.count_abandoned_row("infer");
             return Err(SubmitError::Expired);
         }
         Ok(completed)
@@ -251,7 +251,7 @@ impl Place<'_> {
             // Where it is too late to run, the lease is dropped and goes to the next row.
             Ok(Ok(Message::Late | Message::Lead(..))) => {
                 self.settled = true;
-                self.shared.metrics.count_cancelled("queue");
+                self.shared.metrics.count_abandoned_row("queue");
                 return Err(SubmitError::Expired);
             }
             // A worker leaves out a row only when its deadline has passed; else its thread broke.
@@ -278,7 +278,7 @@ impl Drop for Place<'_> {
             None => "infer",
         };
         self.watch.leave();
-        self.shared.metrics.count_cancelled(stage);
+        self.shared.metrics.count_abandoned_row(stage);
     }
 }
 

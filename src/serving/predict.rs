@@ -1,4 +1,4 @@
-//! The road of one request: pin, admit, execute, interpret. Everything that serves joins it.
+//! The stages of one request once its version is pinned: admit, execute, interpret. Everything that serves joins it.
 
 use std::{
     sync::Arc,
@@ -15,27 +15,20 @@ use crate::{
         uncertainty::Membership,
     },
     lifecycle::deadline,
-    repository::{ModelVersion, Repository},
+    repository::ModelVersion,
     runtime::{Completed, Priority, RunError, SubmitError, aside},
-    security::Caller,
     telemetry::Stages,
 };
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
-    /// The model; `None` for the default one.
-    pub model: Option<&'a str>,
-    /// The version; `None` for the stable one.
-    pub version: Option<&'a str>,
     /// The body, as JSON.
     pub body: &'a [u8],
     /// When the request came in.
     pub arrived: Instant,
     /// How long the caller will wait.
     pub patience: Option<Duration>,
-    /// Who asks, where that is known: no others than the models of its token are named to it.
-    pub caller: Option<&'a Caller>,
 }
 
 /// What is known of a request on its road, for the record, whether it is answered or not.
@@ -79,24 +72,11 @@ pub const MIN_BYTES_PER_ELEMENT: usize = 2;
 /// Outputs with more elements than this are read beside the threads that serve.
 const LARGE_ELEMENTS: usize = 65_536;
 
-/// Answers one request. `road` is filled as far as the request comes.
+/// Answers one request from a pinned version. `road` is filled as far as the request comes.
 ///
 /// # Errors
 /// [`Failure`] when a stage refuses it or fails.
-pub async fn predict(repository: &Repository, call: Call<'_>, road: &mut Road) -> Result<Answer, Failure> {
-    let version = pin(repository, call)?;
-    road.version = Some(Arc::clone(&version));
-    let result = on_version(&version, call, road).await;
-    result.map_err(|failure| failure.of(&version))
-}
-
-fn pin(repository: &Repository, call: Call<'_>) -> Result<Arc<ModelVersion>, Failure> {
-    let known = |model: &str| call.caller.is_none_or(|caller| caller.may_use(model));
-    let catalog = repository.catalog();
-    catalog.resolve_within(call.model, call.version, &known).map(Arc::clone).map_err(Failure::unresolved)
-}
-
-async fn on_version(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Road) -> Result<Answer, Failure> {
+pub async fn predict(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Road) -> Result<Answer, Failure> {
     let _in_flight = version.metrics.in_flight.hold();
     let started = Instant::now();
     let due = deadline(call.arrived, call.patience, started, version.limits.deadline());

@@ -119,14 +119,16 @@ metrics! {
     connections_timed_out: Counter = "candor_connections_timed_out_total" ["listener", "reason"];
     /// Bytes that are reserved for connections, their request bodies and their answers, of `http.max_buffered_bytes`.
     buffered_bytes: Level = "candor_buffered_bytes" [];
-    /// Requests that wait for a worker now.
+    /// Rows that wait for a worker now.
     queue_depth: Level = "candor_queue_depth" ["model", "version"];
     /// Requests that were accepted and are not answered yet.
     in_flight: Level = "candor_in_flight" ["model", "version"];
     /// Requests that were refused to protect the others, by reason: full queue, deadline, rate limit or draining.
     shed: Counter = "candor_shed_total" ["model", "version", "reason"];
-    /// Requests that were dropped because nobody waited for them any more, by the stage they had reached.
+    /// Requests whose client went away before the answer, by the stage: `body` while it sent, `request` after that.
     cancelled: Counter = "candor_cancelled_total" ["model", "version", "stage"];
+    /// Rows that were given up because their deadline passed or their client went away, by the stage they had reached: `queue` or `infer`. An explained request has several rows.
+    abandoned_rows: Counter = "candor_abandoned_rows_total" ["model", "version", "stage"];
     /// Violations of the data contract, by the feature at fault and the code of the violation.
     violations: Counter = "candor_contract_violations_total" ["model", "version", "feature", "code"];
     /// Values that keep the data contract but break one of its soft rules, by feature.

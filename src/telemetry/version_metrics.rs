@@ -84,7 +84,7 @@ pub struct VersionMetrics {
     batch_rows: Arc<Histogram>,
     pub(super) explain_rows: Arc<Counter>,
     batch_close: [Arc<Counter>; CLOSE_REASONS.len()],
-    cancelled: Family<Counter>,
+    abandoned_rows: Family<Counter>,
     load_seconds: Family<Gauge>,
     cost_seconds: Family<Gauge>,
     retired: AtomicBool,
@@ -143,7 +143,7 @@ impl VersionMetrics {
             batch_rows: metrics.batch_rows.child(&both, || Histogram::new(&buckets::BATCH_ROWS)),
             explain_rows: metrics.explain_rows.child(&both, Counter::default),
             batch_close: CLOSE_REASONS.map(close),
-            cancelled: metrics.cancelled.clone(),
+            abandoned_rows: metrics.abandoned_rows.clone(),
             load_seconds: metrics.model_load_seconds.clone(),
             cost_seconds: metrics.model_cost_seconds.clone(),
             retired: AtomicBool::new(false),
@@ -160,10 +160,11 @@ impl VersionMetrics {
         &self.version
     }
 
-    /// Counts a row that nobody waited for any more, by the stage that it had reached: `queue` or `infer`.
-    pub fn count_cancelled(&self, stage: &'static str) {
+    /// Counts a row that nobody waited for any more, by the stage that it had reached: `queue` or `infer`. What became of
+    /// its request is counted where the request is recorded.
+    pub fn count_abandoned_row(&self, stage: &'static str) {
         if !self.is_retired() {
-            self.cancelled.child(&[&self.model, &self.version, stage], Counter::default).inc();
+            self.abandoned_rows.child(&[&self.model, &self.version, stage], Counter::default).inc();
         }
     }
 

@@ -127,7 +127,7 @@ fn server_timing_tells_where_the_time_went() {
         })
         .collect();
     let names: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, ["parse", "queue", "infer", "total"], "{timing}");
+    assert_eq!(names, ["admit", "queue", "infer", "total"], "{timing}");
     assert!(parts.iter().all(|(_, millis)| (0.0..20_000.0).contains(millis)), "{timing}");
     let total = parts[3].1;
     // Each is rounded to a microsecond.

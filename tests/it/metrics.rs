@@ -154,7 +154,7 @@ fn each_request_is_counted_where_it_belongs() {
         ("candor_requests_total", churn, &[("route", "/predict"), ("code", "data_contract_violation")], 2.0),
         ("candor_requests_total", churn, &[("route", "/predict"), ("code", "malformed_json"), ("status", "400")], 1.0),
         ("candor_requests_total", ("_unknown", ""), &[("code", "unknown_model"), ("status", "404")], 2.0),
-        ("candor_requests_total", churn, &[("code", "unsupported_media_type")], 0.0),
+        ("candor_requests_total", churn, &[("code", "unsupported_media_type")], 1.0),
         ("candor_requests_total", ("slow", "1"), &[("code", "deadline_exceeded"), ("status", "504")], 1.0),
         ("candor_contract_violations_total", churn, &[("feature", "plan"), ("code", "not_in_enum")], 1.0),
         ("candor_contract_violations_total", churn, &[("feature", "plan"), ("code", "missing")], 2.0),
@@ -162,7 +162,7 @@ fn each_request_is_counted_where_it_belongs() {
         ("candor_contract_warnings_total", churn, &[("feature", "age")], 1.0),
         ("candor_shed_total", ("slow", "1"), &[("reason", "deadline")], 1.0),
         ("candor_request_duration_seconds_count", churn, &[("route", "/predict"), ("outcome", "ok")], 1.0),
-        ("candor_request_duration_seconds_count", churn, &[("route", "/predict"), ("outcome", "refused")], 3.0),
+        ("candor_request_duration_seconds_count", churn, &[("route", "/predict"), ("outcome", "refused")], 4.0),
         ("candor_request_duration_seconds_count", ("slow", "1"), &[("outcome", "failed")], 1.0),
         ("candor_request_duration_seconds_count", ("slow", "1"), &[("outcome", "cancelled")], 1.0),
         ("candor_uncertainty_count", churn, &[], 2.0),
@@ -183,6 +183,55 @@ fn each_request_is_counted_where_it_belongs() {
     assert_eq!(models, ["", "_unknown", "broken", "churn", "diabetes", "slow"].map(str::to_owned).iter().collect());
     let routes: BTreeSet<&String> = found.iter().filter_map(|(_, labels, _)| labels.get("route")).collect();
     assert!(!routes.iter().any(|route| route.contains("nobody") || route.contains("nowhere")), "{routes:?}");
+}
+
+/// The requests for predictions that [`traffic`] and [`cancel`] send.
+const PREDICTIONS_ASKED: f64 = 14.0;
+
+#[test]
+fn every_request_is_counted_once_under_one_outcome() {
+    let (_, _, counted) = &*USED;
+    let found = samples(counted);
+    // Requests by model, version and outcome, as each of the two families counts them.
+    let by_outcome = |name: &str, outcome: &dyn Fn(&BTreeMap<String, String>) -> String| {
+        let mut sums: BTreeMap<[String; 3], f64> = BTreeMap::new();
+        for (_, labels, value) in found.iter().filter(|(found, _, _)| found == name) {
+            if labels["route"].ends_with("/predict") {
+                let key = [labels["model"].clone(), labels["version"].clone(), outcome(labels)];
+                *sums.entry(key).or_default() += value;
+            }
+        }
+        sums.retain(|_, sum| *sum > 0.0);
+        sums
+    };
+    let requests = by_outcome("candor_requests_total", &|labels| {
+        let outcome = match (labels["code"].as_str(), labels["status"].as_str()) {
+            ("ok", "200") => "ok",
+            ("cancelled", "499") => "cancelled",
+            (_, "500" | "504") => "failed",
+            (_, status) if status.starts_with('4') || status == "503" => "refused",
+            (code, status) => panic!("{code} with status {status} is no outcome"),
+        };
+        outcome.to_owned()
+    });
+    let durations = by_outcome("candor_request_duration_seconds_count", &|labels| labels["outcome"].clone());
+    assert_eq!(requests, durations);
+    let outcomes: BTreeSet<&str> = requests.keys().map(|[_, _, outcome]| outcome.as_str()).collect();
+    assert_eq!(outcomes, BTreeSet::from(["ok", "refused", "failed", "cancelled"]));
+    let received: f64 = requests.values().sum();
+    assert!((received - PREDICTIONS_ASKED).abs() < 1e-9, "{requests:#?}");
+
+    let sum = |name: &str, label: &str, value: &str| -> f64 {
+        let of = found.iter().filter(|(found, labels, _)| found == name && labels[label] == value);
+        of.map(|(_, _, value)| value).sum()
+    };
+    for (name, label, value, code) in [
+        ("candor_cancelled_total", "model", "slow", "cancelled"),
+        ("candor_shed_total", "reason", "deadline", "deadline_exceeded"),
+    ] {
+        let (detailed, counted) = (sum(name, label, value), sum("candor_requests_total", "code", code));
+        assert!(counted > 0.0 && (detailed - counted).abs() < 1e-9, "{name} {detailed}, {code} {counted}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{
     any::Any,
     panic::AssertUnwindSafe,
     pin::pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use tower::Service as _;
 
 use super::{
-    Services, Shared,
+    Shared,
     body::Arriving,
     connection::Connection,
     hand_over::{hand_over, hand_over_unheld},
@@ -28,20 +28,36 @@ use super::{
 use crate::{
     domain::code::ErrorCode,
     lifecycle::Phase,
-    serving::{Arrival, Failure, PredictionEvent, Road, Sent},
+    repository::ModelVersion,
+    serving::{Arrival, Failure, PredictionEvent, Recorder, Road, Sent},
 };
 
 /// What handlers know of the request they handle.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Accepted {
     pub(super) request_id: Arc<str>,
     pub(super) arrived: Instant,
+    /// The version that answers, once it is pinned: the record names it, whatever becomes of the request after that.
+    pinned: Arc<OnceLock<Arc<ModelVersion>>>,
 }
 
 impl Accepted {
+    fn new(request_id: Arc<str>, arrived: Instant) -> Self {
+        Self { request_id, arrived, pinned: Arc::default() }
+    }
+
+    /// Notes the version that answers.
+    pub(super) fn pin(&self, version: &Arc<ModelVersion>) {
+        self.pinned.get_or_init(|| Arc::clone(version));
+    }
+
+    fn version(&self) -> Option<Arc<ModelVersion>> {
+        self.pinned.get().map(Arc::clone)
+    }
+
     /// Taken from a request's extensions, where [`Front::answer`] put it.
     pub(super) fn of(extensions: &Extensions) -> Self {
-        extensions.get().cloned().unwrap_or_else(|| Self { request_id: Arc::from(""), arrived: Instant::now() })
+        extensions.get().cloned().unwrap_or_else(|| Self::new(Arc::from(""), Instant::now()))
     }
 }
 
@@ -62,15 +78,14 @@ impl Handled {
 /// Records a request whose caller went away: the handler's future is then dropped before there is a response.
 struct Pending<'a> {
     arrival: Option<Arrival>,
-    services: &'a Services,
-    target: Option<Target<'a>>,
+    recorder: &'a Recorder,
+    accepted: &'a Accepted,
 }
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
         if let Some(arrival) = self.arrival.take() {
-            let version = self.target.and_then(|target| target.version(self.services));
-            self.services.recorder.record_cancelled(&arrival, version);
+            self.recorder.record_cancelled(&arrival, self.accepted.version());
         }
     }
 }
@@ -97,7 +112,7 @@ impl Front {
         let (parts, body) = request.into_parts();
         let request_id = headers::request_id(&parts.headers);
         let target = Target::of(&parts);
-        let accepted = Accepted { request_id: Arc::clone(&request_id), arrived };
+        let accepted = Accepted::new(Arc::clone(&request_id), arrived);
         let arrival = Arrival {
             request_id,
             trace: headers::trace(&parts.headers),
@@ -109,13 +124,13 @@ impl Front {
         };
         let http1 = parts.version <= Version::HTTP_11;
 
-        let mut pending = Pending { arrival: Some(arrival), services: &self.services, target };
+        let mut pending = Pending { arrival: Some(arrival), recorder: &self.services.recorder, accepted: &accepted };
         // Pinned where it is: on its way into a combinator and out of it, all of it would be copied.
         let handling = pin!(self.handle(&parts, body, connection, &accepted));
         let handled = AssertUnwindSafe(handling).catch_unwind().await;
         let Handled { response, mut event } = handled.unwrap_or_else(|panic| {
             // What the handler knew is gone with it; the log is to name the model all the same.
-            let road = Road { version: target.and_then(|target| target.version(&self.services)), ..Road::default() };
+            let road = Road { version: accepted.version(), ..Road::default() };
             Handled::failed(&Failure::internal().because(cause(&*panic)), &accepted.request_id, road)
         });
         let handed_over = hand_over(response, &parts.headers, connection).await;

@@ -1,6 +1,8 @@
 //! Who may send work and see what: none while draining, known callers only, each within its share and its models. What a
 //! route asks for is declared in `routes`.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{FromRequestParts as _, RawPathParams, Request, State},
     middleware::Next,
@@ -10,10 +12,10 @@ use http::{Extensions, HeaderMap, HeaderValue, header};
 
 use super::{Services, Shared, accept::Accepted, connection::Peer, problem, routes::Access};
 use crate::{
-    domain::{code::ErrorCode, violation::quote},
+    domain::code::ErrorCode,
     lifecycle::Phase,
     security::{Allowance, AuthError, Caller, MetricsAccess},
-    serving::{Failure, PredictionEvent, Road},
+    serving::{Failure, PredictionEvent, Road, authorize},
 };
 
 /// What is known of a caller once it was looked at.
@@ -87,23 +89,8 @@ fn identify(services: &Services, headers: &HeaderMap) -> Result<Option<Caller>, 
     tokens.authenticate(given).map(Some).map_err(unauthenticated)
 }
 
-/// Refuses a known caller a model that its token does not cover, whether there is such a model or not. `model` is the
-/// name in the path; `None` for the default model.
-pub(super) fn authorize(services: &Services, model: Option<&str>, caller: Option<&Caller>) -> Result<(), Failure> {
-    let Some(caller) = caller else { return Ok(()) };
-    let catalog = services.repository.catalog();
-    match model.or_else(|| catalog.default_name()) {
-        Some(name) if !caller.may_use(name) => {
-            // Which one is the default is not told to those who may not use it.
-            let what =
-                model.map_or_else(|| "the default model".to_owned(), |name| format!("the model {}", quote(name)));
-            Err(Failure::new(ErrorCode::Forbidden, format!("the caller {} may not use {what}", caller.name)))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The same as a layer, for the routes that the router serves.
+/// The same as a layer, for the routes that the router serves. It reads the catalog for them, and puts that snapshot into
+/// the request's extensions: what was authorized is what is served.
 pub(super) async fn layer(
     State((services, access)): State<(Shared, Access)>,
     request: Request,
@@ -120,13 +107,18 @@ pub(super) async fn layer(
             (Guarded { caller, allowance: None }, Ok(()))
         }
         Access::Metrics => metrics(&services, &parts.headers),
-        Access::Listed => look(&services, &parts.headers, peer),
+        Access::Listed => {
+            parts.extensions.insert(Arc::clone(&services.repository.catalog()));
+            look(&services, &parts.headers, peer)
+        }
         Access::Model => {
             let (guarded, verdict) = look(&services, &parts.headers, peer);
             // Names that cannot be decoded are those of no model: the handler says so.
             let names = RawPathParams::from_request_parts(&mut parts, &()).await.ok();
             let model = names.iter().flatten().find(|(name, _)| *name == "model").map(|(_, model)| model);
-            let verdict = verdict.and_then(|()| authorize(&services, model, guarded.caller.as_ref()));
+            let catalog = Arc::clone(&services.repository.catalog());
+            let verdict = verdict.and_then(|()| authorize(&catalog, model, guarded.caller.as_ref()));
+            parts.extensions.insert(catalog);
             (guarded, verdict)
         }
     };

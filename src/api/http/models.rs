@@ -1,7 +1,9 @@
 //! What is loaded: models, versions, contracts.
 
+use std::sync::Arc;
+
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
@@ -14,9 +16,15 @@ use crate::{
     serving::{Failure, Road},
 };
 
+/// The catalog that the guard has read.
+type Snapshot = Extension<Arc<Catalog>>;
+
 /// `GET /models`
-pub(super) async fn list(State(services): State<Shared>, request: Request) -> impl IntoResponse {
-    let catalog = services.repository.catalog();
+pub(super) async fn list(
+    State(services): State<Shared>,
+    Extension(catalog): Snapshot,
+    request: Request,
+) -> impl IntoResponse {
     let sight = Sight::of(&services, request.extensions());
     let seen = catalog.models.values().filter(|entry| sight.covers(entry.name.as_str()));
     let models: Vec<Value> = seen.map(|entry| summary(&catalog, entry)).collect();
@@ -25,8 +33,12 @@ pub(super) async fn list(State(services): State<Shared>, request: Request) -> im
 }
 
 /// `GET /models/{model}`
-pub(super) async fn model(State(services): State<Shared>, Names(model): Names<String>, request: Request) -> Response {
-    let catalog = services.repository.catalog();
+pub(super) async fn model(
+    State(services): State<Shared>,
+    Extension(catalog): Snapshot,
+    Names(model): Names<String>,
+    request: Request,
+) -> Response {
     match catalog.models.get(model.as_str()) {
         Some(entry) => Json(detailed(&catalog, entry)).into_response(),
         None => unresolved(&services, &catalog, (&model, None), &request),
@@ -36,10 +48,10 @@ pub(super) async fn model(State(services): State<Shared>, Names(model): Names<St
 /// `GET /models/{model}/versions/{version}`
 pub(super) async fn version(
     State(services): State<Shared>,
+    Extension(catalog): Snapshot,
     Names((model, version)): Names<(String, String)>,
     request: Request,
 ) -> Response {
-    let catalog = services.repository.catalog();
     let entry = catalog.models.get(model.as_str());
     let found = entry.and_then(|entry| entry.versions.iter().find(|found| found.name.as_str() == version));
     match (entry, found) {
@@ -51,23 +63,29 @@ pub(super) async fn version(
 /// `GET /models/{model}/contract`
 pub(super) async fn stable_contract(
     State(services): State<Shared>,
+    Extension(catalog): Snapshot,
     Names(model): Names<String>,
     request: Request,
 ) -> Response {
-    contract_of(&services, &model, None, &request)
+    contract_of(&services, &catalog, (&model, None), &request)
 }
 
 /// `GET /models/{model}/versions/{version}/contract`
 pub(super) async fn contract(
     State(services): State<Shared>,
+    Extension(catalog): Snapshot,
     Names((model, version)): Names<(String, String)>,
     request: Request,
 ) -> Response {
-    contract_of(&services, &model, Some(&version), &request)
+    contract_of(&services, &catalog, (&model, Some(&version)), &request)
 }
 
-fn contract_of(services: &Shared, model: &str, version: Option<&str>, request: &Request) -> Response {
-    let catalog = services.repository.catalog();
+fn contract_of(
+    services: &Services,
+    catalog: &Catalog,
+    (model, version): (&str, Option<&str>),
+    request: &Request,
+) -> Response {
     let sight = Sight::of(services, request.extensions());
     match catalog.resolve_within(Some(model), version, &|name| sight.covers(name)) {
         Ok(version) => {

@@ -13,7 +13,7 @@ use axum::{
 use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 
 use super::{
-    Services, Shared,
+    Shared,
     accept::{Accepted, Handled},
     body::{self, Arriving},
     connection::Connection,
@@ -24,10 +24,9 @@ use super::{
 };
 use crate::{
     domain::code::ErrorCode,
-    repository::ModelVersion,
+    repository::{Catalog, ModelVersion},
     runtime::aside,
-    security::Caller,
-    serving::{Answer, Call, Failure, PredictionEvent, Road, predict},
+    serving::{Answer, Call, Failure, PredictionEvent, Road, authorize, pin, predict},
     telemetry::Stages,
 };
 
@@ -67,11 +66,6 @@ impl<'a> Target<'a> {
         (plain(model) && version.is_none_or(plain)).then_some(Self { model: Some(model), version })
     }
 
-    /// The version that it leads to, where it leads to one.
-    pub(super) fn version(self, services: &Services) -> Option<Arc<ModelVersion>> {
-        services.repository.catalog().resolve(self.model, self.version).ok().map(Arc::clone)
-    }
-
     /// The template of its route.
     pub(super) fn route(self) -> &'static str {
         match self {
@@ -103,10 +97,12 @@ pub(super) async fn pinned(
 
 async fn routed(services: &Shared, target: Target<'_>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let (accepted, caller) = (Accepted::of(&parts.extensions), parts.extensions.get());
+    let accepted = Accepted::of(&parts.extensions);
     let connection: &Arc<Connection> = parts.extensions.get().expect("the front puts it there");
-    let of = Of { accepted: &accepted, caller, connection };
-    let Handled { mut response, event } = answer(services, target, &parts.headers, body, of).await;
+    let catalog: &Arc<Catalog> = parts.extensions.get().expect("the guard puts it there");
+    let pinned = pin(catalog, target.model, target.version, parts.extensions.get());
+    let of = Of { accepted: &accepted, connection };
+    let Handled { mut response, event } = answer(services, pinned, &parts.headers, body, of).await;
     response.extensions_mut().insert(event);
     response
 }
@@ -120,14 +116,12 @@ pub(super) async fn guarded<B: Arriving>(
     (connection, accepted): (&Connection, &Accepted),
 ) -> Handled {
     let (Guarded { caller, allowance }, verdict) = guard::look(services, &parts.headers, connection.peer);
-    let verdict = verdict.and_then(|()| guard::authorize(services, target.model, caller.as_ref()));
-    let mut handled = match verdict {
-        Ok(()) => {
-            let of = Of { accepted, caller: caller.as_ref(), connection };
-            answer(services, target, &parts.headers, body, of).await
-        }
-        Err(failure) => Handled::failed(&failure, &accepted.request_id, Road::default()),
-    };
+    let pinned = verdict.and_then(|()| {
+        let catalog = services.repository.catalog();
+        authorize(&catalog, target.model, caller.as_ref())?;
+        pin(&catalog, target.model, target.version, caller.as_ref())
+    });
+    let mut handled = answer(services, pinned, &parts.headers, body, Of { accepted, connection }).await;
     if let Some(caller) = caller {
         handled.event.asked_by(caller.name);
     }
@@ -137,30 +131,34 @@ pub(super) async fn guarded<B: Arriving>(
     handled
 }
 
-/// Whose request it is, and where it came in.
+/// A request and where it came in.
 #[derive(Clone, Copy)]
 struct Of<'a> {
     accepted: &'a Accepted,
-    caller: Option<&'a Caller>,
     connection: &'a Connection,
 }
 
 async fn answer<B: Arriving>(
     services: &Shared,
-    Target { model, version }: Target<'_>,
+    pinned: Result<Arc<ModelVersion>, Failure>,
     headers: &HeaderMap,
     body: B,
-    Of { accepted, caller, connection }: Of<'_>,
+    Of { accepted, connection }: Of<'_>,
 ) -> Handled {
-    let mut road = Road::default();
-    let result = async {
+    let version = match pinned {
+        Ok(version) => version,
+        Err(failure) => return Handled::failed(&failure, &accepted.request_id, Road::default()),
+    };
+    accepted.pin(&version);
+    let mut road = Road { version: Some(Arc::clone(&version)), ..Road::default() };
+    let result: Result<_, Failure> = async {
         headers::check_accept(headers, "application/json")?;
         headers::check_content_type(headers)?;
         let patience = headers::patience(headers)?;
         let body = body::read(headers, body, &services.settings, connection).await?;
         road.body_bytes = Some(body.bytes.len());
-        let call = Call { model, version, body: &body.bytes, arrived: accepted.arrived, patience, caller };
-        let answer = predict(&services.repository, call, &mut road).await?;
+        let call = Call { body: &body.bytes, arrived: accepted.arrived, patience };
+        let answer = predict(&version, call, &mut road).await?;
         let max_bytes = services.settings.max_answer_bytes;
         let started = Instant::now();
         let (answer, bytes) = if answer.elements <= LARGE_ELEMENTS {
@@ -179,7 +177,7 @@ async fn answer<B: Arriving>(
     .await;
     match result {
         Ok((response, answer)) => Handled { response, event: PredictionEvent::answered(&answer, road) },
-        Err(failure) => Handled::failed(&failure, &accepted.request_id, road),
+        Err(failure) => Handled::failed(&failure.of(&version), &accepted.request_id, road),
     }
 }
 
@@ -203,18 +201,17 @@ async fn write_aside(
 
 /// Why an answer was not written.
 fn unwritten(error: EnvelopeError, answer: &Answer, max_bytes: usize) -> Failure {
-    let version = &answer.version;
-    let failure = match error {
-        EnvelopeError::TooLarge => Failure::answer_too_large(&version.model, answer.elements, max_bytes),
+    let model = &answer.version.model;
+    match error {
+        EnvelopeError::TooLarge => Failure::answer_too_large(model, answer.elements, max_bytes),
         EnvelopeError::Late => {
-            let detail = format!("the answer of {} was not written within the deadline", version.model);
+            let detail = format!("the answer of {model} was not written within the deadline");
             Failure::new(ErrorCode::DeadlineExceeded, detail)
         }
         EnvelopeError::Json(error) => {
             Failure::new(ErrorCode::Internal, "the answer could not be written").because(error)
         }
-    };
-    failure.of(version)
+    }
 }
 
 fn respond(answer: &Answer, bytes: Vec<u8>, stages: Stages, total: Duration) -> Response {
@@ -236,7 +233,7 @@ fn server_timing(stages: Stages, total: Duration) -> bytes::Bytes {
     let mut text = Vec::with_capacity(96);
     let mut digits = itoa::Buffer::new();
     let stages =
-        [("parse", stages.admit), ("queue", stages.queue), ("infer", stages.infer), ("explain", stages.explain)];
+        [("admit", stages.admit), ("queue", stages.queue), ("infer", stages.infer), ("explain", stages.explain)];
     for (name, duration) in stages.into_iter().chain([("total", Some(total))]) {
         let Some(duration) = duration else { continue };
         if !text.is_empty() {
@@ -292,6 +289,6 @@ mod tests {
             ..Stages::default()
         };
         let text = server_timing(stages, Duration::from_micros(13_100));
-        assert_eq!(&text[..], b"parse;dur=0.007, infer;dur=12.045, total;dur=13.100");
+        assert_eq!(&text[..], b"admit;dur=0.007, infer;dur=12.045, total;dur=13.100");
     }
 }

@@ -29,7 +29,7 @@ fn a_caller_that_goes_away_frees_its_place_in_the_queue() {
 
     drop(waiting);
     wait_for(&server, &series("queue_depth", "fake", ""), 0);
-    wait_for(&server, &series("cancelled_total", "fake", ",stage=\"queue\""), 1);
+    wait_for(&server, &series("abandoned_rows_total", "fake", ",stage=\"queue\""), 1);
     let mut next = ask(4);
     wait_for(&server, &series("queue_depth", "fake", ""), 1);
     gate.open();
@@ -37,7 +37,7 @@ fn a_caller_that_goes_away_frees_its_place_in_the_queue() {
     gate.open();
     assert_eq!(running.ask(b"").expect("an answer").json()["prediction"], json!(2.0));
     assert_eq!(next.ask(b"").expect("an answer").json()["prediction"], json!(8.0));
-    assert_eq!(scraped(&server, &series("cancelled_total", "fake", ",stage=\"infer\"")), 0);
+    assert_eq!(scraped(&server, &series("abandoned_rows_total", "fake", ",stage=\"infer\"")), 0);
 }
 
 /// More rounds than could be run in an hour.
@@ -57,7 +57,7 @@ fn a_run_that_nobody_waits_for_is_stopped() {
     let (_models, server) = looping();
     let endless = request("/models/slow/predict", "", &json!([4, ENDLESS]));
     let quick = request("/models/slow/predict", "", &json!([4, 2]));
-    let cancelled = |stage: &str| scraped(&server, &series("cancelled_total", "slow", stage));
+    let cancelled = |stage: &str| scraped(&server, &series("abandoned_rows_total", "slow", stage));
 
     let left = [under_way(&server, &endless), under_way(&server, &endless)];
     wait_for(&server, &series("in_flight", "slow", ""), 2);

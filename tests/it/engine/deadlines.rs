@@ -50,7 +50,7 @@ fn a_deadline_below_the_cost_of_a_row_is_refused_at_once() {
     assert_eq!(reply.header("retry-after"), None, "it will not be better later");
     assert!(gate.is_quiet(), "nothing was run");
     assert_eq!(scraped(&server, &series("shed_total", "fake", ",reason=\"deadline\"")), 1);
-    assert_eq!(scraped(&server, &series("cancelled_total", "fake", ",stage=\"queue\"")), 0);
+    assert_eq!(scraped(&server, &series("abandoned_rows_total", "fake", ",stage=\"queue\"")), 0);
 }
 
 #[test]
@@ -104,9 +104,9 @@ fn a_deadline_that_passes_is_told_and_gives_the_place_up() {
     let reply = ask(&server, "x-deadline-ms: 250\r\n");
     assert_eq!((reply.status, reply.code().as_str()), (504, "deadline_exceeded"), "{}", reply.text());
     wait_for(&server, &series("queue_depth", "fake", ""), 0);
-    wait_for(&server, &series("cancelled_total", "fake", ",stage=\"queue\""), 1);
+    wait_for(&server, &series("abandoned_rows_total", "fake", ",stage=\"queue\""), 1);
     // The one that is run learns it too, though its run goes on.
-    wait_for(&server, &series("cancelled_total", "fake", ",stage=\"infer\""), 1);
+    wait_for(&server, &series("abandoned_rows_total", "fake", ",stage=\"infer\""), 1);
     wait_for(&server, &series("in_flight", "fake", ""), 0);
     drop(running);
     gate.open();
@@ -135,7 +135,7 @@ fn an_answer_is_never_late_without_saying_so() {
             assert_eq!(late.outcome().err(), Some(SubmitError::Expired), "{placement:?}");
         }
         assert!(patient.outcome().is_ok());
-        let counted = |stage| bare.counted(&series("cancelled_total", "fake", stage));
+        let counted = |stage| bare.counted(&series("abandoned_rows_total", "fake", stage));
         assert_eq!((counted(",stage=\"infer\""), counted(",stage=\"queue\"")), (1, 1), "{placement:?}");
     }
 }
