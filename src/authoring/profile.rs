@@ -97,16 +97,12 @@ pub fn reprofile(
     let refused: Vec<String> = drawn
         .iter()
         .filter_map(|instance| {
-            let detail = super::recorded::admit(&prepared.contract, instance).err()?;
+            let detail = prepared.admit(&prepared.contract.instance(&instance.values)).err()?;
             Some(format!("{}: {detail}", instance.place))
         })
         .collect();
     if let Some(first) = refused.first() {
-        notes.push(format!(
-            "the contract does not admit {} of {} rows that were tried: {first}",
-            refused.len(),
-            drawn.len()
-        ));
+        notes.push(format!("{} of {} rows that were tried would be refused: {first}", refused.len(), drawn.len()));
     }
     let text = text(&profile).map_err(|error| undecided(error.to_string()))?;
     let mut written: Vec<(PathBuf, String)> = vec![(path.clone(), text.clone())];

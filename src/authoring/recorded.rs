@@ -8,29 +8,17 @@ use serde_json::{Value, json};
 use super::{error::AuthoringError, instances::Instance};
 use crate::{
     domain::{
-        contract::{Contract, OutputPlan, Refusal},
+        contract::{Contract, OutputPlan},
         float::Nested,
         prediction::{Outcome, Prediction},
         tensor::Inputs,
     },
+    repository::{admit_features, refusal_reason},
     runtime::{Executor, OrtExecutor},
 };
 
 /// Kernels of other processors add in another order: a difference of this size, times the greater of 1 and the value, is none.
 const TOLERANCE: f64 = 1e-5;
-
-/// An instance through the contract, as a request is admitted; a row that is not is the table's fault.
-pub(super) fn admit(contract: &Contract, instance: &Instance) -> Result<Inputs, String> {
-    let body = json!({ "features": contract.instance(&instance.values) }).to_string();
-    match contract.admit(&mut serde_json::Deserializer::from_str(&body)) {
-        Ok(admitted) => Ok(admitted.inputs),
-        Err(Refusal::Malformed(error)) => Err(error.to_string()),
-        Err(Refusal::Violations(violations)) => {
-            let details: Vec<&str> = violations.listed().iter().map(|violation| violation.detail.as_str()).collect();
-            Err(details.join("; "))
-        }
-    }
-}
 
 /// The text of golden.jsonl; one line an instance.
 pub(super) fn golden(
@@ -54,6 +42,12 @@ pub(super) fn golden(
     Ok(text)
 }
 
+/// The tensors of an instance, admitted as a request is; a row that is refused is the table's fault. Contracts that `init`
+/// makes need no second pass.
+pub(super) fn inputs(contract: &Contract, instance: &Instance) -> Result<Inputs, String> {
+    admit_features(contract, None, &contract.instance(&instance.values)).map_err(|refusal| refusal_reason(&refusal))
+}
+
 /// What the model says to one instance.
 pub(super) fn predict(
     contract: &Contract,
@@ -61,7 +55,7 @@ pub(super) fn predict(
     instance: &Instance,
 ) -> Result<Prediction, String> {
     let wrong = |detail: String| format!("{}: {detail}", instance.place);
-    let inputs = admit(contract, instance).map_err(wrong)?;
+    let inputs = inputs(contract, instance).map_err(wrong)?;
     let outputs = executor.run(&inputs).map_err(|error| wrong(error.to_string()))?;
     contract.interpret(&outputs, 0).map_err(|error| wrong(error.to_string()))
 }

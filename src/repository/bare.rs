@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    golden,
+    admit::admit_features,
     trial::{SEED, Trial},
 };
 use crate::{
@@ -80,6 +80,5 @@ fn observe(contract: &Contract, signature: &Signature, executor: &mut OrtExecuto
 }
 
 fn admitted(contract: &Contract, instance: &Literal) -> Option<Inputs> {
-    let body = serde_json::json!({ "features": instance }).to_string();
-    golden::admit_body(&body, contract, None).ok()
+    admit_features(contract, None, instance).ok()
 }

@@ -2,11 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{calibrated::Calibrated, model_settings::Limits, package::Provenance, schema::SchemaPass};
+use super::{
+    admit::admit, baseline::BaselineState, calibrated::Calibrated, model_settings::Limits, package::Provenance,
+    schema::SchemaPass,
+};
 use crate::{
     domain::{
         code::ErrorCode,
-        contract::{Contract, Fingerprint, Literal, OutputPlan},
+        contract::{Admitted, Contract, Fingerprint, Literal, OutputPlan, Refusal},
         name::{ModelName, VersionName},
         prediction::{InterpretError, Prediction},
         profile::Profile,
@@ -40,6 +43,8 @@ pub struct ModelVersion {
     pub provenance: Provenance,
     /// What the training data looked like, where profile.json says it.
     pub profile: Option<Profile>,
+    /// What explanations compare an instance with.
+    pub baseline: BaselineState,
     /// The SHA-256 of the graph's file, in hexadecimal.
     pub graph_sha256: String,
     /// What goes into the graph and comes out.
@@ -78,6 +83,14 @@ impl ModelVersion {
             (None, OutputPlan::Regression { beside, .. }) if beside.members.is_some() => method::ENSEMBLE,
             (None, OutputPlan::Regression { .. } | OutputPlan::Tensors { .. }) => method::NONE,
         }
+    }
+
+    /// Admits the body of a request.
+    ///
+    /// # Errors
+    /// [`Refusal`]: what is wrong with the JSON, or all violations.
+    pub fn admit(&self, body: &[u8]) -> Result<Admitted, Refusal<serde_json::Error>> {
+        admit(&self.contract, self.schema.as_ref(), body)
     }
 
     /// The group that an instance's assessment depends on, where there are groups and it is in one.

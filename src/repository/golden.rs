@@ -9,15 +9,15 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
+    admit::{admit_features, refusal_reason},
     error::{LoadError, not_an_object},
     schema::SchemaPass,
 };
 use crate::domain::{
-    contract::{Contract, OutputPlan, Refusal},
+    contract::{Contract, OutputPlan},
     float::Nested,
     prediction::{Outcome, Prediction},
     tensor::Inputs,
-    violation::Violations,
 };
 
 /// The tolerance of a case that names none.
@@ -77,45 +77,17 @@ pub(super) fn admit(
     errors: &mut Vec<LoadError>,
 ) -> Vec<Inputs> {
     let mut rows = Vec::with_capacity(cases.len());
-    cases.retain(|case| {
-        let body = format!("{{\"features\":{}}}", case.features);
-        match admit_body(&body, contract, schema) {
-            Ok(inputs) => {
-                rows.push(inputs);
-                true
-            }
-            Err(refusal) => {
-                errors.push(wrong(path, case.line, told(&refusal)));
-                false
-            }
+    cases.retain(|case| match admit_features(contract, schema, &case.features) {
+        Ok(inputs) => {
+            rows.push(inputs);
+            true
+        }
+        Err(refusal) => {
+            errors.push(wrong(path, case.line, refusal_reason(&refusal)));
+            false
         }
     });
     rows
-}
-
-/// Why a body is not admitted, in one line.
-pub(super) fn told(refusal: &Refusal<serde_json::Error>) -> String {
-    match refusal {
-        Refusal::Malformed(error) => error.to_string(),
-        Refusal::Violations(violations) => {
-            let details: Vec<&str> = violations.listed().iter().map(|violation| violation.detail.as_str()).collect();
-            format!("the contract does not admit it: {}", details.join("; "))
-        }
-    }
-}
-
-/// The inputs of a body, by both passes, as a request is admitted.
-pub(super) fn admit_body(
-    body: &str,
-    contract: &Contract,
-    schema: Option<&SchemaPass>,
-) -> Result<Inputs, Refusal<serde_json::Error>> {
-    let admitted = contract.admit(&mut serde_json::Deserializer::from_str(body))?;
-    let mut violations = Violations::default();
-    if let Some(schema) = schema {
-        schema.check(contract, body.as_bytes(), &mut violations);
-    }
-    if violations.is_empty() { Ok(admitted.inputs) } else { Err(Refusal::Violations(violations)) }
 }
 
 /// Compares a prediction with a case. A number may differ by the tolerance times the greater of 1 and its size.

@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     LOAD_TIMEOUT_MS,
+    baseline::BaselineState,
     calibrated::Calibrated,
     catalog::ModelVersion,
     contract_document::{contract_errors, document, problem, profile_errors, second_pass},
@@ -279,6 +280,8 @@ impl Loader {
         };
         let engine = Engine::start(executors, options, Arc::clone(&recorded), &self.watchdog)
             .map_err(|source| LoadError::Workers { source })?;
+        let profile = prepared.package.profile.map(|(_, profile)| profile);
+        let baseline = BaselineState::new(&prepared.contract, prepared.schema.as_ref(), profile.as_ref());
         let version = ModelVersion {
             example: prepared.example,
             model: prepared.model,
@@ -290,7 +293,8 @@ impl Loader {
             document: prepared.document,
             schema: prepared.schema,
             provenance: prepared.package.provenance,
-            profile: prepared.package.profile.map(|(_, profile)| profile),
+            profile,
+            baseline,
             graph_sha256: prepared.package.graph_digest,
             signature: prepared.signature,
             limits: prepared.limits,

@@ -1,6 +1,8 @@
 //! Models on disk and in memory: finds them, loads and proves them, and publishes one immutable catalog.
 
+mod admit;
 mod bare;
+mod baseline;
 mod calibrated;
 mod catalog;
 mod contract_document;
@@ -30,6 +32,8 @@ use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+pub use admit::{admit_features, refusal_reason};
+pub use baseline::{Baseline, BaselineState};
 pub use calibrated::Calibrated;
 pub use catalog::{Catalog, ModelEntry, ModelVersion, Resolved, State, VersionEntry};
 pub use default_model::name_faults;

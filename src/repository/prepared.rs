@@ -3,9 +3,9 @@
 use std::{path::Path, time::Instant};
 
 use super::{
+    admit::{admit_features, refusal_reason},
     calibrated::{self, Calibrated},
     error::LoadError,
-    golden,
     model_settings::Limits,
     package::{Package, Provenance},
     schema::SchemaPass,
@@ -88,8 +88,7 @@ impl Prepared {
     /// # Errors
     /// Every violation, in words.
     pub fn admit(&self, features: &Literal) -> Result<Inputs, String> {
-        let body = serde_json::json!({ "features": features }).to_string();
-        golden::admit_body(&body, &self.contract, self.schema.as_ref()).map_err(|refusal| golden::told(&refusal))
+        admit_features(&self.contract, self.schema.as_ref(), features).map_err(|refusal| refusal_reason(&refusal))
     }
 
     /// Runs rows together, or each alone where they cannot share a run: for each row the outputs, and its place in them.

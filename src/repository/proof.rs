@@ -2,6 +2,7 @@
 //! for requests. Faults refuse the version or warn the operator.
 
 use super::{
+    admit::admit_features,
     error::LoadError,
     evidence::{Evidence, Origin, Row, RunOutcome, read},
     golden,
@@ -88,10 +89,7 @@ impl Prepared {
             Some(Row { origin: Origin::Golden, instance, inputs: inputs.clone() })
         }));
         let (contract, schema) = (&self.contract, self.schema.as_ref());
-        let admit = |instance: &Literal| {
-            let body = serde_json::json!({ "features": instance }).to_string();
-            golden::admit_body(&body, contract, schema).ok()
-        };
+        let admit = |instance: &Literal| admit_features(contract, schema, instance).ok();
         let row = |origin, instance: Literal| admit(&instance).map(|inputs| Row { origin, instance, inputs });
         let lengths = if let Some(written) = rows.first() {
             lengths_of(contract, &written.instance)

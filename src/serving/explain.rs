@@ -9,10 +9,7 @@ use std::{
 use futures_util::future::join_all;
 use serde::Deserialize;
 
-use super::{
-    baseline::{Baseline, baseline},
-    predict::interpret,
-};
+use super::predict::interpret;
 use crate::{
     domain::{
         contract::Literal,
@@ -22,7 +19,7 @@ use crate::{
         tensor::Inputs,
         uncertainty::Membership,
     },
-    repository::ModelVersion,
+    repository::{Baseline, BaselineState, ModelVersion},
     runtime::{Priority, SubmitError},
 };
 
@@ -99,8 +96,8 @@ enum Stop {
 }
 
 /// What a game is played with.
-struct Ground {
-    baseline: Baseline,
+struct Ground<'a> {
+    baseline: &'a Baseline,
     target: Target,
     /// The number that was answered.
     worth: Float,
@@ -156,7 +153,7 @@ impl Question<'_> {
     }
 
     /// What is there before a row is run, or why there is nothing to be explained.
-    fn prepare(&self) -> Result<Ground, (&'static str, String)> {
+    fn prepare(&self) -> Result<Ground<'_>, (&'static str, String)> {
         let Self { version, .. } = self;
         let model = &version.model;
         let explained = Target::of(self.prediction).and_then(|target| Some((target, target.read(self.prediction)?)));
@@ -167,13 +164,17 @@ impl Question<'_> {
         if version.limits.explain_rows == 0 {
             return Err(("explanation_unavailable", format!("explanations of {model} are switched off")));
         }
-        let Some(profile) = &version.profile else {
-            let detail = format!(
-                "{model} has no profile.json, which gives the baseline; `candor init model.onnx --data train.csv` writes it"
-            );
-            return Err(("no_profile", detail));
+        let baseline = match &version.baseline {
+            BaselineState::Ready(baseline) => baseline,
+            BaselineState::Unavailable(reason) => return Err(("explanation_unavailable", reason.clone())),
+            BaselineState::NoProfile => {
+                let detail = format!(
+                    "{model} has no profile.json, which gives the baseline; `candor init model.onnx --data train.csv` \
+                     writes it"
+                );
+                return Err(("no_profile", detail));
+            }
         };
-        let baseline = baseline(&version.contract, profile).map_err(|detail| ("explanation_unavailable", detail))?;
         let players = version.contract.differing(&baseline.inputs, &self.instance);
         let left = self.due.saturating_duration_since(Instant::now());
         let due = self.due.checked_sub(MARGIN.min(left / 4)).unwrap_or(self.due);
@@ -187,7 +188,7 @@ impl Question<'_> {
         (run * version.plan.workers).min(version.limits.max_queue_rows / PART_OF_QUEUE).max(1)
     }
 
-    async fn run(&self, inputs: Inputs, ground: &Ground) -> Result<f64, Stop> {
+    async fn run(&self, inputs: Inputs, ground: &Ground<'_>) -> Result<f64, Stop> {
         let completed = self.version.engine.execute(inputs, ground.due, Priority::Explain).await;
         let completed = completed.map_err(|error| match error {
             SubmitError::Late { .. } | SubmitError::TooShort { .. } | SubmitError::Expired => Stop::Deadline,
@@ -203,7 +204,7 @@ impl Question<'_> {
     }
 
     /// What is reached, and why it is no more.
-    fn report(&self, plan: &mut Plan, ground: &Ground, stop: Option<&Stop>, rows: usize) -> Explained {
+    fn report(&self, plan: &mut Plan, ground: &Ground<'_>, stop: Option<&Stop>, rows: usize) -> Explained {
         let failed = |cause: &str| {
             let Self { version, .. } = self;
             tracing::warn!(model = %version.model, version = %version.version, "an explanation failed: {cause}");
@@ -242,7 +243,7 @@ impl Question<'_> {
     }
 
     /// The features with their values as they were given, and those of the baseline.
-    fn features(&self, ground: &Ground) -> Vec<Feature> {
+    fn features(&self, ground: &Ground<'_>) -> Vec<Feature> {
         #[derive(Deserialize)]
         struct Given {
             features: Literal,

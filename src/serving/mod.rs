@@ -1,7 +1,6 @@
 //! The use cases, one verb a file. Every protocol joins here; none of them is known here.
 
 mod admit;
-mod baseline;
 mod explain;
 mod failure;
 mod pin;

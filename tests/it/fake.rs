@@ -14,7 +14,7 @@ use candor::{
         signature::{OutputSpec, Signature, TensorSpec},
         tensor::{Buffer, ElementType, Inputs, Tensor},
     },
-    repository::{Limits, ModelVersion, Repository},
+    repository::{BaselineState, Limits, ModelVersion, Repository},
     runtime::{
         Cost, Engine, EngineOptions, Executor, Interrupt, Library, Placement, Plan, Policy, Probe, RunError, Watchdog,
     },
@@ -149,6 +149,7 @@ fn version(
     let contract = compile(&document, &signature).expect("a good contract");
     let recorded = recorded(metrics);
     let engine = Engine::start(vec![executor], options, Arc::clone(&recorded), &Watchdog::default()).expect("a worker");
+    let baseline = BaselineState::new(&contract, None, profile.as_ref());
     ModelVersion {
         model: ModelName::new("fake").expect("a name"),
         version: VersionName::new("1").expect("a name"),
@@ -161,6 +162,7 @@ fn version(
         schema: None,
         provenance: candor::repository::Provenance::default(),
         profile,
+        baseline,
         graph_sha256: String::new(),
         signature,
         limits: Limits { max_queue_rows: options.capacity, deadline_ms: 60_000, ..Limits::default() },

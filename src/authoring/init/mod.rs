@@ -193,7 +193,7 @@ fn answers(
     let outputs: Vec<String> = signature.outputs.iter().map(|spec| spec.name().to_owned()).collect();
     executor.request(&outputs);
     let mut answer = |instance: &Instance| {
-        let inputs = recorded::admit(contract, instance)?;
+        let inputs = recorded::inputs(contract, instance)?;
         executor.run(&inputs).map_err(|error| error.to_string())
     };
     let told = |(instance, result): (&Instance, Result<Vec<Tensor>, String>)| {

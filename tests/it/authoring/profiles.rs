@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::{json, loader};
 use crate::{
-    harness::{candor, copy_models, root},
-    workshop::edit,
+    harness::{Server, candor, copy_models, root},
+    workshop::{contract, edit, package},
 };
 
 #[test]
@@ -34,6 +34,41 @@ fn a_profile_is_made_anew_and_listed() {
     let check = candor(&["check"]).arg(models.path()).output().expect("it ran");
     let told = String::from_utf8(check.stdout).expect("UTF-8");
     assert!(check.status.success() && told.contains("profile.json: 200 rows of churn.csv"), "{told}");
+}
+
+/// A version of two numbers, of which the second pass of its contract refuses those where `a` is less than 5.
+fn of_two_passes() -> tempfile::TempDir {
+    let number = json!({ "type": "number" });
+    let output = json!({ "task": "regression", "members": { "tensor": "m" } });
+    let mut contract = contract("x", &json!({ "a": number, "b": number }), &output);
+    contract["not"] = json!({ "properties": { "a": { "exclusiveMaximum": 5 } } });
+    package("members", &[("contract.json", &contract.to_string())])
+}
+
+#[test]
+fn rows_that_only_the_second_pass_refuses_are_told() {
+    let models = of_two_passes();
+    let data = models.path().join("rows.csv");
+    fs::write(&data, "a,b\n1,1\n2,1\n9,1\n").expect("written");
+    let made = reprofile(loader(), &models.path().join("model/1"), &data, &Reading::default()).expect("a profile");
+    assert_eq!(made.notes.len(), 1, "{:?}", made.notes);
+    let note = &made.notes[0];
+    assert!(note.starts_with("2 of 3 rows that were tried would be refused: ") && note.contains("not"), "{note}");
+}
+
+#[test]
+fn a_baseline_keeps_the_second_pass_too() {
+    // The median of `a` is 2, which the second pass refuses; and no background row may replace what it names no feature of.
+    let models = of_two_passes();
+    let data = models.path().join("rows.csv");
+    fs::write(&data, "a,b\n1,1\n2,1\n9,1\n").expect("written");
+    reprofile(loader(), &models.path().join("model/1"), &data, &Reading::default()).expect("a profile");
+    fs::remove_file(&data).expect("removed");
+    let server = Server::over(models.path());
+    let reply = server.post("/predict", r#"{"features":{"a":9,"b":1},"explain":true}"#);
+    let answer = reply.json();
+    assert_eq!((reply.status, &answer["explanation"]), (200, &json!(null)), "{answer:#}");
+    assert_eq!(answer["warnings"][0]["code"], "explanation_unavailable", "{answer:#}");
 }
 
 #[test]

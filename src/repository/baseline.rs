@@ -2,20 +2,41 @@
 
 use std::collections::HashMap;
 
-use serde_json::Deserializer;
-
+use super::{admit::admit_features, schema::SchemaPass};
 use crate::domain::{
     contract::{Contract, Feature, Literal, Refusal},
     profile::Profile,
     tensor::Inputs,
 };
 
+/// Whether a version has a baseline; found out at load.
+pub enum BaselineState {
+    /// There is no profile.json to take it from.
+    NoProfile,
+    /// It is there.
+    Ready(Baseline),
+    /// The profile gives none that the contract admits, for this reason.
+    Unavailable(String),
+}
+
+impl BaselineState {
+    /// Makes the baseline of a version, where it can be made.
+    pub fn new(contract: &Contract, schema: Option<&SchemaPass>, profile: Option<&Profile>) -> Self {
+        let Some(profile) = profile else { return Self::NoProfile };
+        match baseline(contract, schema, profile) {
+            Ok(baseline) => Self::Ready(baseline),
+            Err(reason) => Self::Unavailable(reason),
+        }
+    }
+}
+
 /// An instance that stands for nothing in particular.
 #[derive(Debug)]
-pub(super) struct Baseline {
-    pub(super) inputs: Inputs,
+pub struct Baseline {
+    /// Its tensors.
+    pub inputs: Inputs,
     /// The features' values as they are shown, in the contract's order.
-    pub(super) shown: Vec<Literal>,
+    pub shown: Vec<Literal>,
 }
 
 /// Makes the baseline. Where the contract does not admit a feature's median or mode (most values are missing and null is
@@ -23,7 +44,7 @@ pub(super) struct Baseline {
 ///
 /// # Errors
 /// A sentence that names the feature for which there is no value that the contract admits.
-pub(super) fn baseline(contract: &Contract, profile: &Profile) -> Result<Baseline, String> {
+fn baseline(contract: &Contract, schema: Option<&SchemaPass>, profile: &Profile) -> Result<Baseline, String> {
     let places: HashMap<&str, usize> =
         profile.features.iter().enumerate().map(|(place, (name, _))| (name.as_str(), place)).collect();
     let candidates = |feature: &Feature| {
@@ -39,7 +60,7 @@ pub(super) fn baseline(contract: &Contract, profile: &Profile) -> Result<Baselin
         chosen.push(candidates.next().ok_or_else(|| nothing(feature, ""))?);
     }
     loop {
-        let violations = match admit(contract, &chosen) {
+        let violations = match admit(contract, schema, &chosen) {
             Ok(inputs) => {
                 let shown = contract.features.iter().zip(&chosen);
                 return Ok(Baseline {
@@ -69,10 +90,12 @@ fn candidates(profile: &Profile, place: usize) -> Vec<Option<Literal>> {
     usual.map(Some).into_iter().chain(left_out).chain(row.cloned().map(Some)).collect()
 }
 
-fn admit(contract: &Contract, chosen: &[Option<Literal>]) -> Result<Inputs, Refusal<serde_json::Error>> {
+fn admit(
+    contract: &Contract,
+    schema: Option<&SchemaPass>,
+    chosen: &[Option<Literal>],
+) -> Result<Inputs, Refusal<serde_json::Error>> {
     let given = contract.features.iter().zip(chosen);
     let given = given.filter_map(|(feature, value)| Some((feature.name.clone(), value.clone()?)));
-    let body = Literal::Object(vec![("features".to_owned(), Literal::Object(given.collect()))]);
-    let body = serde_json::to_string(&body).map_err(Refusal::Malformed)?;
-    contract.admit(&mut Deserializer::from_str(&body)).map(|admitted| admitted.inputs)
+    admit_features(contract, schema, &Literal::Object(given.collect()))
 }
