@@ -8,7 +8,10 @@ use std::{hint::black_box, path::Path, sync::Arc, time::Instant};
 use axum::body::Body;
 use bundled::body;
 use candor::{
-    api::http::{self, Connection, Front, Scrapes, Services},
+    api::{
+        http::{self, Front, Scrapes, Services},
+        transport::Connection,
+    },
     config::Config,
     domain::tensor::{Inputs, Tensor},
     lifecycle::Shutdown,

@@ -3,7 +3,10 @@
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use crate::{
-    api::http::{self, Budget, Scrapes, Server, Services, Serving, Threads, admin, health},
+    api::{
+        http::{self, Scrapes, Services, admin, health},
+        transport::{Budget, Listen, Server, Serving, Threads},
+    },
     config::Config,
     lifecycle::{self, Phase, Shutdown},
     repository::{self, Loader, ModelError, Repository},
@@ -68,11 +71,11 @@ impl Edge {
     fn open(config: &Config) -> Result<Self, StartError> {
         let callers = tokens(&config.security.tokens_file)?;
         let administrators = tokens(&config.admin.tokens_file)?;
-        let server = Server::bind(&config.http.server)?;
+        let server = Server::bind(config.http.server.listen())?;
         let few = |host, port| {
             let (max_connections, max_connections_per_address) = (health::MAX_CONNECTIONS, health::MAX_CONNECTIONS);
-            let server = config.http.server.clone();
-            Server::bind(&http::Settings { host, port, max_connections, max_connections_per_address, ..server })
+            let listen = config.http.server.listen();
+            Server::bind(Listen { host, port, max_connections, max_connections_per_address, ..listen })
         };
         let admin = match administrators {
             Some(tokens) => Some((few(config.admin.host.clone(), config.admin.port)?, tokens)),

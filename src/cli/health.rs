@@ -11,7 +11,7 @@ use clap::Args;
 use http::Uri;
 
 use super::{Common, output::complain, refuse, warn};
-use crate::api::http::Host;
+use crate::api::transport::Host;
 
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -1,7 +1,7 @@
 //! Asks each module what is wrong with its settings, and looks at what only several of them show together.
 
 use super::{Config, Purpose};
-use crate::api::http::Host;
+use crate::api::transport::Host;
 use crate::domain::setting::{MAX_THREADS, SettingFault};
 use crate::runtime::Auto;
 

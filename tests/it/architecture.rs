@@ -128,6 +128,19 @@ fn a_module_imports_only_from_the_floors_below() {
 }
 
 #[test]
+fn transport_knows_no_protocol() {
+    let transport: Vec<_> = sources().into_iter().filter(|(path, _)| path.starts_with("src/api/transport")).collect();
+    assert!(transport.len() > 5, "the sources were found");
+    for (path, text) in transport {
+        let text = code(product(&text));
+        for name in ["api::http", "super::http", "serving::", "repository::"] {
+            assert!(!text.contains(name), "{} names {name}", path.display());
+        }
+        assert!(!imports(&text).iter().any(|module| ["serving", "repository"].contains(&module.as_str())), "{path:?}");
+    }
+}
+
+#[test]
 fn the_reader_of_imports_reads_trees() {
     let text = "use crate::{\n    a::{b, c},\n    d,\n    e::f::{g, h::i},\n};\nuse crate::j::k; // crate::never\n";
     assert_eq!(imports(text), ["a", "d", "e", "j"]);

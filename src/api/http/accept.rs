@@ -16,14 +16,13 @@ use hyper::body::Incoming;
 use tower::Service as _;
 
 use super::{
+    super::transport::{Connection, Handler},
     Shared,
     body::Arriving,
-    connection::Connection,
     hand_over::{hand_over, hand_over_unheld},
     headers,
     predict::{self, Target},
     problem, routes,
-    server::Handler,
 };
 use crate::{
     domain::code::ErrorCode,

@@ -16,7 +16,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tower::Service as _;
 
-use super::{Connection, Handler, Host, headers, problem};
+use super::{
+    super::transport::{Connection, Handler, Host},
+    headers, problem,
+};
 use crate::{
     domain::{code::ErrorCode, setting::SettingFault, violation::cut},
     security::{Tokens, tokens_fault},

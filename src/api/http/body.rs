@@ -8,10 +8,9 @@ use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 
 use super::{
+    super::transport::{Connection, Exhausted, Held},
     Settings,
     accept::out_of_memory,
-    budget::{Exhausted, Held},
-    connection::Connection,
 };
 use crate::{domain::code::ErrorCode, serving::Failure};
 

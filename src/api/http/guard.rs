@@ -10,7 +10,7 @@ use axum::{
 };
 use http::{Extensions, HeaderMap, HeaderValue, header};
 
-use super::{Services, Shared, accept::Accepted, connection::Peer, problem, routes::Access};
+use super::{super::transport::Peer, Services, Shared, accept::Accepted, problem, routes::Access};
 use crate::{
     domain::code::ErrorCode,
     lifecycle::Phase,

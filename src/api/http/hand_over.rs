@@ -7,9 +7,8 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, Collected};
 
 use super::{
-    budget::{Exhausted, attach},
+    super::transport::{Connection, Exhausted, attach},
     compression::{Coding, MIN_BYTES},
-    connection::Connection,
 };
 
 /// Readies an answer for its connection. An ordinary one, which is small and the only one of its connection, is handed over

@@ -13,7 +13,13 @@ use hyper::body::Incoming;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::json;
 
-use super::{Connection, Handler, Host, Scrapes, Shared, guard::Sight, hand_over::hand_over, headers, problem};
+use super::{
+    super::transport::{Connection, Handler, Host},
+    Scrapes, Shared,
+    guard::Sight,
+    hand_over::hand_over,
+    headers, problem,
+};
 use crate::{
     domain::{code::ErrorCode, violation::quote},
     lifecycle::{Phase, Shutdown},

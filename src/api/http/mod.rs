@@ -2,14 +2,9 @@
 
 mod accept;
 mod access;
-mod activity;
 pub mod admin;
 mod body;
-mod budget;
-mod busy_poll;
-mod census;
 mod compression;
-mod connection;
 mod docs;
 mod envelope;
 mod faults;
@@ -17,21 +12,15 @@ mod guard;
 mod hand_over;
 mod headers;
 pub mod health;
-mod host;
 mod metrics;
 mod models;
 mod names;
 mod openapi;
-mod outstanding;
 mod predict;
 mod problem;
-mod refusal;
 mod root;
 mod router;
 mod routes;
-mod server;
-mod socket;
-mod threads;
 
 use std::{sync::Arc, time::Duration};
 
@@ -39,18 +28,14 @@ use serde::{Deserialize, Serialize};
 
 pub use accept::Front;
 pub use access::reference as access_reference;
-pub use budget::Budget;
-pub use connection::{Connection, Peer};
 pub use envelope::{EnvelopeError, envelope};
-pub use host::{Host, HostError};
 pub use metrics::Scrapes;
 pub use problem::status;
 pub use root::curl;
 pub use router::front;
 pub use routes::{Access, ROUTES, Route};
-pub use server::{Handler, Server, Serving};
-pub use threads::Threads;
 
+use super::transport::{Host, Listen};
 use crate::{
     lifecycle::Shutdown,
     repository::Repository,
@@ -106,12 +91,16 @@ impl Settings {
         Duration::from_micros(self.busy_poll_us.into())
     }
 
-    fn answer_timeout(&self) -> Duration {
-        Duration::from_millis(self.answer_timeout_ms)
-    }
-
-    fn header_timeout(&self) -> Duration {
-        Duration::from_millis(self.header_timeout_ms)
+    /// Where the data routes listen, and how many connections they take for how long.
+    pub fn listen(&self) -> Listen {
+        Listen {
+            host: self.host.clone(),
+            port: self.port,
+            max_connections: self.max_connections,
+            max_connections_per_address: self.max_connections_per_address,
+            idle_timeout: Duration::from_millis(self.header_timeout_ms),
+            answer_timeout: Duration::from_millis(self.answer_timeout_ms),
+        }
     }
 }
 

@@ -13,10 +13,10 @@ use axum::{
 use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 
 use super::{
+    super::transport::Connection,
     Shared,
     accept::{Accepted, Handled},
     body::{self, Arriving},
-    connection::Connection,
     envelope::{EnvelopeError, envelope},
     guard::{self, Guarded},
     headers,

@@ -6,7 +6,10 @@ use std::{
 };
 
 use candor::{
-    api::http::{Connection, Scrapes, Services, front, status},
+    api::{
+        http::{Scrapes, Services, front, status},
+        transport::Connection,
+    },
     domain::code::ErrorCode,
     lifecycle::{Phase, Shutdown},
     security::MetricsAccess,

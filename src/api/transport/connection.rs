@@ -43,11 +43,11 @@ const ANSWERED: u8 = 2;
 #[derive(Debug)]
 pub struct Connection {
     /// The address of the client.
-    pub(super) peer: Peer,
+    pub(in crate::api) peer: Peer,
     pub(super) activity: Activity,
     pub(super) census: Arc<Census>,
     /// Answers that the client has not taken yet.
-    pub(super) outstanding: Arc<Outstanding>,
+    pub(in crate::api) outstanding: Arc<Outstanding>,
     share: Arc<Share>,
     /// Whether streams share the connection, as in HTTP/2; known from its first request on.
     multiplexed: AtomicBool,
@@ -98,17 +98,17 @@ impl Connection {
     }
 
     /// Whether the connection's own share covers so many bytes: it does where there is one request at a time.
-    pub(super) fn covers(&self, bytes: u64) -> bool {
+    pub(in crate::api) fn covers(&self, bytes: u64) -> bool {
         bytes <= COVERED && !self.is_multiplexed()
     }
 
     /// Holds so many bytes for a body or an answer; nothing where the connection's own share covers them.
-    pub(super) fn hold(&self, bytes: usize) -> Result<Option<Held>, Exhausted> {
+    pub(in crate::api) fn hold(&self, bytes: usize) -> Result<Option<Held>, Exhausted> {
         if self.covers(bytes as u64) { Ok(None) } else { self.share.hold(bytes).map(Some) }
     }
 
     /// Lets `held` hold so many bytes.
-    pub(super) fn hold_in(&self, held: &mut Option<Held>, bytes: usize) -> Result<(), Exhausted> {
+    pub(in crate::api) fn hold_in(&self, held: &mut Option<Held>, bytes: usize) -> Result<(), Exhausted> {
         if let Some(held) = held {
             return held.resize(bytes);
         }
@@ -117,26 +117,26 @@ impl Connection {
     }
 
     /// Waits for as long as something may take; shorter while connections are scarce.
-    pub(super) async fn patience(&self, normal: Duration) {
+    pub(in crate::api) async fn patience(&self, normal: Duration) {
         self.census.patience(normal, 1).await;
     }
 
     /// Notes that a request has come whole. A client of HTTP/1 may close its sending side now and still wait for its answer.
-    pub(super) fn received(&self) {
+    pub(in crate::api) fn received(&self) {
         if !self.is_multiplexed() {
             self.request.store(WHOLE, Ordering::Relaxed);
         }
     }
 
     /// Notes that the answer was handed to the protocol library.
-    pub(super) fn answered(&self) {
+    pub(in crate::api) fn answered(&self) {
         if self.request.load(Ordering::Relaxed) == WHOLE {
             self.request.store(ANSWERED, Ordering::Relaxed);
         }
     }
 
     /// Notes that all that was handed over is written. The end of the stream, where it waits, is told now.
-    pub(super) fn written(&self) {
+    pub(in crate::api) fn written(&self) {
         if self.request.load(Ordering::Relaxed) == ANSWERED {
             self.request.store(COMING, Ordering::Relaxed);
             self.end.wake();
@@ -144,12 +144,12 @@ impl Connection {
     }
 
     /// Whether an interim answer may be written now: the client knows it, and the answer proper has not begun.
-    pub(super) fn takes_interim(&self) -> bool {
+    pub(in crate::api) fn takes_interim(&self) -> bool {
         self.interim.load(Ordering::Relaxed) && self.request.load(Ordering::Relaxed) == WHOLE
     }
 
     /// Whether the end of the stream must wait until a request is answered; then `waker` is woken.
-    pub(super) fn holds_end(&self, waker: &Waker) -> bool {
+    pub(in crate::api) fn holds_end(&self, waker: &Waker) -> bool {
         if self.request.load(Ordering::Relaxed) == COMING {
             return false;
         }

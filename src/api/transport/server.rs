@@ -20,12 +20,12 @@ use hyper_util::{
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::{
-    Settings,
     activity::Activity,
     budget::{Budget, CONNECTION_BYTES},
     busy_poll::{BusyPoll, Conversation},
     census::{Census, Limits, MAX_WAITING, Place, Reception},
     connection::{Connection, Peer},
+    host::Host,
     outstanding::ROUNDS,
     refusal::refuse,
     socket::Socket,
@@ -65,11 +65,28 @@ pub trait Handler: Send + Sync + 'static {
     -> impl Future<Output = Response> + Send;
 }
 
+/// Where a socket listens, and how many connections it takes for how long.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// The address or the name.
+    pub host: Host,
+    /// The port; 0 lets the system choose.
+    pub port: u16,
+    /// The most connections at once.
+    pub max_connections: usize,
+    /// The most connections of one address.
+    pub max_connections_per_address: usize,
+    /// How long the head of a request may take, on an open connection too.
+    pub idle_timeout: Duration,
+    /// How long a client may take to read an answer.
+    pub answer_timeout: Duration,
+}
+
 /// A listening socket.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
-    settings: Settings,
+    listen: Listen,
 }
 
 /// What the connections of a listener are served with.
@@ -91,15 +108,15 @@ impl Server {
     ///
     /// # Errors
     /// The operating system's own, with the address.
-    pub fn bind(settings: &Settings) -> io::Result<Self> {
-        let (host, port) = (&settings.host, settings.port);
+    pub fn bind(at: Listen) -> io::Result<Self> {
+        let (host, port) = (&at.host, at.port);
         let told = |error: io::Error, hint: &str| {
             io::Error::new(error.kind(), format!("cannot listen on {host}:{port}: {error}{hint}"))
         };
         let mut refused = None;
         for address in host.addresses(port).map_err(|error| told(error, ""))? {
             match listen(address) {
-                Ok(listener) => return Ok(Self { listener, settings: settings.clone() }),
+                Ok(listener) => return Ok(Self { listener, listen: at }),
                 Err(error) => refused = refused.or(Some(error)),
             }
         }
@@ -118,13 +135,12 @@ impl Server {
     /// connection is a task that the shutdown waits for.
     pub async fn serve<H: Handler>(self, handler: H, with: Serving) {
         let Serving { threads, shutdown, budget, name, metrics } = with;
-        let limits =
-            Limits { max: self.settings.max_connections, per_address: self.settings.max_connections_per_address };
+        let limits = Limits { max: self.listen.max_connections, per_address: self.listen.max_connections_per_address };
         let connections = Arc::new(Connections {
             builder: builder(),
             handler,
-            idle_timeout: self.settings.header_timeout(),
-            answer_timeout: self.settings.answer_timeout(),
+            idle_timeout: self.listen.idle_timeout,
+            answer_timeout: self.listen.answer_timeout,
             shutdown: shutdown.clone(),
             census: Census::new(name, limits, metrics),
             budget,

@@ -13,21 +13,21 @@ pub(super) const ROUNDS: usize = 4;
 
 /// The answers of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Outstanding {
+pub(in crate::api) struct Outstanding {
     round: AtomicUsize,
     ring: [AtomicUsize; ROUNDS],
 }
 
 /// An answer that is not taken yet; it is when this is dropped.
 #[derive(Debug)]
-pub(super) struct Untaken {
+pub(in crate::api) struct Untaken {
     of: Arc<Outstanding>,
     place: usize,
 }
 
 impl Outstanding {
     /// Counts an answer.
-    pub(super) fn add(self: &Arc<Self>) -> Untaken {
+    pub(in crate::api) fn add(self: &Arc<Self>) -> Untaken {
         let place = self.round.load(Ordering::Relaxed) % ROUNDS;
         self.ring[place].fetch_add(1, Ordering::Relaxed);
         Untaken { of: Arc::clone(self), place }

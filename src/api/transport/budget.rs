@@ -127,21 +127,21 @@ impl Drop for Share {
 
 /// Bytes of a connection's share that are in use; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(in crate::api) struct Held {
     share: Arc<Share>,
     bytes: usize,
 }
 
 impl Held {
     /// Holds so many bytes more.
-    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Exhausted> {
+    pub(in crate::api) fn grow(&mut self, bytes: usize) -> Result<(), Exhausted> {
         self.share.take(bytes)?;
         self.bytes += bytes;
         Ok(())
     }
 
     /// Holds exactly so many bytes from now on.
-    pub(super) fn resize(&mut self, bytes: usize) -> Result<(), Exhausted> {
+    pub(in crate::api) fn resize(&mut self, bytes: usize) -> Result<(), Exhausted> {
         if let Some(more) = bytes.checked_sub(self.bytes) {
             return self.grow(more);
         }
@@ -158,7 +158,7 @@ impl Drop for Held {
 }
 
 /// Bytes that are held until their last clone is gone.
-pub(super) fn attach(bytes: Bytes, held: impl Send + 'static) -> Bytes {
+pub(in crate::api) fn attach(bytes: Bytes, held: impl Send + 'static) -> Bytes {
     struct Owner<H> {
         bytes: Bytes,
         _held: H,

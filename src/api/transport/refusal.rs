@@ -47,6 +47,6 @@ mod tests {
         assert!(head.starts_with("HTTP/1.1 503 ") && head.contains(&format!("content-length: {}", body.len())));
         let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
         assert_eq!((&body["code"], &body["status"]), (&"overloaded".into(), &503.into()));
-        assert_eq!(super::super::status(ErrorCode::Overloaded), 503);
+        assert_eq!(crate::api::http::status(ErrorCode::Overloaded), 503);
     }
 }
