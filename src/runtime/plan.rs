@@ -1,6 +1,6 @@
 //! How many workers and threads a version gets, from the processors that there are and from what a row costs.
 
-use std::time::Duration;
+use std::{num::NonZero, sync::LazyLock, thread, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -90,6 +90,14 @@ pub struct Demand {
     pub workers: Auto,
     /// Threads a session, where the operator sets them.
     pub intra_threads: Auto,
+}
+
+/// The processors that this process may use: its affinity mask and the quotas of its control groups, rounded down to whole
+/// processors, at least one. Found out once. ONNX Runtime looks at neither, and would start a thread for every processor of
+/// the machine.
+pub fn processors() -> usize {
+    static PROCESSORS: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, NonZero::get));
+    *PROCESSORS
 }
 
 /// Plans a version. What the operator sets stands; the rest is chosen so that sessions times threads do not exceed the
