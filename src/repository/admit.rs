@@ -56,7 +56,7 @@ fn read<'de, R: Read<'de>>(
 /// The inputs of an instance's features, admitted as a request is.
 ///
 /// # Errors
-/// As [`admit`].
+/// [`Refusal`]: what is wrong with the JSON, or all violations of both passes.
 pub fn admit_features(
     contract: &Contract,
     schema: Option<&SchemaPass>,
