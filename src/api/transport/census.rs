@@ -5,20 +5,15 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use tokio::sync::{Notify, watch};
 
+use super::connection_limits::{Limits, Verdict, judge, network};
 use crate::telemetry::{ConnectionMetrics, RefusedConnection};
-
-/// The most connections that wait for room; also what the system may hold before they are accepted.
-pub(super) const MAX_WAITING: usize = 1024;
-
-/// An address with fewer connections than this is let in where only the reserve is left.
-const FEW: usize = 8;
 
 /// How often the log says that connections are scarce.
 const LOG_EVERY: Duration = Duration::from_secs(10);
@@ -28,52 +23,6 @@ const SCARCE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long connections are scarce after one was refused for lack of memory: long enough for idle ones to be closed.
 const STARVED_FOR: Duration = Duration::from_secs(3);
-
-/// How many connections there may be.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    pub(super) max: usize,
-    pub(super) per_address: usize,
-}
-
-impl Limits {
-    /// The connections that are kept free for addresses with few.
-    fn reserve(self) -> usize {
-        self.max / 16
-    }
-
-    /// From here on connections are scarce.
-    fn scarce(self) -> usize {
-        self.max - self.max / 4
-    }
-
-    /// From here down they are scarce no longer.
-    fn plenty(self) -> usize {
-        self.max / 2
-    }
-}
-
-/// What becomes of a new connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Open,
-    Wait,
-    Refuse(RefusedConnection),
-}
-
-/// Decides on a connection of an address that has `of_address` already, the waiting ones among them.
-fn judge(limits: Limits, open: usize, waiting: usize, of_address: usize) -> Verdict {
-    let room = if of_address < FEW { limits.max } else { limits.max - limits.reserve() };
-    if of_address >= limits.per_address {
-        Verdict::Refuse(RefusedConnection::Address)
-    } else if open < room {
-        Verdict::Open
-    } else if waiting < MAX_WAITING {
-        Verdict::Wait
-    } else {
-        Verdict::Refuse(RefusedConnection::Full)
-    }
-}
 
 /// The connections of one listener.
 #[derive(Debug)]
@@ -280,44 +229,20 @@ impl Drop for Place {
             }
         }
         census.note_scarcity(&state);
+        let only_reserve = state.open >= census.limits.max - census.limits.reserve();
         drop(state);
-        census.room.notify_one();
-    }
-}
-
-/// What counts as one address: of IPv6 the 64 bits that one site has, since it has all the others as well.
-fn network(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        if only_reserve {
+            // The first in line may have no right to the reserve: wake all of them.
+            census.room.notify_waiters();
+        } else {
+            census.room.notify_one();
         }
-        address @ IpAddr::V4(_) => address,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const LIMITS: Limits = Limits { max: 160, per_address: 100 };
-
-    #[test]
-    fn connections_are_judged_by_what_is_there() {
-        let refuse = Verdict::Refuse;
-        let cases = [
-            ("an empty listener", 0, 0, 0, Verdict::Open),
-            ("an address below its limit", 99, 0, 99, Verdict::Open),
-            ("an address at its limit", 100, 0, 100, refuse(RefusedConnection::Address)),
-            ("only the reserve is left, for an address with many", 150, 0, 50, Verdict::Wait),
-            ("only the reserve is left, for an address with few", 150, 0, 7, Verdict::Open),
-            ("nothing is left", 160, 0, 0, Verdict::Wait),
-            ("as many wait as may", 160, MAX_WAITING, 0, refuse(RefusedConnection::Full)),
-        ];
-        for (name, open, waiting, of_address, expected) in cases {
-            assert_eq!(judge(LIMITS, open, waiting, of_address), expected, "{name}");
-        }
-    }
 
     fn census(max: usize) -> Arc<Census> {
         Census::new("test", Limits { max, per_address: max }, ConnectionMetrics::default())
@@ -342,6 +267,31 @@ mod tests {
         assert_eq!((census.metrics.open.get(), census.metrics.waiting.get()), (2, 0));
         drop(third);
         assert_eq!(census.lock().by_address.len(), 1, "addresses without connections are forgotten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_reserve_is_for_those_with_few_who_wait_too() {
+        let census = census(32);
+        let _many: Vec<Place> = (0..30).map(|_| open(&census, [10, 0, 0, 1])).collect();
+        let [first, _second] = [[10, 0, 0, 2], [10, 0, 0, 3]].map(|peer| open(&census, peer));
+        let wait = |peer: [u8; 4]| match census.receive(peer.into()) {
+            Reception::Wait(place) => place,
+            Reception::Open(_) | Reception::Refuse(_) => panic!("there is no room"),
+        };
+        let (mut many, mut few) = (wait([10, 0, 0, 1]), wait([10, 0, 0, 4]));
+        let leave = async {
+            drop(first);
+            std::future::pending::<()>().await;
+        };
+        let opened = async {
+            tokio::select! {
+                biased;
+                () = many.opened() => "many",
+                () = few.opened() => "few",
+                () = leave => "nobody",
+            }
+        };
+        assert_eq!(tokio::time::timeout(Duration::from_secs(3), opened).await, Ok("few"));
     }
 
     #[tokio::test(start_paused = true)]
@@ -371,13 +321,5 @@ mod tests {
         tokio::time::advance(STARVED_FOR).await;
         drop(place);
         assert_eq!(census.limit(normal), normal);
-    }
-
-    #[test]
-    fn a_site_of_ipv6_is_one_address() {
-        let of = |text: &str| network(text.parse().expect("an address"));
-        assert_eq!(of("2001:db8::1"), of("2001:db8::2:3"));
-        assert_ne!(of("2001:db8:1::1"), of("2001:db8:2::1"));
-        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
     }
 }

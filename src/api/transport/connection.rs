@@ -16,7 +16,8 @@ use http::Version;
 use super::{
     activity::{Activity, Busy},
     budget::{Budget, CONNECTION_BYTES, Exhausted, Held, Share},
-    census::{Census, Limits},
+    census::Census,
+    connection_limits::Limits,
     outstanding::Outstanding,
 };
 use crate::telemetry::ConnectionMetrics;

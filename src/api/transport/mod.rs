@@ -6,6 +6,7 @@ mod budget;
 mod busy_poll;
 mod census;
 mod connection;
+mod connection_limits;
 mod host;
 mod outstanding;
 mod refusal;
