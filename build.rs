@@ -16,9 +16,10 @@ fn main() {
     for file in found.files.iter().filter(|file| file.is_file()) {
         println!("cargo::rerun-if-changed={}", file.display());
     }
-    println!("cargo::rustc-env=CANDOR_BUILD_REVISION={}", found.revision);
-    println!("cargo::rustc-env=CANDOR_BUILD_TARGET={}", env::var("TARGET").unwrap_or_default());
-    println!("cargo::rustc-env=CANDOR_BUILD_FEATURES={}", features().join(","));
+    // `cargo run` hands these to the program too, which takes what begins with CANDOR_ for its configuration.
+    println!("cargo::rustc-env=BUILD_REVISION={}", found.revision);
+    println!("cargo::rustc-env=BUILD_TARGET={}", env::var("TARGET").unwrap_or_default());
+    println!("cargo::rustc-env=BUILD_FEATURES={}", features().join(","));
 }
 
 /// The features of this crate that are on, in the form in which Cargo.toml has them.

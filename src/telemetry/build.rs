@@ -4,10 +4,10 @@
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The commit that it was built from; `unknown` where neither git nor `CANDOR_REVISION` told it.
-pub const REVISION: &str = env!("CANDOR_BUILD_REVISION");
+pub const REVISION: &str = env!("BUILD_REVISION");
 
 /// The platform that it was built for, such as `x86_64-unknown-linux-gnu`.
-pub const TARGET: &str = env!("CANDOR_BUILD_TARGET");
+pub const TARGET: &str = env!("BUILD_TARGET");
 
 /// The optional features of this crate that it was built with, with commas between; empty for none.
-pub const FEATURES: &str = env!("CANDOR_BUILD_FEATURES");
+pub const FEATURES: &str = env!("BUILD_FEATURES");
