@@ -55,6 +55,7 @@ pub fn name_faults(config: &Config) -> Result<Vec<String>, StartError> {
     let callers = tokens(&config.security.tokens_file)?;
     Ok(repository::name_faults(&config.repository, callers.iter().flat_map(Tokens::limits))?)
 }
+
 /// The bytes that the connections of the health listener may hold.
 const HEALTH_BYTES: usize = 16 << 20;
 

@@ -33,3 +33,11 @@ pub enum AuthoringError {
     #[error(transparent)]
     Load(LoadError),
 }
+
+impl AuthoringError {
+    /// Everything that refuses a model, a line each.
+    pub(super) fn refused(errors: &[LoadError]) -> Self {
+        let lines: Vec<String> = errors.iter().map(LoadError::to_string).collect();
+        Self::Undecided(lines.join("\n"))
+    }
+}

@@ -2,13 +2,12 @@
 
 use super::{Config, Purpose};
 use crate::api::transport::Host;
-use crate::domain::setting::{MAX_THREADS, SettingFault};
-use crate::runtime::Auto;
+use crate::domain::setting::SettingFault;
 
 /// Every fault: the whole key, and what would be right.
 pub(super) fn check(config: &Config, purpose: Purpose) -> Vec<(String, String)> {
     let mut sections = vec![
-        ("http", threads(config)),
+        ("http", config.http.threads.thread_fault("threads").into_iter().collect()),
         ("http", config.http.server.faults()),
         ("repository", config.repository.faults()),
         ("runtime", config.runtime.faults()),
@@ -26,12 +25,6 @@ pub(super) fn check(config: &Config, purpose: Purpose) -> Vec<(String, String)> 
         faults.into_iter().map(|fault| (format!("{section}.{}", fault.key), fault.reason)).collect::<Vec<_>>()
     };
     sections.into_iter().flat_map(whole).collect()
-}
-
-fn threads(config: &Config) -> Vec<SettingFault> {
-    let Auto::Exactly(threads) = config.http.threads else { return Vec::new() };
-    let because = "more threads than processors only take turns";
-    SettingFault::outside("threads", threads, &(1..=MAX_THREADS), because).into_iter().collect()
 }
 
 /// Two listeners cannot have one port, unless each has an address of its own.

@@ -24,7 +24,6 @@ mod proof;
 mod schema;
 mod snapshot;
 mod start;
-
 mod text_pattern;
 mod trial;
 

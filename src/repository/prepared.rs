@@ -110,13 +110,17 @@ impl Prepared {
         if self.contract.batched { self.limits.max_batch_rows } else { 1 }
     }
 
-    /// Compares the graph's own label with the prediction on the golden rows: how many differ, of how many. `None`
-    /// where the contract names no label or there are no cases.
+    /// Compares the graph's own label with a prediction that a threshold decides, on the golden rows: how many differ, of
+    /// how many. `None` where there is no label, no threshold or no case; of the likeliest class the proof tells itself.
     pub fn label_differences(&mut self) -> Option<(usize, usize)> {
-        let contract::OutputPlan::Classification { classes, requested, label: Some(label), .. } = &self.contract.output
+        let contract::OutputPlan::Classification { classes, requested, label: Some(label), decision, .. } =
+            &self.contract.output
         else {
             return None;
         };
+        if *decision == contract::Decision::Greatest {
+            return None;
+        }
         let outputs = [requested[0].clone(), label.clone()];
         self.executor.request(&outputs);
         let mut differing = 0;

@@ -4,10 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use prost::Message;
+use prost::Message as _;
 
-/// The value of `TensorProto.data_location` that says that the data is in another file.
-const EXTERNAL: i32 = 1;
+use super::onnx_proto::{Attribute, EXTERNAL, Graph, Model, SparseTensor, Tensor};
 
 /// The files that the tensors of a model name, by the place of the tensor.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -20,7 +19,7 @@ pub(super) struct ExternalFiles {
 
 /// Finds the external files of a model; `None` where the bytes are no protobuf message of a model.
 pub(super) fn external_files(model: &[u8]) -> Option<ExternalFiles> {
-    let Model { graph, training, functions } = Model::decode(model).ok()?;
+    let Model { graph, training, functions, .. } = Model::decode(model).ok()?;
     let mut found = ExternalFiles::default();
     if let Some(graph) = graph {
         graph.tensors(&mut |tensor, nested| found.add(tensor, nested));
@@ -46,45 +45,6 @@ impl ExternalFiles {
     }
 }
 
-// The part of onnx.proto that leads to where the data of tensors is. Fields that are not declared are skipped, the data
-// itself among them; messages nest a hundred deep at the most.
-
-#[derive(Clone, PartialEq, Message)]
-struct Model {
-    #[prost(message, optional, tag = "7")]
-    graph: Option<Graph>,
-    #[prost(message, repeated, tag = "20")]
-    training: Vec<Training>,
-    #[prost(message, repeated, tag = "25")]
-    functions: Vec<Function>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Training {
-    #[prost(message, optional, tag = "1")]
-    initialization: Option<Graph>,
-    #[prost(message, optional, tag = "2")]
-    algorithm: Option<Graph>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Function {
-    #[prost(message, repeated, tag = "7")]
-    nodes: Vec<Node>,
-    #[prost(message, repeated, tag = "11")]
-    attributes: Vec<Attribute>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Graph {
-    #[prost(message, repeated, tag = "1")]
-    nodes: Vec<Node>,
-    #[prost(message, repeated, tag = "5")]
-    initializers: Vec<Tensor>,
-    #[prost(message, repeated, tag = "15")]
-    sparse_initializers: Vec<Sparse>,
-}
-
 impl Graph {
     /// Shows every tensor, and whether it lies deeper than in the graph itself.
     fn tensors(&self, show: &mut dyn FnMut(&Tensor, bool)) {
@@ -94,66 +54,20 @@ impl Graph {
     }
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct Node {
-    #[prost(message, repeated, tag = "5")]
-    attributes: Vec<Attribute>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Attribute {
-    #[prost(message, optional, tag = "5")]
-    tensor: Option<Tensor>,
-    #[prost(message, optional, boxed, tag = "6")]
-    graph: Option<Box<Graph>>,
-    #[prost(message, repeated, tag = "10")]
-    tensors: Vec<Tensor>,
-    #[prost(message, repeated, tag = "11")]
-    graphs: Vec<Graph>,
-    #[prost(message, optional, tag = "22")]
-    sparse: Option<Sparse>,
-    #[prost(message, repeated, tag = "23")]
-    sparses: Vec<Sparse>,
-}
-
 impl Attribute {
     fn tensors(&self, show: &mut dyn FnMut(&Tensor, bool)) {
         self.tensor.iter().chain(&self.tensors).for_each(|tensor| show(tensor, false));
-        self.sparse.iter().chain(&self.sparses).for_each(|sparse| sparse.tensors(show));
+        self.sparse_tensor.iter().chain(&self.sparse_tensors).for_each(|sparse| sparse.tensors(show));
         for graph in self.graph.as_deref().into_iter().chain(&self.graphs) {
             graph.tensors(&mut |tensor, _| show(tensor, true));
         }
     }
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct Sparse {
-    #[prost(message, optional, tag = "1")]
-    values: Option<Tensor>,
-    #[prost(message, optional, tag = "2")]
-    indices: Option<Tensor>,
-}
-
-impl Sparse {
+impl SparseTensor {
     fn tensors(&self, show: &mut dyn FnMut(&Tensor, bool)) {
         self.values.iter().chain(&self.indices).for_each(|tensor| show(tensor, true));
     }
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Tensor {
-    #[prost(message, repeated, tag = "13")]
-    external_data: Vec<Entry>,
-    #[prost(int32, tag = "14")]
-    data_location: i32,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Entry {
-    #[prost(string, tag = "1")]
-    key: String,
-    #[prost(string, tag = "2")]
-    value: String,
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod message;
 mod mistaken;
 mod model_bytes;
 mod onnx;
+mod onnx_proto;
 mod outlets;
 mod plan;
 mod probe;
@@ -48,7 +49,7 @@ pub use stand_back::{Computing, computing, stand_back};
 pub use watchdog::Watchdog;
 
 use crate::domain::{
-    setting::{MAX_THREADS, SettingFault},
+    setting::SettingFault,
     tensor::{Inputs, Tensor},
 };
 
@@ -69,13 +70,7 @@ pub struct Settings {
 impl Settings {
     /// The values that cannot be used, whatever the machine is.
     pub fn faults(&self) -> Vec<SettingFault> {
-        let threads = |key, value: Auto| match value {
-            Auto::Exactly(count) => {
-                SettingFault::outside(key, count, &(1..=MAX_THREADS), "more threads than processors only take turns")
-            }
-            Auto::Auto => None,
-        };
-        let numbers = [threads("workers", self.workers), threads("intra_threads", self.intra_threads)];
+        let numbers = [self.workers.thread_fault("workers"), self.intra_threads.thread_fault("intra_threads")];
         numbers.into_iter().flatten().chain(session::provider_faults(&self.providers)).collect()
     }
 }

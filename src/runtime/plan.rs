@@ -5,6 +5,7 @@ use std::{num::NonZero, sync::LazyLock, thread, time::Duration};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::Cost;
+use crate::domain::setting::{MAX_THREADS, SettingFault};
 
 /// Below this cost a row is cheap: handing it to another thread costs as much as running it.
 const CHEAP_ROW: Duration = Duration::from_micros(150);
@@ -19,6 +20,14 @@ pub enum Auto {
     Auto,
     /// This many.
     Exactly(usize),
+}
+
+impl Auto {
+    /// What is wrong with it as a number of threads.
+    pub fn thread_fault(self, key: &'static str) -> Option<SettingFault> {
+        let Self::Exactly(count) = self else { return None };
+        SettingFault::outside(key, count, &(1..=MAX_THREADS), "more threads than processors only take turns")
+    }
 }
 
 impl<'de> Deserialize<'de> for Auto {

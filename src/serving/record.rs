@@ -94,9 +94,10 @@ impl PredictionEvent {
         }
     }
 
-    /// How far the request came.
-    pub fn into_road(self) -> Road {
-        self.road
+    /// The same request, whose answer could not be handed over.
+    #[must_use]
+    pub fn refused(self, failure: &Failure) -> Self {
+        Self { caller: self.caller, ..Self::failed(failure, self.road) }
     }
 
     /// A request that was refused or that failed.

@@ -123,7 +123,7 @@ metrics! {
     queue_depth: Level = "candor_queue_depth" ["model", "version"];
     /// Requests that were accepted and are not answered yet.
     in_flight: Level = "candor_in_flight" ["model", "version"];
-    /// Requests that were refused to protect the others, by reason: full queue, deadline, rate limit or draining.
+    /// Requests that were refused to protect the others, by reason: `queue_full`, `deadline`, `rate_limit`, `draining`, or `memory` (no bytes left for bodies and answers).
     shed: Counter = "candor_shed_total" ["model", "version", "reason"];
     /// Requests whose client went away before the answer, by the stage: `body` while it sent, `request` after that.
     cancelled: Counter = "candor_cancelled_total" ["model", "version", "stage"];

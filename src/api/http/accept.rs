@@ -21,7 +21,7 @@ use super::{
     body::Arriving,
     hand_over::{hand_over, hand_over_unheld},
     headers,
-    predict::{self, Target},
+    predict::{self, Context, Target},
     problem, routes,
 };
 use crate::{
@@ -136,9 +136,9 @@ impl Front {
         let mut response = if let Ok(response) = handed_over {
             response
         } else {
-            let refused = Handled::failed(&out_of_memory(), &accepted.request_id, event.into_road());
-            event = refused.event;
-            hand_over_unheld(refused.response, connection).await
+            let failure = out_of_memory();
+            event = event.refused(&failure);
+            hand_over_unheld(problem::response(&failure, &accepted.request_id), connection).await
         };
         let arrival = pending.arrival.take();
 
@@ -172,7 +172,7 @@ impl Front {
         // Answers for pages of other origins need the router's layer for them.
         let straight = self.services.settings.cors.origins.is_empty();
         if let Some(target) = Target::of(parts).filter(|_| straight) {
-            return predict::guarded(&self.services, target, parts, body, (connection, accepted)).await;
+            return predict::guarded(&self.services, target, parts, body, Context { accepted, connection }).await;
         }
         // In a box, because its size would be that of every request's future.
         Box::pin(self.route(parts.clone(), body, connection, accepted)).await

@@ -93,6 +93,7 @@ mod tests {
     use std::io::Read as _;
 
     use super::*;
+    use crate::domain::splitmix::SplitMix64;
 
     #[test]
     fn the_coding_is_the_one_that_is_wanted_most() {
@@ -125,13 +126,8 @@ mod tests {
         assert_eq!(back, text);
         let zstd = Coding::Zstd.compress(text.clone()).await.expect("smaller");
         assert_eq!(zstd::decode_all(&zstd[..]).expect("zstd"), text);
-        let mut noise = 1_u64;
-        let noise: Vec<u8> = (0..10_000)
-            .map(|_| {
-                noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                (noise >> 56) as u8
-            })
-            .collect();
+        let mut random = SplitMix64::new(1);
+        let noise: Vec<u8> = std::iter::repeat_with(|| random.draw().to_le_bytes()).take(1250).flatten().collect();
         assert_eq!(Coding::Zstd.compress(noise.into()).await, None, "it would be larger");
     }
 }

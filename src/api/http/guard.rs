@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use axum::{
+    Extension,
     extract::{FromRequestParts as _, RawPathParams, Request, State},
     middleware::Next,
     response::Response,
@@ -14,6 +15,7 @@ use super::{super::transport::Peer, Services, Shared, accept::Accepted, problem,
 use crate::{
     domain::code::ErrorCode,
     lifecycle::Phase,
+    repository::Catalog,
     security::{Allowance, AuthError, Caller, MetricsAccess},
     serving::{Failure, PredictionEvent, Road, authorize},
 };
@@ -56,6 +58,9 @@ impl Sight {
         }
     }
 }
+
+/// The catalog that [`layer`] read for a request.
+pub(super) type Snapshot = Extension<Arc<Catalog>>;
 
 /// Looks at the caller of a request. A refusal comes beside what is known, because it is told the allowance too.
 pub(super) fn look(services: &Shared, headers: &HeaderMap, peer: Peer) -> (Guarded, Result<(), Failure>) {

@@ -1,7 +1,5 @@
 //! What is loaded: models, versions, contracts.
 
-use std::sync::Arc;
-
 use axum::{
     Extension, Json,
     extract::{Request, State},
@@ -10,14 +8,17 @@ use axum::{
 use http::header;
 use serde_json::{Value, json};
 
-use super::{Services, Shared, accept::Accepted, guard::Sight, names::Names, problem};
+use super::{
+    Services, Shared,
+    accept::Accepted,
+    guard::{Sight, Snapshot},
+    names::Names,
+    problem,
+};
 use crate::{
     repository::{Calibrated, Catalog, ModelEntry, ModelVersion, State as VersionState, VersionEntry},
     serving::{Failure, Road},
 };
-
-/// The catalog that the guard has read.
-type Snapshot = Extension<Arc<Catalog>>;
 
 /// `GET /models`
 pub(super) async fn list(

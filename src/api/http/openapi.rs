@@ -5,7 +5,7 @@ mod features;
 mod operations;
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Request, State},
     response::IntoResponse,
 };
@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use self::operations::{operation, prediction};
 use super::{
     Services, Shared,
-    guard::Sight,
+    guard::{Sight, Snapshot},
     routes::{Name, ROUTES},
 };
 use crate::{
@@ -55,9 +55,13 @@ impl<'a> View<'a> {
 }
 
 /// `GET /openapi.json`
-pub(super) async fn get(State(services): State<Shared>, request: Request) -> impl IntoResponse {
+pub(super) async fn get(
+    State(services): State<Shared>,
+    Extension(catalog): Snapshot,
+    request: Request,
+) -> impl IntoResponse {
     let sight = Sight::of(&services, request.extensions());
-    Json(document(&View::new(&services, &services.repository.catalog(), sight)))
+    Json(document(&View::new(&services, &catalog, sight)))
 }
 
 fn document(view: &View<'_>) -> Value {

@@ -101,8 +101,8 @@ async fn routed(services: &Shared, target: Target<'_>, request: Request) -> Resp
     let connection: &Arc<Connection> = parts.extensions.get().expect("the front puts it there");
     let catalog: &Arc<Catalog> = parts.extensions.get().expect("the guard puts it there");
     let pinned = pin(catalog, target.model, target.version, parts.extensions.get());
-    let of = Of { accepted: &accepted, connection };
-    let Handled { mut response, event } = answer(services, pinned, &parts.headers, body, of).await;
+    let context = Context { accepted: &accepted, connection };
+    let Handled { mut response, event } = answer(services, pinned, &parts.headers, body, context).await;
     response.extensions_mut().insert(event);
     response
 }
@@ -113,15 +113,15 @@ pub(super) async fn guarded<B: Arriving>(
     target: Target<'_>,
     parts: &Parts,
     body: B,
-    (connection, accepted): (&Connection, &Accepted),
+    context: Context<'_>,
 ) -> Handled {
-    let (Guarded { caller, allowance }, verdict) = guard::look(services, &parts.headers, connection.peer);
+    let (Guarded { caller, allowance }, verdict) = guard::look(services, &parts.headers, context.connection.peer);
     let pinned = verdict.and_then(|()| {
         let catalog = services.repository.catalog();
         authorize(&catalog, target.model, caller.as_ref())?;
         pin(&catalog, target.model, target.version, caller.as_ref())
     });
-    let mut handled = answer(services, pinned, &parts.headers, body, Of { accepted, connection }).await;
+    let mut handled = answer(services, pinned, &parts.headers, body, context).await;
     if let Some(caller) = caller {
         handled.event.asked_by(caller.name);
     }
@@ -131,11 +131,11 @@ pub(super) async fn guarded<B: Arriving>(
     handled
 }
 
-/// A request and where it came in.
+/// What is known of a request beside its head and its body.
 #[derive(Clone, Copy)]
-struct Of<'a> {
-    accepted: &'a Accepted,
-    connection: &'a Connection,
+pub(super) struct Context<'a> {
+    pub(super) accepted: &'a Accepted,
+    pub(super) connection: &'a Connection,
 }
 
 async fn answer<B: Arriving>(
@@ -143,7 +143,7 @@ async fn answer<B: Arriving>(
     pinned: Result<Arc<ModelVersion>, Failure>,
     headers: &HeaderMap,
     body: B,
-    Of { accepted, connection }: Of<'_>,
+    Context { accepted, connection }: Context<'_>,
 ) -> Handled {
     let version = match pinned {
         Ok(version) => version,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     authoring::error::AuthoringError,
-    repository::{LoadError, Loader, ModelSettings, Prepared, list},
+    repository::{Loader, ModelSettings, Prepared, list},
 };
 
 /// The directory of the version that a path names: itself, or the only version of a model's directory.
@@ -48,8 +48,9 @@ pub(super) fn load(loader: &Loader, directory: &Path) -> Result<Prepared, Author
     let (model, version) = found.ok_or_else(|| undecided(&format!("{}: holds no model.onnx", directory.display())))?;
     let above = directory.canonicalize().ok().and_then(|path| path.parent().map(Path::to_path_buf));
     let settings = ModelSettings::read(above.as_deref()).map_err(|error| undecided(&error))?;
-    loader.clone().without_calibrations().prepare(&model.name, version, &settings).map_err(|errors| {
-        let told: Vec<String> = errors.iter().map(LoadError::to_string).collect();
-        undecided(&told.join("\n"))
-    })
+    loader
+        .clone()
+        .without_calibrations()
+        .prepare(&model.name, version, &settings)
+        .map_err(|errors| AuthoringError::refused(&errors))
 }

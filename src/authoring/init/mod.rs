@@ -31,7 +31,7 @@ use crate::{
         signature::Signature,
         tensor::Tensor,
     },
-    repository::{LoadError, Loader, ModelSettings, Opened, Snapshot, VersionDirectory},
+    repository::{Loader, ModelSettings, Opened, Snapshot, VersionDirectory},
     runtime::{Executor, OrtExecutor},
 };
 use agreement::agreement;
@@ -107,7 +107,7 @@ pub fn init(
     let version = out.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let version = VersionName::new(&version).map_err(|error| AuthoringError::Undecided(format!("--out: {error}")))?;
     Draft::vacant(&out, wishes.force)?;
-    let Opened { snapshot, mut executor } = loader.open(graph).map_err(|errors| refused(&errors))?;
+    let Opened { snapshot, mut executor } = loader.open(graph).map_err(|errors| AuthoringError::refused(&errors))?;
     let signature = executor.signature().clone();
     let table = Table::open(data, &wishes.reading)?;
     let columns = describe(&table)?;
@@ -253,11 +253,5 @@ fn prove(loader: &Loader, name: &ModelName, version: &VersionName, draft: &Draft
     let version =
         VersionDirectory { name: version.clone(), graph: directory.join("model.onnx"), directory: Some(directory) };
     let outcome = loader.prepare(name, &version, &ModelSettings::default());
-    outcome.map(|_| ()).map_err(|errors| refused(&errors))
-}
-
-/// Everything that refuses a model, a line each.
-fn refused(errors: &[LoadError]) -> AuthoringError {
-    let told: Vec<String> = errors.iter().map(LoadError::to_string).collect();
-    AuthoringError::Undecided(told.join("\n"))
+    outcome.map(|_| ()).map_err(|errors| AuthoringError::refused(&errors))
 }

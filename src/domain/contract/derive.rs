@@ -5,6 +5,7 @@ use super::{
     literal::Literal,
     object,
     recognise::{Observed, has_label_and_scores, recognise},
+    text,
 };
 use crate::domain::{
     number::Number,
@@ -19,10 +20,6 @@ pub struct Derived {
     pub document: Literal,
     /// What was recognised and what is not known, a sentence each, for the start-up log.
     pub notes: Vec<String>,
-}
-
-fn text(value: &str) -> Literal {
-    Literal::Text(value.to_owned())
 }
 
 fn count(value: usize) -> Literal {

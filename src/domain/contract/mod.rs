@@ -50,6 +50,10 @@ pub use regression::{Band, Beside};
 
 use crate::domain::tensor::{ElementType, Inputs};
 
+fn text(value: &str) -> Literal {
+    Literal::Text(value.to_owned())
+}
+
 fn object(members: Vec<(&str, Literal)>) -> Literal {
     Literal::Object(members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }

@@ -6,6 +6,7 @@ use super::{
     literal::Literal,
     object,
     probability::Summary,
+    text,
 };
 use crate::domain::{
     signature::{OutputSpec, Signature, TensorSpec},
@@ -119,10 +120,6 @@ pub(super) fn has_label_and_scores(signature: &Signature) -> bool {
         spec.element().is_float() && (matches!(spec, OutputSpec::ZipMap { .. }) || columns(spec) > Some(1))
     };
     signature.outputs.iter().any(is_label) && signature.outputs.iter().any(wide)
-}
-
-fn text(value: &str) -> Literal {
-    Literal::Text(value.to_owned())
 }
 
 fn tensors(note: String) -> Recognised {

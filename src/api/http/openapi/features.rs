@@ -21,8 +21,9 @@ pub(super) fn by_name(version: &ModelVersion) -> Value {
     let mut schema = serde_json::to_value(&version.document).unwrap_or_default();
     let Value::Object(members) = &mut schema else { return schema };
     members.remove("$schema");
-    // A reference inside the contract means the contract, not the document around it.
-    if version.contract.second_pass.iter().any(|keyword| keyword.contains("ef")) {
+    // A reference inside the contract (`$ref`, below any keyword of the second pass) resolves against the contract, not
+    // against the document around it.
+    if !version.contract.second_pass.is_empty() {
         members.entry("$id").or_insert_with(|| json!(format!("/models/{}/contract", version.model.as_str())));
     }
     if let Some(Value::Object(properties)) = members.get_mut("properties") {
