@@ -9,16 +9,18 @@ use axum::body::Body;
 use bundled::body;
 use candor::{
     api::{
-        http::{self, Front, Scrapes, Services},
+        http::{self, AppState, HttpService, Scrapes},
         transport::Connection,
     },
     config::Config,
     domain::tensor::{Inputs, Tensor},
     lifecycle::Shutdown,
     repository::{ModelVersion, Repository},
-    runtime::{Cancellation, Executor as _, Library, ModelBytes, OrtExecutor, SessionOptions},
+    runtime::{Cancellation, Executor as _, ModelBytes, OrtExecutor, OrtLibrary, SessionOptions},
     security::MetricsAccess,
-    serving::{Answer, Arrival, Call, PredictionEvent, Recorder, Road, Sent, predict},
+    serving::{
+        PredictRequest, PredictResponse, PredictionEvent, Recorder, RequestMeta, RequestProgress, Sent, predict,
+    },
     telemetry::Metrics,
 };
 use criterion::{BatchSize, BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
@@ -54,8 +56,8 @@ impl Bench {
         Self { config, repository, metrics, runtime }
     }
 
-    fn front(&self) -> Front {
-        http::front(Services {
+    fn front(&self) -> HttpService {
+        http::build_service(AppState {
             repository: Arc::clone(&self.repository),
             recorder: Recorder::new(Arc::clone(&self.metrics)),
             scrapes: Arc::new(Scrapes::new(Arc::clone(&self.metrics))),
@@ -70,13 +72,13 @@ impl Bench {
 
     /// A session of its own for the version, as the workers have them.
     fn executor(&self, version: &ModelVersion) -> OrtExecutor {
-        let library = Library::load(&self.config.runtime.library).expect("it is loaded already");
+        let library = OrtLibrary::load(&self.config.runtime.library).expect("it is loaded already");
         let graph = format!("models/{}/{}/model.onnx", version.model, version.version);
         let graph = Path::new(env!("CARGO_MANIFEST_DIR")).join(graph);
         let options = SessionOptions::new(&library, 1, &self.config.runtime.providers);
         let model = ModelBytes::new(std::fs::read(&graph).expect("a model"));
         let mut executor = OrtExecutor::open(&library, &model, &options, &Cancellation::default()).expect("a session");
-        executor.request(version.contract.output.requested());
+        executor.set_outputs(version.contract.output.requested());
         executor
     }
 }
@@ -104,8 +106,8 @@ impl<'a> Subject<'a> {
     }
 
     /// The use case alone: bytes to answer, through the queue and a worker.
-    fn predict(&self, road: &mut Road) -> Answer {
-        let call = Call { body: &self.body, arrived: Instant::now(), patience: None };
+    fn predict(&self, road: &mut RequestProgress) -> PredictResponse {
+        let call = PredictRequest { body: &self.body, arrived: Instant::now(), patience: None };
         let answer = predict(&self.version, call, road);
         self.bench.runtime.block_on(answer).unwrap_or_else(|failure| panic!("{}", failure.detail))
     }
@@ -118,13 +120,13 @@ impl<'a> Subject<'a> {
         group.bench_function("interpret", |bencher| {
             bencher.iter(|| contract.interpret(black_box(&self.outputs), 0).expect("a prediction"));
         });
-        let mut road = Road::default();
+        let mut road = RequestProgress::default();
         let answer = self.predict(&mut road);
         group.bench_function("encode", |bencher| {
             bencher.iter(|| http::envelope(black_box(&answer), REQUEST_ID, usize::MAX).expect("an envelope"));
         });
         let recorder = Recorder::new(Arc::clone(&self.bench.metrics));
-        let arrival = Arrival {
+        let arrival = RequestMeta {
             request_id: Arc::from(REQUEST_ID),
             trace: None,
             protocol: "native",
@@ -145,12 +147,12 @@ impl<'a> Subject<'a> {
         });
     }
 
-    fn whole(&mut self, group: &mut BenchmarkGroup<'_, WallTime>, front: &Front) {
+    fn whole(&mut self, group: &mut BenchmarkGroup<'_, WallTime>, front: &HttpService) {
         group.bench_function("onnxruntime alone", |bencher| {
             bencher.iter(|| self.executor.run(black_box(&self.inputs)).expect("a run"));
         });
         group.bench_function("predict", |bencher| {
-            bencher.iter(|| self.predict(&mut Road::default()));
+            bencher.iter(|| self.predict(&mut RequestProgress::default()));
         });
         group.bench_function("predict over http", |bencher| {
             bencher.iter_batched(|| self.request(), |request| self.post(front, request), BatchSize::SmallInput);
@@ -163,7 +165,7 @@ impl<'a> Subject<'a> {
         request.body(Body::from(self.body.clone())).expect("a request")
     }
 
-    fn post(&self, front: &Front, request: ::http::Request<Body>) -> usize {
+    fn post(&self, front: &HttpService, request: ::http::Request<Body>) -> usize {
         self.bench.runtime.block_on(async {
             let response = front.answer(request, &self.connection).await;
             assert!(response.status().is_success(), "{}", response.status());

@@ -11,16 +11,17 @@ use candor::{
     domain::{
         calibration::{
             ClassificationOptions, ClassificationRows, MethodChoice, RegressionOptions, RegressionRows, RowGroups,
-            Spread, classification, regression,
+            ScaleSource, calibrate_classifier, calibrate_regressor,
         },
-        contract::{Contract, Grouping, Literal},
+        contract::{Contract, Grouping, JsonValue},
         tensor::{Inputs, Tensor},
         uncertainty::{
-            Calibration, Calibrator, Coverage, FORMAT, Membership, Report, Rule, ScoreKind, SetMethod, Source,
+            AssessContext, CalibrationDocument, CalibrationRule, CalibrationSource, Calibrator, Coverage, FORMAT,
+            Report, ScoreKind, SetMethod,
         },
     },
     repository::ModelVersion,
-    runtime::{Cancellation, Executor as _, Library, ModelBytes, OrtExecutor, SessionOptions},
+    runtime::{Cancellation, Executor as _, ModelBytes, OrtExecutor, OrtLibrary, SessionOptions},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::Deserializer;
@@ -40,20 +41,20 @@ struct Subject {
 
 impl Subject {
     fn new(config: &Config, version: Arc<ModelVersion>) -> Self {
-        let library = Library::load(&config.runtime.library).expect("it is loaded already");
+        let library = OrtLibrary::load(&config.runtime.library).expect("it is loaded already");
         let graph = format!("models/{}/{}/model.onnx", version.model, version.version);
         let options = SessionOptions::new(&library, 1, &config.runtime.providers);
         let graph = Path::new(env!("CARGO_MANIFEST_DIR")).join(graph);
         let model = ModelBytes::new(std::fs::read(&graph).expect("a model"));
         let mut executor = OrtExecutor::open(&library, &model, &options, &Cancellation::default()).expect("a session");
-        executor.request(version.contract.output.requested());
+        executor.set_outputs(version.contract.output.requested());
         let body = body(&version);
         let inputs = version.contract.admit(&mut Deserializer::from_slice(&body)).expect("it is admitted").inputs;
         let outputs = executor.run(&inputs).expect("it runs");
         Self { version, inputs, outputs }
     }
 
-    fn measure(&self, criterion: &mut Criterion, kinds: Vec<(&'static str, Calibration)>) {
+    fn measure(&self, criterion: &mut Criterion, kinds: Vec<(&'static str, CalibrationDocument)>) {
         let contract: &Contract = &self.version.contract;
         let name = format!("calibrated/{}/{}", self.version.model, self.version.version);
         let mut group = criterion.benchmark_group(name);
@@ -64,13 +65,13 @@ impl Subject {
             let calibrator = Calibrator::new(&calibration, Coverage::DEFAULT).expect("on the grid");
             assert_eq!(calibrator.method(), name, "it measures what it says");
             let grouping: Option<Grouping> = calibration.groups().map(|groups| {
-                let values: Vec<Literal> = groups.groups.iter().map(|group| group.value.clone()).collect();
+                let values: Vec<JsonValue> = groups.groups.iter().map(|group| group.value.clone()).collect();
                 contract.grouping(&groups.feature, &values).expect("groups of the contract")
             });
             group.bench_function(name, |bencher| {
                 bencher.iter(|| {
                     let group = grouping.as_ref().and_then(|grouping| grouping.find(black_box(&self.inputs)));
-                    let of = Membership { group, features_hash: FEATURES_HASH };
+                    let of = AssessContext { group, features_hash: FEATURES_HASH };
                     contract.assess(black_box(&self.outputs), 0, &calibrator, of).expect("a prediction")
                 });
             });
@@ -84,19 +85,24 @@ fn uniform(row: usize, step: f64) -> f64 {
     (f64::from(u32::try_from(row).expect("few")) * step).fract()
 }
 
-fn made((rule, report): (Rule, Report)) -> Calibration {
-    let data = Source { file: String::new(), sha256: String::new(), rows: ROWS };
+fn made((rule, report): (CalibrationRule, Report)) -> CalibrationDocument {
+    let data = CalibrationSource { file: String::new(), sha256: String::new(), rows: ROWS };
     let (model_sha256, created) = ("sha256:00".to_owned(), String::new());
-    Calibration { format: FORMAT, model_sha256, created, data, rule, report }
+    CalibrationDocument { format: FORMAT, model_sha256, created, data, rule, report }
 }
 
-fn groups(feature: &str, values: Vec<Literal>) -> RowGroups {
+fn groups(feature: &str, values: Vec<JsonValue>) -> RowGroups {
     let of_row = (0..ROWS).map(|row| row % values.len()).collect();
     RowGroups { feature: feature.to_owned(), values, of_row }
 }
 
 /// A calibration of a classifier from made rows.
-fn classified(classes: &[String], method: MethodChoice, sets: SetMethod, groups: Option<RowGroups>) -> Calibration {
+fn classified(
+    classes: &[String],
+    method: MethodChoice,
+    sets: SetMethod,
+    groups: Option<RowGroups>,
+) -> CalibrationDocument {
     let likeliest = |row: usize| row % classes.len();
     let label = |row: usize| if uniform(row, 0.414_213_562) < 0.8 { likeliest(row) } else { (row / 7) % classes.len() };
     let others = f64::from(u32::try_from(classes.len() - 1).expect("few"));
@@ -112,16 +118,16 @@ fn classified(classes: &[String], method: MethodChoice, sets: SetMethod, groups:
         draws: (0..ROWS).map(|row| uniform(row, 0.732_050_808)).collect(),
         groups,
     };
-    made(classification(&rows, ClassificationOptions { method, sets: Some(sets) }).expect("a calibration"))
+    made(calibrate_classifier(&rows, ClassificationOptions { method, sets: Some(sets) }).expect("a calibration"))
 }
 
 /// A calibration of a regression from made rows.
-fn regressed(spread: Spread, groups: Option<RowGroups>) -> Calibration {
+fn regressed(spread: ScaleSource, groups: Option<RowGroups>) -> CalibrationDocument {
     let values: Vec<f64> = (0..ROWS).map(|row| 200.0 * uniform(row, 0.618_033_989)).collect();
     let error = |row: usize| 100.0 * (uniform(row, 0.414_213_562) - 0.5);
     let targets = values.iter().enumerate().map(|(row, value)| value + error(row)).collect();
     let rows = RegressionRows { values, targets, spread, groups };
-    made(regression(&rows, RegressionOptions::default()).expect("a calibration"))
+    made(calibrate_regressor(&rows, RegressionOptions::default()).expect("a calibration"))
 }
 
 fn benches(criterion: &mut Criterion) {
@@ -134,7 +140,7 @@ fn benches(criterion: &mut Criterion) {
 
     let churn = subject("churn");
     let two = churn.version.contract.output.classes();
-    let plans = ["basic", "business", "plus"].map(|plan| Literal::Text(plan.to_owned()));
+    let plans = ["basic", "business", "plus"].map(|plan| JsonValue::Text(plan.to_owned()));
     churn.measure(
         criterion,
         vec![
@@ -156,7 +162,7 @@ fn benches(criterion: &mut Criterion) {
             ("temperature+aps", classified(ten, Temperature, Aps, None)),
         ],
     );
-    let sexes = [1, 2].map(|sex: u64| Literal::Number(sex.into()));
+    let sexes = [1, 2].map(|sex: u64| JsonValue::Number(sex.into()));
     // Two versions, and both are ready: one answers a value, the other quantiles.
     let version = |version: &str| {
         let catalog = repository.catalog();
@@ -166,11 +172,11 @@ fn benches(criterion: &mut Criterion) {
     version("1").measure(
         criterion,
         vec![
-            ("split-conformal", regressed(Spread::None, None)),
-            ("mondrian-split-conformal", regressed(Spread::None, Some(groups("sex", sexes.into())))),
+            ("split-conformal", regressed(ScaleSource::None, None)),
+            ("mondrian-split-conformal", regressed(ScaleSource::None, Some(groups("sex", sexes.into())))),
         ],
     );
-    let quantiles = Spread::Quantiles {
+    let quantiles = ScaleSource::Quantiles {
         levels: (0.05, 0.95),
         lower: (0..ROWS).map(|row| 200.0 * uniform(row, 0.618_033_989) - 40.0).collect(),
         upper: (0..ROWS).map(|row| 200.0 * uniform(row, 0.618_033_989) + 40.0).collect(),

@@ -4,16 +4,16 @@ use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use crate::{
     api::{
-        http::{self, Scrapes, Services, admin, health},
-        transport::{Budget, Listen, Server, Serving, Threads},
+        http::{self, AppState, Scrapes, admin, health},
+        transport::{ByteBudget, Listen, Server, ServerThreads, Serving},
     },
     config::Config,
     lifecycle::{self, Phase, Shutdown},
     repository::{self, Loader, ModelError, Repository},
-    runtime::{self, Auto, Library, LibraryError},
-    security::{RateLimiter, Tokens, TokensError},
+    runtime::{self, OrtLibrary, OrtLibraryError, ThreadCount},
+    security::{RateLimiter, TokenStore, TokensError},
     serving::{MIN_BYTES_PER_ELEMENT, Recorder},
-    telemetry::{self, Build, LogHandle, Metrics, build},
+    telemetry::{self, BuildInfo, LogHandle, Metrics, build},
 };
 
 /// Why the server did not start.
@@ -21,7 +21,7 @@ use crate::{
 pub enum StartError {
     /// ONNX Runtime could not be loaded.
     #[error(transparent)]
-    Library(#[from] LibraryError),
+    Library(#[from] OrtLibraryError),
     /// The repository could not be read.
     #[error(transparent)]
     Repository(#[from] ModelError),
@@ -33,7 +33,7 @@ pub enum StartError {
     Tokens(#[from] TokensError),
     /// Metrics or logs could not be set up.
     #[error(transparent)]
-    Telemetry(#[from] telemetry::Error),
+    Telemetry(#[from] telemetry::TelemetryError),
     /// A socket could not be bound.
     #[error(transparent)]
     Listen(#[from] io::Error),
@@ -53,22 +53,22 @@ fn told(faults: &[String]) -> String {
 /// [`StartError`] when the repository or the file of callers cannot be read.
 pub fn name_faults(config: &Config) -> Result<Vec<String>, StartError> {
     let callers = tokens(&config.security.tokens_file)?;
-    Ok(repository::name_faults(&config.repository, callers.iter().flat_map(Tokens::limits))?)
+    Ok(repository::name_faults(&config.repository, callers.iter().flat_map(TokenStore::limits))?)
 }
 
 /// The bytes that the connections of the health listener may hold.
 const HEALTH_BYTES: usize = 16 << 20;
 
 /// What may be refused before any model is loaded: the files of tokens, and the sockets.
-struct Edge {
+struct Listeners {
     server: Server,
-    threads: Threads,
-    tokens: Option<Tokens>,
-    admin: Option<(Server, Tokens)>,
+    threads: ServerThreads,
+    tokens: Option<TokenStore>,
+    admin: Option<(Server, TokenStore)>,
     health: Option<Server>,
 }
 
-impl Edge {
+impl Listeners {
     fn open(config: &Config) -> Result<Self, StartError> {
         let callers = tokens(&config.security.tokens_file)?;
         let administrators = tokens(&config.admin.tokens_file)?;
@@ -85,12 +85,12 @@ impl Edge {
         let health = config.health.host.clone().map(|host| few(host, config.health.port)).transpose()?;
         // Cheap models are run on these threads, heavy ones leave them idle: so as many as there are processors.
         let threads = match config.http.threads {
-            Auto::Exactly(threads) => threads,
-            Auto::Auto => runtime::processors(),
+            ThreadCount::Fixed(threads) => threads,
+            ThreadCount::Auto => runtime::available_cpus(),
         };
         // On a single processor the one who asks next would be kept from it.
-        let busy_poll = if runtime::processors() > 1 { config.http.server.busy_poll() } else { Duration::ZERO };
-        Ok(Self { server, threads: Threads::start(threads, busy_poll)?, tokens: callers, admin, health })
+        let busy_poll = if runtime::available_cpus() > 1 { config.http.server.busy_poll() } else { Duration::ZERO };
+        Ok(Self { server, threads: ServerThreads::start(threads, busy_poll)?, tokens: callers, admin, health })
     }
 }
 
@@ -102,7 +102,7 @@ pub struct App {
     shutdown: Shutdown,
     repository: Arc<Repository>,
     /// They end with the last of these, which must outlive the requests in flight.
-    _threads: Arc<Threads>,
+    _threads: Arc<ServerThreads>,
     settings: lifecycle::Settings,
 }
 
@@ -112,7 +112,7 @@ impl App {
     /// # Errors
     /// [`StartError`] when nothing could be served at all. What is wrong with single models is a state, not an error.
     pub fn start(config: &Config, log: LogHandle) -> Result<Self, StartError> {
-        let library = Library::load(&config.runtime.library)?;
+        let library = OrtLibrary::load(&config.runtime.library)?;
         tracing::info!(
             library = %library.path().display(),
             version = library.version(),
@@ -126,30 +126,30 @@ impl App {
             .with_max_elements(config.http.server.max_answer_bytes / MIN_BYTES_PER_ELEMENT);
         note_open_files(config.http.server.max_connections);
         // First what may be refused: a process must not end while threads are inside of the library.
-        let edge = Edge::open(config)?;
-        let faults = repository::name_faults(&config.repository, edge.tokens.iter().flat_map(Tokens::limits))?;
+        let edge = Listeners::open(config)?;
+        let faults = repository::name_faults(&config.repository, edge.tokens.iter().flat_map(TokenStore::limits))?;
         if !faults.is_empty() {
             return Err(StartError::Names(faults));
         }
         let repository = Repository::open(&config.repository, &loader, Arc::clone(&metrics))?;
-        Self::behind(edge, config, repository, &metrics, log)
+        Self::assemble(edge, config, repository, &metrics, log)
     }
 
     /// The same over a repository that is there already.
     ///
     /// # Errors
     /// As [`App::start`].
-    pub fn over(
+    pub fn with_repository(
         config: &Config,
         repository: Arc<Repository>,
         metrics: &Arc<Metrics>,
         log: LogHandle,
     ) -> Result<Self, StartError> {
-        Self::behind(Edge::open(config)?, config, repository, metrics, log)
+        Self::assemble(Listeners::open(config)?, config, repository, metrics, log)
     }
 
-    fn behind(
-        edge: Edge,
+    fn assemble(
+        edge: Listeners,
         config: &Config,
         repository: Arc<Repository>,
         metrics: &Arc<Metrics>,
@@ -161,7 +161,7 @@ impl App {
         let health_address = edge.health.as_ref().map(Server::address).transpose()?;
         metrics.watch_log(&log);
         let scrapes = Arc::new(Scrapes::new(Arc::clone(metrics)));
-        let services = Services {
+        let services = AppState {
             repository: Arc::clone(&repository),
             recorder: Recorder::new(Arc::clone(metrics)).with_client_addresses(config.telemetry.log_client_address),
             scrapes: Arc::clone(&scrapes),
@@ -172,33 +172,33 @@ impl App {
             metrics_access: config.security.metrics,
             settings: config.http.server.clone(),
         };
-        let budget = Budget::new(config.http.server.max_buffered_bytes, metrics.buffered_bytes());
-        let with = |name, threads: &Arc<Threads>| Serving {
+        let budget = ByteBudget::new(config.http.server.max_buffered_bytes, metrics.buffered_bytes());
+        let with = |name, threads: &Arc<ServerThreads>| Serving {
             threads: Arc::clone(threads),
             shutdown: shutdown.clone(),
             budget: Arc::clone(&budget),
             name,
             metrics: metrics.connection_metrics(name),
         };
-        let here = Arc::new(Threads::here());
+        let here = Arc::new(ServerThreads::current_runtime());
         if let Some((server, tokens)) = edge.admin {
-            let front = admin::AdminFront::new(admin::Admin { tokens, log });
+            let front = admin::AdminService::new(admin::AdminState { tokens, log });
             shutdown.spawn(server.serve(front, with("admin", &here)));
         }
         if let Some(server) = edge.health {
             let scrapes = config.health.metrics.then_some(scrapes);
-            let front = health::HealthFront {
+            let front = health::HealthService {
                 repository: Arc::clone(&repository),
                 has_callers: !config.security.tokens_file.as_os_str().is_empty(),
                 shutdown: shutdown.clone(),
                 scrapes,
             };
             // A budget of its own: what the others hold must not keep an orchestrator from asking.
-            let budget = Budget::new(HEALTH_BYTES, Arc::default());
+            let budget = ByteBudget::new(HEALTH_BYTES, Arc::default());
             shutdown.spawn(server.serve(front, Serving { budget, ..with("health", &here) }));
         }
         let threads = Arc::new(edge.threads);
-        shutdown.spawn(edge.server.serve(http::front(services), with("data", &threads)));
+        shutdown.spawn(edge.server.serve(http::build_service(services), with("data", &threads)));
         Ok(Self {
             address,
             admin: admin_address,
@@ -242,32 +242,33 @@ impl App {
 
     /// Stops in order: says that it is not ready, waits for others to notice, takes no more requests, finishes those in
     /// flight, and cuts off what is not finished in time.
-    pub async fn drain(self) -> Drained {
-        self.shutdown.advance(Phase::Announced);
+    pub async fn drain(self) -> DrainOutcome {
+        self.shutdown.advance(Phase::NotReady);
         self.repository.interrupt_loading();
         let delay = self.settings.drain_delay();
         if delay > Duration::ZERO {
             tracing::info!(delay_ms = self.settings.drain_delay_ms, "draining: still serving, no longer ready");
             tokio::time::sleep(delay).await;
         }
-        self.shutdown.advance(Phase::Closing);
-        let finished = tokio::time::timeout(self.settings.drain_timeout(), self.shutdown.finished()).await.is_ok();
+        self.shutdown.advance(Phase::Draining);
+        let finished =
+            tokio::time::timeout(self.settings.drain_timeout(), self.shutdown.wait_for_tasks()).await.is_ok();
         if finished {
             let repository = Arc::clone(&self.repository);
             // The workers are idle by now; joining them blocks only for a moment, and not on this thread.
             let _ = tokio::task::spawn_blocking(move || repository.stop()).await;
-            return Drained { finished, cut: 0 };
+            return DrainOutcome { finished, aborted: 0 };
         }
-        self.shutdown.advance(Phase::Over);
+        self.shutdown.advance(Phase::Aborting);
         // Each connection counts what it cuts off, and each request is logged as ended by nobody's answer.
-        let _ = tokio::time::timeout(CUTTING, self.shutdown.finished()).await;
-        let (cut, timeout_ms) = (self.shutdown.cut(), self.settings.drain_timeout_ms);
+        let _ = tokio::time::timeout(ABORT_GRACE, self.shutdown.wait_for_tasks()).await;
+        let (cut, timeout_ms) = (self.shutdown.aborted(), self.settings.drain_timeout_ms);
         tracing::warn!(
             cut,
             timeout_ms,
             "the time to finish is over (lifecycle.drain_timeout_ms): requests were cut off"
         );
-        Drained { finished, cut }
+        DrainOutcome { finished, aborted: cut }
     }
 }
 
@@ -286,31 +287,31 @@ fn note_open_files(max_connections: usize) {
 }
 
 /// How long connections have to end once their requests are cut off.
-const CUTTING: Duration = Duration::from_secs(1);
+const ABORT_GRACE: Duration = Duration::from_secs(1);
 
 /// How a drain ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Drained {
+pub struct DrainOutcome {
     /// Whether everything was finished in time.
     pub finished: bool,
     /// How many requests were cut off.
-    pub cut: usize,
+    pub aborted: usize,
 }
 
 /// Fresh metrics that name this build.
 ///
 /// # Errors
-/// [`telemetry::Error`] when they cannot be registered.
-pub fn metrics(library: &Library) -> Result<Metrics, telemetry::Error> {
-    Metrics::new(&Build {
+/// [`telemetry::TelemetryError`] when they cannot be registered.
+pub fn metrics(library: &OrtLibrary) -> Result<Metrics, telemetry::TelemetryError> {
+    Metrics::new(&BuildInfo {
         version: build::VERSION,
         revision: build::REVISION,
         onnxruntime: library.version(),
-        onnxruntime_built_for: runtime::BUILT_FOR,
+        onnxruntime_built_for: runtime::EXPECTED_VERSION,
         features: build::FEATURES,
     })
 }
 
-fn tokens(path: &Path) -> Result<Option<Tokens>, TokensError> {
-    if path.as_os_str().is_empty() { Ok(None) } else { Tokens::read(path).map(Some) }
+fn tokens(path: &Path) -> Result<Option<TokenStore>, TokensError> {
+    if path.as_os_str().is_empty() { Ok(None) } else { TokenStore::read(path).map(Some) }
 }

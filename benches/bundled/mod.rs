@@ -6,7 +6,7 @@ use candor::{
     app,
     config::{self, Config, Layers},
     repository::{Loader, ModelVersion, Repository},
-    runtime::Library,
+    runtime::OrtLibrary,
     telemetry::Metrics,
 };
 use serde_json::json;
@@ -24,11 +24,11 @@ pub(crate) fn config() -> Config {
 
 /// Every bundled model, ready, and where it is counted.
 pub(crate) fn repository(config: &Config) -> (Arc<Repository>, Arc<Metrics>) {
-    let library = Library::load(&config.runtime.library).unwrap_or_else(|error| panic!("{error}"));
+    let library = OrtLibrary::load(&config.runtime.library).unwrap_or_else(|error| panic!("{error}"));
     let metrics = Arc::new(app::metrics(&library).expect("metrics"));
     let loader = Loader::new(library, config.runtime.clone());
     let repository = Repository::open(&config.repository, &loader, Arc::clone(&metrics)).expect("a repository");
-    repository.settled();
+    repository.wait_until_loaded();
     (repository, metrics)
 }
 

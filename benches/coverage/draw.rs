@@ -1,6 +1,6 @@
 //! The figures as plots, in the hand of `candor calibrate`.
 
-use candor::authoring::plot::{Axis, Frame, Point, Sheet, figure};
+use candor::authoring::plot::{Axis, PlotArea, Point, SvgCanvas, format_sig};
 
 use crate::{
     rows::real,
@@ -22,7 +22,7 @@ const FROM: [f64; 4] = [0.6, 0.7, 0.8, 0.92];
 
 /// For each version and level, how the covered share of the splits is spread, and how it should be.
 pub(crate) fn shares(times: usize, series: &[Series]) -> String {
-    let mut sheet = Sheet::new(WIDTH);
+    let mut sheet = SvgCanvas::new(WIDTH);
     let title = "Do sets and intervals hold the truth as often as asked?";
     sheet.text("title", (MARGIN, 40.0), title);
     let note = format!(
@@ -40,7 +40,7 @@ pub(crate) fn shares(times: usize, series: &[Series]) -> String {
         for (column, tally) in series.levels.iter().enumerate() {
             let corner = (left(column), top);
             let axis = Axis::share_from(FROM[column]);
-            let frame = Frame { corner, size: PANEL, x: axis, y: Axis::up_to(1.0) };
+            let frame = PlotArea { corner, size: PANEL, x: axis, y: Axis::up_to(1.0) };
             panel(&mut sheet, &frame, tally);
             if row + 1 == shown.len() {
                 frame.label_x(&mut sheet, 16.0);
@@ -70,7 +70,7 @@ fn left(column: usize) -> f64 {
     FIRST + real(column) * ACROSS
 }
 
-fn panel(sheet: &mut Sheet, frame: &Frame, tally: &Tally) {
+fn panel(sheet: &mut SvgCanvas, frame: &PlotArea, tally: &Tally) {
     let (corner, bottom) = (frame.corner, frame.bottom());
     // Enough counts to a bin that it is wide enough to be seen.
     let (_, asked) = tally.rows();
@@ -102,7 +102,7 @@ fn panel(sheet: &mut Sheet, frame: &Frame, tally: &Tally) {
 
 /// For each group, how often it is held with one quantile for all and with its own, at every level.
 pub(crate) fn groups(times: usize, series: &[Series]) -> String {
-    let mut sheet = Sheet::new(WIDTH);
+    let mut sheet = SvgCanvas::new(WIDTH);
     let title = "One quantile for all, or one for each group?";
     sheet.text("title", (MARGIN, 40.0), title);
     let pairs = pairs(series);
@@ -126,14 +126,15 @@ pub(crate) fn groups(times: usize, series: &[Series]) -> String {
         sheet.text("head", (MARGIN, y + 26.0), name);
         for (column, (pooled, own)) in pooled.levels.iter().zip(&own.levels).enumerate() {
             let axis = Axis::share_from(FROM[column]);
-            let frame = Frame { corner: (left(column), y), size: PANEL, x: axis, y: Axis::up_to(1.0) };
+            let frame = PlotArea { corner: (left(column), y), size: PANEL, x: axis, y: Axis::up_to(1.0) };
             let (asked, _) = frame.at(tally_level(own), 0.0);
             sheet.line("axis", (frame.corner.0, frame.bottom()), (frame.right(), frame.bottom()));
             sheet.line("ideal", (asked, y), (asked, frame.bottom()));
             for (class, tally, height) in [("before", pooled, 0.7), ("after", own, 0.3)] {
                 let (mean, spread) = tally.measured();
                 sheet.line("chance-bar", frame.at(mean - spread, height), frame.at(mean + spread, height));
-                let says = format!("{mean:.3} ± {spread:.3}, size {}", tally.size().map_or_else(String::new, figure));
+                let says =
+                    format!("{mean:.3} ± {spread:.3}, size {}", tally.size().map_or_else(String::new, format_sig));
                 sheet.dot(class, frame.at(mean, height), 4.6, &says);
                 described.push(format!("{name}, asked {}, {class}: {mean:.3}.", tally_level(tally)));
             }

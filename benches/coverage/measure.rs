@@ -13,7 +13,7 @@ mod tally;
 
 use std::{fs, path::Path};
 
-use candor::{repository::Loader, runtime::Library};
+use candor::{repository::Loader, runtime::OrtLibrary};
 use studies::STUDIES;
 use tally::Series;
 
@@ -24,7 +24,7 @@ fn main() {
     };
     let times: usize = times.parse().expect("the number of splits is a whole number");
     let config = candor::config::load(&candor::config::Layers::default()).expect("the shipped configuration").config;
-    let library = Library::load(&config.runtime.library).unwrap_or_else(|error| panic!("{error}"));
+    let library = OrtLibrary::load(&config.runtime.library).unwrap_or_else(|error| panic!("{error}"));
     let loader = Loader::new(library, config.runtime);
     let mut series: Vec<Series> = Vec::new();
     for study in STUDIES.iter().filter(|study| study.directory().is_dir()) {

@@ -3,8 +3,12 @@
 use candor::{
     authoring::HeldOut,
     domain::{
-        calibration::{ClassificationRows, RegressionRows, RowGroups, Spread, classification, regression},
-        uncertainty::{Calibration, Calibrator, DrawKey, FORMAT, Measured, Membership, Source},
+        calibration::{
+            ClassificationRows, RegressionRows, RowGroups, ScaleSource, calibrate_classifier, calibrate_regressor,
+        },
+        uncertainty::{
+            ApsRandomizer, AssessContext, CalibrationDocument, CalibrationSource, Calibrator, FORMAT, RegressionOutputs,
+        },
     },
 };
 
@@ -26,8 +30,8 @@ impl Rows {
     /// The draws of APS are made anew, from the row's number: so a row can be asked without its features.
     pub(crate) fn new(mut rows: HeldOut) -> Self {
         if let HeldOut::Classification(rows, _) = &mut rows {
-            let key = DrawKey::new(KEY);
-            rows.draws = (0..rows.labels.len()).map(|row| key.draw(&row.to_string())).collect();
+            let key = ApsRandomizer::new(KEY);
+            rows.draws = (0..rows.labels.len()).map(|row| key.uniform(&row.to_string())).collect();
         }
         Self(rows)
     }
@@ -47,7 +51,7 @@ impl Rows {
     }
 
     /// Calibrates by some of the rows, with quantiles by group or without.
-    pub(crate) fn calibrate(&self, chosen: &[usize], grouped: bool) -> Calibration {
+    pub(crate) fn calibrate(&self, chosen: &[usize], grouped: bool) -> CalibrationDocument {
         let groups = self.groups().filter(|_| grouped).map(|groups| RowGroups {
             of_row: chosen.iter().map(|row| groups.of_row[*row]).collect(),
             ..groups.clone()
@@ -63,31 +67,31 @@ impl Rows {
                     draws: pick(&rows.draws),
                     groups,
                 };
-                classification(&part, *options)
+                calibrate_classifier(&part, *options)
             }
             HeldOut::Regression(rows, options) => {
                 let spread = match &rows.spread {
-                    Spread::None => Spread::None,
-                    Spread::Sigma(column) => Spread::Sigma(pick(column)),
-                    Spread::Members(column) => Spread::Members(pick(column)),
-                    Spread::Quantiles { levels, lower, upper } => {
-                        Spread::Quantiles { levels: *levels, lower: pick(lower), upper: pick(upper) }
+                    ScaleSource::None => ScaleSource::None,
+                    ScaleSource::Sigma(column) => ScaleSource::Sigma(pick(column)),
+                    ScaleSource::Members(column) => ScaleSource::Members(pick(column)),
+                    ScaleSource::Quantiles { levels, lower, upper } => {
+                        ScaleSource::Quantiles { levels: *levels, lower: pick(lower), upper: pick(upper) }
                     }
                 };
                 let (values, targets) = (pick(&rows.values), pick(&rows.targets));
-                regression(&RegressionRows { values, targets, spread, groups }, *options)
+                calibrate_regressor(&RegressionRows { values, targets, spread, groups }, *options)
             }
         };
         let (rule, report) = made.unwrap_or_else(|faults| panic!("{faults}"));
-        let data = Source { file: String::new(), sha256: String::new(), rows: chosen.len() };
+        let data = CalibrationSource { file: String::new(), sha256: String::new(), rows: chosen.len() };
         let (model_sha256, created) = (KEY.to_owned(), String::new());
-        Calibration { format: FORMAT, model_sha256, created, data, rule, report }
+        CalibrationDocument { format: FORMAT, model_sha256, created, data, rule, report }
     }
 
     /// Asks for the set or the interval of a row.
     pub(crate) fn ask(&self, row: usize, calibrator: &Calibrator) -> Asked {
         let group = self.groups().map(|groups| groups.of_row[row]);
-        let of = Membership { group, features_hash: &row.to_string() };
+        let of = AssessContext { group, features_hash: &row.to_string() };
         match &self.0 {
             HeldOut::Classification(rows, _) => {
                 let set = calibrator.classify(rows.scores(row), of).and_then(|found| found.set).expect("a set");
@@ -103,13 +107,15 @@ impl Rows {
     }
 }
 
-fn measured(rows: &RegressionRows, row: usize) -> Measured {
-    let value = Measured { value: rows.values[row], ..Measured::default() };
+fn measured(rows: &RegressionRows, row: usize) -> RegressionOutputs {
+    let value = RegressionOutputs { value: rows.values[row], ..RegressionOutputs::default() };
     match &rows.spread {
-        Spread::None => value,
-        Spread::Sigma(column) => Measured { sigma: Some(column[row]), ..value },
-        Spread::Members(column) => Measured { spread: Some(column[row]), ..value },
-        Spread::Quantiles { lower, upper, .. } => Measured { band: Some((lower[row], upper[row])), ..value },
+        ScaleSource::None => value,
+        ScaleSource::Sigma(column) => RegressionOutputs { sigma: Some(column[row]), ..value },
+        ScaleSource::Members(column) => RegressionOutputs { spread: Some(column[row]), ..value },
+        ScaleSource::Quantiles { lower, upper, .. } => {
+            RegressionOutputs { band: Some((lower[row], upper[row])), ..value }
+        }
     }
 }
 

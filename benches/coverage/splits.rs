@@ -1,8 +1,8 @@
 //! Random splits of held-out rows into those that calibrate and those that are asked. They repeat by their seed.
 
 use candor::domain::{
-    splitmix::SplitMix64,
-    uncertainty::{Calibration, Calibrator},
+    random::SplitMix64,
+    uncertainty::{CalibrationDocument, Calibrator},
 };
 
 use crate::{
@@ -40,7 +40,7 @@ pub(crate) fn repeat(study: &Study, rows: &Rows, times: usize) -> Vec<Series> {
 }
 
 /// Asks the rows at every level; the first of the series is that of all rows, the others are those of the groups.
-fn measure(rows: &Rows, asked: &[usize], calibration: &Calibration, series: &mut [Series]) {
+fn measure(rows: &Rows, asked: &[usize], calibration: &CalibrationDocument, series: &mut [Series]) {
     for level in 0..series[0].levels.len() {
         let coverage = series[0].levels[level].coverage;
         let calibrator = Calibrator::new(calibration, coverage).expect("the level is on the grid");
@@ -65,7 +65,7 @@ fn measure(rows: &Rows, asked: &[usize], calibration: &Calibration, series: &mut
 fn shuffled(random: &mut SplitMix64, count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     for last in (1..count).rev() {
-        let other = usize::try_from(random.below(last as u64 + 1)).expect("below a usize");
+        let other = usize::try_from(random.next_below(last as u64 + 1)).expect("below a usize");
         order.swap(last, other);
     }
     order

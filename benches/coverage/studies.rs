@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use candor::{
-    authoring::{CalibrationWishes, SetsWish, held_out},
+    authoring::{CalibrateOptions, SetChoice, load_held_out},
     repository::Loader,
 };
 
@@ -13,21 +13,21 @@ use crate::rows::Rows;
 pub(crate) struct Study {
     /// The version, as `model/version`.
     pub(crate) version: &'static str,
-    sets: Option<SetsWish>,
+    sets: Option<SetChoice>,
     /// The feature by whose values coverage is measured, with quantiles for all and with quantiles by group.
     group: Option<&'static str>,
 }
 
 /// Everything that is measured. A version that is not there is passed over.
 pub(crate) const STUDIES: [Study; 10] = [
-    Study { version: "breast-cancer/1", sets: Some(SetsWish::Lac), group: None },
-    Study { version: "breast-cancer/1", sets: Some(SetsWish::Aps), group: None },
-    Study { version: "digits/1", sets: Some(SetsWish::Lac), group: None },
-    Study { version: "digits/1", sets: Some(SetsWish::Aps), group: None },
-    Study { version: "wine/1", sets: Some(SetsWish::Lac), group: None },
-    Study { version: "wine/1", sets: Some(SetsWish::Aps), group: None },
-    Study { version: "churn/1", sets: Some(SetsWish::Aps), group: None },
-    Study { version: "churn/1", sets: Some(SetsWish::Lac), group: Some("plan") },
+    Study { version: "breast-cancer/1", sets: Some(SetChoice::Lac), group: None },
+    Study { version: "breast-cancer/1", sets: Some(SetChoice::Aps), group: None },
+    Study { version: "digits/1", sets: Some(SetChoice::Lac), group: None },
+    Study { version: "digits/1", sets: Some(SetChoice::Aps), group: None },
+    Study { version: "wine/1", sets: Some(SetChoice::Lac), group: None },
+    Study { version: "wine/1", sets: Some(SetChoice::Aps), group: None },
+    Study { version: "churn/1", sets: Some(SetChoice::Aps), group: None },
+    Study { version: "churn/1", sets: Some(SetChoice::Lac), group: Some("plan") },
     Study { version: "diabetes/1", sets: None, group: None },
     Study { version: "diabetes/2", sets: None, group: None },
 ];
@@ -41,14 +41,14 @@ impl Study {
     /// The held-out rows with what the version says of them.
     pub(crate) fn read(&self, loader: &Loader, tables: &Path) -> Rows {
         let model = self.version.split('/').next().unwrap_or_default();
-        let wishes = CalibrationWishes {
+        let wishes = CalibrateOptions {
             target: Some("target".to_owned()),
             sets: self.sets,
             group: self.group.map(str::to_owned),
-            ..CalibrationWishes::default()
+            ..CalibrateOptions::default()
         };
         let table = tables.join(format!("{model}-held-out.jsonl"));
-        let read = held_out(loader, &self.directory(), &table, &wishes);
+        let read = load_held_out(loader, &self.directory(), &table, &wishes);
         let rows = Rows::new(read.unwrap_or_else(|error| panic!("{}: {error}", self.version)));
         eprintln!("{}: {} held-out rows", self.version, rows.len());
         rows

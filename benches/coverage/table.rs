@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use candor::authoring::plot::figure;
+use candor::authoring::plot::format_sig;
 
 use crate::tally::{Series, Tally};
 
@@ -61,5 +61,5 @@ fn moments(moments: Option<(f64, f64)>) -> String {
 }
 
 fn size(tally: &Tally) -> String {
-    tally.size().map_or_else(|| "no bound".to_owned(), figure)
+    tally.size().map_or_else(|| "no bound".to_owned(), format_sig)
 }

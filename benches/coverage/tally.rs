@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use candor::domain::{
-    calibration::band,
+    calibration::coverage_band,
     uncertainty::{Coverage, softmax},
 };
 
@@ -111,7 +111,7 @@ impl Tally {
     /// The share of splits within the band that holds 99 % of the law; `None` where nothing bounds.
     pub(crate) fn inside(&self) -> Option<f64> {
         let (rows, asked) = self.rows();
-        let (low, high) = band(self.coverage, rows, asked)?;
+        let (low, high) = coverage_band(self.coverage, rows, asked)?;
         let inside = self.shares.iter().filter(|share| (low - 1e-9..=high + 1e-9).contains(*share)).count();
         Some(real(inside) / real(self.shares.len()))
     }

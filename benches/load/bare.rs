@@ -20,7 +20,7 @@ use bundled::body;
 use candor::{
     config::Config,
     domain::tensor::Inputs,
-    runtime::{Cancellation, Executor as _, Library, ModelBytes, OrtExecutor, SessionOptions, merge},
+    runtime::{Cancellation, Executor as _, ModelBytes, OrtExecutor, OrtLibrary, SessionOptions, merge},
 };
 use serde_json::{Deserializer, Map, json};
 
@@ -115,13 +115,13 @@ fn main() {
     let version = bundled::stable(&repository, &model);
     let body = body(&version);
     let row = version.contract.admit(&mut Deserializer::from_slice(&body)).expect("the example is admitted").inputs;
-    let library = Library::load(&config.runtime.library).expect("it is loaded already");
+    let library = OrtLibrary::load(&config.runtime.library).expect("it is loaded already");
     let options = SessionOptions::new(&library, threads, &config.runtime.providers);
     let graph = Path::new(&models).join(&model).join(version.version.as_str()).join("model.onnx");
     let bytes = ModelBytes::new(std::fs::read(&graph).expect("a model"));
     let open = |_| {
         let mut executor = OrtExecutor::open(&library, &bytes, &options, &Cancellation::default()).expect("a session");
-        executor.request(version.contract.output.requested());
+        executor.set_outputs(version.contract.output.requested());
         executor
     };
     let mut executors: Vec<OrtExecutor> = (0..sessions).map(open).collect();

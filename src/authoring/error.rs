@@ -20,7 +20,7 @@ pub enum AuthoringError {
     },
     /// Something is not decided, or does not fit.
     #[error("{0}")]
-    Undecided(String),
+    NeedsDecision(String),
     /// A file or directory cannot be written.
     #[error("{}: cannot be written: {source}", path.display())]
     Write {
@@ -38,6 +38,6 @@ impl AuthoringError {
     /// Everything that refuses a model, a line each.
     pub(super) fn refused(errors: &[LoadError]) -> Self {
         let lines: Vec<String> = errors.iter().map(LoadError::to_string).collect();
-        Self::Undecided(lines.join("\n"))
+        Self::NeedsDecision(lines.join("\n"))
     }
 }

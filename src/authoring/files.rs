@@ -15,7 +15,7 @@ use super::error::AuthoringError;
 
 /// A directory that is being made. Dropped before it is kept, it is gone.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub(super) struct StagedDirectory {
     /// Where the files are written.
     pub(super) directory: PathBuf,
     place: PathBuf,
@@ -30,13 +30,13 @@ fn write_error(path: &Path) -> impl FnOnce(std::io::Error) -> AuthoringError {
 }
 
 /// A hidden name beside a path, which no listing of models shows.
-fn beside(place: &Path, word: &str) -> PathBuf {
+fn hidden_sibling(place: &Path, word: &str) -> PathBuf {
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     place.with_file_name(format!(".{name}.{word}-{}", std::process::id()))
 }
 
 /// Writes a file, and waits until the disk has it.
-fn write_through(path: &Path, content: &[u8]) -> io::Result<()> {
+fn write_and_sync(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(content)?;
     file.sync_all()
@@ -44,7 +44,7 @@ fn write_through(path: &Path, content: &[u8]) -> io::Result<()> {
 
 /// Waits until the disk has the names that a directory holds. Where a file system does that by itself and has no such
 /// call, there is nothing to wait for.
-fn settle(directory: &Path) -> io::Result<()> {
+fn sync_directory(directory: &Path) -> io::Result<()> {
     match File::open(directory)?.sync_all() {
         Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
         settled => settled,
@@ -52,19 +52,19 @@ fn settle(directory: &Path) -> io::Result<()> {
 }
 
 /// The directory that a path is named in.
-fn above(path: &Path) -> &Path {
+fn parent_of(path: &Path) -> &Path {
     path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-impl Draft {
+impl StagedDirectory {
     /// Refuses a place where something stands, unless it may be replaced.
-    pub(super) fn vacant(place: &Path, replace: bool) -> Result<(), AuthoringError> {
+    pub(super) fn ensure_vacant(place: &Path, replace: bool) -> Result<(), AuthoringError> {
         let occupied = match fs::read_dir(place) {
             Ok(mut entries) => entries.next().is_some(),
             Err(_) => place.exists(),
         };
         if occupied && !replace {
-            return Err(AuthoringError::Undecided(format!(
+            return Err(AuthoringError::NeedsDecision(format!(
                 "{} is there already: choose another place with --out, or replace it with --force",
                 place.display()
             )));
@@ -73,7 +73,7 @@ impl Draft {
     }
 
     /// Begins a directory that is to stand at `place`.
-    pub(super) fn begin(place: &Path) -> Result<Self, AuthoringError> {
+    pub(super) fn create(place: &Path) -> Result<Self, AuthoringError> {
         let mut made: Vec<PathBuf> = Vec::new();
         let above = place.ancestors().skip(1).take_while(|path| !path.as_os_str().is_empty() && !path.exists());
         let missing: Vec<&Path> = above.collect();
@@ -81,7 +81,7 @@ impl Draft {
             fs::create_dir(path).map_err(write_error(path))?;
             made.push(path.to_path_buf());
         }
-        let directory = beside(place, "draft");
+        let directory = hidden_sibling(place, "draft");
         let draft = Self { directory, place: place.to_path_buf(), made, kept: false };
         fs::create_dir(&draft.directory).map_err(write_error(&draft.directory))?;
         Ok(draft)
@@ -96,15 +96,16 @@ impl Draft {
     pub(super) fn write_bytes(&self, place: &Path, bytes: &[u8]) -> Result<(), AuthoringError> {
         let path = self.directory.join(place);
         let inner: Vec<&Path> = place.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()).collect();
-        let written = fs::create_dir_all(above(&path)).and_then(|()| write_through(&path, bytes));
-        let settled = written.and_then(|()| inner.iter().try_for_each(|above| settle(&self.directory.join(above))));
+        let written = fs::create_dir_all(parent_of(&path)).and_then(|()| write_and_sync(&path, bytes));
+        let settled =
+            written.and_then(|()| inner.iter().try_for_each(|above| sync_directory(&self.directory.join(above))));
         settled.map_err(write_error(&path))
     }
 
     /// Puts the directory in its place; what stood there goes once the new one is there.
-    pub(super) fn keep(mut self) -> Result<(), AuthoringError> {
-        settle(&self.directory).map_err(write_error(&self.directory))?;
-        let old = beside(&self.place, "old");
+    pub(super) fn commit(mut self) -> Result<(), AuthoringError> {
+        sync_directory(&self.directory).map_err(write_error(&self.directory))?;
+        let old = hidden_sibling(&self.place, "old");
         let replaced = self.place.exists();
         if replaced {
             fs::rename(&self.place, &old).map_err(write_error(&self.place))?;
@@ -119,7 +120,7 @@ impl Draft {
         self.kept = true;
         // The old one stays until it is sure that the new one does.
         for path in self.made.iter().chain([&self.place]) {
-            settle(above(path)).map_err(write_error(path))?;
+            sync_directory(parent_of(path)).map_err(write_error(path))?;
         }
         if replaced {
             fs::remove_dir_all(&old).map_err(write_error(&old))?;
@@ -128,7 +129,7 @@ impl Draft {
     }
 }
 
-impl Drop for Draft {
+impl Drop for StagedDirectory {
     fn drop(&mut self) {
         if self.kept {
             return;
@@ -143,7 +144,7 @@ impl Drop for Draft {
 
 /// Writes files whole, all of them or none: only a failing rename, once all are on disk, could leave some out.
 pub(super) fn replace_all(files: &[(PathBuf, String)]) -> Result<(), AuthoringError> {
-    let drafts: Vec<PathBuf> = files.iter().map(|(path, _)| beside(path, "draft")).collect();
+    let drafts: Vec<PathBuf> = files.iter().map(|(path, _)| hidden_sibling(path, "draft")).collect();
     let outcome = write_and_rename(files, &drafts);
     if outcome.is_err() {
         for draft in &drafts {
@@ -155,19 +156,19 @@ pub(super) fn replace_all(files: &[(PathBuf, String)]) -> Result<(), AuthoringEr
 
 fn write_and_rename(files: &[(PathBuf, String)], drafts: &[PathBuf]) -> Result<(), AuthoringError> {
     for ((path, text), draft) in files.iter().zip(drafts) {
-        write_through(draft, text.as_bytes()).map_err(write_error(path))?;
+        write_and_sync(draft, text.as_bytes()).map_err(write_error(path))?;
     }
     for ((path, _), draft) in files.iter().zip(drafts) {
         fs::rename(draft, path).map_err(write_error(path))?;
     }
     for (path, _) in files {
-        settle(above(path)).map_err(write_error(path))?;
+        sync_directory(parent_of(path)).map_err(write_error(path))?;
     }
     Ok(())
 }
 
 /// version.json with the new digests of files, where it lists one of them.
-pub(super) fn relisted(directory: &Path, files: &[(&str, String)]) -> Option<(PathBuf, String)> {
+pub(super) fn update_version_json(directory: &Path, files: &[(&str, String)]) -> Option<(PathBuf, String)> {
     let path = directory.join("version.json");
     let found = fs::read_to_string(&path).ok()?;
     // It was read when the version was loaded.
@@ -215,18 +216,21 @@ mod tests {
     fn a_directory_appears_with_all_its_files_or_leaves_no_trace() {
         let root = tempfile::tempdir().expect("a directory");
         let place = root.path().join("models/m/1");
-        let draft = Draft::begin(&place).expect("begun");
+        let draft = StagedDirectory::create(&place).expect("begun");
         draft.write("a", "text").expect("written");
         assert!(!place.exists());
         drop(draft);
         assert!(names(root.path()).is_empty());
         for text in ["first", "second"] {
-            let draft = Draft::begin(&place).expect("begun");
+            let draft = StagedDirectory::create(&place).expect("begun");
             draft.write("a", text).expect("written");
             draft.write_bytes(Path::new("b/c/d"), text.as_bytes()).expect("written");
-            draft.keep().expect("kept");
+            draft.commit().expect("kept");
             assert_eq!(fs::read_to_string(place.join("b/c/d")).expect("a file"), text);
         }
-        assert_eq!((names(&place), names(above(&place))), (vec!["a".to_owned(), "b".to_owned()], vec!["1".to_owned()]));
+        assert_eq!(
+            (names(&place), names(parent_of(&place))),
+            (vec!["a".to_owned(), "b".to_owned()], vec!["1".to_owned()])
+        );
     }
 }

@@ -1,9 +1,9 @@
 //! The rows of a table as instances of a contract: one value a feature, in the contract's order, and the target's cell.
 
 use crate::{
-    dataset::{Cell, Place, Rows, Table, TableError, Written},
+    dataset::{Cell, ParsedText, RowLocation, Rows, Table, TableError},
     domain::{
-        contract::{Contract, Feature, Literal, nearest},
+        contract::{Contract, Feature, JsonValue, did_you_mean},
         number::Number,
     },
 };
@@ -12,9 +12,9 @@ use crate::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct Instance {
     /// Where the row stands in its file.
-    pub place: Place,
+    pub place: RowLocation,
     /// One value a feature, in the contract's order; null where it is missing.
-    pub values: Vec<Literal>,
+    pub values: Vec<JsonValue>,
     /// The target, where one was asked for.
     pub target: Cell,
 }
@@ -39,11 +39,11 @@ impl<'a> Instances<'a> {
         let wanted = contract.features.iter().map(|feature| feature.name.as_str()).chain(target);
         let lacking: Vec<String> = wanted
             .filter(|name| find(name).is_none())
-            .map(|name| format!("{name:?}{}", nearest(name, table.columns().iter().map(String::as_str))))
+            .map(|name| format!("{name:?}{}", did_you_mean(name, table.columns().iter().map(String::as_str))))
             .collect();
         if !lacking.is_empty() {
             let detail = format!("has no column {}; it has: {}", lacking.join(", "), table.columns().join(", "));
-            return Err(table.unfit(detail));
+            return Err(table.table_error(detail));
         }
         let columns = contract.features.iter().filter_map(|feature| find(&feature.name)).collect();
         Ok(Self { table, features: &contract.features, columns, target: target.and_then(find), rows: table.rows()? })
@@ -64,7 +64,7 @@ impl Iterator for Instances<'_> {
                 Ok(value) => values.push(value),
                 Err(detail) => {
                     let detail = format!("column {:?} {detail}", feature.name);
-                    return Some(Err(self.table.wrong(row.place, detail)));
+                    return Some(Err(self.table.row_error(row.place, detail)));
                 }
             }
         }
@@ -74,35 +74,37 @@ impl Iterator for Instances<'_> {
 }
 
 /// A cell as a value of a feature; the rule's bounds and choices are not looked at.
-fn value(feature: &Feature, cell: &Cell) -> Result<Literal, String> {
+fn value(feature: &Feature, cell: &Cell) -> Result<JsonValue, String> {
     let wrong = || Err(format!("holds {:?}; the contract takes {}", cell.text(), feature.types()));
     match cell {
-        Cell::Missing if feature.takes_null() || !feature.required => Ok(Literal::Null),
+        Cell::Missing if feature.accepts_null() || !feature.required => Ok(JsonValue::Null),
         Cell::Missing => Err(format!("has no value; the contract takes {}", feature.types())),
-        Cell::Foreign(what) => Err(format!("holds {what}; no request can hold that")),
-        Cell::Written(_) if feature.takes_array() => wrong(),
-        Cell::Written(text) => match Written::read(text) {
-            Written::Integer(number) | Written::Number(number) if feature.takes_number() => {
-                Ok(Literal::Number(plain(feature, number)))
+        Cell::Unsupported(what) => Err(format!("holds {what}; no request can hold that")),
+        Cell::Untyped(_) if feature.accepts_array() => wrong(),
+        Cell::Untyped(text) => match ParsedText::read(text) {
+            ParsedText::Integer(number) | ParsedText::Number(number) if feature.accepts_number() => {
+                Ok(JsonValue::Number(plain(feature, number)))
             }
-            Written::Boolean(flag) if feature.takes_boolean() => Ok(Literal::Bool(flag)),
+            ParsedText::Boolean(flag) if feature.accepts_boolean() => Ok(JsonValue::Bool(flag)),
             // R and SQL write booleans so.
-            Written::Integer(Number::Unsigned(bit @ (0 | 1))) if feature.takes_boolean() => Ok(Literal::Bool(bit == 1)),
-            _ if feature.takes_text() => Ok(Literal::Text(text.clone())),
-            Written::Infinite => Err("holds an infinite number; no request can hold that".to_owned()),
+            ParsedText::Integer(Number::Unsigned(bit @ (0 | 1))) if feature.accepts_boolean() => {
+                Ok(JsonValue::Bool(bit == 1))
+            }
+            _ if feature.accepts_text() => Ok(JsonValue::Text(text.clone())),
+            ParsedText::Infinite => Err("holds an infinite number; no request can hold that".to_owned()),
             _ => wrong(),
         },
-        Cell::Value(Literal::Number(number)) if feature.takes_number() && !feature.takes_array() => {
-            Ok(Literal::Number(plain(feature, *number)))
+        Cell::Value(JsonValue::Number(number)) if feature.accepts_number() && !feature.accepts_array() => {
+            Ok(JsonValue::Number(plain(feature, *number)))
         }
-        Cell::Value(Literal::Number(Number::Unsigned(bit @ (0 | 1)))) if feature.takes_boolean() => {
-            Ok(Literal::Bool(*bit == 1))
+        Cell::Value(JsonValue::Number(Number::Unsigned(bit @ (0 | 1)))) if feature.accepts_boolean() => {
+            Ok(JsonValue::Bool(*bit == 1))
         }
-        Cell::Value(Literal::Bool(flag)) if feature.takes_boolean() => Ok(Literal::Bool(*flag)),
-        Cell::Value(Literal::List(_)) if !feature.takes_array() => wrong(),
-        Cell::Value(value @ Literal::List(_)) => Ok(value.clone()),
-        Cell::Value(_) if feature.takes_array() => wrong(),
-        Cell::Value(value) if feature.takes_text() => Ok(Literal::Text(value.to_string())),
+        Cell::Value(JsonValue::Bool(flag)) if feature.accepts_boolean() => Ok(JsonValue::Bool(*flag)),
+        Cell::Value(JsonValue::List(_)) if !feature.accepts_array() => wrong(),
+        Cell::Value(value @ JsonValue::List(_)) => Ok(value.clone()),
+        Cell::Value(_) if feature.accepts_array() => wrong(),
+        Cell::Value(value) if feature.accepts_text() => Ok(JsonValue::Text(value.to_string())),
         Cell::Value(_) => wrong(),
     }
 }
@@ -110,7 +112,7 @@ fn value(feature: &Feature, cell: &Cell) -> Result<Literal, String> {
 /// Whole numbers as integers where the feature takes no others; pandas writes `3.0` in a column that has gaps.
 fn plain(feature: &Feature, number: Number) -> Number {
     match number.as_whole().and_then(|whole| i64::try_from(whole).ok()) {
-        Some(whole) if feature.takes_whole_only() => Number::from(whole),
+        Some(whole) if feature.accepts_whole_only() => Number::from(whole),
         _ => number,
     }
 }

@@ -3,15 +3,17 @@
 mod calibrate;
 mod error;
 mod files;
+mod golden_cases;
 mod init;
 mod instances;
 pub mod plot;
 mod profile;
-mod recorded;
 mod target;
 
-pub use calibrate::{Calibrated, CalibrationWishes, HeldOut, Method, SetsWish, Step, calibrate, held_out};
+pub use calibrate::{
+    CalibrateOptions, CalibrationReport, HeldOut, Method, ProgressEvent, SetChoice, calibrate, load_held_out,
+};
 pub use error::AuthoringError;
-pub use init::{Made, Wishes, init};
+pub use init::{InitOptions, InitReport, init};
 pub use instances::{Instance, Instances};
-pub use profile::{Reprofiled, reprofile};
+pub use profile::{ProfileReport, rebuild_profile};

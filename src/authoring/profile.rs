@@ -11,21 +11,21 @@ use super::{
     instances::{Instance, Instances},
 };
 use crate::{
-    dataset::{Reading, Table},
+    dataset::{ReadOptions, Table},
     domain::{
         contract::Contract,
-        profile::{Profile, Source},
-        profiling::Profiler,
-        sample::Sample,
+        profile::{Profile, ProfileSource},
+        profile_builder::ProfileBuilder,
+        reservoir::Reservoir,
     },
-    repository::{Loader, Prepared, Settings, prepare_all},
+    repository::{Loader, Settings, VerifiedVersion, verify_all},
 };
 
 /// Rows that are drawn to be looked at more closely.
-const DRAWN_ROWS: usize = 256;
+const RANDOM_ROWS: usize = 256;
 
 /// A profile that was made anew.
-pub struct Reprofiled {
+pub struct ProfileReport {
     /// The file that was written.
     pub path: PathBuf,
     /// What it says.
@@ -35,14 +35,14 @@ pub struct Reprofiled {
 }
 
 /// Reads the whole table once: its profile, and some rows of it.
-pub(super) fn survey(
+pub(super) fn profile_table(
     table: &Table,
     contract: &Contract,
     target: Option<&str>,
 ) -> Result<(Profile, Vec<Instance>), AuthoringError> {
     let mut profiler =
-        Profiler::new(contract.features.iter().map(crate::domain::contract::Feature::described).collect());
-    let mut drawn = Sample::new(DRAWN_ROWS, 1);
+        ProfileBuilder::new(contract.features.iter().map(crate::domain::contract::Feature::profile_spec).collect());
+    let mut drawn = Reservoir::new(RANDOM_ROWS, 1);
     let mut rows: u64 = 0;
     for instance in Instances::new(table, contract, target)? {
         let instance = instance?;
@@ -51,10 +51,10 @@ pub(super) fn survey(
         drawn.add_with(|| instance);
     }
     if rows == 0 {
-        return Err(table.unfit("has columns and no rows".to_owned()).into());
+        return Err(table.table_error("has columns and no rows".to_owned()).into());
     }
     let file = table.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok((profiler.finish(Source { file, sha256: table.sha256()? }), drawn.into_kept()))
+    Ok((profiler.finish(ProfileSource { file, sha256: table.sha256()? }), drawn.into_items()))
 }
 
 /// The text of profile.json: a line a feature and a line a row, so that it can be read and compared.
@@ -77,13 +77,13 @@ pub(super) fn text(profile: &Profile) -> Result<String, serde_json::Error> {
 ///
 /// # Errors
 /// [`AuthoringError`] when the version does not load without it, or the table does not fit its contract.
-pub fn reprofile(
+pub fn rebuild_profile(
     loader: &Loader,
     directory: &Path,
     data: &Path,
-    reading: &Reading,
-) -> Result<Reprofiled, AuthoringError> {
-    let undecided = |detail: String| AuthoringError::Undecided(format!("{}: {detail}", directory.display()));
+    reading: &ReadOptions,
+) -> Result<ProfileReport, AuthoringError> {
+    let undecided = |detail: String| AuthoringError::NeedsDecision(format!("{}: {detail}", directory.display()));
     if !directory.join("contract.json").is_file() {
         return Err(undecided(
             "has no contract.json; `candor init` makes a package from a model and a table".to_owned(),
@@ -92,7 +92,7 @@ pub fn reprofile(
     let path = directory.join("profile.json");
     let prepared = load(loader, directory, &path)?;
     let table = Table::open(data, reading)?;
-    let (profile, drawn) = survey(&table, &prepared.contract, None)?;
+    let (profile, drawn) = profile_table(&table, &prepared.contract, None)?;
     let mut notes = Vec::new();
     let refused: Vec<String> = drawn
         .iter()
@@ -106,25 +106,25 @@ pub fn reprofile(
     }
     let text = text(&profile).map_err(|error| undecided(error.to_string()))?;
     let mut written: Vec<(PathBuf, String)> = vec![(path.clone(), text.clone())];
-    written.extend(files::relisted(directory, &[("profile.json", text)]));
+    written.extend(files::update_version_json(directory, &[("profile.json", text)]));
     files::replace_all(&written)?;
-    Ok(Reprofiled { path, profile, notes })
+    Ok(ProfileReport { path, profile, notes })
 }
 
 /// Loads the version without its profile, which may be of an older contract.
-fn load(loader: &Loader, directory: &Path, profile: &Path) -> Result<Prepared, AuthoringError> {
+fn load(loader: &Loader, directory: &Path, profile: &Path) -> Result<VerifiedVersion, AuthoringError> {
     let settings = Settings::at(directory.to_path_buf());
-    let mut outcome = Err(AuthoringError::Undecided(format!("{}: holds no model.onnx", directory.display())));
-    prepare_all(&settings, loader, |_, result| {
+    let mut outcome = Err(AuthoringError::NeedsDecision(format!("{}: holds no model.onnx", directory.display())));
+    verify_all(&settings, loader, |_, result| {
         let told = profile.display().to_string();
         outcome = match result {
             Ok(prepared) => Ok(prepared),
             Err(errors) if errors.iter().any(|error| error.starts_with(&told)) => {
-                Err(AuthoringError::Undecided(format!("{}; move it away first", errors.join("\n"))))
+                Err(AuthoringError::NeedsDecision(format!("{}; move it away first", errors.join("\n"))))
             }
-            Err(errors) => Err(AuthoringError::Undecided(errors.join("\n"))),
+            Err(errors) => Err(AuthoringError::NeedsDecision(errors.join("\n"))),
         };
     })
-    .map_err(|error| AuthoringError::Undecided(error.to_string()))?;
+    .map_err(|error| AuthoringError::NeedsDecision(error.to_string()))?;
     outcome
 }

@@ -2,13 +2,13 @@
 //! such numbers a model explains.
 
 use crate::{
-    dataset::{Cell, Written},
-    domain::contract::Literal,
+    dataset::{Cell, ParsedText},
+    domain::contract::JsonValue,
 };
 
 /// How a table writes the class of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manner {
+pub(super) enum ClassEncoding {
     /// By its name.
     Name,
     /// By its number, from 0; false and true are 0 and 1.
@@ -25,43 +25,43 @@ pub(super) fn class_name(value: &str) -> String {
 
 /// The class that a value of the target means, as an index: that of its name, else of its number, where the classes were
 /// given names.
-pub(super) fn class_index(classes: &[String], value: &str) -> Option<(usize, Manner)> {
+pub(super) fn class_index(classes: &[String], value: &str) -> Option<(usize, ClassEncoding)> {
     let find = |value: &str| classes.iter().position(|name| name == value);
     let short = class_name(value);
     if let Some(index) = find(value).or_else(|| find(&short)) {
-        return Some((index, Manner::Name));
+        return Some((index, ClassEncoding::Name));
     }
-    let index = match Written::read(value) {
-        Written::Boolean(flag) if classes.len() == 2 => Some(usize::from(flag)),
+    let index = match ParsedText::read(value) {
+        ParsedText::Boolean(flag) if classes.len() == 2 => Some(usize::from(flag)),
         _ => short.parse().ok(),
     };
-    index.filter(|index| *index < classes.len()).map(|index| (index, Manner::Number))
+    index.filter(|index| *index < classes.len()).map(|index| (index, ClassEncoding::Number))
 }
 
 /// The whole text of a cell, which [`Cell::text`] would cut.
 pub(super) fn text(cell: &Cell) -> String {
     match cell {
-        Cell::Written(text) => text.trim().to_owned(),
+        Cell::Untyped(text) => text.trim().to_owned(),
         Cell::Value(value) => value.to_string(),
-        Cell::Missing | Cell::Foreign(_) => String::new(),
+        Cell::Missing | Cell::Unsupported(_) => String::new(),
     }
 }
 
 /// The finite number that a cell holds.
 pub(super) fn number(cell: &Cell) -> Option<f64> {
     match cell {
-        Cell::Written(text) => match Written::read(text) {
-            Written::Integer(number) | Written::Number(number) => Some(number.as_f64()),
+        Cell::Untyped(text) => match ParsedText::read(text) {
+            ParsedText::Integer(number) | ParsedText::Number(number) => Some(number.as_f64()),
             _ => None,
         },
-        Cell::Value(Literal::Number(number)) => Some(number.as_f64()),
+        Cell::Value(JsonValue::Number(number)) => Some(number.as_f64()),
         _ => None,
     }
 }
 
 /// The coefficient of determination, 1 - residual / total sum of squares, of pairs of prediction and truth.
 #[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
-pub(super) fn explained(pairs: &[(f64, f64)]) -> Option<f64> {
+pub(super) fn r_squared(pairs: &[(f64, f64)]) -> Option<f64> {
     let mean = pairs.iter().map(|(_, truth)| truth).sum::<f64>() / pairs.len().max(1) as f64;
     let total: f64 = pairs.iter().map(|(_, truth)| (truth - mean).powi(2)).sum();
     let residual: f64 = pairs.iter().map(|(value, truth)| (truth - value).powi(2)).sum();
@@ -77,15 +77,15 @@ mod tests {
         let named = ["no", "yes", "0"].map(str::to_owned);
         let two = ["stay", "churn"].map(str::to_owned);
         for (classes, value, expected) in [
-            (named.as_slice(), "yes", Some((1, Manner::Name))),
-            (&named, "1", Some((1, Manner::Number))),
-            (&named, "1.0", Some((1, Manner::Number))),
-            (&named, "0", Some((2, Manner::Name))),
-            (&named, "0.0", Some((2, Manner::Name))),
+            (named.as_slice(), "yes", Some((1, ClassEncoding::Name))),
+            (&named, "1", Some((1, ClassEncoding::Number))),
+            (&named, "1.0", Some((1, ClassEncoding::Number))),
+            (&named, "0", Some((2, ClassEncoding::Name))),
+            (&named, "0.0", Some((2, ClassEncoding::Name))),
             (&named, "3", None),
             (&named, "true", None),
-            (&two, "True", Some((1, Manner::Number))),
-            (&two, "false", Some((0, Manner::Number))),
+            (&two, "True", Some((1, ClassEncoding::Number))),
+            (&two, "false", Some((0, ClassEncoding::Number))),
             (&two, "0.5", None),
             (&two, "", None),
             (&two, "-1", None),
@@ -93,13 +93,13 @@ mod tests {
             assert_eq!(class_index(classes, value), expected, "{value}");
         }
         assert_eq!((class_name("1.0"), class_name(" a ")), ("1".to_owned(), "a".to_owned()));
-        assert_eq!(number(&Cell::Written("1e999".to_owned())), None);
+        assert_eq!(number(&Cell::Untyped("1e999".to_owned())), None);
     }
 
     #[test]
     fn shares_of_variance() {
-        assert_eq!(explained(&[(1.0, 1.0), (3.0, 3.0)]), Some(1.0));
-        assert_eq!(explained(&[(2.0, 1.0), (2.0, 3.0)]), Some(0.0));
-        assert_eq!(explained(&[(2.0, 2.0), (1.0, 2.0)]), None);
+        assert_eq!(r_squared(&[(1.0, 1.0), (3.0, 3.0)]), Some(1.0));
+        assert_eq!(r_squared(&[(2.0, 1.0), (2.0, 3.0)]), Some(0.0));
+        assert_eq!(r_squared(&[(2.0, 2.0), (1.0, 2.0)]), None);
     }
 }

@@ -5,15 +5,15 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 use clap::Args;
 
 use super::{
-    Common,
+    ConfigArgs,
     output::{Output, complain},
-    refuse, warn,
+    print_error, warn,
 };
 use crate::{
     app::name_faults,
-    domain::judgement::Weight,
-    repository::{Loader, Prepared, Settings, judge_all},
-    runtime::Library,
+    domain::findings::Severity,
+    repository::{Loader, Settings, VerifiedVersion, check_all},
+    runtime::OrtLibrary,
 };
 
 /// Load every model as `serve` would, tell everything that it would refuse, and judge what it would serve.
@@ -29,7 +29,7 @@ pub(super) struct Check {
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
-    common: Common,
+    common: ConfigArgs,
 }
 
 impl Check {
@@ -42,7 +42,7 @@ impl Check {
             }
             Err(code) => return code,
         };
-        let library = match Library::load(&config.runtime.library) {
+        let library = match OrtLibrary::load(&config.runtime.library) {
             Ok(library) => library,
             Err(error) => {
                 complain(format_args!("candor: {error}"));
@@ -51,7 +51,7 @@ impl Check {
         };
         let names = match name_faults(&config) {
             Ok(faults) => faults,
-            Err(error) => return refuse(&error),
+            Err(error) => return print_error(&error),
         };
         let settings = &config.repository;
         let loader = Loader::new(library, config.runtime.clone())
@@ -72,7 +72,7 @@ fn check(settings: &Settings, loader: &Loader, names: &[String], strict: bool) -
         }
     }
     let mut started = Instant::now();
-    let checked = judge_all(settings, loader, |name, result, findings| {
+    let checked = check_all(settings, loader, |name, result, findings| {
         match result {
             Ok(prepared) => {
                 good += 1;
@@ -88,13 +88,13 @@ fn check(settings: &Settings, loader: &Loader, names: &[String], strict: bool) -
             }
         }
         for finding in findings {
-            warnings += usize::from(finding.weight == Weight::Warning);
+            warnings += usize::from(finding.weight == Severity::Warning);
             output.line(format_args!("        {}: {}", finding.weight.as_str(), finding.detail));
         }
         started = Instant::now();
     });
     if let Err(error) = checked {
-        return refuse(&error);
+        return print_error(&error);
     }
     let told = match warnings {
         0 => String::new(),
@@ -106,17 +106,17 @@ fn check(settings: &Settings, loader: &Loader, names: &[String], strict: bool) -
     output.finish(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn describe(output: &mut Output, mut prepared: Prepared) {
+fn describe(output: &mut Output, mut prepared: VerifiedVersion) {
     if let Some(calibrated) = &prepared.calibrated {
         let (of, calibrator) = (&calibrated.calibration, &calibrated.calibrator);
         let (method, rows, file) = (calibrator.method(), of.data.rows, &of.data.file);
-        let at = calibrator.claimed().map_or_else(String::new, |level| format!(" at {}", level.as_f64()));
+        let at = calibrator.claimed_coverage().map_or_else(String::new, |level| format!(" at {}", level.as_f64()));
         output.line(format_args!("        calibration.json: {method}{at}, {rows} rows of {file}"));
     }
     if let Some(profile) = prepared.profile() {
         output.line(format_args!("        profile.json: {} rows of {}", profile.rows, profile.source.file));
     }
-    if let Some((differing, rows)) = prepared.label_differences().filter(|(differing, _)| *differing > 0) {
+    if let Some((differing, rows)) = prepared.label_mismatches().filter(|(differing, _)| *differing > 0) {
         output.line(format_args!(
             "        note: the graph's own label differs from the prediction on {differing} of {rows} golden cases"
         ));

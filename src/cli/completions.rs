@@ -9,7 +9,7 @@ use std::{
 use clap::{Args, Command, CommandFactory as _};
 use clap_complete::Shell;
 
-use super::{Cli, output::Output, refuse};
+use super::{Cli, output::Output, print_error};
 
 /// Print the completions of a shell.
 ///
@@ -49,7 +49,7 @@ impl Man {
                     output.bytes(&page);
                     output.finish(ExitCode::SUCCESS)
                 }
-                Err(error) => refuse(&error),
+                Err(error) => print_error(&error),
             };
         };
         let written = fs::create_dir_all(directory).and_then(|()| pages(directory));
@@ -58,7 +58,7 @@ impl Man {
                 output.line(format_args!("wrote   {}: {pages} pages", directory.display()));
                 output.finish(ExitCode::SUCCESS)
             }
-            Err(error) => refuse(&format_args!("{}: cannot be written: {error}", directory.display())),
+            Err(error) => print_error(&format_args!("{}: cannot be written: {error}", directory.display())),
         }
     }
 }

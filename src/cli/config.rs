@@ -4,16 +4,16 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Common, output::Output, warn};
+use super::{ConfigArgs, output::Output, warn};
 
 /// Show the configuration in force, and where each value came from.
 #[derive(Debug, Args)]
-pub(super) struct Show {
+pub(super) struct ConfigCommand {
     #[command(flatten)]
-    common: Common,
+    common: ConfigArgs,
 }
 
-impl Show {
+impl ConfigCommand {
     pub(super) fn run(self) -> ExitCode {
         let loaded = match self.common.load(Vec::new()) {
             Ok(loaded) => loaded,

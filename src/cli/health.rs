@@ -10,11 +10,11 @@ use std::{
 use clap::Args;
 use http::Uri;
 
-use super::{Common, output::complain, refuse, warn};
+use super::{ConfigArgs, output::complain, print_error, warn};
 use crate::api::transport::Host;
 
 /// How long the server may take to answer.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Ask a running server whether it is alive; exit code 0 if it is.
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ pub(super) struct Health {
     #[arg(long, value_name = "URL", conflicts_with_all = ["host", "port"])]
     url: Option<Uri>,
     #[command(flatten)]
-    common: Common,
+    common: ConfigArgs,
 }
 
 /// Where to ask, and for what.
@@ -49,7 +49,7 @@ impl Health {
             Err(code) => return code,
         };
         let url = format!("http://{}:{}{}", target.host, target.port, target.path);
-        match ask(&target) {
+        match get_status_line(&target) {
             Ok(status) if status.split(' ').nth(1) == Some("200") => return ExitCode::SUCCESS,
             Ok(status) => complain(format_args!("candor: {url} answered {}", status.trim())),
             Err(error) => complain(format_args!("candor: {url} cannot be reached: {error}")),
@@ -61,7 +61,7 @@ impl Health {
         let route = if self.ready { "/readyz" } else { "/livez" };
         if let Some(url) = &self.url {
             return target_of(url, route).map_err(|reason| {
-                refuse(&reason);
+                print_error(&reason);
                 ExitCode::from(2)
             });
         }
@@ -89,12 +89,12 @@ fn target_of(url: &Uri, route: &str) -> Result<Target, String> {
 }
 
 /// The status line of a GET, from the first address that takes a connection.
-fn ask(target: &Target) -> io::Result<String> {
+fn get_status_line(target: &Target) -> io::Result<String> {
     let mut refused = io::Error::from(io::ErrorKind::NotFound);
     for address in target.host.addresses(target.port)? {
-        match TcpStream::connect_timeout(&address, PATIENCE) {
+        match TcpStream::connect_timeout(&address, TIMEOUT) {
             Ok(mut stream) => {
-                stream.set_read_timeout(Some(PATIENCE))?;
+                stream.set_read_timeout(Some(TIMEOUT))?;
                 let (host, port, path) = (&target.host, target.port, &target.path);
                 write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: close\r\n\r\n")?;
                 let mut status = String::new();

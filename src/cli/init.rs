@@ -4,12 +4,12 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, ValueEnum};
 
-use super::{Common, is_file, loader, output::Output, refuse};
+use super::{ConfigArgs, is_file, loader, output::Output, print_error};
 use crate::{
-    authoring::{Made, Wishes, init},
-    dataset::Reading,
+    authoring::{InitOptions, InitReport, init},
+    dataset::ReadOptions,
     domain::{
-        contract::{Literal, Task},
+        contract::{JsonValue, Task},
         profile::{FeatureProfile, Profile},
     },
 };
@@ -57,14 +57,14 @@ pub(super) struct Init {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
-    table: TableFlags,
+    table: TableArgs,
     #[command(flatten)]
-    common: Common,
+    common: ConfigArgs,
 }
 
 /// How a CSV file is to be read.
 #[derive(Debug, Args)]
-pub(super) struct TableFlags {
+pub(super) struct TableArgs {
     /// What separates the fields of a CSV file: one character, or `tab` [default: a comma, in .tsv a tab].
     #[arg(long, value_name = "CHARACTER")]
     separator: Option<String>,
@@ -80,8 +80,8 @@ enum TaskFlag {
     Tensors,
 }
 
-impl TableFlags {
-    pub(super) fn reading(&self) -> Result<Reading, String> {
+impl TableArgs {
+    pub(super) fn reading(&self) -> Result<ReadOptions, String> {
         let separator = match self.separator.as_deref() {
             None => None,
             Some("tab" | "\\t") => Some(b'\t'),
@@ -90,7 +90,7 @@ impl TableFlags {
                 _ => return Err(format!("--separator wants one ASCII character or \"tab\", found {text:?}")),
             },
         };
-        Ok(Reading { separator, missing: self.missing.clone() })
+        Ok(ReadOptions { separator, missing: self.missing.clone() })
     }
 }
 
@@ -102,8 +102,8 @@ impl Init {
     pub(super) fn run(self) -> ExitCode {
         let made = loader(&self.common).and_then(|loader| {
             is_file(&self.graph)?;
-            let wishes = self.wishes().map_err(|problem| refuse(&problem))?;
-            init(&loader, &self.graph, &self.data, self.out.as_deref(), &wishes).map_err(|error| refuse(&error))
+            let wishes = self.options().map_err(|problem| print_error(&problem))?;
+            init(&loader, &self.graph, &self.data, self.out.as_deref(), &wishes).map_err(|error| print_error(&error))
         });
         match made {
             Ok(made) => {
@@ -115,7 +115,7 @@ impl Init {
         }
     }
 
-    fn wishes(&self) -> Result<Wishes, String> {
+    fn options(&self) -> Result<InitOptions, String> {
         let inputs = self.input.iter().map(|text| {
             let (name, columns) = pair("--input", text)?;
             Ok((name.to_owned(), columns.split(',').map(str::to_owned).collect()))
@@ -124,7 +124,7 @@ impl Init {
             let (name, value) = pair("--default", text)?;
             Ok((name.to_owned(), value.to_owned()))
         });
-        Ok(Wishes {
+        Ok(InitOptions {
             target: self.target.clone(),
             ignore: self.ignore.clone(),
             features: self.features.clone(),
@@ -143,7 +143,7 @@ impl Init {
     }
 }
 
-fn print(output: &mut Output, made: &Made, target: Option<&str>) {
+fn print(output: &mut Output, made: &InitReport, target: Option<&str>) {
     for line in &made.inputs {
         output.line(format_args!("input   {line}"));
     }
@@ -202,7 +202,7 @@ fn describe(feature: &FeatureProfile) -> String {
             format!("{kind} from {} to {}, median {}", found.minimum, found.maximum, found.median)
         }
         FeatureProfile::Category(found) => {
-            let share = |(value, share): &(Literal, f64)| format!("{value} {:.0} %", share * 100.0);
+            let share = |(value, share): &(JsonValue, f64)| format!("{value} {:.0} %", share * 100.0);
             let mut shown: Vec<String> = found.categories.iter().take(SHOWN).map(share).collect();
             let more = found.categories.len().saturating_sub(SHOWN);
             if more > 0 || found.other > 0.0 {

@@ -6,10 +6,10 @@ mod completions;
 mod config;
 mod health;
 mod init;
+mod markdown;
 mod output;
 mod profile;
 mod progress;
-mod reference;
 mod serve;
 mod version;
 
@@ -20,14 +20,14 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
-pub use reference::reference;
+pub use markdown::markdown_reference;
 
 use output::complain;
 
 use crate::{
-    config::{Layers, Loaded, Purpose, load},
+    config::{Layers, Purpose, ResolvedConfig, load},
     repository::Loader,
-    runtime::Library,
+    runtime::OrtLibrary,
     telemetry::reason,
 };
 
@@ -47,7 +47,7 @@ enum Command {
     Profile(profile::Profile),
     Calibrate(calibrate::Calibrate),
     Check(check::Check),
-    Config(config::Show),
+    Config(config::ConfigCommand),
     Health(health::Health),
     Completions(completions::Completions),
     Man(completions::Man),
@@ -65,7 +65,7 @@ impl Command {
 
 /// Flags that every command with a configuration takes.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Common {
+pub struct ConfigArgs {
     /// The configuration file [default: config/candor.toml, where it exists].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -80,18 +80,18 @@ pub struct Common {
     log_level: Option<String>,
 }
 
-impl Common {
+impl ConfigArgs {
     /// Loads the configuration; `flags` are the command's own.
-    fn load(&self, flags: Vec<(String, String)>) -> Result<Loaded, ExitCode> {
+    fn load(&self, flags: Vec<(String, String)>) -> Result<ResolvedConfig, ExitCode> {
         self.load_for(Purpose::Read, flags)
     }
 
     /// The same for a command that serves, or tells whether it would: the files that it names are looked at, too.
-    fn load_to_serve(&self, flags: Vec<(String, String)>) -> Result<Loaded, ExitCode> {
+    fn load_to_serve(&self, flags: Vec<(String, String)>) -> Result<ResolvedConfig, ExitCode> {
         self.load_for(Purpose::Serve, flags)
     }
 
-    fn load_for(&self, purpose: Purpose, flags: Vec<(String, String)>) -> Result<Loaded, ExitCode> {
+    fn load_for(&self, purpose: Purpose, flags: Vec<(String, String)>) -> Result<ResolvedConfig, ExitCode> {
         let mut all = flags;
         for pair in &self.set {
             let Some((key, value)) = pair.split_once('=') else {
@@ -133,7 +133,7 @@ pub fn main() -> ExitCode {
     let command = Cli::parse().command;
     // Before anything is read, since it starts the program again.
     if command.loads_models()
-        && let Err(code) = silence_onnxruntime()
+        && let Err(code) = reexec_without_ort_telemetry()
     {
         return code;
     }
@@ -151,11 +151,11 @@ pub fn main() -> ExitCode {
 }
 
 /// A loader over ONNX Runtime, for commands that load models and serve none.
-fn loader(common: &Common) -> Result<Loader, ExitCode> {
+fn loader(common: &ConfigArgs) -> Result<Loader, ExitCode> {
     let loaded = common.load(Vec::new())?;
     warn(&loaded.warnings);
     let config = loaded.config;
-    match Library::load(&config.runtime.library) {
+    match OrtLibrary::load(&config.runtime.library) {
         Ok(library) => Ok(Loader::new(library, config.runtime)
             .with_coverage(config.repository.coverage)
             .with_time_limit(config.repository.load_timeout())),
@@ -167,7 +167,7 @@ fn loader(common: &Common) -> Result<Loader, ExitCode> {
 }
 
 /// Tells why something was not done, a line each.
-fn refuse(error: &dyn std::fmt::Display) -> ExitCode {
+fn print_error(error: &dyn std::fmt::Display) -> ExitCode {
     for line in error.to_string().lines() {
         complain(format_args!("candor: {line}"));
     }
@@ -176,7 +176,7 @@ fn refuse(error: &dyn std::fmt::Display) -> ExitCode {
 
 /// Refuses a path of the command line that leads nowhere, before a library does so in its own words.
 fn exists(path: &Path) -> Result<(), ExitCode> {
-    let missing = |error| refuse(&format_args!("{}: {}", path.display(), reason(&error)));
+    let missing = |error| print_error(&format_args!("{}: {}", path.display(), reason(&error)));
     path.metadata().map(drop).map_err(missing)
 }
 
@@ -184,14 +184,14 @@ fn exists(path: &Path) -> Result<(), ExitCode> {
 fn is_file(path: &Path) -> Result<(), ExitCode> {
     exists(path)?;
     if path.is_dir() {
-        return Err(refuse(&format_args!("{}: it is a directory, not a file", path.display())));
+        return Err(print_error(&format_args!("{}: it is a directory, not a file", path.display())));
     }
     Ok(())
 }
 
 /// Starts this program again, with ONNX Runtime's own reporting of usage switched off before the library is loaded.
 /// Returns where that is so already; a variable of one's own process cannot be set safely once threads may read it.
-fn silence_onnxruntime() -> Result<(), ExitCode> {
+fn reexec_without_ort_telemetry() -> Result<(), ExitCode> {
     use std::os::unix::process::CommandExt as _;
 
     let name = crate::runtime::DISABLE_TELEMETRY;

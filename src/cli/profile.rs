@@ -5,13 +5,13 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Args;
 
 use super::{
-    Common, exists,
-    init::{TableFlags, print_features},
+    ConfigArgs, exists,
+    init::{TableArgs, print_features},
     loader,
     output::Output,
-    refuse,
+    print_error,
 };
-use crate::authoring::reprofile;
+use crate::authoring::rebuild_profile;
 
 /// Make profile.json of a version anew, from a table and the version's own contract.
 ///
@@ -25,17 +25,17 @@ pub(super) struct Profile {
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     #[command(flatten)]
-    table: TableFlags,
+    table: TableArgs,
     #[command(flatten)]
-    common: Common,
+    common: ConfigArgs,
 }
 
 impl Profile {
     pub(super) fn run(self) -> ExitCode {
         let made = loader(&self.common).and_then(|loader| {
             exists(&self.version)?;
-            let reading = self.table.reading().map_err(|problem| refuse(&problem))?;
-            reprofile(&loader, &self.version, &self.data, &reading).map_err(|error| refuse(&error))
+            let reading = self.table.reading().map_err(|problem| print_error(&problem))?;
+            rebuild_profile(&loader, &self.version, &self.data, &reading).map_err(|error| print_error(&error))
         });
         let made = match made {
             Ok(made) => made,

@@ -5,13 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::authoring::Step;
+use crate::authoring::ProgressEvent;
 
 /// Work that is shorter needs no line.
-const PATIENCE: Duration = Duration::from_secs(1);
+const SHOW_AFTER: Duration = Duration::from_secs(1);
 
 /// How often the line changes.
-const PACE: Duration = Duration::from_millis(200);
+const REFRESH_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The line.
 pub(super) struct Progress {
@@ -27,13 +27,15 @@ impl Progress {
     }
 
     /// Shows how far it has come.
-    pub(super) fn show(&mut self, step: Step) {
+    pub(super) fn show(&mut self, step: ProgressEvent) {
         let now = Instant::now();
-        let soon = now.duration_since(self.started) < PATIENCE;
+        let soon = now.duration_since(self.started) < SHOW_AFTER;
         let text = match step {
-            Step::Rows(_) if self.shown.is_some_and(|shown| now.duration_since(shown) < PACE) => return,
-            Step::Rows(rows) => format!("{rows} rows"),
-            Step::Fit => "fitting and measuring".to_owned(),
+            ProgressEvent::Rows(_) if self.shown.is_some_and(|shown| now.duration_since(shown) < REFRESH_INTERVAL) => {
+                return;
+            }
+            ProgressEvent::Rows(rows) => format!("{rows} rows"),
+            ProgressEvent::Fit => "fitting and measuring".to_owned(),
         };
         if self.terminal && !soon {
             // A line that cannot be shown is not missed.

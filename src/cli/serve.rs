@@ -4,11 +4,11 @@ use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::Args;
 
-use super::{Common, output::complain};
+use super::{ConfigArgs, output::complain};
 use crate::{
     api::http,
     app::{App, StartError},
-    config::{Config, Loaded},
+    config::{Config, ResolvedConfig},
     lifecycle::Signals,
     telemetry::{self, LogHandle},
 };
@@ -38,7 +38,7 @@ pub(super) struct Serve {
     #[arg(long)]
     port: Option<u16>,
     #[command(flatten)]
-    common: Common,
+    common: ConfigArgs,
 }
 
 impl Serve {
@@ -57,7 +57,7 @@ impl Serve {
     }
 }
 
-fn serve(loaded: &Loaded) -> ExitCode {
+fn serve(loaded: &ResolvedConfig) -> ExitCode {
     let config = &loaded.config;
     let log = match telemetry::init(&config.telemetry, std::io::stderr().is_terminal()) {
         Ok(log) => log,
@@ -77,14 +77,14 @@ fn serve(loaded: &Loaded) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = runtime.block_on(until_stopped(config, &log));
+    let code = runtime.block_on(run_until_signal(config, &log));
     // Whatever still runs was given its time; it must not hold the exit up.
     runtime.shutdown_background();
     log.flush();
     code
 }
 
-async fn until_stopped(config: &Config, log: &LogHandle) -> ExitCode {
+async fn run_until_signal(config: &Config, log: &LogHandle) -> ExitCode {
     let started = async {
         // Caught before the sockets are bound, so that no signal is lost between the two.
         let signals = Signals::catch()?;
@@ -98,12 +98,12 @@ async fn until_stopped(config: &Config, log: &LogHandle) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    announce(config, &app);
+    log_startup(config, &app);
     let signal = signals.next().await;
     tracing::info!(signal, "stopping; a second signal, a second from now or later, stops at once");
     tokio::select! {
         drained = app.drain() => {
-            tracing::info!(finished = drained.finished, cut = drained.cut, "stopped");
+            tracing::info!(finished = drained.finished, cut = drained.aborted, "stopped");
             ExitCode::SUCCESS
         }
         signal = signals.next() => {
@@ -114,7 +114,7 @@ async fn until_stopped(config: &Config, log: &LogHandle) -> ExitCode {
 }
 
 /// Says where the server listens, and, once the models are loaded, how to ask one.
-fn announce(config: &Config, app: &App) {
+fn log_startup(config: &Config, app: &App) {
     let address = app.address();
     tracing::info!(%address, models = %config.repository.models.display(), "listening");
     if let Some(address) = app.admin_address() {
@@ -130,15 +130,15 @@ fn announce(config: &Config, app: &App) {
     let token = !config.security.tokens_file.as_os_str().is_empty();
     // Waiting for the models blocks, so it happens beside the threads that serve.
     app.background(move || {
-        repository.settled();
+        repository.wait_until_loaded();
         if repository.is_interrupted() {
             return;
         }
         let catalog = repository.catalog();
         let reasons = catalog.not_ready();
-        if let Some(version) = catalog.showpiece() {
+        if let Some(version) = catalog.example_version() {
             let default = catalog.default_name() == Some(version.model.as_str());
-            tracing::info!("try: {}", http::curl(version, &host, default, token));
+            tracing::info!("try: {}", http::example_curl(version, &host, default, token));
         } else {
             tracing::error!("no model could be loaded");
         }

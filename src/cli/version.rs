@@ -12,7 +12,7 @@ static LONG: LazyLock<String> = LazyLock::new(|| {
         build::VERSION,
         build::REVISION,
         build::TARGET,
-        runtime::BUILT_FOR,
+        runtime::EXPECTED_VERSION,
         runtime::PROVIDERS.join(", "),
     )
 });

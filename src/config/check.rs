@@ -2,26 +2,26 @@
 
 use super::{Config, Purpose};
 use crate::api::transport::Host;
-use crate::domain::setting::SettingFault;
+use crate::domain::setting::SettingError;
 
 /// Every fault: the whole key, and what would be right.
 pub(super) fn check(config: &Config, purpose: Purpose) -> Vec<(String, String)> {
     let mut sections = vec![
-        ("http", config.http.threads.thread_fault("threads").into_iter().collect()),
-        ("http", config.http.server.faults()),
-        ("repository", config.repository.faults()),
-        ("runtime", config.runtime.faults()),
-        ("security", config.security.faults()),
+        ("http", config.http.threads.range_error("threads").into_iter().collect()),
+        ("http", config.http.server.errors()),
+        ("repository", config.repository.errors()),
+        ("runtime", config.runtime.errors()),
+        ("security", config.security.errors()),
         ("admin", same_address(config)),
         ("health", same_address_of_health(config)),
-        ("lifecycle", config.lifecycle.faults()),
+        ("lifecycle", config.lifecycle.errors()),
         ("telemetry", config.telemetry.faults()),
     ];
     if purpose == Purpose::Serve {
-        sections.push(("security", config.security.file_faults()));
+        sections.push(("security", config.security.file_errors()));
         sections.push(("admin", config.admin.file_faults()));
     }
-    let whole = |(section, faults): (&str, Vec<SettingFault>)| {
+    let whole = |(section, faults): (&str, Vec<SettingError>)| {
         faults.into_iter().map(|fault| (format!("{section}.{}", fault.key), fault.reason)).collect::<Vec<_>>()
     };
     sections.into_iter().flat_map(whole).collect()
@@ -37,15 +37,15 @@ fn has_admin(config: &Config) -> bool {
     !config.admin.tokens_file.as_os_str().is_empty()
 }
 
-fn same_address(config: &Config) -> Vec<SettingFault> {
+fn same_address(config: &Config) -> Vec<SettingError> {
     let (http, admin) = (&config.http.server, &config.admin);
     if !has_admin(config) || !overlap((&http.host, http.port), (&admin.host, admin.port)) {
         return Vec::new();
     }
-    vec![SettingFault::new("port", format!("must differ from http.port, found {} for both", admin.port))]
+    vec![SettingError::new("port", format!("must differ from http.port, found {} for both", admin.port))]
 }
 
-fn same_address_of_health(config: &Config) -> Vec<SettingFault> {
+fn same_address_of_health(config: &Config) -> Vec<SettingError> {
     let Some(host) = &config.health.host else { return Vec::new() };
     let health = (host, config.health.port);
     let (http, admin) = (&config.http.server, &config.admin);
@@ -54,7 +54,7 @@ fn same_address_of_health(config: &Config) -> Vec<SettingFault> {
         ("admin", has_admin(config) && overlap((&admin.host, admin.port), health)),
     ];
     let told = |(name, _): (&str, bool)| {
-        SettingFault::new("port", format!("must differ from {name}.port, found {} for both", config.health.port))
+        SettingError::new("port", format!("must differ from {name}.port, found {} for both", config.health.port))
     };
     others.into_iter().filter(|(_, same)| *same).map(told).collect()
 }

@@ -3,7 +3,7 @@
 //! beside it: a Service called `candor` becomes `CANDOR_SERVICE_HOST` and `CANDOR_PORT=tcp://10.0.0.1:8080`.
 
 use super::key::Key;
-use crate::domain::contract::nearest;
+use crate::domain::contract::did_you_mean;
 
 /// The start of the environment variables that set keys.
 const PREFIX: &str = "CANDOR_";
@@ -12,7 +12,7 @@ const PREFIX: &str = "CANDOR_";
 const SEPARATOR: &str = "__";
 
 /// Variables with our prefix that others than the configuration read: the build, and the test suite.
-const NOT_KEYS: &[&str] = &["CANDOR_REVISION", "CANDOR_TEST_PYTHON", "CANDOR_BLESS", "CANDOR_LONG"];
+const RESERVED_VARIABLES: &[&str] = &["CANDOR_REVISION", "CANDOR_TEST_PYTHON", "CANDOR_BLESS", "CANDOR_LONG"];
 
 /// The protocols of a Kubernetes Service, as its variables name them.
 const PROTOCOLS: &[&str] = &["TCP", "UDP", "SCTP"];
@@ -29,8 +29,8 @@ pub(super) enum Variable {
 }
 
 /// Sorts a variable.
-pub(super) fn sort(name: &str, value: &str, keys: &[Key]) -> Variable {
-    let Some(rest) = name.strip_prefix(PREFIX).filter(|_| !NOT_KEYS.contains(&name)) else {
+pub(super) fn classify(name: &str, value: &str, keys: &[Key]) -> Variable {
+    let Some(rest) = name.strip_prefix(PREFIX).filter(|_| !RESERVED_VARIABLES.contains(&name)) else {
         return Variable::Foreign;
     };
     if !keys.iter().any(|key| key.variable() == name) && is_service(rest, value) {
@@ -55,7 +55,7 @@ fn meant(name: &str, keys: &[Key]) -> String {
         return format!("did you mean {}?", ends.join(" or "));
     }
     let flattened: Vec<String> = variables.iter().map(|variable| flat(variable)).collect();
-    let near = nearest(name, flattened.iter().map(String::as_str));
+    let near = did_you_mean(name, flattened.iter().map(String::as_str));
     match variables.iter().find(|variable| near.contains(&format!("{:?}", flat(variable)))) {
         Some(variable) => format!("did you mean {variable}?"),
         None => "a key has two underscores after its section, as in CANDOR_HTTP__PORT".to_owned(),
@@ -115,7 +115,7 @@ mod tests {
             ("PATH", "/bin"),
             ("XCANDOR_HTTP__PORT", "1"),
         ] {
-            assert_eq!(sort(name, value, &keys), Variable::Foreign, "{name}={value}");
+            assert_eq!(classify(name, value, &keys), Variable::Foreign, "{name}={value}");
         }
     }
 
@@ -129,7 +129,7 @@ mod tests {
             ("CANDOR_HTTP__PROT", "80", "http.prot"),
             ("CANDOR__HTTP__PORT", "80", "_http.port"),
         ] {
-            assert_eq!(sort(name, value, &keys), Variable::Key(key.to_owned()), "{name}");
+            assert_eq!(classify(name, value, &keys), Variable::Key(key.to_owned()), "{name}");
         }
     }
 
@@ -144,7 +144,7 @@ mod tests {
             ("CANDOR_PORT", "9000", "did you mean CANDOR_HTTP__PORT or CANDOR_HEALTH__PORT or CANDOR_ADMIN__PORT?"),
             ("CANDOR_HOME", "/srv", "a key has two underscores after its section, as in CANDOR_HTTP__PORT"),
         ] {
-            let Variable::Suspicious(text) = sort(name, value, &keys) else { panic!("{name} is not suspicious") };
+            let Variable::Suspicious(text) = classify(name, value, &keys) else { panic!("{name} is not suspicious") };
             assert_eq!(text, format!("environment {name} is not used: {said}"));
         }
     }

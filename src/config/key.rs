@@ -1,6 +1,6 @@
 //! The keys that there are, read from the shipped file: name, default, explanation.
 
-use super::SHIPPED;
+use super::DEFAULT_CONFIG;
 
 /// One key of the configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,11 +25,11 @@ impl Key {
 /// # Panics
 /// Never on a released program: the shipped file is compiled in, and a test reads it.
 pub fn keys() -> Vec<Key> {
-    let table: toml::Table = SHIPPED.parse().expect("the shipped configuration is TOML");
+    let table: toml::Table = DEFAULT_CONFIG.parse().expect("the shipped configuration is TOML");
     let mut keys = Vec::new();
     let mut prefix = String::new();
     let mut help = "";
-    for line in SHIPPED.lines().map(str::trim) {
+    for line in DEFAULT_CONFIG.lines().map(str::trim) {
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             name.clone_into(&mut prefix);
         } else if let Some(comment) = line.strip_prefix('#') {

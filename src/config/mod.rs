@@ -4,9 +4,9 @@ mod check;
 mod environment;
 mod error;
 mod key;
-mod layer;
+mod layers;
 mod lines;
-mod reference;
+mod markdown;
 
 use std::path::{Path, PathBuf};
 
@@ -14,17 +14,17 @@ use serde::{Deserialize, Serialize};
 
 pub use error::{ConfigError, Source};
 pub use key::{Key, keys};
-pub use reference::reference;
+pub use markdown::markdown_reference;
 
 use crate::{
     api::http::{self, admin, health},
     lifecycle, repository,
-    runtime::{self, Auto},
+    runtime::{self, ThreadCount},
     security, telemetry,
 };
 
 /// The shipped configuration: the defaults, and the explanation of every key.
-pub const SHIPPED: &str = include_str!("../../config/candor.toml");
+pub const DEFAULT_CONFIG: &str = include_str!("../../config/candor.toml");
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_PATH: &str = "config/candor.toml";
@@ -55,7 +55,7 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 pub struct HttpSettings {
     /// Threads that handle connections.
-    pub threads: Auto,
+    pub threads: ThreadCount,
     /// The rest.
     #[serde(flatten)]
     pub server: http::Settings,
@@ -63,7 +63,7 @@ pub struct HttpSettings {
 
 /// A value in force, and where it came from.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Setting {
+pub struct EffectiveSetting {
     /// The key, such as `http.port`.
     pub key: String,
     /// The value.
@@ -74,11 +74,11 @@ pub struct Setting {
 
 /// The configuration in force.
 #[derive(Debug, Clone)]
-pub struct Loaded {
+pub struct ResolvedConfig {
     /// The settings.
     pub config: Config,
     /// Every key with its value and source, in the order of the shipped file.
-    pub settings: Vec<Setting>,
+    pub settings: Vec<EffectiveSetting>,
     /// Variables that look like keys and are not used.
     pub warnings: Vec<String>,
 }
@@ -111,8 +111,8 @@ pub struct Layers {
 /// # Errors
 /// Every fault of every layer: unknown keys with the nearest known one, values of the wrong type or out of bounds, files
 /// that cannot be read.
-pub fn load(layers: &Layers) -> Result<Loaded, Vec<ConfigError>> {
-    let mut merged = layer::Merged::defaults();
+pub fn load(layers: &Layers) -> Result<ResolvedConfig, Vec<ConfigError>> {
+    let mut merged = layers::LayeredConfig::defaults();
     let mut errors = Vec::new();
     let found = Path::new(DEFAULT_PATH);
     let file = layers.file.as_deref().or_else(|| found.exists().then_some(found));
@@ -121,5 +121,5 @@ pub fn load(layers: &Layers) -> Result<Loaded, Vec<ConfigError>> {
     }
     merged.environment(&layers.environment, &mut errors);
     merged.flags(&layers.flags, &mut errors);
-    merged.finish(layers.purpose, errors)
+    merged.resolve(layers.purpose, errors)
 }

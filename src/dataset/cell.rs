@@ -1,6 +1,6 @@
 //! One cell: missing, a text without a type as CSV has it, or a typed value.
 
-use crate::domain::{contract::Literal, number::Number};
+use crate::domain::{contract::JsonValue, number::Number};
 
 /// One cell of a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -8,16 +8,16 @@ pub enum Cell {
     /// There is no value.
     Missing,
     /// What is written in a file that knows no types.
-    Written(String),
+    Untyped(String),
     /// A value of a file that knows types: never null.
-    Value(Literal),
+    Value(JsonValue),
     /// Something that no request could hold, in words: an infinite number, bytes that are no text.
-    Foreign(&'static str),
+    Unsupported(&'static str),
 }
 
 /// What a written text can be read as.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Written {
+pub enum ParsedText {
     /// A whole number, written without a point or an exponent.
     Integer(Number),
     /// Another finite number.
@@ -30,7 +30,7 @@ pub enum Written {
     Text,
 }
 
-impl Written {
+impl ParsedText {
     /// Reads a text; blanks around it count for nothing.
     pub fn read(text: &str) -> Self {
         let text = text.trim();
@@ -53,14 +53,14 @@ impl Written {
 impl Cell {
     /// The cell in words, for messages and as the name of a class; short whatever it holds.
     pub fn text(&self) -> String {
-        const LONGEST: usize = 60;
+        const MAX_CHARS: usize = 60;
         let text = match self {
             Self::Missing => String::new(),
-            Self::Written(text) => text.trim().to_owned(),
+            Self::Untyped(text) => text.trim().to_owned(),
             Self::Value(value) => value.to_string(),
-            Self::Foreign(what) => (*what).to_owned(),
+            Self::Unsupported(what) => (*what).to_owned(),
         };
-        match text.char_indices().nth(LONGEST) {
+        match text.char_indices().nth(MAX_CHARS) {
             Some((end, _)) => format!("{}…", &text[..end]),
             None => text,
         }
@@ -74,21 +74,21 @@ mod tests {
     #[test]
     fn texts_are_read_as_what_they_look_like() {
         let cases = [
-            ("7", Written::Integer(Number::from(7_u64))),
-            (" -7 ", Written::Integer(Number::from(-7_i64))),
-            ("18446744073709551615", Written::Integer(Number::from(u64::MAX))),
-            ("7.0", Written::Number(Number::from(7.0))),
-            ("1e3", Written::Number(Number::from(1000.0))),
-            ("1e999", Written::Infinite),
-            ("-Infinity", Written::Infinite),
-            ("TRUE", Written::Boolean(true)),
-            ("False", Written::Boolean(false)),
-            ("yes", Written::Text),
-            ("0x10", Written::Text),
-            ("1,5", Written::Text),
+            ("7", ParsedText::Integer(Number::from(7_u64))),
+            (" -7 ", ParsedText::Integer(Number::from(-7_i64))),
+            ("18446744073709551615", ParsedText::Integer(Number::from(u64::MAX))),
+            ("7.0", ParsedText::Number(Number::from(7.0))),
+            ("1e3", ParsedText::Number(Number::from(1000.0))),
+            ("1e999", ParsedText::Infinite),
+            ("-Infinity", ParsedText::Infinite),
+            ("TRUE", ParsedText::Boolean(true)),
+            ("False", ParsedText::Boolean(false)),
+            ("yes", ParsedText::Text),
+            ("0x10", ParsedText::Text),
+            ("1,5", ParsedText::Text),
         ];
         for (text, expected) in cases {
-            assert_eq!(Written::read(text), expected, "{text}");
+            assert_eq!(ParsedText::read(text), expected, "{text}");
         }
     }
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::{
-    cell::{Cell, Written},
-    error::{Place, TableError},
+    cell::{Cell, ParsedText},
+    error::{RowLocation, TableError},
     table::Table,
 };
-use crate::domain::{contract::Literal, number::Number};
+use crate::domain::{contract::JsonValue, number::Number};
 
 /// Different values that are kept of a column, so that they can be listed.
-pub const MOST_VALUES: usize = 100;
+pub const MAX_DISTINCT_VALUES: usize = 100;
 
 /// What the values of a column are, all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,17 +57,17 @@ pub struct Column {
     pub missing: u64,
     /// The least and the greatest number.
     pub range: Option<(Number, Number)>,
-    /// The different values as texts, where there are no more than [`MOST_VALUES`]; none of arrays.
+    /// The different values as texts, where there are no more than [`MAX_DISTINCT_VALUES`]; none of arrays.
     pub values: Option<BTreeSet<String>>,
     /// The first value that keeps the column from being numbers: where it stands, and the value.
-    pub odd: Option<(Place, String)>,
+    pub odd: Option<(RowLocation, String)>,
     /// Whether all are whole, however they are written.
     pub whole: bool,
 }
 
 /// The columns of a table.
 #[derive(Debug, Clone)]
-pub struct Columns {
+pub struct ColumnInference {
     /// How many rows the table has.
     pub rows: u64,
     /// The columns, in their order.
@@ -78,7 +78,7 @@ pub struct Columns {
 ///
 /// # Errors
 /// [`TableError`] where a row cannot be read, or there is none.
-pub fn describe(table: &Table) -> Result<Columns, TableError> {
+pub fn describe(table: &Table) -> Result<ColumnInference, TableError> {
     let mut columns: Vec<Column> = table.columns().iter().map(|name| Column::new(name)).collect();
     let mut rows = 0;
     for row in table.rows()? {
@@ -89,9 +89,9 @@ pub fn describe(table: &Table) -> Result<Columns, TableError> {
         }
     }
     if rows == 0 {
-        return Err(table.unfit("has columns and no rows".to_owned()));
+        return Err(table.table_error("has columns and no rows".to_owned()));
     }
-    Ok(Columns { rows, columns })
+    Ok(ColumnInference { rows, columns })
 }
 
 impl Column {
@@ -107,24 +107,24 @@ impl Column {
         }
     }
 
-    fn add(&mut self, cell: &Cell, place: Place) {
+    fn add(&mut self, cell: &Cell, place: RowLocation) {
         let (kind, number) = match cell {
             Cell::Missing => {
                 self.missing += 1;
                 return;
             }
-            Cell::Foreign(_) => (ColumnKind::Foreign, None),
-            Cell::Written(text) => match Written::read(text) {
-                Written::Integer(number) => (ColumnKind::Integer, Some(number)),
-                Written::Number(number) => (ColumnKind::Number, Some(number)),
-                Written::Boolean(_) => (ColumnKind::Boolean, None),
-                Written::Infinite => (ColumnKind::Foreign, None),
-                Written::Text => (ColumnKind::Text, None),
+            Cell::Unsupported(_) => (ColumnKind::Foreign, None),
+            Cell::Untyped(text) => match ParsedText::read(text) {
+                ParsedText::Integer(number) => (ColumnKind::Integer, Some(number)),
+                ParsedText::Number(number) => (ColumnKind::Number, Some(number)),
+                ParsedText::Boolean(_) => (ColumnKind::Boolean, None),
+                ParsedText::Infinite => (ColumnKind::Foreign, None),
+                ParsedText::Text => (ColumnKind::Text, None),
             },
-            Cell::Value(Literal::Number(number @ Number::Float(_))) => (ColumnKind::Number, Some(*number)),
-            Cell::Value(Literal::Number(number)) => (ColumnKind::Integer, Some(*number)),
-            Cell::Value(Literal::Bool(_)) => (ColumnKind::Boolean, None),
-            Cell::Value(Literal::List(_)) => (ColumnKind::List, None),
+            Cell::Value(JsonValue::Number(number @ Number::Float(_))) => (ColumnKind::Number, Some(*number)),
+            Cell::Value(JsonValue::Number(number)) => (ColumnKind::Integer, Some(*number)),
+            Cell::Value(JsonValue::Bool(_)) => (ColumnKind::Boolean, None),
+            Cell::Value(JsonValue::List(_)) => (ColumnKind::List, None),
             Cell::Value(_) => (ColumnKind::Text, None),
         };
         if number.is_none() && self.odd.is_none() {
@@ -139,17 +139,17 @@ impl Column {
             ));
         }
         self.kind = self.kind.with(kind);
-        self.keep(cell);
+        self.record_value(cell);
     }
 
-    fn keep(&mut self, cell: &Cell) {
+    fn record_value(&mut self, cell: &Cell) {
         let Some(values) = &mut self.values else { return };
         match cell {
-            Cell::Value(Literal::List(_)) | Cell::Foreign(_) => self.values = None,
+            Cell::Value(JsonValue::List(_)) | Cell::Unsupported(_) => self.values = None,
             cell => {
                 let text = full_text(cell);
                 // A longer text is no category.
-                if text.len() > 256 || (values.len() >= MOST_VALUES && !values.contains(&text)) {
+                if text.len() > 256 || (values.len() >= MAX_DISTINCT_VALUES && !values.contains(&text)) {
                     self.values = None;
                 } else if !values.contains(&text) {
                     values.insert(text);
@@ -161,7 +161,7 @@ impl Column {
 
 fn full_text(cell: &Cell) -> String {
     match cell {
-        Cell::Written(text) => text.clone(),
+        Cell::Untyped(text) => text.clone(),
         Cell::Value(value) => value.to_string(),
         _ => String::new(),
     }

@@ -4,14 +4,14 @@ use std::{fmt, path::PathBuf};
 
 /// Where a row stands in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum RowLocation {
     /// A line of text, from 1, the header included.
     Line(u64),
     /// A row of a file that has no lines, from 1.
     Row(u64),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for RowLocation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(number) => write!(formatter, "line {number}"),
@@ -45,7 +45,7 @@ pub enum TableError {
         /// The file.
         path: PathBuf,
         /// The row.
-        place: Place,
+        place: RowLocation,
         /// The column, what was found, and what would be right.
         detail: String,
     },

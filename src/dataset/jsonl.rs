@@ -10,13 +10,13 @@ use std::{
 
 use super::{
     cell::Cell,
-    error::{Place, TableError},
+    error::{RowLocation, TableError},
     table::{Row, Rows},
 };
-use crate::domain::contract::{Literal, nearest};
+use crate::domain::contract::{JsonValue, did_you_mean};
 
 /// The longest line, in bytes.
-const LONGEST_LINE: u64 = 8 << 20;
+const MAX_LINE_BYTES: u64 = 8 << 20;
 
 struct Lines {
     path: PathBuf,
@@ -30,53 +30,53 @@ impl Lines {
         Ok(Self { path: path.to_path_buf(), reader: BufReader::new(file), line: 0 })
     }
 
-    fn wrong(&self, detail: String) -> TableError {
-        TableError::Row { path: self.path.clone(), place: Place::Line(self.line), detail }
+    fn row_error(&self, detail: String) -> TableError {
+        TableError::Row { path: self.path.clone(), place: RowLocation::Line(self.line), detail }
     }
 
     /// The members of the next object; blank lines are passed over.
-    fn next(&mut self) -> Result<Option<Vec<(String, Literal)>>, TableError> {
+    fn next(&mut self) -> Result<Option<Vec<(String, JsonValue)>>, TableError> {
         loop {
             let mut line = Vec::new();
             let count = (&mut self.reader)
-                .take(LONGEST_LINE)
+                .take(MAX_LINE_BYTES)
                 .read_until(b'\n', &mut line)
                 .map_err(|source| TableError::Read { path: self.path.clone(), source })?;
             if count == 0 {
                 return Ok(None);
             }
             self.line += 1;
-            if count as u64 == LONGEST_LINE && line.last() != Some(&b'\n') {
-                return Err(self.wrong(format!("is longer than {} MiB", LONGEST_LINE >> 20)));
+            if count as u64 == MAX_LINE_BYTES && line.last() != Some(&b'\n') {
+                return Err(self.row_error(format!("is longer than {} MiB", MAX_LINE_BYTES >> 20)));
             }
             let Ok(text) = std::str::from_utf8(&line) else {
-                return Err(self.wrong("is not UTF-8 text; save the table as UTF-8".to_owned()));
+                return Err(self.row_error("is not UTF-8 text; save the table as UTF-8".to_owned()));
             };
             let text = text.trim_start_matches('\u{feff}').trim();
             if text.is_empty() {
                 continue;
             }
             return match serde_json::from_str(text) {
-                Ok(Literal::Object(members)) => Ok(Some(flatten(members))),
-                Ok(other) => Err(self.wrong(format!("must be a JSON object, found {}", other.kind()))),
+                Ok(JsonValue::Object(members)) => Ok(Some(flatten(members))),
+                Ok(other) => Err(self.row_error(format!("must be a JSON object, found {}", other.kind()))),
                 Err(error) => {
                     let place = format!(" at line 1 column {}", error.column());
                     let nan = text.contains("NaN") || text.contains("Infinity");
                     let hint =
                         if nan { "; JSON has no NaN and no Infinity: write null for a missing value" } else { "" };
                     let detail = error.to_string().replace(&place, &format!(" at character {}", error.column()));
-                    Err(self.wrong(format!("is not JSON: {detail}{hint}")))
+                    Err(self.row_error(format!("is not JSON: {detail}{hint}")))
                 }
             };
         }
     }
 }
 
-fn flatten(members: Vec<(String, Literal)>) -> Vec<(String, Literal)> {
+fn flatten(members: Vec<(String, JsonValue)>) -> Vec<(String, JsonValue)> {
     let mut flat = Vec::with_capacity(members.len());
     for (name, value) in members {
         match value {
-            Literal::Object(features) if name == "features" => flat.extend(features),
+            JsonValue::Object(features) if name == "features" => flat.extend(features),
             value => flat.push((name, value)),
         }
     }
@@ -112,16 +112,16 @@ fn next_row(lines: &mut Lines, columns: &[String]) -> Result<Option<Row>, TableE
         // Rows mostly keep the order of the first one.
         let expected = columns.get(place).filter(|column| **column == name).map(|_| place);
         let Some(index) = expected.or_else(|| columns.iter().position(|column| *column == name)) else {
-            let near = nearest(&name, columns.iter().map(String::as_str));
-            return Err(lines.wrong(format!("has the member {name:?}, which the first row has not{near}")));
+            let near = did_you_mean(&name, columns.iter().map(String::as_str));
+            return Err(lines.row_error(format!("has the member {name:?}, which the first row has not{near}")));
         };
         cells[index] = match value {
-            Literal::Null => Cell::Missing,
-            Literal::Object(_) => Cell::Foreign("an object"),
+            JsonValue::Null => Cell::Missing,
+            JsonValue::Object(_) => Cell::Unsupported("an object"),
             value => Cell::Value(value),
         };
     }
-    Ok(Some(Row { place: Place::Line(lines.line), cells }))
+    Ok(Some(Row { place: RowLocation::Line(lines.line), cells }))
 }
 
 #[cfg(test)]
@@ -140,16 +140,16 @@ mod tests {
     #[test]
     fn members_are_columns_in_any_order_and_may_be_left_out() {
         let text = b"{\"features\":{\"a\":1,\"b\":\"x\"},\"target\":true}\n\n{\"target\":false,\"a\":null}\n";
-        let value = |value: Literal| Cell::Value(value);
+        let value = |value: JsonValue| Cell::Value(value);
         assert_eq!(
             read(text).expect("rows"),
             [
                 vec![
-                    value(Literal::Number(1_u64.into())),
-                    value(Literal::Text("x".into())),
-                    value(Literal::Bool(true))
+                    value(JsonValue::Number(1_u64.into())),
+                    value(JsonValue::Text("x".into())),
+                    value(JsonValue::Bool(true))
                 ],
-                vec![Cell::Missing, Cell::Missing, value(Literal::Bool(false))],
+                vec![Cell::Missing, Cell::Missing, value(JsonValue::Bool(false))],
             ]
         );
     }

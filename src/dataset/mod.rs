@@ -5,13 +5,13 @@
 
 mod cell;
 mod column;
+mod csv;
 mod error;
 mod jsonl;
 mod parquet;
-mod separated;
 mod table;
 
-pub use cell::{Cell, Written};
-pub use column::{Column, ColumnKind, Columns, MOST_VALUES, describe};
-pub use error::{Place, TableError};
-pub use table::{Reading, Row, Rows, Table, sha256};
+pub use cell::{Cell, ParsedText};
+pub use column::{Column, ColumnInference, ColumnKind, MAX_DISTINCT_VALUES, describe};
+pub use error::{RowLocation, TableError};
+pub use table::{ReadOptions, Row, Rows, Table, sha256};

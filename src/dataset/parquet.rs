@@ -13,10 +13,10 @@ use parquet::{
 
 use super::{
     cell::Cell,
-    error::{Place, TableError},
+    error::{RowLocation, TableError},
     table::{Row, Rows},
 };
-use crate::domain::{contract::Literal, number::Number};
+use crate::domain::{contract::JsonValue, number::Number};
 
 fn open(path: &Path) -> Result<SerializedFileReader<File>, TableError> {
     let file = File::open(path).map_err(|source| TableError::Read { path: path.to_path_buf(), source })?;
@@ -61,7 +61,7 @@ impl Iterator for Iter {
             return None;
         }
         self.row += 1;
-        let place = Place::Row(self.row);
+        let place = RowLocation::Row(self.row);
         let (rows, columns) = (&mut self.rows, self.columns);
         let row = guarded(&self.path, || match rows.next() {
             None => Ok(None),
@@ -79,18 +79,18 @@ impl Iterator for Iter {
 
 fn cell(field: Field) -> Cell {
     match literal(field) {
-        Ok(Literal::Null) => Cell::Missing,
+        Ok(JsonValue::Null) => Cell::Missing,
         Ok(value) => Cell::Value(value),
-        Err(what) => Cell::Foreign(what),
+        Err(what) => Cell::Unsupported(what),
     }
 }
 
 /// The value of a field; null for a missing one, which NaN is too.
-fn literal(field: Field) -> Result<Literal, &'static str> {
-    let whole = |value: i64| Ok(Literal::Number(Number::from(value)));
+fn literal(field: Field) -> Result<JsonValue, &'static str> {
+    let whole = |value: i64| Ok(JsonValue::Number(Number::from(value)));
     match field {
-        Field::Null => Ok(Literal::Null),
-        Field::Bool(flag) => Ok(Literal::Bool(flag)),
+        Field::Null => Ok(JsonValue::Null),
+        Field::Bool(flag) => Ok(JsonValue::Bool(flag)),
         Field::Byte(value) => whole(value.into()),
         Field::Short(value) => whole(value.into()),
         Field::Int(value) => whole(value.into()),
@@ -98,16 +98,16 @@ fn literal(field: Field) -> Result<Literal, &'static str> {
         Field::UByte(value) => whole(value.into()),
         Field::UShort(value) => whole(value.into()),
         Field::UInt(value) => whole(value.into()),
-        Field::ULong(value) => Ok(Literal::Number(Number::from(value))),
+        Field::ULong(value) => Ok(JsonValue::Number(Number::from(value))),
         // Narrow floats by their shortest decimal, as CSV and JSON would write them.
         Field::Float16(value) => float(value.to_string().parse().unwrap_or(f64::NAN)),
         Field::Float(value) => float(value.to_string().parse().unwrap_or(f64::NAN)),
         Field::Double(value) => float(value),
-        Field::Str(text) => Ok(Literal::Text(text)),
+        Field::Str(text) => Ok(JsonValue::Text(text)),
         // Old writers do not say that bytes are text.
         Field::Bytes(bytes) => {
             let text = std::str::from_utf8(bytes.data()).map_err(|_| "bytes that are no text")?;
-            Ok(Literal::Text(text.to_owned()))
+            Ok(JsonValue::Text(text.to_owned()))
         }
         Field::Decimal(_) => {
             let text = field.to_string();
@@ -117,20 +117,20 @@ fn literal(field: Field) -> Result<Literal, &'static str> {
         | Field::TimeMillis(_)
         | Field::TimeMicros(_)
         | Field::TimestampMillis(_)
-        | Field::TimestampMicros(_) => Ok(Literal::Text(field.to_string())),
+        | Field::TimestampMicros(_) => Ok(JsonValue::Text(field.to_string())),
         Field::ListInternal(list) => {
-            list.elements().iter().cloned().map(literal).collect::<Result<_, _>>().map(Literal::List)
+            list.elements().iter().cloned().map(literal).collect::<Result<_, _>>().map(JsonValue::List)
         }
         Field::Group(_) | Field::MapInternal(_) => Err("a group of fields"),
     }
 }
 
-fn float(value: f64) -> Result<Literal, &'static str> {
+fn float(value: f64) -> Result<JsonValue, &'static str> {
     if value.is_nan() {
-        Ok(Literal::Null)
+        Ok(JsonValue::Null)
     } else if value.is_infinite() {
         Err("an infinite number")
     } else {
-        Ok(Literal::Number(Number::from(value)))
+        Ok(JsonValue::Number(Number::from(value)))
     }
 }

@@ -10,8 +10,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     cell::Cell,
-    error::{Place, TableError},
-    jsonl, parquet, separated,
+    csv,
+    error::{RowLocation, TableError},
+    jsonl, parquet,
 };
 
 /// What stands for a missing value in CSV where nothing else is said: what pandas reads so, and R writes.
@@ -19,14 +20,14 @@ const MISSING: &[&str] = &["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan",
 
 /// How a table is to be read.
 #[derive(Debug, Clone, Default)]
-pub struct Reading {
+pub struct ReadOptions {
     /// What separates the fields of a CSV file; by default a comma, in .tsv a tab.
     pub separator: Option<u8>,
     /// What stands for a missing value in CSV, beside the empty field; empty: the usual spellings.
     pub missing: Vec<String>,
 }
 
-impl Reading {
+impl ReadOptions {
     pub(super) fn is_missing(&self, text: &str) -> bool {
         let text = text.trim();
         if self.missing.is_empty() {
@@ -41,7 +42,7 @@ impl Reading {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// Where it stands in the file.
-    pub place: Place,
+    pub place: RowLocation,
     /// A cell for each column.
     pub cells: Vec<Cell>,
 }
@@ -62,7 +63,7 @@ enum Format {
 pub struct Table {
     path: PathBuf,
     format: Format,
-    reading: Reading,
+    reading: ReadOptions,
     columns: Vec<String>,
 }
 
@@ -71,7 +72,7 @@ impl Table {
     ///
     /// # Errors
     /// [`TableError`] when the file cannot be read, is of no known format, or its columns cannot be told apart.
-    pub fn open(path: &Path, reading: &Reading) -> Result<Self, TableError> {
+    pub fn open(path: &Path, reading: &ReadOptions) -> Result<Self, TableError> {
         let content = |detail: String| TableError::Content { path: path.to_path_buf(), detail };
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
         let format = match extension.as_str() {
@@ -93,7 +94,7 @@ impl Table {
             return Err(content("is empty: it has no columns and no rows".to_owned()));
         }
         let columns = match format {
-            Format::Separated(separator) => separated::columns(path, separator)?,
+            Format::Separated(separator) => csv::columns(path, separator)?,
             Format::Jsonl => jsonl::columns(path)?,
             Format::Parquet => parquet::columns(path)?,
         };
@@ -131,7 +132,7 @@ impl Table {
     pub fn rows(&self) -> Result<Rows, TableError> {
         match self.format {
             Format::Separated(separator) => {
-                separated::rows(&self.path, separator, self.columns.clone(), self.reading.clone())
+                csv::rows(&self.path, separator, self.columns.clone(), self.reading.clone())
             }
             Format::Jsonl => jsonl::rows(&self.path, self.columns.clone()),
             Format::Parquet => parquet::rows(&self.path, self.columns.len()),
@@ -139,12 +140,12 @@ impl Table {
     }
 
     /// The error for one row.
-    pub fn wrong(&self, place: Place, detail: String) -> TableError {
+    pub fn row_error(&self, place: RowLocation, detail: String) -> TableError {
         TableError::Row { path: self.path.clone(), place, detail }
     }
 
     /// The error for the table as a whole.
-    pub fn unfit(&self, detail: String) -> TableError {
+    pub fn table_error(&self, detail: String) -> TableError {
         TableError::Content { path: self.path.clone(), detail }
     }
 

@@ -52,7 +52,7 @@ impl Float {
     /// The ends of an interval in the given type, rounded outward so that what lay inside stays inside; `None` where one
     /// of them is not finite there. What the rounding of a double itself may move is left at the nearest float, so that
     /// an end of 111.5 is written as such.
-    pub fn around((low, high): (f64, f64), element: ElementType) -> Option<(Self, Self)> {
+    pub fn outward_interval((low, high): (f64, f64), element: ElementType) -> Option<(Self, Self)> {
         let slack = 8.0 * f64::EPSILON * low.abs().max(high.abs());
         let (mut lower, mut upper) = (Self::round(low, element), Self::round(high, element));
         if lower.as_f64() > low + slack {
@@ -244,12 +244,12 @@ mod tests {
     #[test]
     fn intervals_are_rounded_outward() {
         let pair = |low: f32, high: f32| Some((Float::F32(low), Float::F32(high)));
-        assert_eq!(Float::around((111.5 - 1e-14, 194.9), ElementType::F32), pair(111.5, 194.9_f32.next_up()));
-        assert_eq!(Float::around((1.0, f64::from(f32::MAX) * 2.0), ElementType::F32), None);
+        assert_eq!(Float::outward_interval((111.5 - 1e-14, 194.9), ElementType::F32), pair(111.5, 194.9_f32.next_up()));
+        assert_eq!(Float::outward_interval((1.0, f64::from(f32::MAX) * 2.0), ElementType::F32), None);
         for element in [ElementType::BF16, ElementType::F16, ElementType::F32, ElementType::F64] {
             for step in -40..40_i32 {
                 let (low, high) = (f64::from(step) / 7.0, f64::from(step) / 7.0 + 1.0 / 3.0);
-                let (lower, upper) = Float::around((low, high), element).expect("it is finite");
+                let (lower, upper) = Float::outward_interval((low, high), element).expect("it is finite");
                 assert!(lower.as_f64() <= low + 1e-12 && upper.as_f64() >= high - 1e-12, "{element} {low} {high}");
                 let wider = if element == ElementType::BF16 { 0.2 } else { 0.02 };
                 assert!((upper.as_f64() - lower.as_f64() - (high - low)).abs() < wider, "{element}: and no wider");

@@ -1,20 +1,20 @@
 //! The rules: what a contract admits, what an output means, what may go wrong. Pure: no IO, no clock, no waiting.
 
 pub mod calibration;
-pub mod code;
 pub mod contract;
+pub mod error_code;
 pub mod explanation;
+pub mod findings;
 pub mod float;
-pub mod judgement;
 pub mod name;
 pub mod number;
 pub mod prediction;
 pub mod profile;
-pub mod profiling;
-pub mod sample;
+pub mod profile_builder;
+pub mod random;
+pub mod reservoir;
 pub mod setting;
 pub mod signature;
-pub mod splitmix;
 pub mod tensor;
 pub mod uncertainty;
 pub mod violation;

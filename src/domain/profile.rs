@@ -10,7 +10,7 @@ use serde::{
     ser::SerializeMap as _,
 };
 
-use super::{contract::Literal, number::Number};
+use super::{contract::JsonValue, number::Number};
 
 /// Reference statistics of the data that a version was trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,19 +19,19 @@ pub struct Profile {
     /// How many rows the table has.
     pub rows: u64,
     /// The table.
-    pub source: Source,
+    pub source: ProfileSource,
     /// The features by name, in the contract's order.
     #[serde(serialize_with = "write_features", deserialize_with = "read_features")]
     pub features: Vec<(String, FeatureProfile)>,
     /// A few rows, drawn without preference, each in the contract's order; null where a value is missing. Empty where a
     /// row is too large to keep. Of a sensitive feature they hold the baseline, not what stood in the row.
-    pub background: Vec<Vec<Literal>>,
+    pub background: Vec<Vec<JsonValue>>,
 }
 
 /// The table that a profile was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Source {
+pub struct ProfileSource {
     /// The file's name, without its directory.
     pub file: String,
     /// The SHA-256 of the file, in hexadecimal.
@@ -88,7 +88,7 @@ pub struct CategoryProfile {
     /// The share of rows without one, in [0, 1].
     pub missing: f64,
     /// The values and their shares of those that are there, largest first.
-    pub categories: Vec<(Literal, f64)>,
+    pub categories: Vec<(JsonValue, f64)>,
     /// The share of all values that are not listed.
     pub other: f64,
 }
@@ -124,12 +124,12 @@ impl FeatureProfile {
 
     /// The value that stands for "nothing in particular": the median of numbers, the most frequent category, null where
     /// most rows have no value. `None` for an array.
-    pub fn baseline(&self) -> Option<Literal> {
+    pub fn baseline(&self) -> Option<JsonValue> {
         if self.missing() > 0.5 {
-            return Some(Literal::Null);
+            return Some(JsonValue::Null);
         }
         match self {
-            Self::Number(profile) => Some(Literal::Number(number(profile.median, profile.whole))),
+            Self::Number(profile) => Some(JsonValue::Number(number(profile.median, profile.whole))),
             Self::Category(profile) => profile.categories.first().map(|(value, _)| value.clone()),
             Self::Opaque(_) => None,
         }
@@ -154,7 +154,7 @@ impl Profile {
     }
 
     /// The value that stands for "nothing in particular" of a feature; see [`FeatureProfile::baseline`].
-    pub fn baseline(&self, feature: &str) -> Option<Literal> {
+    pub fn baseline(&self, feature: &str) -> Option<JsonValue> {
         self.feature(feature).and_then(FeatureProfile::baseline)
     }
 
@@ -282,9 +282,9 @@ mod tests {
     #[test]
     fn the_baseline_is_the_median_the_mode_or_null() {
         let profile: Profile = serde_json::from_str(TEXT).expect("a profile");
-        assert_eq!(profile.baseline("tenure"), Some(Literal::Number(3_i64.into())));
-        assert_eq!(profile.baseline("charge"), Some(Literal::Null));
-        assert_eq!(profile.baseline("plan"), Some(Literal::Text("plus".into())));
+        assert_eq!(profile.baseline("tenure"), Some(JsonValue::Number(3_i64.into())));
+        assert_eq!(profile.baseline("charge"), Some(JsonValue::Null));
+        assert_eq!(profile.baseline("plan"), Some(JsonValue::Text("plus".into())));
         assert_eq!(profile.baseline("image"), None);
         assert_eq!(profile.baseline("nothing"), None);
     }

@@ -174,12 +174,12 @@ impl Buffer {
     }
 
     /// Adds one element that counts as nothing: zero, false, an empty text.
-    pub fn grow(&mut self, by: usize) {
+    pub fn extend_default(&mut self, by: usize) {
         each_buffer!(self, vector => vector.resize_with(vector.len() + by, Default::default));
     }
 
     /// Whether two buffers of one type hold the same at `index`, bit by bit, so that NaN is like NaN.
-    pub fn same_at(&self, other: &Self, index: usize) -> bool {
+    pub fn bits_equal_at(&self, other: &Self, index: usize) -> bool {
         macro_rules! bits {
             ($($variant:ident),*) => {
                 match (self, other) {
@@ -195,7 +195,7 @@ impl Buffer {
     }
 
     /// Puts at `index` what another buffer of the same type holds there; of another type nothing.
-    pub fn copy_at(&mut self, source: &Self, index: usize) {
+    pub fn copy_element(&mut self, source: &Self, index: usize) {
         macro_rules! copy {
             ($($variant:ident),*) => {
                 match (self, source) {

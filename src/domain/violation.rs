@@ -98,7 +98,7 @@ impl Violations {
     }
 
     /// The faults listed, in the order met.
-    pub fn listed(&self) -> &[Violation] {
+    pub fn first_n(&self) -> &[Violation] {
         &self.listed
     }
 
@@ -114,12 +114,12 @@ impl Violations {
 }
 
 /// A name as one step of a JSON Pointer: `~` and `/` escaped.
-pub fn pointer_step(name: &str) -> Cow<'_, str> {
+pub fn escape_pointer(name: &str) -> Cow<'_, str> {
     if name.contains(['~', '/']) { Cow::Owned(name.replace('~', "~0").replace('/', "~1")) } else { Cow::Borrowed(name) }
 }
 
 /// A text from a request, cut to [`MAX_QUOTED`] characters; a cut is marked with `…`.
-pub fn cut(text: &str) -> Cow<'_, str> {
+pub fn truncate(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(MAX_QUOTED) {
         Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
         None => Cow::Borrowed(text),
@@ -128,12 +128,12 @@ pub fn cut(text: &str) -> Cow<'_, str> {
 
 /// A text from a request in quotation marks, control characters escaped, cut to [`MAX_QUOTED`] characters.
 pub fn quote(text: &str) -> String {
-    format!("{:?}", cut(text))
+    format!("{:?}", truncate(text))
 }
 
 /// A name from a request as one step of a JSON Pointer, cut like any other quotation: the request chose its length.
-pub fn requested_step(name: &str) -> String {
-    pointer_step(&cut(name)).into_owned()
+pub fn unescape_pointer(name: &str) -> String {
+    escape_pointer(&truncate(name)).into_owned()
 }
 
 #[cfg(test)]
@@ -151,15 +151,15 @@ mod tests {
                 feature: None,
             });
         }
-        assert_eq!((violations.listed().len(), violations.total()), (MAX_LISTED, 40));
+        assert_eq!((violations.first_n().len(), violations.total()), (MAX_LISTED, 40));
     }
 
     #[test]
     fn quotes_are_short_and_safe() {
         assert_eq!(quote("a\"b\n"), r#""a\"b\n""#);
         assert_eq!(quote(&"é".repeat(100)).chars().count(), MAX_QUOTED + 3);
-        assert_eq!(pointer_step("a/b~c"), "a~1b~0c");
-        assert_eq!(requested_step("a/b~c"), "a~1b~0c");
-        assert_eq!(requested_step(&"/".repeat(5_000_000)).len(), 2 * MAX_QUOTED + "…".len());
+        assert_eq!(escape_pointer("a/b~c"), "a~1b~0c");
+        assert_eq!(unescape_pointer("a/b~c"), "a~1b~0c");
+        assert_eq!(unescape_pointer(&"/".repeat(5_000_000)).len(), 2 * MAX_QUOTED + "…".len());
     }
 }

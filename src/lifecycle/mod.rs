@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::setting::{MAX_WAIT_MS, SettingFault};
+use crate::domain::setting::{MAX_WAIT_MS, SettingError};
 
-pub use deadline::deadline;
+pub use deadline::request_deadline;
 pub use open_files::raise_open_files;
 pub use shutdown::{Phase, Shutdown};
 pub use signal::Signals;
@@ -28,10 +28,10 @@ pub struct Settings {
 
 impl Settings {
     /// The values that cannot be used.
-    pub fn faults(&self) -> Vec<SettingFault> {
+    pub fn errors(&self) -> Vec<SettingError> {
         let because = "a drain takes a day at most";
         let faults = [("drain_delay_ms", self.drain_delay_ms), ("drain_timeout_ms", self.drain_timeout_ms)]
-            .map(|(key, value)| SettingFault::outside(key, value, &(0..=MAX_WAIT_MS), because));
+            .map(|(key, value)| SettingError::out_of_range(key, value, &(0..=MAX_WAIT_MS), because));
         faults.into_iter().flatten().collect()
     }
 

@@ -17,11 +17,11 @@ pub enum Phase {
     /// Requests are taken.
     Serving,
     /// Requests are taken, and /readyz tells everyone to go elsewhere.
-    Announced,
+    NotReady,
     /// No new requests; those in flight are finished.
-    Closing,
+    Draining,
     /// The time for that is over: what is still in flight is cut off.
-    Over,
+    Aborting,
 }
 
 /// The switch and the tasks. Cheap to clone.
@@ -44,7 +44,7 @@ impl Default for Shutdown {
 
 impl Shutdown {
     /// Whether the phase is `at` or later.
-    pub fn is_at(&self, at: Phase) -> bool {
+    pub fn has_reached(&self, at: Phase) -> bool {
         self.now.load(Ordering::Acquire) >= at as u8
     }
 
@@ -59,7 +59,7 @@ impl Shutdown {
     }
 
     /// Waits until the phase is `at` or later.
-    pub async fn reached(&self, at: Phase) {
+    pub async fn wait_for(&self, at: Phase) {
         // The sender lives as long as `self`, so the wait can only end by the phase.
         let _ = self.phase.subscribe().wait_for(|phase| *phase >= at).await;
     }
@@ -81,17 +81,17 @@ impl Shutdown {
     }
 
     /// Counts requests that were cut off.
-    pub fn count_cut(&self, requests: usize) {
+    pub fn count_aborted(&self, requests: usize) {
         self.cut.fetch_add(requests, Ordering::Relaxed);
     }
 
     /// How many requests were cut off.
-    pub fn cut(&self) -> usize {
+    pub fn aborted(&self) -> usize {
         self.cut.load(Ordering::Relaxed)
     }
 
     /// Waits until every task has ended. New tasks may still be spawned by those that run.
-    pub async fn finished(&self) {
+    pub async fn wait_for_tasks(&self) {
         self.tasks.close();
         self.tasks.wait().await;
     }
@@ -107,13 +107,13 @@ mod tests {
         let (task, seen) = (shutdown.clone(), Arc::new(std::sync::atomic::AtomicBool::new(false)));
         let set = Arc::clone(&seen);
         shutdown.spawn(async move {
-            task.reached(Phase::Announced).await;
+            task.wait_for(Phase::NotReady).await;
             set.store(true, std::sync::atomic::Ordering::Release);
         });
-        shutdown.advance(Phase::Closing);
+        shutdown.advance(Phase::Draining);
         shutdown.advance(Phase::Serving);
-        assert!(shutdown.is_at(Phase::Closing) && !shutdown.is_at(Phase::Over));
-        shutdown.finished().await;
+        assert!(shutdown.has_reached(Phase::Draining) && !shutdown.has_reached(Phase::Aborting));
+        shutdown.wait_for_tasks().await;
         assert!(seen.load(std::sync::atomic::Ordering::Acquire));
     }
 }

@@ -4,9 +4,9 @@
 use serde::Serialize;
 use serde_json::{Deserializer, de::Read};
 
-use super::schema::SchemaPass;
+use super::schema_validator::SchemaValidator;
 use crate::domain::{
-    contract::{Admitted, Contract, Refusal},
+    contract::{AdmitError, Admitted, Contract},
     tensor::Inputs,
     violation::Violations,
 };
@@ -14,12 +14,12 @@ use crate::domain::{
 /// Admits a body `{"features": …}` by both passes.
 ///
 /// # Errors
-/// [`Refusal`]: what is wrong with the JSON, or all violations of both passes.
+/// [`AdmitError`]: what is wrong with the JSON, or all violations of both passes.
 pub(super) fn admit(
     contract: &Contract,
-    schema: Option<&SchemaPass>,
+    schema: Option<&SchemaValidator>,
     body: &[u8],
-) -> Result<Admitted, Refusal<serde_json::Error>> {
+) -> Result<Admitted, AdmitError<serde_json::Error>> {
     // Text that is UTF-8 as a whole need not be checked string by string; in what is not, the reader finds the place.
     let (admitted, end) = match std::str::from_utf8(body) {
         Ok(text) => read(contract, Deserializer::from_str(text)),
@@ -27,20 +27,20 @@ pub(super) fn admit(
     };
     // What follows the first value is a fault of the JSON, whatever that value was.
     if let Err(error) = end
-        && !matches!(admitted, Err(Refusal::Malformed(_)))
+        && !matches!(admitted, Err(AdmitError::Malformed(_)))
     {
-        return Err(Refusal::Malformed(error));
+        return Err(AdmitError::Malformed(error));
     }
     let Some(schema) = schema else { return admitted };
     let (admitted, mut violations) = match admitted {
         Ok(admitted) => (Some(admitted), Violations::default()),
-        Err(Refusal::Violations(violations)) => (None, violations),
-        Err(malformed @ Refusal::Malformed(_)) => return Err(malformed),
+        Err(AdmitError::Violations(violations)) => (None, violations),
+        Err(malformed @ AdmitError::Malformed(_)) => return Err(malformed),
     };
     schema.check(contract, body, &mut violations);
     match admitted {
         Some(admitted) if violations.is_empty() => Ok(admitted),
-        _ => Err(Refusal::Violations(violations)),
+        _ => Err(AdmitError::Violations(violations)),
     }
 }
 
@@ -48,7 +48,7 @@ pub(super) fn admit(
 fn read<'de, R: Read<'de>>(
     contract: &Contract,
     mut deserializer: Deserializer<R>,
-) -> (Result<Admitted, Refusal<serde_json::Error>>, serde_json::Result<()>) {
+) -> (Result<Admitted, AdmitError<serde_json::Error>>, serde_json::Result<()>) {
     let admitted = contract.admit(&mut deserializer);
     (admitted, deserializer.end())
 }
@@ -56,26 +56,26 @@ fn read<'de, R: Read<'de>>(
 /// The inputs of an instance's features, admitted as a request is.
 ///
 /// # Errors
-/// [`Refusal`]: what is wrong with the JSON, or all violations of both passes.
+/// [`AdmitError`]: what is wrong with the JSON, or all violations of both passes.
 pub fn admit_features(
     contract: &Contract,
-    schema: Option<&SchemaPass>,
+    schema: Option<&SchemaValidator>,
     features: &(impl Serialize + ?Sized),
-) -> Result<Inputs, Refusal<serde_json::Error>> {
+) -> Result<Inputs, AdmitError<serde_json::Error>> {
     #[derive(Serialize)]
     struct Body<'a, F: ?Sized> {
         features: &'a F,
     }
-    let body = serde_json::to_vec(&Body { features }).map_err(Refusal::Malformed)?;
+    let body = serde_json::to_vec(&Body { features }).map_err(AdmitError::Malformed)?;
     admit(contract, schema, &body).map(|admitted| admitted.inputs)
 }
 
 /// The reason of a refusal, in one line.
-pub fn refusal_reason(refusal: &Refusal<serde_json::Error>) -> String {
+pub fn refusal_reason(refusal: &AdmitError<serde_json::Error>) -> String {
     match refusal {
-        Refusal::Malformed(error) => error.to_string(),
-        Refusal::Violations(violations) => {
-            let details: Vec<&str> = violations.listed().iter().map(|violation| violation.detail.as_str()).collect();
+        AdmitError::Malformed(error) => error.to_string(),
+        AdmitError::Violations(violations) => {
+            let details: Vec<&str> = violations.first_n().iter().map(|violation| violation.detail.as_str()).collect();
             format!("the contract does not admit it: {}", details.join("; "))
         }
     }

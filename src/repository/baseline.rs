@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::{admit::admit_features, schema::SchemaPass};
+use super::{admit::admit_features, schema_validator::SchemaValidator};
 use crate::domain::{
-    contract::{Contract, Feature, Literal, Refusal},
+    contract::{AdmitError, Contract, Feature, JsonValue},
     profile::Profile,
     tensor::Inputs,
 };
@@ -21,7 +21,7 @@ pub enum BaselineState {
 
 impl BaselineState {
     /// Makes the baseline of a version, where it can be made.
-    pub fn new(contract: &Contract, schema: Option<&SchemaPass>, profile: Option<&Profile>) -> Self {
+    pub fn new(contract: &Contract, schema: Option<&SchemaValidator>, profile: Option<&Profile>) -> Self {
         let Some(profile) = profile else { return Self::NoProfile };
         match baseline(contract, schema, profile) {
             Ok(baseline) => Self::Ready(baseline),
@@ -36,7 +36,7 @@ pub struct Baseline {
     /// Its tensors.
     pub inputs: Inputs,
     /// The features' values as they are shown, in the contract's order.
-    pub shown: Vec<Literal>,
+    pub shown: Vec<JsonValue>,
 }
 
 /// Makes the baseline. Where the contract does not admit a feature's median or mode (most values are missing and null is
@@ -44,14 +44,14 @@ pub struct Baseline {
 ///
 /// # Errors
 /// A sentence that names the feature for which there is no value that the contract admits.
-fn baseline(contract: &Contract, schema: Option<&SchemaPass>, profile: &Profile) -> Result<Baseline, String> {
+fn baseline(contract: &Contract, schema: Option<&SchemaValidator>, profile: &Profile) -> Result<Baseline, String> {
     let places: HashMap<&str, usize> =
         profile.features.iter().enumerate().map(|(place, (name, _))| (name.as_str(), place)).collect();
     let candidates = |feature: &Feature| {
         let place = places.get(feature.name.as_str());
         place.map(|place| candidates(profile, *place)).unwrap_or_default().into_iter()
     };
-    let mut choices: Vec<std::vec::IntoIter<Option<Literal>>> = contract.features.iter().map(candidates).collect();
+    let mut choices: Vec<std::vec::IntoIter<Option<JsonValue>>> = contract.features.iter().map(candidates).collect();
     let nothing = |feature: &Feature, why: &str| {
         format!("profile.json gives no value of {} that the contract admits as a baseline{why}", feature.name)
     };
@@ -65,14 +65,14 @@ fn baseline(contract: &Contract, schema: Option<&SchemaPass>, profile: &Profile)
                 let shown = contract.features.iter().zip(&chosen);
                 return Ok(Baseline {
                     inputs,
-                    shown: shown.map(|(feature, value)| feature.shown(value.as_ref())).collect(),
+                    shown: shown.map(|(feature, value)| feature.display_value(value.as_ref())).collect(),
                 });
             }
-            Err(Refusal::Violations(violations)) => violations,
-            Err(Refusal::Malformed(error)) => return Err(format!("the baseline could not be read: {error}")),
+            Err(AdmitError::Violations(violations)) => violations,
+            Err(AdmitError::Malformed(error)) => return Err(format!("the baseline could not be read: {error}")),
         };
         // Each round uses candidates up, so there is a last one.
-        for violation in violations.listed() {
+        for violation in violations.first_n() {
             let named = contract.features.iter().position(|feature| Some(&feature.name) == violation.feature.as_ref());
             let Some(index) = named else { return Err(violation.detail.clone()) };
             let next = choices[index].next();
@@ -83,19 +83,19 @@ fn baseline(contract: &Contract, schema: Option<&SchemaPass>, profile: &Profile)
 }
 
 /// What may stand for the feature at this place of the profile, best first; `None`: it is left out.
-fn candidates(profile: &Profile, place: usize) -> Vec<Option<Literal>> {
+fn candidates(profile: &Profile, place: usize) -> Vec<Option<JsonValue>> {
     let usual = profile.features[place].1.baseline();
-    let left_out = (usual == Some(Literal::Null)).then_some(None);
-    let row = profile.background.first().and_then(|row| row.get(place)).filter(|value| **value != Literal::Null);
+    let left_out = (usual == Some(JsonValue::Null)).then_some(None);
+    let row = profile.background.first().and_then(|row| row.get(place)).filter(|value| **value != JsonValue::Null);
     usual.map(Some).into_iter().chain(left_out).chain(row.cloned().map(Some)).collect()
 }
 
 fn admit(
     contract: &Contract,
-    schema: Option<&SchemaPass>,
-    chosen: &[Option<Literal>],
-) -> Result<Inputs, Refusal<serde_json::Error>> {
+    schema: Option<&SchemaValidator>,
+    chosen: &[Option<JsonValue>],
+) -> Result<Inputs, AdmitError<serde_json::Error>> {
     let given = contract.features.iter().zip(chosen);
     let given = given.filter_map(|(feature, value)| Some((feature.name.clone(), value.clone()?)));
-    admit_features(contract, schema, &Literal::Object(given.collect()))
+    admit_features(contract, schema, &JsonValue::Object(given.collect()))
 }

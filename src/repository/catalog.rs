@@ -3,21 +3,21 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    admit::admit, baseline::BaselineState, calibrated::Calibrated, model_settings::Limits, package::Provenance,
-    schema::SchemaPass,
+    admit::admit, baseline::BaselineState, model_settings::Limits, package::Provenance,
+    schema_validator::SchemaValidator, served_calibration::ServedCalibration,
 };
 use crate::{
     domain::{
-        code::ErrorCode,
-        contract::{Admitted, Contract, Fingerprint, Literal, OutputPlan, Refusal},
+        contract::{AdmitError, Admitted, Contract, InputHasher, JsonValue, OutputPlan},
+        error_code::ErrorCode,
         name::{ModelName, VersionName},
         prediction::{InterpretError, Prediction},
         profile::Profile,
         signature::Signature,
         tensor::{Inputs, Tensor},
-        uncertainty::{Membership, method},
+        uncertainty::{AssessContext, method},
     },
-    runtime::{Engine, Plan, Probe},
+    runtime::{Engine, ExecutionPlan, Probe},
     telemetry::VersionMetrics,
 };
 
@@ -30,15 +30,15 @@ pub struct ModelVersion {
     /// The compiled contract.
     pub contract: Contract,
     /// The calibration, where there is one.
-    pub calibrated: Option<Calibrated>,
+    pub calibrated: Option<ServedCalibration>,
     /// `sha256:` and the digest of the contract's canonical form.
     pub contract_id: String,
     /// Makes the fingerprints of instances.
-    pub fingerprint: Fingerprint,
+    pub fingerprint: InputHasher,
     /// The contract's document.
-    pub document: Literal,
+    pub document: JsonValue,
     /// The second pass, where the contract needs one.
-    pub schema: Option<SchemaPass>,
+    pub schema: Option<SchemaValidator>,
     /// Where the version comes from.
     pub provenance: Provenance,
     /// What the training data looked like, where profile.json says it.
@@ -54,7 +54,7 @@ pub struct ModelVersion {
     /// What an operator should know.
     pub notes: Vec<String>,
     /// Workers and threads.
-    pub plan: Plan,
+    pub plan: ExecutionPlan,
     /// What was measured at load.
     pub probe: Probe,
     /// The execution providers in use.
@@ -62,7 +62,7 @@ pub struct ModelVersion {
     /// How long loading took.
     pub load: Duration,
     /// An instance that works.
-    pub example: Literal,
+    pub example: JsonValue,
     /// The version's own metrics.
     pub metrics: Arc<VersionMetrics>,
     /// The workers.
@@ -80,7 +80,7 @@ impl ModelVersion {
         match (&self.calibrated, &self.contract.output) {
             (Some(calibrated), _) => calibrated.calibrator.method(),
             (None, OutputPlan::Classification { .. }) => method::UNCALIBRATED,
-            (None, OutputPlan::Regression { beside, .. }) if beside.members.is_some() => method::ENSEMBLE,
+            (None, OutputPlan::Regression { auxiliary: beside, .. }) if beside.members.is_some() => method::ENSEMBLE,
             (None, OutputPlan::Regression { .. } | OutputPlan::Tensors { .. }) => method::NONE,
         }
     }
@@ -88,8 +88,8 @@ impl ModelVersion {
     /// Admits the body of a request.
     ///
     /// # Errors
-    /// [`Refusal`]: what is wrong with the JSON, or all violations.
-    pub fn admit(&self, body: &[u8]) -> Result<Admitted, Refusal<serde_json::Error>> {
+    /// [`AdmitError`]: what is wrong with the JSON, or all violations.
+    pub fn admit(&self, body: &[u8]) -> Result<Admitted, AdmitError<serde_json::Error>> {
         admit(&self.contract, self.schema.as_ref(), body)
     }
 
@@ -102,7 +102,12 @@ impl ModelVersion {
     ///
     /// # Errors
     /// As [`Contract::interpret`].
-    pub fn interpret(&self, outputs: &[Tensor], row: usize, of: Membership<'_>) -> Result<Prediction, InterpretError> {
+    pub fn interpret(
+        &self,
+        outputs: &[Tensor],
+        row: usize,
+        of: AssessContext<'_>,
+    ) -> Result<Prediction, InterpretError> {
         match &self.calibrated {
             Some(calibrated) => calibrated.assess(&self.contract, outputs, row, of),
             None => self.contract.interpret(outputs, row),
@@ -112,7 +117,7 @@ impl ModelVersion {
 
 /// What state a version is in.
 #[derive(Clone)]
-pub enum State {
+pub enum VersionState {
     /// It is being loaded.
     Loading,
     /// It serves.
@@ -121,7 +126,7 @@ pub enum State {
     Unavailable(Arc<[String]>),
 }
 
-impl State {
+impl VersionState {
     /// The state's name.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -138,7 +143,7 @@ pub struct VersionEntry {
     /// Its name.
     pub name: VersionName,
     /// Its state.
-    pub state: State,
+    pub state: VersionState,
 }
 
 /// One model in the catalog.
@@ -158,9 +163,9 @@ impl ModelEntry {
     pub fn stable(&self) -> Option<&Arc<ModelVersion>> {
         for entry in self.versions.iter().rev() {
             match &entry.state {
-                State::Loading => return None,
-                State::Ready(version) => return Some(version),
-                State::Unavailable(_) => {}
+                VersionState::Loading => return None,
+                VersionState::Ready(version) => return Some(version),
+                VersionState::Unavailable(_) => {}
             }
         }
         None
@@ -169,7 +174,7 @@ impl ModelEntry {
     /// Why the model has no stable version, for people.
     pub fn reason(&self) -> String {
         let states = self.versions.iter().map(|entry| match &entry.state {
-            State::Unavailable(reasons) => {
+            VersionState::Unavailable(reasons) => {
                 let more = if reasons.len() > 1 { format!(" (and {} more)", reasons.len() - 1) } else { String::new() };
                 format!("version {} is unavailable: {}{more}", entry.name, reasons.first().map_or("", |text| text))
             }
@@ -190,7 +195,7 @@ pub struct Catalog {
 
 /// Why a name leads to no version.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolved {
+pub struct ResolveError {
     /// `unknown_model`, `unknown_version` or `not_ready`.
     pub code: ErrorCode,
     /// What is there instead.
@@ -214,8 +219,8 @@ impl Catalog {
     /// Finds the version that answers: of the default model where `model` is `None`, the stable one where `version` is.
     ///
     /// # Errors
-    /// [`Resolved`] says what is there instead.
-    pub fn resolve(&self, model: Option<&str>, version: Option<&str>) -> Result<&Arc<ModelVersion>, Resolved> {
+    /// [`ResolveError`] says what is there instead.
+    pub fn resolve(&self, model: Option<&str>, version: Option<&str>) -> Result<&Arc<ModelVersion>, ResolveError> {
         self.resolve_within(model, version, &|_| true)
     }
 
@@ -228,7 +233,7 @@ impl Catalog {
         model: Option<&str>,
         version: Option<&str>,
         known: &dyn Fn(&str) -> bool,
-    ) -> Result<&Arc<ModelVersion>, Resolved> {
+    ) -> Result<&Arc<ModelVersion>, ResolveError> {
         let name = match model {
             Some(name) => name,
             None => self.default_name().ok_or_else(|| {
@@ -246,7 +251,7 @@ impl Catalog {
             ))
         })?;
         // The reasons name files, which are the operator's affair: callers are told where they stand, not what they say.
-        let not_ready = |states: String, version: Option<VersionName>| Resolved {
+        let not_ready = |states: String, version: Option<VersionName>| ResolveError {
             code: ErrorCode::NotReady,
             detail: format!("{} is not ready: {states}; GET /models/{} says why", entry.name, entry.name),
             model: Some(entry.name.clone()),
@@ -261,7 +266,7 @@ impl Catalog {
         };
         let found = entry.versions.iter().find(|candidate| candidate.name.as_str() == version);
         match found.map(|found| (found, &found.state)) {
-            Some((_, State::Ready(version))) => Ok(version),
+            Some((_, VersionState::Ready(version))) => Ok(version),
             Some((found, _)) => Err(not_ready(state(found), Some(found.name.clone()))),
             None => {
                 let names: Vec<&str> = entry.versions.iter().map(|version| version.name.as_str()).collect();
@@ -271,7 +276,7 @@ impl Catalog {
                     crate::domain::violation::quote(version),
                     names.join(", ")
                 );
-                Err(Resolved {
+                Err(ResolveError {
                     code: ErrorCode::UnknownVersion,
                     detail,
                     model: Some(entry.name.clone()),
@@ -282,12 +287,12 @@ impl Catalog {
     }
 
     /// A version to show in an example: the default one, or any that is ready.
-    pub fn showpiece(&self) -> Option<&Arc<ModelVersion>> {
-        self.showpiece_within(|_| true)
+    pub fn example_version(&self) -> Option<&Arc<ModelVersion>> {
+        self.example_version_within(|_| true)
     }
 
     /// The same, among the models that `known` admits.
-    pub fn showpiece_within(&self, known: impl Fn(&str) -> bool) -> Option<&Arc<ModelVersion>> {
+    pub fn example_version_within(&self, known: impl Fn(&str) -> bool) -> Option<&Arc<ModelVersion>> {
         let default = self.resolve(None, None).ok().filter(|version| known(version.model.as_str()));
         let mut entries = self.models.values().filter(|entry| known(entry.name.as_str()));
         default.or_else(|| entries.find_map(ModelEntry::stable))
@@ -309,6 +314,6 @@ impl Catalog {
     }
 }
 
-fn unknown_model(detail: String) -> Resolved {
-    Resolved { code: ErrorCode::UnknownModel, detail, model: None, version: None }
+fn unknown_model(detail: String) -> ResolveError {
+    ResolveError { code: ErrorCode::UnknownModel, detail, model: None, version: None }
 }

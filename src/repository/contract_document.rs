@@ -1,19 +1,19 @@
 //! What a version's contract is: its own file, or what is derived from a bare graph; and what is wrong with it.
 
-use super::{bare, error::LoadError, package::Package, schema::SchemaPass};
+use super::{error::LoadError, inferred_contract, package::Package, schema_validator::SchemaValidator};
 use crate::{
     domain::{
-        contract::{Contract, Literal, Problem},
+        contract::{Contract, ContractProblem, JsonValue},
         name::ModelName,
     },
     runtime::OrtExecutor,
 };
 
-pub(super) fn problem(detail: String) -> Problem {
-    Problem { pointer: String::new(), detail }
+pub(super) fn problem(detail: String) -> ContractProblem {
+    ContractProblem { pointer: String::new(), detail }
 }
 
-pub(super) fn contract_errors(package: &Package, problems: Vec<Problem>) -> Vec<LoadError> {
+pub(super) fn contract_errors(package: &Package, problems: Vec<ContractProblem>) -> Vec<LoadError> {
     let path = package.contract.as_ref().map_or(&package.graph, |file| &file.path);
     problems.into_iter().map(|problem| LoadError::Contract { path: path.clone(), problem }).collect()
 }
@@ -21,33 +21,37 @@ pub(super) fn contract_errors(package: &Package, problems: Vec<Problem>) -> Vec<
 /// Holds profile.json against the contract.
 pub(super) fn profile_errors(package: &Package, contract: &Contract) -> Vec<LoadError> {
     let Some((path, profile)) = &package.profile else { return Vec::new() };
-    let faults = contract.faults_of(profile).into_iter();
+    let faults = contract.profile_mismatches(profile).into_iter();
     faults.map(|detail| LoadError::Content { path: path.clone(), detail }).collect()
 }
 
 /// The contract's document, its own or a derived one, and what to say about it.
-pub(super) fn document(package: &Package, model: &ModelName, executor: &mut OrtExecutor) -> (Literal, Vec<String>) {
+pub(super) fn contract_json(
+    package: &Package,
+    model: &ModelName,
+    executor: &mut OrtExecutor,
+) -> (JsonValue, Vec<String>) {
     if let Some(file) = &package.contract {
         return (file.document.clone(), Vec::new());
     }
-    let derived = bare::derive(model.as_str(), package.snapshot.model(), executor);
+    let derived = inferred_contract::derive(model.as_str(), package.snapshot.model(), executor);
     let mut notes = vec!["there is no contract.json: the contract was derived from the graph".to_owned()];
     notes.extend(derived.notes);
     (derived.document, notes)
 }
 
 /// The second pass, where the contract needs one.
-pub(super) fn second_pass(
+pub(super) fn full_validation_keywords(
     contract: &Contract,
-    document: &Literal,
+    document: &JsonValue,
     notes: &mut Vec<String>,
-) -> Result<Option<SchemaPass>, Vec<Problem>> {
-    if contract.second_pass.is_empty() {
+) -> Result<Option<SchemaValidator>, Vec<ContractProblem>> {
+    if contract.full_validation_keywords.is_empty() {
         return Ok(None);
     }
     notes.push(format!(
         "the contract uses {}: each request is read a second time to check it",
-        contract.second_pass.join(", ")
+        contract.full_validation_keywords.join(", ")
     ));
-    SchemaPass::compile(document).map(Some)
+    SchemaValidator::compile(document).map(Some)
 }

@@ -3,10 +3,10 @@
 use super::{
     Settings,
     error::ModelError,
-    listing::{MODEL_SETTINGS, ModelDirectory, list},
     model_settings::ModelSettings,
+    scan::{MODEL_SETTINGS, ModelDirectory, scan},
 };
-use crate::domain::contract::nearest;
+use crate::domain::contract::did_you_mean;
 
 /// The name of the default model: the configured one, else the one whose model.toml says so; empty where there is none.
 /// The catalog then takes the only model that there is.
@@ -30,10 +30,10 @@ pub fn name_faults<'t>(
     settings: &Settings,
     limits: impl IntoIterator<Item = (&'t str, &'t str)>,
 ) -> Result<Vec<String>, ModelError> {
-    let models = list(&settings.models)?.models;
+    let models = scan(&settings.models)?.models;
     let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
     let missing = |who: &str, name: &str| {
-        let hint = match nearest(name, names.iter().copied()) {
+        let hint = match did_you_mean(name, names.iter().copied()) {
             hint if hint.is_empty() => "; there are".to_owned(),
             hint => hint + " There are",
         };
@@ -79,7 +79,7 @@ mod tests {
     use std::{fs, path::Path};
 
     use super::*;
-    use crate::repository::listing::GRAPH;
+    use crate::repository::scan::GRAPH;
 
     /// A repository of two models, their model.toml as given.
     fn repository(settings: [&str; 2]) -> tempfile::TempDir {
@@ -108,7 +108,7 @@ mod tests {
             (["default = true", "deadline = 1"], "", "churn"),
         ] {
             let root = repository(files);
-            let models = list(root.path()).expect("a listing").models;
+            let models = scan(root.path()).expect("a listing").models;
             assert_eq!(default_model(configured, &models), expected, "{files:?} {configured}");
         }
     }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
-    domain::contract::Problem,
+    domain::contract::ContractProblem,
     runtime::{OpenError, RunError},
 };
 
@@ -50,7 +50,7 @@ pub enum LoadError {
         /// contract.json, or the ONNX file where the contract is derived from it.
         path: PathBuf,
         /// One difference.
-        problem: Problem,
+        problem: ContractProblem,
     },
     /// A golden case is answered otherwise than it says.
     #[error("{}: case {line}: {detail}", path.display())]

@@ -2,34 +2,35 @@
 
 use std::time::{Duration, Instant};
 
-use super::{calibrated::Calibrated, error::LoadError};
+use super::{error::LoadError, served_calibration::ServedCalibration};
 use crate::{
     domain::{
         contract::{
-            Contract, Decision, Labels, Literal, OutputPlan, Problem, Scores, Summary, label_text, numbers, remedy,
+            Contract, ContractProblem, DecisionRule, JsonValue, Labels, OutputPlan, ProbabilitySummary, ScoreEncoding,
+            label_text, numbers, remedy,
         },
         prediction::{InterpretError, Prediction},
         tensor::{Inputs, Tensor},
-        uncertainty::Membership,
+        uncertainty::AssessContext,
     },
     runtime::Executor,
 };
 
 /// No further generated instance is run after this time, once there are [`MIN_ROWS`].
-const PATIENCE: Duration = Duration::from_millis(500);
+const TIME_LIMIT: Duration = Duration::from_millis(500);
 
 /// The fewest instances that are run, however long they take.
 const MIN_ROWS: usize = 4;
 
 /// The fewest labels that can refuse a version.
-const ENOUGH_LABELS: usize = 8;
+const MIN_DISTINCT_LABELS: usize = 8;
 
 /// Limits the memory for outputs: no further generated instance is run once they hold this many values.
-const MOST_VALUES: usize = 2_000_000;
+const MAX_VALUES: usize = 2_000_000;
 
 /// The source of an instance, which decides what its failure means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum RowOrigin {
     /// The contract's `examples`; the model must answer them.
     Example,
     /// golden.jsonl; each case is judged separately.
@@ -41,9 +42,9 @@ pub(super) enum Origin {
 }
 
 /// An instance and its inputs.
-pub(super) struct Row {
-    pub(super) origin: Origin,
-    pub(super) instance: Literal,
+pub(super) struct EvidenceRow {
+    pub(super) origin: RowOrigin,
+    pub(super) instance: JsonValue,
     pub(super) inputs: Inputs,
 }
 
@@ -59,21 +60,21 @@ pub(super) enum RunOutcome {
 
 /// All instances that were run, with their results.
 pub(super) struct Evidence {
-    pub(super) rows: Vec<(Row, RunOutcome)>,
-    summary: Option<Summary>,
+    pub(super) rows: Vec<(EvidenceRow, RunOutcome)>,
+    summary: Option<ProbabilitySummary>,
     labels: Labels,
 }
 
 /// Reads the answer of one row as for a request.
 pub(super) fn read(
     contract: &Contract,
-    calibrated: Option<&Calibrated>,
+    calibrated: Option<&ServedCalibration>,
     inputs: &Inputs,
     (outputs, row): (&[Tensor], usize),
 ) -> Result<Prediction, InterpretError> {
     match calibrated {
         Some(calibrated) => {
-            let of = Membership { group: calibrated.group(inputs), features_hash: "" };
+            let of = AssessContext { group: calibrated.group(inputs), features_hash: "" };
             calibrated.assess(contract, outputs, row, of)
         }
         None => contract.interpret(outputs, row),
@@ -84,16 +85,16 @@ impl Evidence {
     /// Runs each row alone. The executor must return the outputs that the contract requests, then its label if it has one.
     pub(super) fn gather(
         contract: &Contract,
-        calibrated: Option<&Calibrated>,
+        calibrated: Option<&ServedCalibration>,
         executor: &mut impl Executor,
-        rows: Vec<Row>,
+        rows: Vec<EvidenceRow>,
     ) -> Self {
-        let (started, mut room) = (Instant::now(), MOST_VALUES);
+        let (started, mut room) = (Instant::now(), MAX_VALUES);
         let mut evidence = Self { rows: Vec::with_capacity(rows.len()), summary: None, labels: Labels::default() };
         let (mut scores, mut element): (Vec<Vec<f64>>, _) = (Vec::new(), None);
         for row in rows {
-            let enough = room == 0 || started.elapsed() > PATIENCE;
-            if enough && evidence.rows.len() >= MIN_ROWS && row.origin == Origin::Drawn {
+            let enough = room == 0 || started.elapsed() > TIME_LIMIT;
+            if enough && evidence.rows.len() >= MIN_ROWS && row.origin == RowOrigin::Drawn {
                 break;
             }
             let outcome = match executor.run(&row.inputs) {
@@ -118,12 +119,12 @@ impl Evidence {
             };
             evidence.rows.push((row, outcome));
         }
-        evidence.summary = element.map(|element| Summary::of(element, scores.iter().map(Vec::as_slice)));
+        evidence.summary = element.map(|element| ProbabilitySummary::of(element, scores.iter().map(Vec::as_slice)));
         evidence
     }
 
     /// The answered rows with their outputs.
-    pub(super) fn answered(&self) -> impl Iterator<Item = (&Row, &[Tensor])> {
+    pub(super) fn answered(&self) -> impl Iterator<Item = (&EvidenceRow, &[Tensor])> {
         self.rows.iter().filter_map(|(row, outcome)| match outcome {
             RunOutcome::Answered(outputs) => Some((row, outputs.as_slice())),
             _ => None,
@@ -138,7 +139,7 @@ impl Evidence {
     }
 
     /// Problems of the contract's `x-output`: invalid probabilities, or a label that contradicts them.
-    pub(super) fn score_problems(&self, contract: &Contract) -> Vec<Problem> {
+    pub(super) fn score_problems(&self, contract: &Contract) -> Vec<ContractProblem> {
         let OutputPlan::Classification { classes, requested: [name], label, .. } = &contract.output else {
             return Vec::new();
         };
@@ -147,7 +148,7 @@ impl Evidence {
             && let Some(summary) = &self.summary
         {
             let distances = if self.labels.follow_minimum() { ", and the label is the class of the least" } else { "" };
-            problems.push(Problem {
+            problems.push(ContractProblem {
                 pointer: "/x-output/probabilities".to_owned(),
                 detail: format!(
                     "the output {name:?} does not hold probabilities: {summary}, over {} instances{distances}; \
@@ -159,9 +160,9 @@ impl Evidence {
             });
             return problems;
         }
-        let (differing, judged) = (self.labels.differing(classes), self.labels.judged());
+        let (differing, judged) = (self.labels.differing(classes), self.labels.rows());
         if let Some(label) = label
-            && judged >= ENOUGH_LABELS
+            && judged >= MIN_DISTINCT_LABELS
             && differing * 2 > judged
             && !self.labels.one_sided(classes)
         {
@@ -170,7 +171,7 @@ impl Evidence {
         problems
     }
 
-    fn label_problem(&self, label: &str, (differing, judged): (usize, usize), classes: &[String]) -> Problem {
+    fn label_problem(&self, label: &str, (differing, judged): (usize, usize), classes: &[String]) -> ContractProblem {
         let names = self.labels.names();
         let seen: Vec<String> = names.iter().map(|(column, name)| format!("column {column} is {name}")).collect();
         let hint = if self.labels.disagree() {
@@ -178,7 +179,7 @@ impl Evidence {
         } else {
             format!("by the label {}: are the classes in the order of the graph's columns?", seen.join(", "))
         };
-        Problem {
+        ContractProblem {
             pointer: "/x-output/label".to_owned(),
             detail: format!(
                 "the graph's label {label:?} differs from the likeliest class of {} in {differing} of {judged} instances; \
@@ -192,7 +193,7 @@ impl Evidence {
     /// is no contract.json.
     pub(super) fn refusals(&self, path: &std::path::Path, derived: bool) -> Vec<LoadError> {
         let content = |detail: String| LoadError::Content { path: path.to_path_buf(), detail };
-        let examples = self.rows.iter().filter(|(row, _)| row.origin == Origin::Example);
+        let examples = self.rows.iter().filter(|(row, _)| row.origin == RowOrigin::Example);
         let mut errors: Vec<LoadError> = examples
             .enumerate()
             .filter_map(|(index, (_, outcome))| Some((index, reason(outcome)?)))
@@ -216,7 +217,7 @@ impl Evidence {
     /// Warnings for the operator of a version that serves.
     pub(super) fn warnings(&self, contract: &Contract) -> Vec<String> {
         let mut warnings = Vec::new();
-        let made = self.rows.iter().filter(|(row, _)| row.origin == Origin::Drawn);
+        let made = self.rows.iter().filter(|(row, _)| row.origin == RowOrigin::Drawn);
         let reasons: Vec<String> = made.clone().filter_map(|(_, outcome)| reason(outcome)).collect();
         let all = made.count();
         if let Some(first) = reasons.first() {
@@ -233,16 +234,16 @@ impl Evidence {
                 )
             });
         }
-        let background = self.rows.iter().filter(|(row, _)| row.origin == Origin::Background);
+        let background = self.rows.iter().filter(|(row, _)| row.origin == RowOrigin::Background);
         let lost: Vec<String> = background.filter_map(|(_, outcome)| reason(outcome)).collect();
         warnings.extend(
             lost.first()
                 .map(|first| format!("{} rows of the training data are not answered; the first: {first}", lost.len())),
         );
-        if let OutputPlan::Classification { classes, label: Some(label), decision: Decision::Greatest, .. } =
+        if let OutputPlan::Classification { classes, label: Some(label), decision: DecisionRule::Greatest, .. } =
             &contract.output
         {
-            let (differing, judged) = (self.labels.differing(classes), self.labels.judged());
+            let (differing, judged) = (self.labels.differing(classes), self.labels.rows());
             if differing > 0 {
                 warnings.push(format!(
                     "the graph's label {label:?} differs from the likeliest class in {differing} of {judged} instances; answers \
@@ -257,7 +258,7 @@ impl Evidence {
 /// The scores of both classes if the graph gives that of the second only.
 fn of_both(contract: &Contract, values: &[f64]) -> Vec<f64> {
     match (values, &contract.output) {
-        ([logit], OutputPlan::Classification { scores: Scores::Logits, .. }) => vec![0.0, *logit],
+        ([logit], OutputPlan::Classification { scores: ScoreEncoding::Logits, .. }) => vec![0.0, *logit],
         ([positive], _) => vec![1.0 - positive, *positive],
         _ => values.to_vec(),
     }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::{
     admit::{admit_features, refusal_reason},
     error::{LoadError, not_an_object},
-    schema::SchemaPass,
+    schema_validator::SchemaValidator,
 };
 use crate::domain::{
     contract::{Contract, OutputPlan},
@@ -59,21 +59,21 @@ pub(super) fn read_cases(path: &Path, text: &str, errors: &mut Vec<LoadError>) -
         let read = if array { Err(not_an_object()) } else { serde_json::from_str::<Case>(line) };
         match read {
             Ok(case) => cases.push(Case { line: index + 1, ..case }),
-            Err(error) => errors.push(wrong(path, index + 1, error.to_string())),
+            Err(error) => errors.push(golden_error(path, index + 1, error.to_string())),
         }
     }
     cases
 }
 
-pub(super) fn wrong(path: &Path, line: usize, detail: String) -> LoadError {
+pub(super) fn golden_error(path: &Path, line: usize, detail: String) -> LoadError {
     LoadError::Golden { path: path.to_path_buf(), line, detail }
 }
 
 /// The inputs of every case that the contract admits; the others are errors, and are taken out.
-pub(super) fn admit(
+pub(super) fn admit_case(
     (path, cases): &mut (PathBuf, Vec<Case>),
     contract: &Contract,
-    schema: Option<&SchemaPass>,
+    schema: Option<&SchemaValidator>,
     errors: &mut Vec<LoadError>,
 ) -> Vec<Inputs> {
     let mut rows = Vec::with_capacity(cases.len());
@@ -83,7 +83,7 @@ pub(super) fn admit(
             true
         }
         Err(refusal) => {
-            errors.push(wrong(path, case.line, refusal_reason(&refusal)));
+            errors.push(golden_error(path, case.line, refusal_reason(&refusal)));
             false
         }
     });
@@ -91,7 +91,7 @@ pub(super) fn admit(
 }
 
 /// Compares a prediction with a case. A number may differ by the tolerance times the greater of 1 and its size.
-pub(super) fn compare(case: &Case, plan: &OutputPlan, prediction: &Prediction) -> Result<(), String> {
+pub(super) fn check_case(case: &Case, plan: &OutputPlan, prediction: &Prediction) -> Result<(), String> {
     let near = |expected: f64, found: f64| (expected - found).abs() <= case.tolerance * expected.abs().max(1.0);
     match (&prediction.outcome, plan) {
         (Outcome::Classification { class, probabilities }, OutputPlan::Classification { classes, .. }) => {
@@ -130,7 +130,7 @@ pub(super) fn compare(case: &Case, plan: &OutputPlan, prediction: &Prediction) -
                     index.map(|index| &outputs[index]).ok_or_else(|| format!("there is no output {name:?}"))?;
                 let nested = Nested { shape: &tensor.shape, buffer: &tensor.buffer, offset: 0 };
                 let found = serde_json::to_value(nested).map_err(|error| error.to_string())?;
-                if !same(expected, &found, &near) {
+                if !json_equal(expected, &found, &near) {
                     return Err(format!("output {name:?} differs by more than {}", case.tolerance));
                 }
             }
@@ -140,11 +140,11 @@ pub(super) fn compare(case: &Case, plan: &OutputPlan, prediction: &Prediction) -
     }
 }
 
-fn same(expected: &serde_json::Value, found: &serde_json::Value, near: &impl Fn(f64, f64) -> bool) -> bool {
+fn json_equal(expected: &serde_json::Value, found: &serde_json::Value, near: &impl Fn(f64, f64) -> bool) -> bool {
     use serde_json::Value;
     match (expected, found) {
         (Value::Array(left), Value::Array(right)) => {
-            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right, near))
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| json_equal(left, right, near))
         }
         (Value::Number(left), Value::Number(right)) => match (left.as_f64(), right.as_f64()) {
             (Some(left), Some(right)) => near(left, right),

@@ -1,31 +1,31 @@
 //! Models on disk and in memory: finds them, loads and proves them, and publishes one immutable catalog.
 
 mod admit;
-mod bare;
 mod baseline;
-mod calibrated;
 mod catalog;
+mod checked_version;
 mod contract_document;
 mod default_model;
 mod error;
 mod evidence;
 mod files;
 mod golden;
-mod judged;
-mod listing;
-mod load;
-mod loads;
+mod inferred_contract;
+mod load_supervisor;
+mod loader;
 mod model_settings;
 mod open;
 mod package;
-mod prepared;
 mod profile;
-mod proof;
-mod schema;
+mod repository;
+mod scan;
+mod schema_validator;
+mod served_calibration;
+mod shape_trial;
 mod snapshot;
-mod start;
 mod text_pattern;
-mod trial;
+mod verification;
+mod verified_version;
 
 use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 
@@ -33,22 +33,22 @@ use serde::{Deserialize, Serialize};
 
 pub use admit::{admit_features, refusal_reason};
 pub use baseline::{Baseline, BaselineState};
-pub use calibrated::Calibrated;
-pub use catalog::{Catalog, ModelEntry, ModelVersion, Resolved, State, VersionEntry};
+pub use catalog::{Catalog, ModelEntry, ModelVersion, ResolveError, VersionEntry, VersionState};
+pub use checked_version::CheckedVersion;
 pub use default_model::name_faults;
 pub use error::{LoadError, ModelError};
-pub use judged::Judged;
-pub use listing::{Listing, ModelDirectory, VersionDirectory, list};
-pub use load::Loader;
+pub use loader::Loader;
 pub use model_settings::{Limits, ModelSettings};
 pub use open::Opened;
 pub use package::{CALIBRATION, Provenance, TrainingData};
-pub use prepared::Prepared;
-pub use schema::SchemaPass;
+pub use repository::{Repository, check_all, verify_all};
+pub use scan::{ModelDirectory, ScanResult, VersionDirectory, scan};
+pub use schema_validator::SchemaValidator;
+pub use served_calibration::ServedCalibration;
 pub use snapshot::Snapshot;
-pub use start::{Repository, judge_all, prepare_all};
+pub use verified_version::VerifiedVersion;
 
-use crate::domain::{name::ModelName, setting::SettingFault, uncertainty::Coverage};
+use crate::domain::{name::ModelName, setting::SettingError, uncertainty::Coverage};
 
 /// How long one version may take to load where nothing else is said, in milliseconds.
 const LOAD_TIMEOUT_MS: NonZeroU64 = NonZeroU64::new(60_000).expect("it is not zero");
@@ -82,19 +82,19 @@ impl Settings {
 
 impl Settings {
     /// The values that cannot be used, whatever the models are.
-    pub fn faults(&self) -> Vec<SettingFault> {
+    pub fn errors(&self) -> Vec<SettingError> {
         let mut faults = Vec::new();
         if self.models.as_os_str().is_empty() {
-            faults.push(SettingFault::new("models", "must name a directory or an ONNX file, found \"\""));
+            faults.push(SettingError::new("models", "must name a directory or an ONNX file, found \"\""));
         }
         if !self.default_model.is_empty()
             && let Err(error) = ModelName::new(&self.default_model)
         {
-            faults.push(SettingFault::new("default_model", format!("cannot name a model: {error}")));
+            faults.push(SettingError::new("default_model", format!("cannot name a model: {error}")));
         }
         if !Coverage::GRID.contains(&self.coverage) {
             let (grid, found) = (Coverage::grid_text(), self.coverage.as_f64());
-            faults.push(SettingFault::new("coverage", format!("must be one of {grid}, found {found}")));
+            faults.push(SettingError::new("coverage", format!("must be one of {grid}, found {found}")));
         }
         faults
     }

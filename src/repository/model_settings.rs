@@ -10,9 +10,9 @@ use serde::Deserialize;
 use super::{
     error::ModelError,
     files::read_text,
-    listing::{MODEL_SETTINGS, ModelDirectory, VersionDirectory},
+    scan::{MODEL_SETTINGS, ModelDirectory, VersionDirectory},
 };
-use crate::{domain::uncertainty::Coverage, runtime::Auto};
+use crate::{domain::uncertainty::Coverage, runtime::ThreadCount};
 
 /// The latest point in time that a deadline may lie at; longer waits help nobody.
 const MAX_DEADLINE_MS: u64 = 600_000;
@@ -51,7 +51,7 @@ pub enum Versions {
     /// Exactly these.
     Named(Vec<String>),
     /// `"all"`.
-    Word(String),
+    Keyword(String),
 }
 
 /// The limits of a version.
@@ -69,13 +69,13 @@ pub struct Limits {
     /// The most rows that one explanation may run; 0: explanations are off.
     pub explain_rows: usize,
     /// Worker threads; `None`: what the server's own configuration says.
-    pub workers: Option<Auto>,
+    pub workers: Option<ThreadCount>,
 }
 
 impl Default for ModelSettings {
     fn default() -> Self {
         Self {
-            versions: Versions::Word("all".to_owned()),
+            versions: Versions::Keyword("all".to_owned()),
             required: true,
             default: false,
             limits: Limits::default(),
@@ -117,12 +117,12 @@ impl ModelSettings {
     ///
     /// # Errors
     /// As [`ModelSettings::read`]; also where a version is named that is not there.
-    pub fn of(model: &ModelDirectory) -> Result<(Self, Vec<VersionDirectory>), ModelError> {
+    pub fn for_model(model: &ModelDirectory) -> Result<(Self, Vec<VersionDirectory>), ModelError> {
         let settings = Self::read(model.directory.as_deref())?;
         if model.by_path {
             return Ok((settings, model.versions.clone()));
         }
-        let chosen = settings.choose(&model.versions).map_err(|detail| {
+        let chosen = settings.select_versions(&model.versions).map_err(|detail| {
             let path = model.directory.as_deref().unwrap_or(Path::new("")).join(MODEL_SETTINGS);
             ModelError::Content { path, detail }
         })?;
@@ -159,7 +159,7 @@ impl ModelSettings {
             let grid = Coverage::grid_text();
             return Err(format!("coverage must be one of {grid}; found {}", level.as_f64()));
         }
-        if let Versions::Word(word) = &self.versions
+        if let Versions::Keyword(word) = &self.versions
             && word != "all"
         {
             return Err(format!("versions must be \"all\", a list of names, or {{ latest = N }}; found {word:?}"));
@@ -187,7 +187,7 @@ impl ModelSettings {
         Ok(())
     }
 
-    fn choose(&self, versions: &[VersionDirectory]) -> Result<Vec<VersionDirectory>, String> {
+    fn select_versions(&self, versions: &[VersionDirectory]) -> Result<Vec<VersionDirectory>, String> {
         match &self.versions {
             Versions::Latest { latest: 0 } => Err("versions = { latest = 0 } loads none; 1 is the least".to_owned()),
             Versions::Latest { latest } => Ok(versions[versions.len().saturating_sub(*latest)..].to_vec()),
@@ -205,7 +205,7 @@ impl ModelSettings {
                 let chosen = |version: &&VersionDirectory| names.iter().any(|name| name == version.name.as_str());
                 Ok(versions.iter().filter(chosen).cloned().collect())
             }
-            Versions::Word(_) => Ok(versions.to_vec()),
+            Versions::Keyword(_) => Ok(versions.to_vec()),
         }
     }
 }
@@ -228,7 +228,7 @@ mod tests {
         assert!(!settings.required && settings.versions == Versions::Latest { latest: 2 });
         assert_eq!(
             (settings.limits.deadline(), settings.limits.workers),
-            (Duration::from_millis(50), Some(Auto::Auto))
+            (Duration::from_millis(50), Some(ThreadCount::Auto))
         );
         for (text, phrase) in [
             ("required = 1", "line 1"),

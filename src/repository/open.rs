@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     error::LoadError,
-    load::{Loader, OPENING, READING},
+    loader::{Loader, OPENING, READING},
     snapshot::Snapshot,
 };
 use crate::runtime::{OrtExecutor, SessionOptions};

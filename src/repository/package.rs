@@ -10,15 +10,15 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    calibrated::{self, CalibrationFile},
     error::{LoadError, not_an_object},
     files::{self, MAX_TEXT_BYTES, digest, digest_file},
     golden::{Case, read_cases},
-    listing::{GRAPH, PACKAGE, VersionDirectory},
     profile::read_profile,
+    scan::{GRAPH, PACKAGE, VersionDirectory},
+    served_calibration::{self, CalibrationFile},
     snapshot::Snapshot,
 };
-use crate::domain::{contract::Literal, profile::Profile};
+use crate::domain::{contract::JsonValue, profile::Profile};
 
 /// The file that says how outputs become uncertainty.
 pub const CALIBRATION: &str = "calibration.json";
@@ -76,7 +76,7 @@ pub(super) struct Package {
 #[derive(Debug)]
 pub(super) struct ContractFile {
     pub(super) path: PathBuf,
-    pub(super) document: Literal,
+    pub(super) document: JsonValue,
 }
 
 /// Reads the files of a version; whatever is wrong is told. `None` where there is no graph that may be opened: it cannot
@@ -93,7 +93,7 @@ pub(super) fn read(
     let mut read = Documents::default();
     if let Some(directory) = &version.directory {
         package = Files::read(directory, passed_over);
-        read.provenance = package.take("version.json", errors, provenance).unwrap_or_default();
+        read.provenance = package.read_optional("version.json", errors, provenance).unwrap_or_default();
         let mut listed = read.provenance.files.clone();
         listed.retain(|name, _| Some(name.as_str()) != passed_over);
         trusted = package.check_digests(&listed, snapshot.as_ref(), errors);
@@ -127,18 +127,19 @@ struct Documents {
 impl Documents {
     /// Everything but version.json. `graph` is the digest of the graph, where there is one.
     fn take_from(&mut self, files: &mut Files, graph: Option<&str>, errors: &mut Vec<LoadError>) {
-        self.contract = files.take("contract.json", errors, |path, text| {
+        self.contract = files.read_optional("contract.json", errors, |path, text| {
             let document = serde_json::from_str(text).map_err(|error| vec![content(path, error.to_string())])?;
             Ok(ContractFile { path: path.to_path_buf(), document })
         });
         let mut cases = Vec::new();
-        self.golden = files
-            .take("golden.jsonl", errors, |path, text| Ok((path.to_path_buf(), read_cases(path, text, &mut cases))));
+        self.golden = files.read_optional("golden.jsonl", errors, |path, text| {
+            Ok((path.to_path_buf(), read_cases(path, text, &mut cases)))
+        });
         errors.append(&mut cases);
-        self.profile =
-            files.take("profile.json", errors, |path, text| Ok((path.to_path_buf(), read_profile(path, text)?)));
-        let read = |path: &Path, text: &str| calibrated::read(path.to_path_buf(), text, graph);
-        self.calibration = files.take(CALIBRATION, errors, read);
+        self.profile = files
+            .read_optional("profile.json", errors, |path, text| Ok((path.to_path_buf(), read_profile(path, text)?)));
+        let read = |path: &Path, text: &str| served_calibration::read(path.to_path_buf(), text, graph);
+        self.calibration = files.read_optional(CALIBRATION, errors, read);
     }
 }
 
@@ -160,7 +161,7 @@ impl Files {
     }
 
     /// Reads a text that may be absent. One that is there and cannot be used is noted as broken.
-    fn take<T>(
+    fn read_optional<T>(
         &mut self,
         name: &'static str,
         errors: &mut Vec<LoadError>,

@@ -10,7 +10,7 @@ use std::{
 use super::{
     error::LoadError,
     files::{MAX_GRAPH_BYTES, digest, read},
-    listing::{GRAPH, PACKAGE},
+    scan::{GRAPH, PACKAGE},
 };
 use crate::runtime::ModelBytes;
 

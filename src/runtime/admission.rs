@@ -24,14 +24,15 @@ const MARGIN: f64 = 1.25;
 /// How long a row that comes now takes until it is answered. `pace` is how much slower runs are now than when their
 /// cost was measured.
 pub(super) fn estimate(backlog: Backlog, policy: &Policy, pace: f64) -> Duration {
-    let (executors, cost, worth) = (backlog.executors.max(1), policy.cost, policy.worth_rows);
+    let (executors, cost, worth) = (backlog.executors.max(1), policy.cost, policy.preferred_rows);
     // A free executor takes the row at once. Else the runs under way must end; they are half done on average.
-    let under_way = if backlog.free > 0 { Duration::ZERO } else { cost.of(backlog.running.div_ceil(executors)) / 2 };
+    let under_way =
+        if backlog.free > 0 { Duration::ZERO } else { cost.batch_time(backlog.running.div_ceil(executors)) / 2 };
     let full_batches = backlog.waiting / worth;
     let rounds = u32::try_from(full_batches.div_ceil(executors)).unwrap_or(u32::MAX);
-    let before = under_way + cost.of(worth).saturating_mul(rounds);
+    let before = under_way + cost.batch_time(worth).saturating_mul(rounds);
     // After that wait the row's own run may have room for others behind it.
-    let own = cost.of(backlog.waiting % worth + 1 + policy.room(before).saturating_sub(worth));
+    let own = cost.batch_time(backlog.waiting % worth + 1 + policy.batch_limit_after(before).saturating_sub(worth));
     let total = before.mul_f64(MARGIN) + own;
     // A row with nothing before it is judged by the measured cost alone: if slow runs of the past could refuse it, no run
     // would ever show that they are past.
@@ -44,7 +45,7 @@ mod tests {
     use super::{super::Cost, *};
 
     fn policy(cost: Cost, worth_rows: usize, max_rows: usize) -> Policy {
-        Policy { worth_rows, max_rows, max_delay: Duration::ZERO, high_water: 100, cost }
+        Policy { preferred_rows: worth_rows, max_rows, max_delay: Duration::ZERO, high_water: 100, cost }
     }
 
     #[test]

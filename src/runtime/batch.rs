@@ -63,7 +63,7 @@ pub(super) fn trim(mut tensor: Tensor, rows: usize) -> Tensor {
 }
 
 /// The elements of row `index` of a tensor with a batch axis, as doubles; texts and truth values give none.
-pub fn row(tensor: &Tensor, index: usize) -> Vec<f64> {
+pub fn row_values(tensor: &Tensor, index: usize) -> Vec<f64> {
     let width: usize = tensor.shape.get(1..).unwrap_or(&[]).iter().product();
     let element = |at| crate::domain::float::Float::at(&tensor.buffer, at).map(crate::domain::float::Float::as_f64);
     (index * width..(index + 1) * width).filter_map(element).collect()
@@ -87,7 +87,7 @@ mod tests {
     fn merged_rows_keep_their_order_and_split_back() {
         let merged = merge(&[&inputs(&[1.0, 2.0], &["a"]), &inputs(&[3.0, 4.0], &["b"])]).expect("equal shapes");
         assert_eq!((merged.rows, merged.tensors[0].shape.as_slice()), (2, [2, 2].as_slice()));
-        assert_eq!(row(&merged.tensors[0], 1), [3.0, 4.0]);
+        assert_eq!(row_values(&merged.tensors[0], 1), [3.0, 4.0]);
         assert_eq!(merged.tensors[1].buffer, Buffer::Text(vec!["a".into(), "b".into()]));
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::Cost;
-use crate::telemetry::CloseReason;
+use crate::telemetry::BatchCloseReason;
 
 /// What goes before what. Earlier variants go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +21,7 @@ pub enum Priority {
 
 /// A row that waits, as far as the decision needs to know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Waiting {
+pub(super) struct QueuedRow {
     /// When it came.
     pub queued: Instant,
     /// When its answer must be there.
@@ -32,9 +32,9 @@ pub(super) struct Waiting {
     pub group: u64,
 }
 
-impl Waiting {
+impl QueuedRow {
     /// Whether it is no prediction, and must not be in the way of one.
-    pub(super) fn is_behind(self) -> bool {
+    pub(super) fn is_low_priority(self) -> bool {
         self.priority > Priority::Predict
     }
 }
@@ -43,7 +43,7 @@ impl Waiting {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Policy {
     /// The rows that are worth a run whenever they are there: more would make each of them wait and gain little.
-    pub worth_rows: usize,
+    pub preferred_rows: usize,
     /// The most rows in one run.
     pub max_rows: usize,
     /// How long the first row may wait for others; zero for not at all.
@@ -59,30 +59,30 @@ impl Policy {
     ///
     /// Beyond those that are worth it, each further row saves no more than a hand-over between threads. For a leader that has
     /// waited long, that is worth a run which makes its wait longer by no more than a quarter.
-    pub(super) fn room(&self, waited: Duration) -> usize {
+    pub(super) fn batch_limit_after(&self, waited: Duration) -> usize {
         /// The part of its wait that a leader gives for others.
-        const GIVES: f64 = 0.25;
-        let (gives, Cost { per_run, per_row }) = (waited.as_secs_f64() * GIVES, self.cost);
+        const LEADER_WAIT_FRACTION: f64 = 0.25;
+        let (gives, Cost { per_run, per_row }) = (waited.as_secs_f64() * LEADER_WAIT_FRACTION, self.cost);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float's cast saturates")]
         let rows = ((gives - per_run) / per_row) as usize;
-        rows.max(self.worth_rows).min(self.max_rows)
+        rows.max(self.preferred_rows).min(self.max_rows)
     }
 }
 
 /// What to do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Decision {
+pub(super) enum BatchDecision {
     /// Run these rows, by their places among those that wait, the leader first.
     Run {
         /// The places, each once.
         rows: Vec<usize>,
         /// Why no more rows are waited for.
-        reason: CloseReason,
+        reason: BatchCloseReason,
     },
     /// Wait for more rows, until then at the latest.
     Wait(Instant),
     /// Nothing waits that can still be in time.
-    Nothing,
+    Idle,
 }
 
 /// Decides what to run of the rows that wait, which stand in the order in which they came.
@@ -92,14 +92,14 @@ pub(super) enum Decision {
 /// a prediction does not wait for the rows of an explanation beside it, nor for a longer run of them than is worth it.
 /// With `beside`, a row that leads and does not wait itself, only rows of its group count that do not go after it.
 pub(super) fn decide<'w>(
-    waiting: impl ExactSizeIterator<Item = &'w Waiting>,
+    waiting: impl ExactSizeIterator<Item = &'w QueuedRow>,
     now: Instant,
     policy: &Policy,
-    beside: Option<Waiting>,
-) -> Decision {
+    beside: Option<QueuedRow>,
+) -> BatchDecision {
     let newest_first = waiting.len() > policy.high_water;
     // A row past its deadline is dropped by whoever waited for it; here it is only passed over.
-    let mut order: Vec<(usize, &Waiting)> = waiting
+    let mut order: Vec<(usize, &QueuedRow)> = waiting
         .enumerate()
         .filter(|(_, row)| row.deadline > now)
         .filter(|(_, row)| beside.is_none_or(|own| row.group == own.group && row.priority <= own.priority))
@@ -110,19 +110,19 @@ pub(super) fn decide<'w>(
     if !order.is_sorted_by_key(|(_, row)| row.priority) {
         order.sort_by_key(|(_, row)| row.priority);
     }
-    let Some((_, leader)) = order.first().copied() else { return Decision::Nothing };
-    let waited = if leader.is_behind() { Duration::ZERO } else { now.saturating_duration_since(leader.queued) };
-    let room = policy.room(waited);
+    let Some((_, leader)) = order.first().copied() else { return BatchDecision::Idle };
+    let waited = if leader.is_low_priority() { Duration::ZERO } else { now.saturating_duration_since(leader.queued) };
+    let room = policy.batch_limit_after(waited);
     let mut rows = Vec::with_capacity(order.len().min(room));
     let (mut due, mut first) = (leader.deadline, leader.queued);
-    let mut reason = CloseReason::Idle;
+    let mut reason = BatchCloseReason::Idle;
     for (place, row) in order.iter().filter(|(_, row)| (row.group, row.priority) == (leader.group, leader.priority)) {
         if rows.len() == room {
             break;
         }
-        let done = now + policy.cost.of(rows.len() + 1);
+        let done = now + policy.cost.batch_time(rows.len() + 1);
         if !rows.is_empty() && done > due {
-            reason = CloseReason::Deadline;
+            reason = BatchCloseReason::Deadline;
             break;
         }
         // A row that would be late in this batch leaves its room to those behind it, which would not.
@@ -133,22 +133,22 @@ pub(super) fn decide<'w>(
         rows.push(*place);
     }
     if rows.len() == room {
-        return Decision::Run { rows, reason: CloseReason::Full };
+        return BatchDecision::Run { rows, reason: BatchCloseReason::Full };
     }
-    if policy.max_delay > Duration::ZERO && reason == CloseReason::Idle {
+    if policy.max_delay > Duration::ZERO && reason == BatchCloseReason::Idle {
         let patience = first + policy.max_delay;
-        let last_moment = due.checked_sub(policy.cost.of(rows.len() + 1)).unwrap_or(now);
+        let last_moment = due.checked_sub(policy.cost.batch_time(rows.len() + 1)).unwrap_or(now);
         if now < patience.min(last_moment) {
-            return Decision::Wait(patience.min(last_moment));
+            return BatchDecision::Wait(patience.min(last_moment));
         }
-        reason = if last_moment < patience { CloseReason::Deadline } else { CloseReason::Delay };
+        reason = if last_moment < patience { BatchCloseReason::Deadline } else { BatchCloseReason::Delay };
     }
-    Decision::Run { rows, reason }
+    BatchDecision::Run { rows, reason }
 }
 
 /// The row that a free executor goes to: the leader of [`decide`]. `None` when none can still be in time.
-pub(super) fn leader<'w>(
-    waiting: impl ExactSizeIterator<Item = &'w Waiting>,
+pub(super) fn next_leader<'w>(
+    waiting: impl ExactSizeIterator<Item = &'w QueuedRow>,
     now: Instant,
     high_water: usize,
 ) -> Option<usize> {
@@ -173,7 +173,7 @@ mod tests {
 
     fn policy(max_rows: usize) -> Policy {
         Policy {
-            worth_rows: max_rows,
+            preferred_rows: max_rows,
             max_rows,
             max_delay: Duration::ZERO,
             high_water: 100,
@@ -181,8 +181,8 @@ mod tests {
         }
     }
 
-    fn row(now: Instant, age: u32, left: u32, priority: Priority, group: u64) -> Waiting {
-        Waiting { queued: now.checked_sub(MS * age).unwrap_or(now), deadline: now + MS * left, priority, group }
+    fn row(now: Instant, age: u32, left: u32, priority: Priority, group: u64) -> QueuedRow {
+        QueuedRow { queued: now.checked_sub(MS * age).unwrap_or(now), deadline: now + MS * left, priority, group }
     }
 
     #[test]
@@ -190,66 +190,66 @@ mod tests {
         use Priority::{Background, Predict};
         let now = Instant::now() + MS * 1000;
         let plain = |left| row(now, 1, left, Predict, 0);
-        let run = |rows: &[usize], reason| Decision::Run { rows: rows.to_vec(), reason };
-        let cases: Vec<(&str, Vec<Waiting>, Policy, Decision)> = vec![
-            ("nothing waits", vec![], policy(4), Decision::Nothing),
-            ("a lone row runs at once", vec![plain(100)], policy(4), run(&[0], CloseReason::Idle)),
-            ("what waits runs together", vec![plain(100); 3], policy(4), run(&[0, 1, 2], CloseReason::Idle)),
-            ("up to the limit", vec![plain(100); 6], policy(4), run(&[0, 1, 2, 3], CloseReason::Full)),
-            ("late rows are passed over", vec![plain(0), plain(100)], policy(4), run(&[1], CloseReason::Idle)),
+        let run = |rows: &[usize], reason| BatchDecision::Run { rows: rows.to_vec(), reason };
+        let cases: Vec<(&str, Vec<QueuedRow>, Policy, BatchDecision)> = vec![
+            ("nothing waits", vec![], policy(4), BatchDecision::Idle),
+            ("a lone row runs at once", vec![plain(100)], policy(4), run(&[0], BatchCloseReason::Idle)),
+            ("what waits runs together", vec![plain(100); 3], policy(4), run(&[0, 1, 2], BatchCloseReason::Idle)),
+            ("up to the limit", vec![plain(100); 6], policy(4), run(&[0, 1, 2, 3], BatchCloseReason::Full)),
+            ("late rows are passed over", vec![plain(0), plain(100)], policy(4), run(&[1], BatchCloseReason::Idle)),
             (
                 "nobody is made late",
                 vec![plain(3), plain(100), plain(100)],
                 policy(4),
-                run(&[0, 1], CloseReason::Deadline),
+                run(&[0, 1], BatchCloseReason::Deadline),
             ),
             (
                 "a row that would be late leaves its room",
                 vec![plain(100), plain(1), plain(100), plain(100)],
                 policy(3),
-                run(&[0, 2, 3], CloseReason::Full),
+                run(&[0, 2, 3], BatchCloseReason::Full),
             ),
             (
                 "other shapes wait their turn",
                 vec![plain(100), row(now, 1, 100, Predict, 7), plain(100)],
                 policy(4),
-                run(&[0, 2], CloseReason::Idle),
+                run(&[0, 2], BatchCloseReason::Idle),
             ),
             (
                 "predictions go first",
                 vec![row(now, 9, 100, Background, 0), plain(100)],
                 policy(1),
-                run(&[1], CloseReason::Full),
+                run(&[1], BatchCloseReason::Full),
             ),
             (
                 "above high water the newest go first",
                 vec![plain(100); 4],
                 Policy { high_water: 3, ..policy(2) },
-                run(&[3, 2], CloseReason::Full),
+                run(&[3, 2], BatchCloseReason::Full),
             ),
             (
                 "where waiting pays, a batch waits",
                 vec![plain(100)],
                 Policy { max_delay: MS * 5, ..policy(4) },
-                Decision::Wait(now + MS * 4),
+                BatchDecision::Wait(now + MS * 4),
             ),
             (
                 "above high water the delay is still the oldest row's",
                 vec![row(now, 5, 100, Predict, 0), plain(100)],
                 Policy { max_delay: MS * 5, high_water: 1, ..policy(4) },
-                run(&[1, 0], CloseReason::Delay),
+                run(&[1, 0], BatchCloseReason::Delay),
             ),
             (
                 "but not past its delay",
                 vec![row(now, 5, 100, Predict, 0)],
                 Policy { max_delay: MS * 5, ..policy(4) },
-                run(&[0], CloseReason::Delay),
+                run(&[0], BatchCloseReason::Delay),
             ),
             (
                 "nor past the last moment",
                 vec![plain(3)],
                 Policy { max_delay: MS * 5, ..policy(4) },
-                run(&[0], CloseReason::Deadline),
+                run(&[0], BatchCloseReason::Deadline),
             ),
         ];
         for (name, rows, policy, expected) in cases {
@@ -268,10 +268,10 @@ mod tests {
             ("what is worth a run anyway", Predict, 4, 2, 2),
             ("no explanation does: predictions may come behind it", Explain, 160, 1, 1),
         ];
-        for (name, priority, age, worth_rows, expected) in cases {
+        for (name, priority, age, preferred_rows, expected) in cases {
             let rows = [row(now, age, 100, priority, 0); 9];
-            let decision = decide(rows.iter(), now, &Policy { worth_rows, ..policy(8) }, None);
-            let run = Decision::Run { rows: (0..expected).collect(), reason: CloseReason::Full };
+            let decision = decide(rows.iter(), now, &Policy { preferred_rows, ..policy(8) }, None);
+            let run = BatchDecision::Run { rows: (0..expected).collect(), reason: BatchCloseReason::Full };
             assert_eq!(decision, run, "{name}");
         }
     }
@@ -282,12 +282,12 @@ mod tests {
         let now = Instant::now() + MS * 1000;
         let of = |priority| row(now, 1, 100, priority, 0);
         let rows = [of(Background), of(Explain), of(Predict), row(now, 1, 100, Predict, 7)];
-        let run = |place| Decision::Run { rows: vec![place], reason: CloseReason::Idle };
+        let run = |place| BatchDecision::Run { rows: vec![place], reason: BatchCloseReason::Idle };
         assert_eq!(decide(rows.iter(), now, &policy(4), None), run(2), "nobody rides with a prediction");
         for (own, expected) in [(Predict, run(2)), (Explain, run(2)), (Background, run(2))] {
             assert_eq!(decide(rows.iter(), now, &policy(4), Some(of(own))), expected, "{own:?}");
         }
-        for (own, expected) in [(Predict, Decision::Nothing), (Explain, run(1)), (Background, run(1))] {
+        for (own, expected) in [(Predict, BatchDecision::Idle), (Explain, run(1)), (Background, run(1))] {
             assert_eq!(decide(rows[..2].iter(), now, &policy(4), Some(of(own))), expected, "{own:?}");
         }
     }
@@ -297,29 +297,29 @@ mod tests {
         fn a_batch_keeps_its_limits(
             rows in prop::collection::vec((0_u32..50, 0_u32..50, 0_u8..3, 0_u64..3), 0..40),
             max_rows in 1_usize..9,
-            worth_rows in 1_usize..9,
+            preferred_rows in 1_usize..9,
             delay in 0_u32..20,
             high_water in 0_usize..40,
         ) {
             let now = Instant::now() + MS * 1000;
             let priorities = [Priority::Predict, Priority::Explain, Priority::Background];
-            let rows: Vec<Waiting> = rows
+            let rows: Vec<QueuedRow> = rows
                 .into_iter()
                 .map(|(age, left, priority, group)| row(now, age, left, priorities[usize::from(priority)], group))
                 .collect();
-            let worth_rows = worth_rows.min(max_rows);
-            let policy = Policy { worth_rows, max_delay: MS * delay, high_water, ..policy(max_rows) };
+            let preferred_rows = preferred_rows.min(max_rows);
+            let policy = Policy { preferred_rows, max_delay: MS * delay, high_water, ..policy(max_rows) };
             let decision = decide(rows.iter(), now, &policy, None);
-            let first = leader(rows.iter(), now, high_water);
-            prop_assert_eq!(first.is_none(), decision == Decision::Nothing);
+            let first = next_leader(rows.iter(), now, high_water);
+            prop_assert_eq!(first.is_none(), decision == BatchDecision::Idle);
             match decision {
-                Decision::Run { rows: picked, .. } => {
+                BatchDecision::Run { rows: picked, .. } => {
                     prop_assert_eq!(picked.first().copied(), first, "both know the same leader");
-                    let late = now + policy.cost.of(picked.len());
+                    let late = now + policy.cost.batch_time(picked.len());
                     prop_assert!(picked.len() == 1 || picked.iter().all(|place| rows[*place].deadline >= late));
                     prop_assert!(!picked.is_empty() && picked.len() <= max_rows);
                     let gives = now.saturating_duration_since(rows[picked[0]].queued) / 4;
-                    prop_assert!(picked.len() <= worth_rows || policy.cost.of(picked.len()) <= gives);
+                    prop_assert!(picked.len() <= preferred_rows || policy.cost.batch_time(picked.len()) <= gives);
                     let distinct: std::collections::HashSet<&usize> = picked.iter().collect();
                     prop_assert_eq!(distinct.len(), picked.len());
                     prop_assert!(picked.iter().all(|place| rows[*place].deadline > now));
@@ -329,8 +329,8 @@ mod tests {
                     let alike = picked.iter().all(|place| Some(rows[*place].priority) == best);
                     prop_assert!(alike, "no priority waits for another in its batch");
                 }
-                Decision::Wait(until) => prop_assert!(until > now && !policy.max_delay.is_zero()),
-                Decision::Nothing => prop_assert!(rows.iter().all(|row| row.deadline <= now)),
+                BatchDecision::Wait(until) => prop_assert!(until > now && !policy.max_delay.is_zero()),
+                BatchDecision::Idle => prop_assert!(rows.iter().all(|row| row.deadline <= now)),
             }
         }
     }

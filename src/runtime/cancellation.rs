@@ -23,7 +23,7 @@ struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Phase {
     #[default]
-    UnderWay,
+    Active,
     Finished,
     Cancelled,
 }
@@ -61,7 +61,7 @@ impl Cancellation {
     pub fn register(&self, interrupt: Interrupt) {
         let mut state = self.lock();
         match state.phase {
-            Phase::UnderWay => state.interrupts.push(interrupt),
+            Phase::Active => state.interrupts.push(interrupt),
             Phase::Cancelled => interrupt(true),
             Phase::Finished => {}
         }
@@ -70,7 +70,7 @@ impl Cancellation {
     /// Cancels the load; false where it has finished, or was cancelled before.
     pub fn cancel(&self) -> bool {
         let mut state = self.lock();
-        if state.phase != Phase::UnderWay {
+        if state.phase != Phase::Active {
             return false;
         }
         state.phase = Phase::Cancelled;
@@ -82,13 +82,13 @@ impl Cancellation {
 
     /// Whether it has finished or was cancelled.
     pub fn is_over(&self) -> bool {
-        self.lock().phase != Phase::UnderWay
+        self.lock().phase != Phase::Active
     }
 
     /// Ends the load; from now on nothing of it is interrupted. False where it was cancelled before.
     pub fn finish(&self) -> bool {
         let mut state = self.lock();
-        if state.phase == Phase::UnderWay {
+        if state.phase == Phase::Active {
             state.phase = Phase::Finished;
             state.interrupts.clear();
         }

@@ -10,7 +10,7 @@ use ort::{
 use super::{RunError, onnx};
 use crate::domain::tensor::{Buffer, ElementType, Tensor};
 
-pub(super) fn failed(error: impl std::fmt::Display) -> RunError {
+pub(super) fn to_run_error(error: impl std::fmt::Display) -> RunError {
     RunError::Failed(error.to_string())
 }
 
@@ -39,7 +39,7 @@ pub(super) fn element(of: TensorElementType) -> Option<ElementType> {
 pub(super) fn to_value<'t>(tensor: &'t Tensor, environment: &Environment) -> Result<SessionInputValue<'t>, RunError> {
     macro_rules! view {
         ($vector:expr) => {
-            TensorRef::from_array_view((tensor.shape.as_slice(), $vector.as_slice())).map_err(failed)?.into()
+            TensorRef::from_array_view((tensor.shape.as_slice(), $vector.as_slice())).map_err(to_run_error)?.into()
         };
     }
     Ok(match &tensor.buffer {
@@ -63,7 +63,7 @@ pub(super) fn to_value<'t>(tensor: &'t Tensor, environment: &Environment) -> Res
                 Err(_) if vector.iter().any(|text| text.contains('\0')) => {
                     strings(&tensor.shape, vector, environment)?.into()
                 }
-                Err(error) => return Err(failed(error)),
+                Err(error) => return Err(to_run_error(error)),
             }
         }
     })
@@ -78,12 +78,12 @@ pub(super) fn elements(value: &DynValue) -> usize {
 /// A tensor of texts that hold NULs. No function of the runtime takes their lengths, but a graph does: the texts come as
 /// the constant output of one. Takes a fraction of a millisecond, for such texts only.
 fn strings(shape: &[usize], texts: &[String], environment: &Environment) -> Result<DynValue, RunError> {
-    let builder = Session::builder(environment).map_err(failed)?;
-    let mut builder = builder.with_intra_threads(1).map_err(failed)?;
-    let mut session = builder.commit_from_memory(&onnx::constant(shape, texts)).map_err(failed)?;
+    let builder = Session::builder(environment).map_err(to_run_error)?;
+    let mut builder = builder.with_intra_threads(1).map_err(to_run_error)?;
+    let mut session = builder.commit_from_memory(&onnx::constant(shape, texts)).map_err(to_run_error)?;
     let nothing: [SessionInputValue<'_>; 0] = [];
-    let mut outputs = session.run(nothing).map_err(failed)?;
-    outputs.remove(onnx::CONSTANT).ok_or_else(|| failed("the texts did not come"))
+    let mut outputs = session.run(nothing).map_err(to_run_error)?;
+    outputs.remove(onnx::CONSTANT).ok_or_else(|| to_run_error("the texts did not come"))
 }
 
 /// An output of the runtime as a tensor of ours; a `ZipMap` sequence becomes `[rows, classes]`.
@@ -95,16 +95,16 @@ pub(super) fn from_value(value: &DynValue) -> Result<Tensor, RunError> {
                 from_maps::<String>(value).map(|(tensor, _)| tensor)
             }
             ValueType::Map { .. } => from_maps::<i64>(value).map(|(tensor, _)| tensor),
-            other => Err(failed(format!("a sequence of {other} is not an output that can be read"))),
+            other => Err(to_run_error(format!("a sequence of {other} is not an output that can be read"))),
         },
-        other => Err(failed(format!("{other} is not an output that can be read"))),
+        other => Err(to_run_error(format!("{other} is not an output that can be read"))),
     }
 }
 
 fn from_tensor(value: &DynValue, ty: TensorElementType) -> Result<Tensor, RunError> {
     macro_rules! copy {
         ($kind:ty, $variant:ident) => {{
-            let (shape, data) = value.try_extract_tensor::<$kind>().map_err(failed)?;
+            let (shape, data) = value.try_extract_tensor::<$kind>().map_err(to_run_error)?;
             (shape.to_vec(), Buffer::$variant(data.to_vec()))
         }};
     }
@@ -123,10 +123,10 @@ fn from_tensor(value: &DynValue, ty: TensorElementType) -> Result<Tensor, RunErr
         TensorElementType::Uint64 => copy!(u64, U64),
         TensorElementType::Bool => copy!(bool, Bool),
         TensorElementType::String => {
-            let (shape, texts) = value.try_extract_strings().map_err(failed)?;
+            let (shape, texts) = value.try_extract_strings().map_err(to_run_error)?;
             (shape.to_vec(), Buffer::Text(texts))
         }
-        other => return Err(failed(format!("a tensor of {other} is not an output that can be read"))),
+        other => return Err(to_run_error(format!("a tensor of {other} is not an output that can be read"))),
     };
     let shape = shape.into_iter().map(|size| usize::try_from(size).unwrap_or(0)).collect();
     Ok(Tensor { shape, buffer })
@@ -143,12 +143,12 @@ impl MapKey for i64 {}
 
 /// One map a row as a matrix, the columns in the order of the keys, and the keys.
 pub(super) fn from_maps<K: MapKey + 'static>(value: &DynValue) -> Result<(Tensor, Vec<String>), RunError> {
-    let maps = value.try_extract_sequence::<MapValueType<K, f32>>().map_err(failed)?;
+    let maps = value.try_extract_sequence::<MapValueType<K, f32>>().map_err(to_run_error)?;
     let rows = maps.len();
     let mut keys = Vec::new();
     let mut values = Vec::new();
     for map in &maps {
-        let mut entries = map.try_extract_key_values::<K, f32>().map_err(failed)?;
+        let mut entries = map.try_extract_key_values::<K, f32>().map_err(to_run_error)?;
         entries.sort_by(|left, right| left.0.cmp(&right.0));
         if keys.is_empty() {
             keys = entries.iter().map(|(key, _)| key.to_string()).collect();

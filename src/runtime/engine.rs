@@ -12,11 +12,11 @@ use tokio::sync::oneshot;
 
 use super::{
     Executor, Placement,
-    batching::{Policy, Priority, Waiting},
-    lease::{Lease, Station},
-    queue::{Job, Message, Shared, State},
+    batching::{Policy, Priority, QueuedRow},
+    lease::{SessionLease, SessionSlot},
+    queue::{EngineShared, Job, QueueReply, QueueState},
     run::RowResult,
-    watch::Watch,
+    run_interest::RowInterest,
     watchdog::Watchdog,
     worker,
 };
@@ -55,31 +55,31 @@ impl Completed {
 pub enum SubmitError {
     /// The queue is full. Refused at once.
     #[error("the queue is full")]
-    Full {
+    QueueFull {
         /// How long the queue takes to drain.
         wait: Duration,
     },
     /// It could not have been answered before its deadline. Refused at once.
     #[error("the answer would have taken {wait:?}")]
-    Late {
+    WouldMissDeadline {
         /// How long it would have taken.
         wait: Duration,
     },
     /// The deadline leaves less time than a row takes that nothing else delays. Refused at once.
     #[error("the deadline leaves less than the {row:?} that a row takes")]
-    TooShort {
+    DeadlineTooShort {
         /// How long a row takes.
         row: Duration,
     },
     /// The deadline passed while the row waited or was run.
     #[error("the deadline passed")]
-    Expired,
+    DeadlineExceeded,
     /// The version is being unloaded.
     #[error("the version takes no more rows")]
-    Closed,
+    ShuttingDown,
     /// The thread that had the row ended without an answer.
     #[error("the row was lost")]
-    Lost,
+    WorkerLost,
 }
 
 /// How an engine is set up.
@@ -95,7 +95,7 @@ pub struct EngineOptions {
 
 /// The sessions of one version, and the queue before them.
 pub struct Engine {
-    shared: Arc<Shared>,
+    shared: Arc<EngineShared>,
 }
 
 impl Engine {
@@ -109,14 +109,15 @@ impl Engine {
         metrics: Arc<VersionMetrics>,
         watchdog: &Watchdog,
     ) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::new(options, executors.len(), metrics, watchdog));
+        let shared = Arc::new(EngineShared::new(options, executors.len(), metrics, watchdog));
         // Dropped where a thread cannot be started, it ends those that could.
         let engine = Self { shared };
         match options.placement {
-            Placement::Callers => {
+            Placement::Inline => {
                 let stations = executors.into_iter().enumerate();
-                engine.shared.lock().free = stations.map(|(number, executor)| Station::new(number, executor)).collect();
-                watchdog.watch(&engine.shared)?;
+                engine.shared.lock().free =
+                    stations.map(|(number, executor)| SessionSlot::new(number, executor)).collect();
+                watchdog.add_engine(&engine.shared)?;
             }
             Placement::Workers => worker::start(executors, &engine.shared)?,
         }
@@ -135,15 +136,15 @@ impl Engine {
         priority: Priority,
     ) -> Result<Completed, SubmitError> {
         let now = Instant::now();
-        let waiting = Waiting { queued: now, deadline, priority, group: group(&inputs) };
+        let waiting = QueuedRow { queued: now, deadline, priority, group: group(&inputs) };
         let seat = {
             let mut state = self.shared.lock();
-            self.shared.refuse(&state, now, waiting)?;
+            self.shared.check_admission(&state, now, waiting)?;
             match state.free.pop() {
                 Some(station) => {
                     // Rows of explanations come many at a time, and nobody counts their microseconds.
-                    let looks_around = waiting.is_behind() || state.looks_around();
-                    Ok((Lease::new(&self.shared, station), looks_around, inputs))
+                    let looks_around = waiting.is_low_priority() || state.should_yield_first();
+                    Ok((SessionLease::new(&self.shared, station), looks_around, inputs))
                 }
                 None => Err(self.enqueue(&mut state, inputs, waiting)),
             }
@@ -157,8 +158,8 @@ impl Engine {
                 self.lead(lease, &inputs, waiting)
             }
             Err((answer, place)) => {
-                if self.shared.has_workers() {
-                    self.shared.filled.notify_one();
+                if self.shared.uses_workers() {
+                    self.shared.work_available.notify_one();
                 }
                 place.wait(answer, waiting).await
             }
@@ -166,23 +167,28 @@ impl Engine {
     }
 
     /// Runs one's own row, and what waits with it; an answer that comes too late is none.
-    fn lead(&self, lease: Lease, inputs: &Inputs, waiting: Waiting) -> Result<Completed, SubmitError> {
-        let completed = lease.lead(inputs, waiting).ok_or(SubmitError::Lost)?;
+    fn lead(&self, lease: SessionLease, inputs: &Inputs, waiting: QueuedRow) -> Result<Completed, SubmitError> {
+        let completed = lease.run_as_leader(inputs, waiting).ok_or(SubmitError::WorkerLost)?;
         if Instant::now() > waiting.deadline {
             self.shared.metrics.count_abandoned_row("infer");
-            return Err(SubmitError::Expired);
+            return Err(SubmitError::DeadlineExceeded);
         }
         Ok(completed)
     }
 
     /// Gives the row a place in the queue.
-    fn enqueue(&self, state: &mut State, inputs: Inputs, waiting: Waiting) -> (oneshot::Receiver<Message>, Place<'_>) {
+    fn enqueue(
+        &self,
+        state: &mut QueueState,
+        inputs: Inputs,
+        waiting: QueuedRow,
+    ) -> (oneshot::Receiver<QueueReply>, QueueTicket<'_>) {
         let (reply, answer) = oneshot::channel();
         // Also where callers run: the version may move to a worker while the row waits.
-        let watch = Watch::new();
+        let watch = RowInterest::new();
         let job = |id| Job { id, waiting, inputs, reply, watch: Arc::clone(&watch) };
         let id = self.shared.push(state, job);
-        (answer, Place { shared: &self.shared, id, watch, settled: false })
+        (answer, QueueTicket { shared: &self.shared, id, watch, answered: false })
     }
 
     /// How long a prediction that comes now would take.
@@ -206,7 +212,7 @@ impl Engine {
         state.closed = true;
         state.free.clear();
         drop(state);
-        self.shared.filled.notify_all();
+        self.shared.work_available.notify_all();
     }
 }
 
@@ -225,55 +231,59 @@ fn group(inputs: &Inputs) -> u64 {
 }
 
 /// A caller's place in the queue, given up when the caller goes away.
-struct Place<'e> {
-    shared: &'e Arc<Shared>,
+struct QueueTicket<'e> {
+    shared: &'e Arc<EngineShared>,
     id: u64,
-    watch: Arc<Watch>,
-    settled: bool,
+    watch: Arc<RowInterest>,
+    answered: bool,
 }
 
-impl Place<'_> {
-    async fn wait(mut self, answer: oneshot::Receiver<Message>, waiting: Waiting) -> Result<Completed, SubmitError> {
+impl QueueTicket<'_> {
+    async fn wait(
+        mut self,
+        answer: oneshot::Receiver<QueueReply>,
+        waiting: QueuedRow,
+    ) -> Result<Completed, SubmitError> {
         // Where callers run, the watchdog keeps the deadline.
-        let message = if self.shared.has_workers() {
+        let message = if self.shared.uses_workers() {
             tokio::time::timeout_at(waiting.deadline.into(), answer).await
         } else {
             Ok(answer.await)
         };
         let outcome = match message {
-            Ok(Ok(Message::Done(completed, inputs))) => {
+            Ok(Ok(QueueReply::Done(completed, inputs))) => {
                 drop(inputs);
                 Ok(completed)
             }
-            Ok(Ok(Message::Lead(lease, inputs))) if Instant::now() < waiting.deadline => {
-                lease.lead(&inputs, waiting).ok_or(SubmitError::Lost)
+            Ok(Ok(QueueReply::BecomeLeader(lease, inputs))) if Instant::now() < waiting.deadline => {
+                lease.run_as_leader(&inputs, waiting).ok_or(SubmitError::WorkerLost)
             }
             // Where it is too late to run, the lease is dropped and goes to the next row.
-            Ok(Ok(Message::Late | Message::Lead(..))) => {
-                self.settled = true;
+            Ok(Ok(QueueReply::Expired | QueueReply::BecomeLeader(..))) => {
+                self.answered = true;
                 self.shared.metrics.count_abandoned_row("queue");
-                return Err(SubmitError::Expired);
+                return Err(SubmitError::DeadlineExceeded);
             }
             // A worker leaves out a row only when its deadline has passed; else its thread broke.
-            Ok(Err(_)) if Instant::now() < waiting.deadline => Err(SubmitError::Lost),
-            Ok(Err(_)) => Err(SubmitError::Expired),
-            Err(_) => return Err(SubmitError::Expired),
+            Ok(Err(_)) if Instant::now() < waiting.deadline => Err(SubmitError::WorkerLost),
+            Ok(Err(_)) => Err(SubmitError::DeadlineExceeded),
+            Err(_) => return Err(SubmitError::DeadlineExceeded),
         };
         // An answer that comes late is none: whoever asked was told when it would be there.
         if outcome.is_ok() && Instant::now() > waiting.deadline {
-            return Err(SubmitError::Expired);
+            return Err(SubmitError::DeadlineExceeded);
         }
-        self.settled = true;
+        self.answered = true;
         outcome
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueueTicket<'_> {
     fn drop(&mut self) {
-        if self.settled {
+        if self.answered {
             return;
         }
-        let stage = match self.shared.withdraw(self.id) {
+        let stage = match self.shared.remove(self.id) {
             Some(_) => "queue",
             None => "infer",
         };

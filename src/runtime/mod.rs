@@ -3,30 +3,30 @@
 //! The only module that names `ort`. It knows tensors and rows, nothing of contracts, models by name, or requests.
 
 mod admission;
-mod aside;
 mod batch;
 mod batching;
 mod cancellation;
 mod convert;
+mod detached;
 mod engine;
-mod external;
+mod error_message;
+mod external_data;
+mod file_kind;
 mod lease;
-mod library;
-mod library_version;
-mod message;
-mod mistaken;
 mod model_bytes;
 mod onnx;
 mod onnx_proto;
-mod outlets;
+mod onnxruntime;
+mod onnxruntime_version;
 mod plan;
 mod probe;
 mod queue;
 mod run;
+mod run_interest;
 mod session;
-mod stand_back;
-mod strikes;
-mod watch;
+mod session_io;
+mod slow_runs;
+mod thread_priority;
 mod watchdog;
 mod worker;
 
@@ -34,22 +34,22 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-pub use aside::{AsideError, aside};
-pub use batch::{merge, pad, row};
+pub use batch::{merge, pad, row_values};
 pub use batching::{Policy, Priority};
 pub use cancellation::{Cancellation, Cancelled};
+pub use detached::{DetachedError, run_detached};
 pub use engine::{Completed, Engine, EngineOptions, Interrupt, SubmitError};
-pub use library::{BUILT_FOR, DISABLE_TELEMETRY, Library, LibraryError};
 pub use model_bytes::{ModelBytes, NestedWeights};
-pub use plan::{Auto, Demand, Placement, Plan, plan, processors};
-pub use probe::{Cost, Probe, measure, probe};
-pub use run::{Ran, RowResult, run};
+pub use onnxruntime::{DISABLE_TELEMETRY, EXPECTED_VERSION, OrtLibrary, OrtLibraryError};
+pub use plan::{ExecutionPlan, Placement, PlanInputs, ThreadCount, available_cpus, plan};
+pub use probe::{Cost, Probe, median_run_time, probe};
+pub use run::{BatchRun, RowResult, run_batch};
 pub use session::{OpenError, OrtExecutor, PROVIDERS, SessionOptions};
-pub use stand_back::{Computing, computing, stand_back};
+pub use thread_priority::{ComputeGuard, compute_threads_busy, lower_thread_priority};
 pub use watchdog::Watchdog;
 
 use crate::domain::{
-    setting::SettingFault,
+    setting::SettingError,
     tensor::{Inputs, Tensor},
 };
 
@@ -60,18 +60,18 @@ pub struct Settings {
     /// The shared library of ONNX Runtime; empty to search for it.
     pub library: PathBuf,
     /// Worker threads a version, or "auto".
-    pub workers: Auto,
+    pub workers: ThreadCount,
     /// Threads that one session may use inside an operator, or "auto".
-    pub intra_threads: Auto,
+    pub intra_threads: ThreadCount,
     /// Execution providers in order of preference; a `?` at the end of a name makes it optional.
     pub providers: Vec<String>,
 }
 
 impl Settings {
     /// The values that cannot be used, whatever the machine is.
-    pub fn faults(&self) -> Vec<SettingFault> {
-        let numbers = [self.workers.thread_fault("workers"), self.intra_threads.thread_fault("intra_threads")];
-        numbers.into_iter().flatten().chain(session::provider_faults(&self.providers)).collect()
+    pub fn errors(&self) -> Vec<SettingError> {
+        let numbers = [self.workers.range_error("workers"), self.intra_threads.range_error("intra_threads")];
+        numbers.into_iter().flatten().chain(session::provider_errors(&self.providers)).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{external::external_files, onnx::class_lists};
+use super::{external_data::external_files, onnx::class_lists};
 
 /// A model in memory. ONNX Runtime copies what it needs of it while it makes a session.
 #[derive(Debug, Clone)]

@@ -5,32 +5,32 @@ use std::{num::NonZero, sync::LazyLock, thread, time::Duration};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::Cost;
-use crate::domain::setting::{MAX_THREADS, SettingFault};
+use crate::domain::setting::{MAX_THREADS, SettingError};
 
 /// Below this cost a row is cheap: handing it to another thread costs as much as running it.
-const CHEAP_ROW: Duration = Duration::from_micros(150);
+const INLINE_ROW_LIMIT: Duration = Duration::from_micros(150);
 
 /// A full batch of cheap rows may hold a caller's thread up for so long.
-const CHEAP_BATCH: Duration = Duration::from_millis(2);
+const INLINE_BATCH_LIMIT: Duration = Duration::from_millis(2);
 
 /// A number that an operator sets, or leaves to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Auto {
+pub enum ThreadCount {
     /// The server decides.
     Auto,
     /// This many.
-    Exactly(usize),
+    Fixed(usize),
 }
 
-impl Auto {
+impl ThreadCount {
     /// What is wrong with it as a number of threads.
-    pub fn thread_fault(self, key: &'static str) -> Option<SettingFault> {
-        let Self::Exactly(count) = self else { return None };
-        SettingFault::outside(key, count, &(1..=MAX_THREADS), "more threads than processors only take turns")
+    pub fn range_error(self, key: &'static str) -> Option<SettingError> {
+        let Self::Fixed(count) = self else { return None };
+        SettingError::out_of_range(key, count, &(1..=MAX_THREADS), "more threads than processors only take turns")
     }
 }
 
-impl<'de> Deserialize<'de> for Auto {
+impl<'de> Deserialize<'de> for ThreadCount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
@@ -39,18 +39,18 @@ impl<'de> Deserialize<'de> for Auto {
             Text(String),
         }
         match Either::deserialize(deserializer) {
-            Ok(Either::Number(number)) if number > 0 => Ok(Self::Exactly(number)),
+            Ok(Either::Number(number)) if number > 0 => Ok(Self::Fixed(number)),
             Ok(Either::Text(text)) if text == "auto" => Ok(Self::Auto),
             _ => Err(D::Error::custom("must be \"auto\" or a whole number above zero")),
         }
     }
 }
 
-impl Serialize for Auto {
+impl Serialize for ThreadCount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Auto => serializer.serialize_str("auto"),
-            Self::Exactly(number) => serializer.serialize_u64(*number as u64),
+            Self::Fixed(number) => serializer.serialize_u64(*number as u64),
         }
     }
 }
@@ -60,7 +60,7 @@ impl Serialize for Auto {
 #[serde(rename_all = "lowercase")]
 pub enum Placement {
     /// On the threads that ask, one at a time a session. For rows that cost less than a hand-over between threads.
-    Callers,
+    Inline,
     /// On threads of the engine's own, one a session. For everything else: these rows would hold the callers' threads up.
     Workers,
 }
@@ -69,7 +69,7 @@ impl Placement {
     /// The placement's name.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Callers => "callers",
+            Self::Inline => "inline",
             Self::Workers => "workers",
         }
     }
@@ -77,7 +77,7 @@ impl Placement {
 
 /// Where a version is run, by how many sessions, with how many threads each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Plan {
+pub struct ExecutionPlan {
     /// Where rows are run.
     pub placement: Placement,
     /// Sessions; for [`Placement::Workers`] each with a thread of its own.
@@ -88,7 +88,7 @@ pub struct Plan {
 
 /// What a plan is made from.
 #[derive(Debug, Clone, Copy)]
-pub struct Demand {
+pub struct PlanInputs {
     /// What was measured at load.
     pub cost: Cost,
     /// The most rows in one run.
@@ -96,36 +96,40 @@ pub struct Demand {
     /// How long a batch may wait for rows.
     pub max_delay: Duration,
     /// Sessions, where the operator sets them.
-    pub workers: Auto,
+    pub workers: ThreadCount,
     /// Threads a session, where the operator sets them.
-    pub intra_threads: Auto,
+    pub intra_threads: ThreadCount,
 }
 
 /// The processors that this process may use: its affinity mask and the quotas of its control groups, rounded down to whole
 /// processors, at least one. Found out once. ONNX Runtime looks at neither, and would start a thread for every processor of
 /// the machine.
-pub fn processors() -> usize {
+pub fn available_cpus() -> usize {
     static PROCESSORS: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, NonZero::get));
     *PROCESSORS
 }
 
 /// Plans a version. What the operator sets stands; the rest is chosen so that sessions times threads do not exceed the
 /// processors.
-pub fn plan(processors: usize, demand: &Demand) -> Plan {
-    let processors = processors.max(1);
-    let cheap = demand.cost.of(1) < CHEAP_ROW && demand.cost.of(demand.max_rows) < CHEAP_BATCH;
-    if cheap && demand.max_delay.is_zero() && (demand.workers, demand.intra_threads) == (Auto::Auto, Auto::Auto) {
+pub fn plan(cpus: usize, demand: &PlanInputs) -> ExecutionPlan {
+    let cpus = cpus.max(1);
+    let cheap =
+        demand.cost.batch_time(1) < INLINE_ROW_LIMIT && demand.cost.batch_time(demand.max_rows) < INLINE_BATCH_LIMIT;
+    if cheap
+        && demand.max_delay.is_zero()
+        && (demand.workers, demand.intra_threads) == (ThreadCount::Auto, ThreadCount::Auto)
+    {
         // One session: rows that come while it is busy share the next run, which costs less than a second session.
-        return Plan { placement: Placement::Callers, workers: 1, intra_threads: 1 };
+        return ExecutionPlan { placement: Placement::Inline, workers: 1, intra_threads: 1 };
     }
     let (workers, intra_threads) = match (demand.workers, demand.intra_threads) {
-        (Auto::Exactly(workers), Auto::Exactly(threads)) => (workers, threads),
-        (Auto::Exactly(workers), Auto::Auto) => (workers, (processors / workers).max(1)),
-        (Auto::Auto, Auto::Exactly(threads)) => ((processors / threads).max(1), threads),
+        (ThreadCount::Fixed(workers), ThreadCount::Fixed(threads)) => (workers, threads),
+        (ThreadCount::Fixed(workers), ThreadCount::Auto) => (workers, (cpus / workers).max(1)),
+        (ThreadCount::Auto, ThreadCount::Fixed(threads)) => ((cpus / threads).max(1), threads),
         // Requests come one by one, so rows side by side use the processors better than threads inside a row.
-        (Auto::Auto, Auto::Auto) => (processors, 1),
+        (ThreadCount::Auto, ThreadCount::Auto) => (cpus, 1),
     };
-    Plan { placement: Placement::Workers, workers, intra_threads }
+    ExecutionPlan { placement: Placement::Workers, workers, intra_threads }
 }
 
 #[cfg(test)]
@@ -136,24 +140,24 @@ mod tests {
     fn plans_never_exceed_the_processors_by_themselves() {
         let cheap = Cost { per_run: 10e-6, per_row: 10e-6 };
         let heavy = Cost { per_run: 1e-3, per_row: 2e-3 };
-        let (auto, callers, workers) = (Auto::Auto, Placement::Callers, Placement::Workers);
+        let (auto, callers, workers) = (ThreadCount::Auto, Placement::Inline, Placement::Workers);
         let cases = [
             (1, cheap, auto, auto, (callers, 1, 1)),
             (8, cheap, auto, auto, (callers, 1, 1)),
-            (8, cheap, Auto::Exactly(2), auto, (workers, 2, 4)),
+            (8, cheap, ThreadCount::Fixed(2), auto, (workers, 2, 4)),
             (1, heavy, auto, auto, (workers, 1, 1)),
             (8, heavy, auto, auto, (workers, 8, 1)),
-            (8, heavy, Auto::Exactly(2), auto, (workers, 2, 4)),
-            (8, heavy, auto, Auto::Exactly(4), (workers, 2, 4)),
-            (2, heavy, Auto::Exactly(4), Auto::Exactly(4), (workers, 4, 4)),
+            (8, heavy, ThreadCount::Fixed(2), auto, (workers, 2, 4)),
+            (8, heavy, auto, ThreadCount::Fixed(4), (workers, 2, 4)),
+            (2, heavy, ThreadCount::Fixed(4), ThreadCount::Fixed(4), (workers, 4, 4)),
             (0, heavy, auto, auto, (workers, 1, 1)),
         ];
         for (processors, cost, workers, intra_threads, expected) in cases {
-            let demand = Demand { cost, max_rows: 32, max_delay: Duration::ZERO, workers, intra_threads };
+            let demand = PlanInputs { cost, max_rows: 32, max_delay: Duration::ZERO, workers, intra_threads };
             let plan = plan(processors, &demand);
             assert_eq!((plan.placement, plan.workers, plan.intra_threads), expected, "{processors} {demand:?}");
         }
-        let patient = Demand {
+        let patient = PlanInputs {
             cost: cheap,
             max_rows: 32,
             max_delay: Duration::from_millis(1),

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Executor, RunError, merge, row};
+use super::{Executor, RunError, merge, row_values};
 use crate::domain::tensor::Inputs;
 
 /// How often each size is run; the median counts.
@@ -25,13 +25,13 @@ pub struct Cost {
 impl Cost {
     /// The cost where everything takes `pace` times as long.
     #[must_use]
-    pub fn at(self, pace: f64) -> Self {
+    pub fn scaled(self, pace: f64) -> Self {
         Self { per_run: self.per_run * pace, per_row: self.per_row * pace }
     }
 
     /// What a run of `rows` rows is expected to take.
     #[expect(clippy::cast_precision_loss, reason = "rows are far fewer than 2^53")]
-    pub fn of(self, rows: usize) -> Duration {
+    pub fn batch_time(self, rows: usize) -> Duration {
         Duration::try_from_secs_f64(self.per_run + self.per_row * rows as f64).unwrap_or_default()
     }
 }
@@ -54,12 +54,16 @@ impl Probe {
     /// waste the processor; more rows than that make each of them wait for the others and gain little; beyond the largest
     /// they cost more again.
     #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^53")]
-    pub fn worthwhile_rows(&self) -> RangeInclusive<usize> {
-        const HARDLY_MORE: f64 = 1.05;
+    pub fn efficient_batch_sizes(&self) -> RangeInclusive<usize> {
+        const EFFICIENCY_TOLERANCE: f64 = 1.05;
         let a_row = |(size, seconds): (&usize, &f64)| (*size, seconds / *size as f64);
         let best = self.sizes.iter().zip(&self.seconds).map(a_row).map(|at| at.1).fold(f64::INFINITY, f64::min);
-        let good =
-            self.sizes.iter().zip(&self.seconds).map(a_row).filter(|(_, seconds)| *seconds <= best * HARDLY_MORE);
+        let good = self
+            .sizes
+            .iter()
+            .zip(&self.seconds)
+            .map(a_row)
+            .filter(|(_, seconds)| *seconds <= best * EFFICIENCY_TOLERANCE);
         let sizes: Vec<usize> = good.map(|(size, _)| size).collect();
         sizes.first().copied().unwrap_or(1)..=sizes.last().copied().unwrap_or(1)
     }
@@ -69,7 +73,7 @@ impl Probe {
 ///
 /// # Errors
 /// [`RunError`] when the graph fails on the row.
-pub fn measure(executor: &mut impl Executor, inputs: &Inputs) -> Result<Duration, RunError> {
+pub fn median_run_time(executor: &mut impl Executor, inputs: &Inputs) -> Result<Duration, RunError> {
     executor.run(inputs)?;
     let mut times = Vec::with_capacity(REPETITIONS);
     for _ in 0..REPETITIONS {
@@ -96,14 +100,16 @@ pub fn probe(executor: &mut impl Executor, rows: &[Inputs], limit: usize) -> Res
         // The rows there are, over and over, up to the size.
         let chosen: Vec<&Inputs> = rows.iter().cycle().take(size).collect();
         let Some(batch) = merge(&chosen) else { break };
-        found.seconds.push(measure(executor, &batch)?.as_secs_f64());
+        found.seconds.push(median_run_time(executor, &batch)?.as_secs_f64());
         if size > 1 {
             let together = executor.run(&batch)?;
             for (index, inputs) in chosen.iter().enumerate().take(rows.len()) {
                 let alone = executor.run(inputs)?;
                 for (whole, single) in together.iter().zip(&alone) {
-                    let differences =
-                        row(whole, index).into_iter().zip(row(single, 0)).map(|(left, right)| (left - right).abs());
+                    let differences = row_values(whole, index)
+                        .into_iter()
+                        .zip(row_values(single, 0))
+                        .map(|(left, right)| (left - right).abs());
                     found.largest_difference = differences.fold(found.largest_difference, f64::max);
                 }
             }
@@ -143,7 +149,7 @@ mod tests {
             let (sizes, seconds) = (vec![1, 2, 4, 8], millis.map(|time: f64| time / 1e3).to_vec());
             let cost = fit(&sizes, &seconds);
             let probe = Probe { sizes, seconds, cost, largest_difference: 0.0 };
-            assert_eq!(probe.worthwhile_rows(), expected, "{name}");
+            assert_eq!(probe.efficient_batch_sizes(), expected, "{name}");
         }
     }
 

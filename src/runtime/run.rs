@@ -13,7 +13,7 @@ use crate::domain::tensor::{Inputs, Tensor};
 pub type RowResult = Result<(Arc<[Tensor]>, usize), RunError>;
 
 /// What came of a batch.
-pub struct Ran {
+pub struct BatchRun {
     /// One result a row, in the order of the rows.
     pub rows: Vec<RowResult>,
     /// How long it took, taking apart included.
@@ -21,18 +21,20 @@ pub struct Ran {
 }
 
 /// Runs rows together, or each alone where they cannot be put together or fail together.
-pub fn run(executor: &mut dyn Executor, rows: &[&Inputs]) -> Ran {
+pub fn run_batch(executor: &mut dyn Executor, rows: &[&Inputs]) -> BatchRun {
     let started = Instant::now();
     let results = match rows {
-        [row] => vec![alone(executor, row)],
-        rows => together(executor, rows).unwrap_or_else(|| rows.iter().map(|row| alone(executor, row)).collect()),
+        [row] => vec![run_single(executor, row)],
+        rows => {
+            run_merged(executor, rows).unwrap_or_else(|| rows.iter().map(|row| run_single(executor, row)).collect())
+        }
     };
-    Ran { rows: results, took: started.elapsed() }
+    BatchRun { rows: results, took: started.elapsed() }
 }
 
-fn together(executor: &mut dyn Executor, rows: &[&Inputs]) -> Option<Vec<RowResult>> {
+fn run_merged(executor: &mut dyn Executor, rows: &[&Inputs]) -> Option<Vec<RowResult>> {
     let batch = merge(rows)?;
-    let outputs = guarded(executor, &batch).ok()?;
+    let outputs = run_catching_panic(executor, &batch).ok()?;
     // An output without the batch axis would give every row the same answer.
     if outputs.iter().any(|output| output.shape.first() != Some(&rows.len())) {
         return None;
@@ -40,12 +42,12 @@ fn together(executor: &mut dyn Executor, rows: &[&Inputs]) -> Option<Vec<RowResu
     Some((0..rows.len()).map(|row| Ok((Arc::clone(&outputs), row))).collect())
 }
 
-fn alone(executor: &mut dyn Executor, row: &Inputs) -> RowResult {
-    guarded(executor, row).map(|outputs| (outputs, 0))
+fn run_single(executor: &mut dyn Executor, row: &Inputs) -> RowResult {
+    run_catching_panic(executor, row).map(|outputs| (outputs, 0))
 }
 
 /// A panic in a run must not take its thread with it.
-fn guarded(executor: &mut dyn Executor, inputs: &Inputs) -> Result<Arc<[Tensor]>, RunError> {
+fn run_catching_panic(executor: &mut dyn Executor, inputs: &Inputs) -> Result<Arc<[Tensor]>, RunError> {
     match catch_unwind(AssertUnwindSafe(|| executor.run(inputs))) {
         Ok(outputs) => outputs.map(Arc::from),
         Err(_) => Err(RunError::Panicked),
@@ -77,10 +79,10 @@ mod tests {
 
     fn answers(values: &[f64]) -> Vec<Option<f64>> {
         let rows: Vec<Inputs> = values.iter().map(|value| row(*value)).collect();
-        let ran = run(&mut Doubler, &rows.iter().collect::<Vec<_>>());
+        let ran = run_batch(&mut Doubler, &rows.iter().collect::<Vec<_>>());
         ran.rows
             .into_iter()
-            .map(|result| result.ok().map(|(outputs, at)| crate::runtime::row(&outputs[0], at)[0]))
+            .map(|result| result.ok().map(|(outputs, at)| crate::runtime::row_values(&outputs[0], at)[0]))
             .collect()
     }
 

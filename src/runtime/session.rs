@@ -16,15 +16,15 @@ use ort::{
 };
 
 use super::{
-    Cancellation, Executor, Interrupt, Library, ModelBytes, RunError,
+    Cancellation, Executor, Interrupt, ModelBytes, OrtLibrary, RunError,
     batch::{pad, trim},
-    convert::{elements, failed, from_maps, from_value, to_value},
-    message::reduce,
-    mistaken::mistaken_for,
-    outlets::Outlets,
+    convert::{elements, from_maps, from_value, to_run_error, to_value},
+    error_message::redact,
+    file_kind::describe_non_onnx,
+    session_io::SessionIo,
     watchdog::Watchdog,
 };
-use crate::domain::setting::SettingFault;
+use crate::domain::setting::SettingError;
 use crate::domain::signature::{OutputSpec, Signature};
 use crate::domain::tensor::{Buffer, Inputs, Tensor};
 
@@ -47,13 +47,13 @@ pub struct SessionOptions {
 
 impl SessionOptions {
     /// Options for the sessions of one version; the library must be loaded.
-    pub fn new(_: &Library, intra_threads: usize, providers: &[String]) -> Self {
+    pub fn new(_: &OrtLibrary, intra_threads: usize, providers: &[String]) -> Self {
         Self { intra_threads, providers: providers.to_vec(), weights: Arc::new(PrepackedWeights::new()), quiet: false }
     }
 
     /// The same, with failing runs kept out of the runtime's own log: for one who tries what a graph takes.
     #[must_use]
-    pub fn quiet(&self) -> Self {
+    pub fn silence_ort(&self) -> Self {
         Self { quiet: true, ..self.clone() }
     }
 
@@ -95,7 +95,7 @@ pub enum OpenError {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err as it is")]
-fn refused<R>(error: ort::Error<R>) -> OpenError {
+fn to_open_error<R>(error: ort::Error<R>) -> OpenError {
     OpenError::Refused(error.message().trim().to_owned())
 }
 
@@ -125,28 +125,28 @@ impl OrtExecutor {
     /// # Errors
     /// [`OpenError`] when the bytes are no graph that can be run, or it has tensors of types that cannot be handled.
     pub fn open(
-        library: &Library,
+        library: &OrtLibrary,
         model: &ModelBytes,
         options: &SessionOptions,
         load: &Cancellation,
     ) -> Result<Self, OpenError> {
-        let builder = Session::builder(&library.environment).map_err(refused)?;
+        let builder = Session::builder(&library.environment).map_err(to_open_error)?;
         let (builder, providers) = register(builder, &options.providers)?;
-        let builder = configure(builder, options).map_err(refused)?;
-        let mut builder = with_weights(builder, model).map_err(refused)?;
+        let builder = configure(builder, options).map_err(to_open_error)?;
+        let mut builder = with_weights(builder, model).map_err(to_open_error)?;
         let canceler = builder.canceler();
         // It fails only for a session that is made already.
         load.register(Arc::new(move |_| _ = canceler.cancel()));
         let made = builder.commit_from_memory(&model.graph);
-        let session = made.map_err(|error| match (refused(error), mistaken_for(&model.graph)) {
+        let session = made.map_err(|error| match (to_open_error(error), describe_non_onnx(&model.graph)) {
             (OpenError::Refused(said), Some(hint)) => OpenError::Refused(format!("{said} ({hint})")),
             (error, _) => error,
         })?;
-        let Outlets { signature, symbols, unread } = Outlets::of(&session)?;
+        let SessionIo { signature, symbols, unread } = SessionIo::read(&session)?;
         let requested: Vec<String> = signature.outputs.iter().map(|spec| spec.name().to_owned()).collect();
-        let mut run_options = RunOptions::new().map_err(refused)?;
+        let mut run_options = RunOptions::new().map_err(to_open_error)?;
         if options.quiet {
-            run_options.set_log_level(LogLevel::Fatal).map_err(refused)?;
+            run_options.set_log_level(LogLevel::Fatal).map_err(to_open_error)?;
         }
         let run_options = Arc::new(run_options);
         let mut executor = Self {
@@ -163,7 +163,7 @@ impl OrtExecutor {
             limit: None,
         };
         load.register(stopper(&executor.options));
-        executor.learn_map_keys();
+        executor.discover_zipmap_keys();
         Ok(executor)
     }
 
@@ -183,7 +183,7 @@ impl OrtExecutor {
     }
 
     /// The outputs that cannot be read and are left out, each with its type.
-    pub fn unread(&self) -> &[String] {
+    pub fn unreadable_outputs(&self) -> &[String] {
         &self.unread
     }
 
@@ -198,7 +198,7 @@ impl OrtExecutor {
     }
 
     /// Reads these outputs only, in this order. (The runtime computes a graph as a whole, whatever is read of it.)
-    pub fn request(&mut self, outputs: &[String]) {
+    pub fn set_outputs(&mut self, outputs: &[String]) {
         outputs.clone_into(&mut self.requested);
     }
 
@@ -209,7 +209,7 @@ impl OrtExecutor {
 
     /// A `ZipMap` output does not declare its keys: one run on zeros tells them. A graph that cannot run on zeros leaves
     /// them unknown.
-    fn learn_map_keys(&mut self) {
+    fn discover_zipmap_keys(&mut self) {
         if !self.signature.outputs.iter().any(|spec| matches!(spec, OutputSpec::ZipMap { .. })) {
             return;
         }
@@ -243,7 +243,7 @@ impl Executor for OrtExecutor {
         // Sessions that serve have no limit of their own: the deadlines of their rows stop them.
         let limited = self.limit.as_ref().map(|(watchdog, limit)| {
             let until = Instant::now() + *limit;
-            (watchdog.limit(until, stopper(&self.options)), *limit)
+            (watchdog.limit_run(until, stopper(&self.options)), *limit)
         });
         let run = self.session.run_with_options(values.as_slice(), &*self.options);
         let stopped = limited.and_then(|(limited, limit)| limited.end().then_some(limit));
@@ -257,7 +257,7 @@ impl Executor for OrtExecutor {
             return Err(RunError::TooLarge { elements, max_elements: self.max_elements });
         }
         let read = |name: &String| {
-            outputs.get(name).ok_or_else(|| failed(format!("no output {name:?} came"))).and_then(from_value)
+            outputs.get(name).ok_or_else(|| to_run_error(format!("no output {name:?} came"))).and_then(from_value)
         };
         let mut read = self.requested.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         if padded.is_some() {
@@ -284,7 +284,7 @@ fn stopper(options: &Arc<RunOptions>) -> Interrupt {
 fn run_error(error: &ort::Error) -> RunError {
     let message = error.message().trim();
     tracing::debug!(target: "onnxruntime", "{message}");
-    RunError::Failed(reduce(&format!("{:?}", error.code()), message))
+    RunError::Failed(redact(&format!("{:?}", error.code()), message))
 }
 
 /// Hands over the bytes of the weights, and keeps ONNX Runtime from opening files itself.
@@ -311,8 +311,8 @@ fn configure(builder: SessionBuilder, options: &SessionOptions) -> Result<Sessio
 pub const PROVIDERS: [&str; 5] = ["cpu", "cuda", "tensorrt", "openvino", "xnnpack"];
 
 /// What is wrong with a list of execution providers.
-pub(super) fn provider_faults(entries: &[String]) -> Vec<SettingFault> {
-    let fault = |reason: String| SettingFault::new("providers", reason);
+pub(super) fn provider_errors(entries: &[String]) -> Vec<SettingError> {
+    let fault = |reason: String| SettingError::new("providers", reason);
     let bare = |entry: &String| entry.strip_suffix('?').unwrap_or(entry).to_owned();
     let mut faults = Vec::new();
     if entries.is_empty() {

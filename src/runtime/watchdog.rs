@@ -15,24 +15,24 @@ use std::{
 
 use super::{
     Interrupt,
-    queue::{Message, Shared},
+    queue::{EngineShared, QueueReply},
 };
 
 /// How often it looks at least: a run may go on for so long after its last deadline.
-const EVERY: Duration = Duration::from_millis(100);
+const MAX_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How often it looks at most: a row may wait for so long after its deadline.
-const PAUSE: Duration = Duration::from_millis(1);
+const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
 /// A run that is watched.
-pub(super) struct UnderWay {
+pub(super) struct ActiveRun {
     /// The latest deadline of its rows.
     until: Instant,
     interrupt: Option<Interrupt>,
     stopped: bool,
 }
 
-impl UnderWay {
+impl ActiveRun {
     /// A run that somebody waits for until then.
     pub(super) fn new(until: Instant, interrupt: Option<Interrupt>) -> Self {
         Self { until, interrupt, stopped: false }
@@ -60,31 +60,31 @@ impl UnderWay {
 /// The one thread that watches. Clones are the same; the thread starts with the first that is watched, and ends with the
 /// last clone.
 #[derive(Clone, Default)]
-pub struct Watchdog(Arc<Watched>);
+pub struct Watchdog(Arc<WatchdogShared>);
 
 #[derive(Default)]
-struct Watched {
-    state: Mutex<State>,
+struct WatchdogShared {
+    state: Mutex<WatchdogState>,
     /// Apart from the state, so that a row that is due soon wakes the thread without a further lock.
     thread: std::sync::OnceLock<Thread>,
 }
 
 #[derive(Default)]
-struct State {
-    engines: Vec<Weak<Shared>>,
+struct WatchdogState {
+    engines: Vec<Weak<EngineShared>>,
     /// Runs with a limit of their own, by number.
-    limited: Vec<(u64, UnderWay)>,
+    limited_runs: Vec<(u64, ActiveRun)>,
     next: u64,
 }
 
-impl Watched {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl WatchdogShared {
+    fn lock(&self) -> MutexGuard<'_, WatchdogState> {
         // Nothing under the lock panics, so a poisoned state is still whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Watched {
+impl Drop for WatchdogShared {
     fn drop(&mut self) {
         if let Some(thread) = self.thread.get() {
             thread.unpark();
@@ -97,7 +97,7 @@ impl Watchdog {
     ///
     /// # Errors
     /// The operating system's own when the thread cannot be started.
-    pub(super) fn watch(&self, engine: &Arc<Shared>) -> io::Result<()> {
+    pub(super) fn add_engine(&self, engine: &Arc<EngineShared>) -> io::Result<()> {
         self.start()?;
         self.0.lock().engines.push(Arc::downgrade(engine));
         self.wake();
@@ -106,15 +106,15 @@ impl Watchdog {
 
     /// Watches a run that must end by then. Without a thread the run has no limit, which was said when the watchdog could
     /// not start.
-    pub(super) fn limit(&self, until: Instant, interrupt: Interrupt) -> Limited<'_> {
+    pub(super) fn limit_run(&self, until: Instant, interrupt: Interrupt) -> RunLimit<'_> {
         if let Err(error) = self.start() {
             tracing::error!(%error, "the watchdog could not be started: runs have no time limit");
         }
         let mut state = self.0.lock();
         let number = state.next;
         state.next += 1;
-        state.limited.push((number, UnderWay::new(until, Some(interrupt))));
-        Limited { watchdog: self, number }
+        state.limited_runs.push((number, ActiveRun::new(until, Some(interrupt))));
+        RunLimit { watchdog: self, number }
     }
 
     /// Something is due before the thread would look by itself.
@@ -129,7 +129,7 @@ impl Watchdog {
         let _state = self.0.lock();
         if self.0.thread.get().is_none() {
             let watched = Arc::downgrade(&self.0);
-            let thread = std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || watch(&watched))?;
+            let thread = std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || watch_loop(&watched))?;
             let _ = self.0.thread.set(thread.thread().clone());
         }
         Ok(())
@@ -137,35 +137,35 @@ impl Watchdog {
 }
 
 /// A run with a limit, until it is dropped.
-pub(super) struct Limited<'w> {
+pub(super) struct RunLimit<'w> {
     watchdog: &'w Watchdog,
     number: u64,
 }
 
-impl Limited<'_> {
+impl RunLimit<'_> {
     /// The run has ended; whether it was stopped because its time was over.
     pub(super) fn end(self) -> bool {
-        self.remove().is_some_and(UnderWay::end)
+        self.remove().is_some_and(ActiveRun::end)
     }
 
-    fn remove(&self) -> Option<UnderWay> {
+    fn remove(&self) -> Option<ActiveRun> {
         let mut state = self.watchdog.0.lock();
-        let place = state.limited.iter().position(|(number, _)| *number == self.number)?;
-        Some(state.limited.swap_remove(place).1)
+        let place = state.limited_runs.iter().position(|(number, _)| *number == self.number)?;
+        Some(state.limited_runs.swap_remove(place).1)
     }
 }
 
-impl Drop for Limited<'_> {
+impl Drop for RunLimit<'_> {
     fn drop(&mut self) {
         // After `end` there is nothing left; a panic of the run comes here alone.
-        self.remove().map(UnderWay::end);
+        self.remove().map(ActiveRun::end);
     }
 }
 
 /// Looks at everything again and again, until there is no watchdog any more.
-fn watch(watched: &Weak<Watched>) {
+fn watch_loop(watched: &Weak<WatchdogShared>) {
     while let Some(alive) = watched.upgrade() {
-        let pause = look(&alive);
+        let pause = check_all(&alive);
         drop(alive);
         // A wake-up since the look ends the pause at once.
         std::thread::park_timeout(pause);
@@ -173,35 +173,35 @@ fn watch(watched: &Weak<Watched>) {
 }
 
 /// Looks once; how long the next look can wait.
-fn look(watched: &Watched) -> Duration {
+fn check_all(watched: &WatchdogShared) -> Duration {
     let now = Instant::now();
-    let engines: Vec<Arc<Shared>> = {
+    let engines: Vec<Arc<EngineShared>> = {
         let mut state = watched.lock();
-        state.limited.iter_mut().for_each(|(_, run)| _ = run.stop(now));
+        state.limited_runs.iter_mut().for_each(|(_, run)| _ = run.stop(now));
         state.engines.retain(|engine| engine.strong_count() > 0);
         state.engines.iter().filter_map(Weak::upgrade).collect()
     };
-    let alarm = engines.iter().map(|engine| engine.look(now)).min().unwrap_or(now + EVERY);
+    let alarm = engines.iter().map(|engine| engine.enforce_deadlines(now)).min().unwrap_or(now + MAX_INTERVAL);
     alarm.saturating_duration_since(Instant::now())
 }
 
-impl Shared {
+impl EngineShared {
     /// Stops runs that are late, and tells rows that are; when to look again.
-    fn look(&self, now: Instant) -> Instant {
+    fn enforce_deadlines(&self, now: Instant) -> Instant {
         let mut state = self.lock();
         // Not only the first: each must be stopped.
-        let stopped = state.under_way.iter_mut().flatten().filter_map(|run| run.stop(now).then_some(())).count();
+        let stopped = state.active_runs.iter_mut().flatten().filter_map(|run| run.stop(now).then_some(())).count();
         if stopped > 0 {
             // A version that held a thread for that long is not let near one again.
-            self.set_heavy();
+            self.switch_to_workers();
         }
-        let (late, next) = self.take_late(&mut state, now);
-        let alarm = next.unwrap_or(now + EVERY).clamp(now + PAUSE, now + EVERY);
-        state.alarm = alarm;
+        let (late, next) = self.take_expired(&mut state, now);
+        let alarm = next.unwrap_or(now + MAX_INTERVAL).clamp(now + MIN_INTERVAL, now + MAX_INTERVAL);
+        state.next_check = alarm;
         drop(state);
         for job in late {
             // The receiver may have been dropped; ignore the error.
-            let _ = job.reply.send(Message::Late);
+            let _ = job.reply.send(QueueReply::Expired);
         }
         alarm
     }
@@ -218,8 +218,8 @@ mod tests {
         let watchdog = Watchdog::default();
         let (told, heard) = mpsc::channel();
         let interrupt: Interrupt = Arc::new(move |stop| told.send(stop).expect("the test listens"));
-        let unlimited = watchdog.limit(Instant::now() + Duration::from_mins(10), Arc::clone(&interrupt));
-        let limited = watchdog.limit(Instant::now(), interrupt);
+        let unlimited = watchdog.limit_run(Instant::now() + Duration::from_mins(10), Arc::clone(&interrupt));
+        let limited = watchdog.limit_run(Instant::now(), interrupt);
         assert_eq!(heard.recv(), Ok(true));
         assert!(limited.end() && !unlimited.end());
         assert_eq!((heard.recv(), heard.try_recv().is_err()), (Ok(false), true));

@@ -7,67 +7,67 @@ use std::{
 
 use super::{
     Completed, Executor,
-    lease::Station,
-    queue::{Job, Message, Picked, Shared},
-    run::run,
-    stand_back::{Computing, stand_back},
-    watch::Running,
-    watchdog::UnderWay,
+    lease::SessionSlot,
+    queue::{EngineShared, Job, NextBatch, QueueReply},
+    run::run_batch,
+    run_interest::RunInterest,
+    thread_priority::{ComputeGuard, lower_thread_priority},
+    watchdog::ActiveRun,
 };
-use crate::{domain::tensor::Inputs, telemetry::CloseReason};
+use crate::{domain::tensor::Inputs, telemetry::BatchCloseReason};
 
 /// Works until the queue is closed and empty. `watched` is the number under which the watchdog knows the executor, where
 /// callers ran on it before: rows of theirs may still wait, which have no clock of their own.
-fn work(mut executor: Box<dyn Executor>, shared: &Shared, watched: Option<usize>) {
-    stand_back();
-    while let Some((jobs, reason)) = next(shared) {
-        let _computing = Computing::begin();
+fn worker_loop(mut executor: Box<dyn Executor>, shared: &EngineShared, watched: Option<usize>) {
+    lower_thread_priority();
+    while let Some((jobs, reason)) = next_batch(shared) {
+        let _computing = ComputeGuard::begin();
         let count = jobs.len();
         if let (Some(number), Some(until)) = (watched, jobs.iter().map(|job| job.waiting.deadline).max()) {
-            shared.lock().under_way[number] = Some(UnderWay::new(until, executor.interrupt()));
+            shared.lock().active_runs[number] = Some(ActiveRun::new(until, executor.interrupt()));
         }
-        run_batch(executor.as_mut(), shared, jobs, reason);
+        run_and_reply(executor.as_mut(), shared, jobs, reason);
         let mut state = shared.lock();
         state.running -= count;
         state.busy -= 1;
-        if let Some(run) = watched.and_then(|number| state.under_way[number].take()) {
+        if let Some(run) = watched.and_then(|number| state.active_runs[number].take()) {
             run.end();
         }
     }
 }
 
 /// Waits for the next batch; its rows count as running.
-fn next(shared: &Shared) -> Option<(Vec<Job>, CloseReason)> {
+fn next_batch(shared: &EngineShared) -> Option<(Vec<Job>, BatchCloseReason)> {
     let mut state = shared.lock();
     loop {
         let now = Instant::now();
-        let picked = shared.pick(&mut state, now);
+        let picked = shared.next_batch(&mut state, now);
         state = match picked {
-            Picked::Batch(jobs, reason) => {
+            NextBatch::Batch(jobs, reason) => {
                 state.running += jobs.len();
                 state.busy += 1;
                 let more = !state.jobs.is_empty();
                 drop(state);
                 if more {
                     // A row that came while every worker was busy woke nobody.
-                    shared.filled.notify_one();
+                    shared.work_available.notify_one();
                 }
                 return Some((jobs, reason));
             }
-            Picked::Wait(until) => {
+            NextBatch::Wait(until) => {
                 let wait = until.saturating_duration_since(now);
-                shared.filled.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
+                shared.work_available.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
             }
-            Picked::Nothing if state.closed => return None,
-            Picked::Nothing => shared.filled.wait(state).unwrap_or_else(PoisonError::into_inner),
+            NextBatch::Idle if state.closed => return None,
+            NextBatch::Idle => shared.work_available.wait(state).unwrap_or_else(PoisonError::into_inner),
         };
     }
 }
 
-fn run_batch(executor: &mut dyn Executor, shared: &Shared, mut jobs: Vec<Job>, reason: CloseReason) {
+fn run_and_reply(executor: &mut dyn Executor, shared: &EngineShared, mut jobs: Vec<Job>, reason: BatchCloseReason) {
     // Rows that nobody waits for any more are left out before the batch is formed.
     jobs.retain(|job| !job.reply.is_closed());
-    let running = executor.interrupt().map(Running::new);
+    let running = executor.interrupt().map(RunInterest::new);
     if let Some(running) = &running {
         for job in &jobs {
             job.watch.attach(running);
@@ -78,18 +78,18 @@ fn run_batch(executor: &mut dyn Executor, shared: &Shared, mut jobs: Vec<Job>, r
     }
     let started = Instant::now();
     let rows: Vec<&Inputs> = jobs.iter().map(|job| &job.inputs).collect();
-    let ran = run(executor, &rows);
+    let ran = run_batch(executor, &rows);
     if let Some(running) = &running {
         running.end();
     }
-    shared.note_pace(rows.len(), ran.took);
+    shared.observe_run(rows.len(), ran.took);
     shared.metrics.observe_batch(rows.len(), reason);
     let batch_rows = rows.len();
     for (job, result) in jobs.into_iter().zip(ran.rows) {
         let queue = started.saturating_duration_since(job.waiting.queued);
         let completed = Completed { result, batch_rows, queue, infer: ran.took };
         // Whoever asked may have gone; then the answer is nobody's.
-        let _ = job.reply.send(Message::Done(completed, job.inputs));
+        let _ = job.reply.send(QueueReply::Done(completed, job.inputs));
     }
 }
 
@@ -97,12 +97,12 @@ fn run_batch(executor: &mut dyn Executor, shared: &Shared, mut jobs: Vec<Job>, r
 ///
 /// # Errors
 /// The operating system's own when a thread cannot be started.
-pub(super) fn start(executors: Vec<Box<dyn Executor>>, shared: &Arc<Shared>) -> std::io::Result<()> {
+pub(super) fn start(executors: Vec<Box<dyn Executor>>, shared: &Arc<EngineShared>) -> std::io::Result<()> {
     executors.into_iter().try_for_each(|executor| spawn(executor, shared, None))
 }
 
 /// Gives an executor that ran on the callers' threads a thread of its own.
-pub(super) fn take_over(Station { number, executor, .. }: Station, shared: &Arc<Shared>) {
+pub(super) fn move_to_worker(SessionSlot { number, executor, .. }: SessionSlot, shared: &Arc<EngineShared>) {
     let metrics = &shared.metrics;
     tracing::warn!(
         model = metrics.model(),
@@ -116,10 +116,10 @@ pub(super) fn take_over(Station { number, executor, .. }: Station, shared: &Arc<
     }
 }
 
-fn spawn(executor: Box<dyn Executor>, shared: &Arc<Shared>, watched: Option<usize>) -> std::io::Result<()> {
+fn spawn(executor: Box<dyn Executor>, shared: &Arc<EngineShared>, watched: Option<usize>) -> std::io::Result<()> {
     let mine = Arc::clone(shared);
     let name = format!("worker {}", shared.metrics.model());
-    let worker = std::thread::Builder::new().name(name).spawn(move || work(executor, &mine, watched))?;
+    let worker = std::thread::Builder::new().name(name).spawn(move || worker_loop(executor, &mine, watched))?;
     shared.workers.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
     Ok(())
 }

@@ -1,16 +1,16 @@
 //! Who may ask, and how often. Knows no web framework: texts and addresses in, decisions out.
 
-mod rate;
+mod rate_limit;
 mod tokens;
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use rate::{Allowance, RateLimiter};
-pub use tokens::{AuthError, Caller, Tokens, TokensError};
+pub use rate_limit::{RateDecision, RateLimiter};
+pub use tokens::{AuthError, Principal, TokenStore, TokensError};
 
-use crate::domain::setting::SettingFault;
+use crate::domain::setting::SettingError;
 
 /// The most requests a second that a limit may allow: more than one a microsecond is no limit.
 const MAX_RATE: u32 = 1_000_000;
@@ -42,29 +42,29 @@ pub enum MetricsAccess {
 
 impl Settings {
     /// The values that cannot be used.
-    pub fn faults(&self) -> Vec<SettingFault> {
+    pub fn errors(&self) -> Vec<SettingError> {
         let rate = "0 switches the limit off";
         let burst = "0 would refuse every request";
         let faults = [
-            SettingFault::outside("rate_per_second", self.rate_per_second, &(0..=MAX_RATE), rate),
-            SettingFault::outside("rate_burst", self.rate_burst, &(1..=MAX_RATE), burst),
+            SettingError::out_of_range("rate_per_second", self.rate_per_second, &(0..=MAX_RATE), rate),
+            SettingError::out_of_range("rate_burst", self.rate_burst, &(1..=MAX_RATE), burst),
         ];
         faults.into_iter().flatten().collect()
     }
 
     /// The files that are named and cannot be used.
-    pub fn file_faults(&self) -> Vec<SettingFault> {
-        tokens_fault(&self.tokens_file).into_iter().collect()
+    pub fn file_errors(&self) -> Vec<SettingError> {
+        tokens_file_error(&self.tokens_file).into_iter().collect()
     }
 }
 
 /// What is wrong with the file that `tokens_file` names; nothing where it names none. A pipe is not looked into: what is
 /// read from it is gone.
-pub fn tokens_fault(path: &Path) -> Option<SettingFault> {
+pub fn tokens_file_error(path: &Path) -> Option<SettingError> {
     let pipe = path.metadata().is_ok_and(|file| !file.is_file() && !file.is_dir());
     if path.as_os_str().is_empty() || pipe {
         return None;
     }
-    let error = Tokens::read(path).err()?;
-    Some(SettingFault::new("tokens_file", format!("names a file that cannot be used: {error}")))
+    let error = TokenStore::read(path).err()?;
+    Some(SettingError::new("tokens_file", format!("names a file that cannot be used: {error}")))
 }

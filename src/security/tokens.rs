@@ -11,21 +11,21 @@ use sha2::{Digest as _, Sha256};
 
 /// Someone who asks, once known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
+pub struct Principal {
     /// The name in the file.
     pub name: Arc<str>,
     models: Option<Arc<[String]>>,
     metrics: bool,
 }
 
-impl Caller {
+impl Principal {
     /// Whether the caller may use a model.
-    pub fn may_use(&self, model: &str) -> bool {
+    pub fn can_use(&self, model: &str) -> bool {
         self.models.as_ref().is_none_or(|models| models.iter().any(|name| name == model))
     }
 
     /// Whether the caller may read the metrics, which name every model.
-    pub fn may_read_metrics(&self) -> bool {
+    pub fn can_read_metrics(&self) -> bool {
         self.metrics
     }
 }
@@ -84,11 +84,11 @@ struct Entry {
 
 /// The known callers, by the digest of their tokens.
 #[derive(Debug, Clone, Default)]
-pub struct Tokens {
-    callers: HashMap<[u8; 32], Caller>,
+pub struct TokenStore {
+    callers: HashMap<[u8; 32], Principal>,
 }
 
-impl Tokens {
+impl TokenStore {
     /// Reads a file of `[[caller]]` tables with `name`, `token_sha256` (hexadecimal) and, where a caller may not use
     /// every model, `models`; `metrics` says whether it may read the metrics where that does not follow.
     ///
@@ -105,7 +105,7 @@ impl Tokens {
                 content(format!("caller {:?}: token_sha256 must be 64 hexadecimal digits", entry.name))
             })?;
             let metrics = entry.metrics.unwrap_or(entry.models.is_none());
-            let caller = Caller { name: entry.name.into(), models: entry.models.map(Arc::from), metrics };
+            let caller = Principal { name: entry.name.into(), models: entry.models.map(Arc::from), metrics };
             if let Some(other) = callers.insert(digest, caller) {
                 return Err(content(format!("caller {:?} and another have the same token", other.name)));
             }
@@ -126,7 +126,7 @@ impl Tokens {
     ///
     /// # Errors
     /// [`AuthError`] when nobody known did.
-    pub fn authenticate(&self, header: Option<&str>) -> Result<Caller, AuthError> {
+    pub fn authenticate(&self, header: Option<&str>) -> Result<Principal, AuthError> {
         let header = header.ok_or(AuthError::Missing)?;
         let (scheme, token) = header.split_once(' ').ok_or(AuthError::NotBearer)?;
         if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
@@ -156,8 +156,8 @@ mod tests {
     #[test]
     fn callers_are_known_by_their_tokens() {
         let digest: [u8; 32] = Sha256::digest("s3cret").into();
-        let caller = Caller { name: "web".into(), models: Some(Arc::from(["churn".to_owned()])), metrics: false };
-        let tokens = Tokens { callers: HashMap::from([(digest, caller)]) };
+        let caller = Principal { name: "web".into(), models: Some(Arc::from(["churn".to_owned()])), metrics: false };
+        let tokens = TokenStore { callers: HashMap::from([(digest, caller)]) };
         let cases = [
             (None, Err(AuthError::Missing)),
             (Some("Basic abc"), Err(AuthError::NotBearer)),
@@ -171,7 +171,7 @@ mod tests {
             assert_eq!(found.as_ref().map(|caller| &*caller.name).map_err(|error| *error), expected, "{header:?}");
         }
         let caller = tokens.authenticate(Some("Bearer s3cret")).expect("a known token");
-        assert!(caller.may_use("churn") && !caller.may_use("wine"));
+        assert!(caller.can_use("churn") && !caller.can_use("wine"));
     }
 
     #[test]
@@ -187,9 +187,9 @@ mod tests {
             let digest = "00".repeat(32);
             let text = format!("[[caller]]\nname = \"a\"\ntoken_sha256 = \"{digest}\"\n{more}\n");
             std::fs::write(file.path(), text).expect("written");
-            let tokens = Tokens::read(file.path()).expect("a good file");
+            let tokens = TokenStore::read(file.path()).expect("a good file");
             let caller = tokens.callers.values().next().expect("one caller");
-            assert_eq!(caller.may_read_metrics(), expected, "{more}");
+            assert_eq!(caller.can_read_metrics(), expected, "{more}");
         }
     }
 }

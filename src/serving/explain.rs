@@ -12,12 +12,12 @@ use serde::Deserialize;
 use super::predict::interpret;
 use crate::{
     domain::{
-        contract::Literal,
-        explanation::{Explanation, Feature, Game, Plan, Range},
+        contract::JsonValue,
+        explanation::{DisplayedFeature, Explanation, Range, SamplingPlan, ShapleyProblem},
         float::Float,
         prediction::{Outcome, Prediction, Warning},
         tensor::Inputs,
-        uncertainty::Membership,
+        uncertainty::AssessContext,
     },
     repository::{Baseline, BaselineState, ModelVersion},
     runtime::{Priority, SubmitError},
@@ -25,13 +25,13 @@ use crate::{
 
 /// Kept back from the deadline for the answer to be written and sent, which comes too late otherwise; of a short deadline a
 /// quarter.
-const MARGIN: Duration = Duration::from_millis(20);
+const RESPONSE_MARGIN: Duration = Duration::from_millis(20);
 
 /// One explanation has no more rows under way than this part of the queue, so that several can go on side by side.
-const PART_OF_QUEUE: usize = 8;
+const MAX_QUEUE_SHARE: usize = 8;
 
 /// A prediction that is to be explained.
-pub(super) struct Question<'a> {
+pub(super) struct ExplainRequest<'a> {
     pub(super) version: &'a ModelVersion,
     /// The body of the request, which the contract admits.
     pub(super) body: &'a [u8],
@@ -45,7 +45,7 @@ pub(super) struct Question<'a> {
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub(super) struct Explained {
+pub(super) struct ExplainOutcome {
     pub(super) explanation: Option<Explanation>,
     /// Why there is none, or none that is complete.
     pub(super) warning: Option<Warning>,
@@ -55,14 +55,14 @@ pub(super) struct Explained {
 
 /// What of a prediction is explained.
 #[derive(Debug, Clone, Copy)]
-enum Target {
+enum ExplainedOutput {
     /// The probability of this class: the predicted one.
     Class(usize),
     /// The value.
     Value,
 }
 
-impl Target {
+impl ExplainedOutput {
     fn of(prediction: &Prediction) -> Option<Self> {
         match &prediction.outcome {
             Outcome::Classification { class, .. } => Some(Self::Class(*class)),
@@ -82,23 +82,23 @@ impl Target {
     fn range(self) -> Range {
         match self {
             Self::Class(_) => Range::Fixed(1.0),
-            Self::Value => Range::Seen,
+            Self::Value => Range::Observed,
         }
     }
 }
 
 /// Why no more rows are run.
 #[derive(Debug, Clone)]
-enum Stop {
+enum StopReason {
     Deadline,
-    Room,
+    Capacity,
     Failed(String),
 }
 
 /// What a game is played with.
-struct Ground<'a> {
+struct ExplanationSetup<'a> {
     baseline: &'a Baseline,
-    target: Target,
+    target: ExplainedOutput,
     /// The number that was answered.
     worth: Float,
     /// The features that differ from the baseline, by their places in the contract.
@@ -106,15 +106,17 @@ struct Ground<'a> {
     due: Instant,
 }
 
-impl Question<'_> {
+impl ExplainRequest<'_> {
     /// Explains the prediction as far as rows, room and time allow.
-    pub(super) async fn explain(&self) -> Explained {
+    pub(super) async fn explain(&self) -> ExplainOutcome {
         let ground = match self.prepare() {
             Ok(ground) => ground,
-            Err((code, detail)) => return Explained { warning: Some(warning(code, detail)), ..Explained::default() },
+            Err((code, detail)) => {
+                return ExplainOutcome { warning: Some(warning(code, detail)), ..ExplainOutcome::default() };
+            }
         };
         let seed = format!("{} {}", self.version.graph_sha256, self.features_hash);
-        let mut plan = Plan::new(&Game {
+        let mut plan = SamplingPlan::new(&ShapleyProblem {
             players: ground.players.len(),
             worth: ground.worth.as_f64(),
             range: ground.target.range(),
@@ -123,14 +125,14 @@ impl Question<'_> {
         });
         let mut rows = 0;
         let stop = loop {
-            let coalitions = plan.next(self.rows_at_once());
+            let coalitions = plan.next(self.max_concurrent_rows());
             if coalitions.is_empty() {
                 break None;
             }
             let mixed = coalitions.iter().map(|coalition| {
                 let taken = ground.players.iter().enumerate().filter(|(player, _)| coalition.contains(*player));
                 let taken = taken.map(|(_, feature)| *feature);
-                self.version.contract.mixed(&ground.baseline.inputs, &self.instance, taken)
+                self.version.contract.with_features_from(&ground.baseline.inputs, &self.instance, taken)
             });
             let answers = join_all(mixed.map(|inputs| self.run(inputs, &ground))).await;
             let mut stop = None;
@@ -138,7 +140,7 @@ impl Question<'_> {
                 match answer {
                     Ok(worth) => {
                         rows += 1;
-                        plan.learn(coalition, worth);
+                        plan.record(coalition, worth);
                     }
                     Err(reason) => stop = stop.or(Some(reason)),
                 }
@@ -153,10 +155,11 @@ impl Question<'_> {
     }
 
     /// What is there before a row is run, or why there is nothing to be explained.
-    fn prepare(&self) -> Result<Ground<'_>, (&'static str, String)> {
+    fn prepare(&self) -> Result<ExplanationSetup<'_>, (&'static str, String)> {
         let Self { version, .. } = self;
         let model = &version.model;
-        let explained = Target::of(self.prediction).and_then(|target| Some((target, target.read(self.prediction)?)));
+        let explained =
+            ExplainedOutput::of(self.prediction).and_then(|target| Some((target, target.read(self.prediction)?)));
         let Some((target, worth)) = explained else {
             let detail = format!("{model} answers tensors, of which no single number is to be explained");
             return Err(("explanation_unavailable", detail));
@@ -175,44 +178,56 @@ impl Question<'_> {
                 return Err(("no_profile", detail));
             }
         };
-        let players = version.contract.differing(&baseline.inputs, &self.instance);
+        let players = version.contract.differing_features(&baseline.inputs, &self.instance);
         let left = self.due.saturating_duration_since(Instant::now());
-        let due = self.due.checked_sub(MARGIN.min(left / 4)).unwrap_or(self.due);
-        Ok(Ground { baseline, target, worth, players, due })
+        let due = self.due.checked_sub(RESPONSE_MARGIN.min(left / 4)).unwrap_or(self.due);
+        Ok(ExplanationSetup { baseline, target, worth, players, due })
     }
 
     /// How many rows may be under way: a full run for every session.
-    fn rows_at_once(&self) -> usize {
+    fn max_concurrent_rows(&self) -> usize {
         let Self { version, .. } = self;
         let run = if version.contract.batched { version.limits.max_batch_rows } else { 1 };
-        (run * version.plan.workers).min(version.limits.max_queue_rows / PART_OF_QUEUE).max(1)
+        (run * version.plan.workers).min(version.limits.max_queue_rows / MAX_QUEUE_SHARE).max(1)
     }
 
-    async fn run(&self, inputs: Inputs, ground: &Ground<'_>) -> Result<f64, Stop> {
+    async fn run(&self, inputs: Inputs, ground: &ExplanationSetup<'_>) -> Result<f64, StopReason> {
         let completed = self.version.engine.execute(inputs, ground.due, Priority::Explain).await;
         let completed = completed.map_err(|error| match error {
-            SubmitError::Late { .. } | SubmitError::TooShort { .. } | SubmitError::Expired => Stop::Deadline,
-            SubmitError::Full { .. } | SubmitError::Closed => Stop::Room,
-            SubmitError::Lost => Stop::Failed(error.to_string()),
+            SubmitError::WouldMissDeadline { .. }
+            | SubmitError::DeadlineTooShort { .. }
+            | SubmitError::DeadlineExceeded => StopReason::Deadline,
+            SubmitError::QueueFull { .. } | SubmitError::ShuttingDown => StopReason::Capacity,
+            SubmitError::WorkerLost => StopReason::Failed(error.to_string()),
         })?;
-        let failed = |failure: super::Failure| Stop::Failed(failure.cause.unwrap_or(failure.detail));
+        let failed = |failure: super::ServeError| StopReason::Failed(failure.cause.unwrap_or(failure.detail));
         // What belongs to a group or an instance is its set or interval; only the probability or the value is asked for here.
-        let of = Membership { group: None, features_hash: self.features_hash };
+        let of = AssessContext { group: None, features_hash: self.features_hash };
         let prediction = interpret(self.version, completed, of).map_err(failed)?;
         let worth = ground.target.read(&prediction).map(Float::as_f64);
-        worth.ok_or_else(|| Stop::Failed("the answer is of another task".to_owned()))
+        worth.ok_or_else(|| StopReason::Failed("the answer is of another task".to_owned()))
     }
 
     /// What is reached, and why it is no more.
-    fn report(&self, plan: &mut Plan, ground: &Ground<'_>, stop: Option<&Stop>, rows: usize) -> Explained {
+    fn report(
+        &self,
+        plan: &mut SamplingPlan,
+        ground: &ExplanationSetup<'_>,
+        stop: Option<&StopReason>,
+        rows: usize,
+    ) -> ExplainOutcome {
         let failed = |cause: &str| {
             let Self { version, .. } = self;
             tracing::warn!(model = %version.model, version = %version.version, "an explanation failed: {cause}");
             let detail =
                 "the model has no answer for a row between the baseline and the instance; the log has the cause";
-            Explained { warning: Some(warning("explanation_failed", detail.to_owned())), rows, ..Explained::default() }
+            ExplainOutcome {
+                warning: Some(warning("explanation_failed", detail.to_owned())),
+                rows,
+                ..ExplainOutcome::default()
+            }
         };
-        if let Some(Stop::Failed(cause)) = stop {
+        if let Some(StopReason::Failed(cause)) = stop {
             return failed(cause);
         }
         let (explanation, complete) = match plan.estimate() {
@@ -225,11 +240,11 @@ impl Question<'_> {
                 (Some(made), estimate.complete)
             }
         };
-        let least = plan.least_rows();
+        let least = plan.min_rows();
         let limit = self.version.limits.explain_rows;
         let reason = match stop {
-            _ if complete => return Explained { explanation, warning: None, rows },
-            Some(Stop::Deadline) => "the deadline was near",
+            _ if complete => return ExplainOutcome { explanation, warning: None, rows },
+            Some(StopReason::Deadline) => "the deadline was near",
             Some(_) => "the model had no room for more rows",
             None if !plan.is_possible() && least <= limit => "too many features differ from the baseline",
             None => "the limit on its rows was reached",
@@ -239,28 +254,32 @@ impl Question<'_> {
         } else {
             format!("{reason} after {rows} rows (of at most {limit}), of which it needs {least} to say anything")
         };
-        Explained { explanation, warning: Some(warning("explanation_incomplete", detail)), rows }
+        ExplainOutcome { explanation, warning: Some(warning("explanation_incomplete", detail)), rows }
     }
 
     /// The features with their values as they were given, and those of the baseline.
-    fn features(&self, ground: &Ground<'_>) -> Vec<Feature> {
+    fn features(&self, ground: &ExplanationSetup<'_>) -> Vec<DisplayedFeature> {
         #[derive(Deserialize)]
         struct Given {
-            features: Literal,
+            features: JsonValue,
         }
         // The body was admitted, so it can be read; nothing but what is shown depends on it.
-        let given = serde_json::from_slice::<Given>(self.body).map_or(Literal::Null, |given| given.features);
-        let by_name: HashMap<&str, &Literal> = match &given {
-            Literal::Object(members) => members.iter().map(|(name, value)| (name.as_str(), value)).collect(),
+        let given = serde_json::from_slice::<Given>(self.body).map_or(JsonValue::Null, |given| given.features);
+        let by_name: HashMap<&str, &JsonValue> = match &given {
+            JsonValue::Object(members) => members.iter().map(|(name, value)| (name.as_str(), value)).collect(),
             _ => HashMap::new(),
         };
         let features = self.version.contract.features.iter().zip(&ground.baseline.shown).enumerate();
         let shown = features.map(|(index, (feature, baseline))| {
             let given = match &given {
-                Literal::List(values) => values.get(index),
+                JsonValue::List(values) => values.get(index),
                 _ => by_name.get(feature.name.as_str()).copied(),
             };
-            Feature { name: feature.name.clone(), value: feature.shown(given), baseline: baseline.clone() }
+            DisplayedFeature {
+                name: feature.name.clone(),
+                value: feature.display_value(given),
+                baseline: baseline.clone(),
+            }
         });
         shown.collect()
     }

@@ -1,13 +1,13 @@
 //! The use cases, one verb a file. Every protocol joins here; none of them is known here.
 
 mod admit;
+mod error;
 mod explain;
-mod failure;
 mod pin;
 mod predict;
 mod record;
 
-pub use failure::Failure;
+pub use error::ServeError;
 pub use pin::{authorize, pin};
-pub use predict::{Answer, Call, MIN_BYTES_PER_ELEMENT, Road, predict};
-pub use record::{Arrival, PredictionEvent, Recorder, Sent};
+pub use predict::{MIN_BYTES_PER_ELEMENT, PredictRequest, PredictResponse, RequestProgress, predict};
+pub use record::{PredictionEvent, Recorder, RequestMeta, Sent};

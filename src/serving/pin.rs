@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use super::Failure;
+use super::ServeError;
 use crate::{
-    domain::{code::ErrorCode, violation::quote},
+    domain::{error_code::ErrorCode, violation::quote},
     repository::{Catalog, ModelVersion},
-    security::Caller,
+    security::Principal,
 };
 
 /// Refuses a known caller a model that its token does not cover, whether there is such a model or not. `model` is the
@@ -15,14 +15,14 @@ use crate::{
 ///
 /// # Errors
 /// [`ErrorCode::Forbidden`].
-pub fn authorize(catalog: &Catalog, model: Option<&str>, caller: Option<&Caller>) -> Result<(), Failure> {
+pub fn authorize(catalog: &Catalog, model: Option<&str>, caller: Option<&Principal>) -> Result<(), ServeError> {
     let Some(caller) = caller else { return Ok(()) };
     match model.or_else(|| catalog.default_name()) {
-        Some(name) if !caller.may_use(name) => {
+        Some(name) if !caller.can_use(name) => {
             // Which one is the default is not told to those who may not use it.
             let what =
                 model.map_or_else(|| "the default model".to_owned(), |name| format!("the model {}", quote(name)));
-            Err(Failure::new(ErrorCode::Forbidden, format!("the caller {} may not use {what}", caller.name)))
+            Err(ServeError::new(ErrorCode::Forbidden, format!("the caller {} may not use {what}", caller.name)))
         }
         _ => Ok(()),
     }
@@ -31,13 +31,13 @@ pub fn authorize(catalog: &Catalog, model: Option<&str>, caller: Option<&Caller>
 /// The version of a model (`None`: the default model) with this name (`None`: the stable version).
 ///
 /// # Errors
-/// [`Failure`] when there is none, or none that is ready. It names no models that the caller may not use.
+/// [`ServeError`] when there is none, or none that is ready. It names no models that the caller may not use.
 pub fn pin(
     catalog: &Catalog,
     model: Option<&str>,
     version: Option<&str>,
-    caller: Option<&Caller>,
-) -> Result<Arc<ModelVersion>, Failure> {
-    let known = |model: &str| caller.is_none_or(|caller| caller.may_use(model));
-    catalog.resolve_within(model, version, &known).map(Arc::clone).map_err(Failure::unresolved)
+    caller: Option<&Principal>,
+) -> Result<Arc<ModelVersion>, ServeError> {
+    let known = |model: &str| caller.is_none_or(|caller| caller.can_use(model));
+    catalog.resolve_within(model, version, &known).map(Arc::clone).map_err(ServeError::from_resolve_error)
 }

@@ -5,24 +5,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Failure, admit::admit, explain::Question};
+use super::{ServeError, admit::admit, explain::ExplainRequest};
 use crate::{
     domain::{
-        code::ErrorCode,
         contract::{Admitted, EntityId},
+        error_code::ErrorCode,
         explanation::Explanation,
         prediction::{Prediction, Warning},
-        uncertainty::Membership,
+        uncertainty::AssessContext,
     },
-    lifecycle::deadline,
+    lifecycle::request_deadline,
     repository::ModelVersion,
-    runtime::{Completed, Priority, RunError, SubmitError, aside},
+    runtime::{Completed, Priority, RunError, SubmitError, run_detached},
     telemetry::Stages,
 };
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
-pub struct Call<'a> {
+pub struct PredictRequest<'a> {
     /// The body, as JSON.
     pub body: &'a [u8],
     /// When the request came in.
@@ -33,7 +33,7 @@ pub struct Call<'a> {
 
 /// What is known of a request on its road, for the record, whether it is answered or not.
 #[derive(Clone, Default)]
-pub struct Road {
+pub struct RequestProgress {
     /// The version that was pinned.
     pub version: Option<Arc<ModelVersion>>,
     /// How long each stage took.
@@ -47,7 +47,7 @@ pub struct Road {
 }
 
 /// The answer to a request.
-pub struct Answer {
+pub struct PredictResponse {
     /// The version that answered.
     pub version: Arc<ModelVersion>,
     /// The prediction and how sure it is.
@@ -75,11 +75,15 @@ const LARGE_ELEMENTS: usize = 65_536;
 /// Answers one request from a pinned version. `road` is filled as far as the request comes.
 ///
 /// # Errors
-/// [`Failure`] when a stage refuses it or fails.
-pub async fn predict(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Road) -> Result<Answer, Failure> {
-    let _in_flight = version.metrics.in_flight.hold();
+/// [`ServeError`] when a stage refuses it or fails.
+pub async fn predict(
+    version: &Arc<ModelVersion>,
+    call: PredictRequest<'_>,
+    road: &mut RequestProgress,
+) -> Result<PredictResponse, ServeError> {
+    let _in_flight = version.metrics.in_flight.guard();
     let started = Instant::now();
-    let due = deadline(call.arrived, call.patience, started, version.limits.deadline());
+    let due = request_deadline(call.arrived, call.patience, started, version.limits.deadline());
     let Admitted { inputs, mut warnings, entity_id, explain } = admit(version, call.body)?;
     let features_hash = version.fingerprint.of(&inputs);
     let group = version.group(&inputs);
@@ -87,7 +91,7 @@ pub async fn predict(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Roa
     let instance = explain.then(|| inputs.clone());
 
     let executed = version.engine.execute(inputs, due, Priority::Predict).await;
-    let completed = executed.map_err(|error| unanswered(version, error, Time { call, started, due }))?;
+    let completed = executed.map_err(|error| unanswered(version, error, TimeBudget { call, started, due }))?;
     road.stages.queue = Some(completed.queue);
     road.stages.infer = Some(completed.infer);
     road.batch_rows = Some(completed.batch_rows);
@@ -95,19 +99,20 @@ pub async fn predict(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Roa
     let started = Instant::now();
     let elements = completed.row_elements();
     let prediction = if elements <= LARGE_ELEMENTS {
-        interpret(version, completed, Membership { group, features_hash: &features_hash })?
+        interpret(version, completed, AssessContext { group, features_hash: &features_hash })?
     } else {
         let (version, features_hash) = (Arc::clone(version), features_hash.clone());
-        let reading =
-            aside(move || interpret(&version, completed, Membership { group, features_hash: &features_hash }));
-        reading.await.map_err(|error| Failure::internal().because(error))??
+        let reading = run_detached(move || {
+            interpret(&version, completed, AssessContext { group, features_hash: &features_hash })
+        });
+        reading.await.map_err(|error| ServeError::internal().with_cause(error))??
     };
     warnings.extend(version.calibrated.iter().flat_map(|calibrated| calibrated.warnings(&prediction.assessment)));
     road.stages.interpret = Some(started.elapsed());
     let mut explanation = None;
     if let Some(instance) = instance {
         let started = Instant::now();
-        let question = Question {
+        let question = ExplainRequest {
             version,
             body: call.body,
             instance,
@@ -123,19 +128,19 @@ pub async fn predict(version: &Arc<ModelVersion>, call: Call<'_>, road: &mut Roa
         explanation = explained.explanation;
     }
     let version = Arc::clone(version);
-    Ok(Answer { version, prediction, explanation, warnings, entity_id, features_hash, elements, due })
+    Ok(PredictResponse { version, prediction, explanation, warnings, entity_id, features_hash, elements, due })
 }
 
 /// The time of a request.
 #[derive(Clone, Copy)]
-struct Time<'a> {
-    call: Call<'a>,
+struct TimeBudget<'a> {
+    call: PredictRequest<'a>,
     /// When its body was there.
     started: Instant,
     due: Instant,
 }
 
-impl Time<'_> {
+impl TimeBudget<'_> {
     /// Who set the deadline, and how much time it gave.
     fn given(self, limit: Duration) -> String {
         let asked = self.call.patience.filter(|asked| self.call.arrived + *asked <= self.due);
@@ -147,18 +152,18 @@ impl Time<'_> {
 }
 
 /// Why a row has no answer, for its caller.
-fn unanswered(version: &ModelVersion, error: SubmitError, time: Time<'_>) -> Failure {
+fn unanswered(version: &ModelVersion, error: SubmitError, time: TimeBudget<'_>) -> ServeError {
     let model = &version.model;
     match error {
-        SubmitError::Full { wait } => {
+        SubmitError::QueueFull { wait } => {
             let detail = format!("{model} has {} rows waiting and takes no more", version.limits.max_queue_rows);
-            Failure::overloaded(detail, "queue_full", wait)
+            ServeError::overloaded(detail, "queue_full", wait)
         }
-        SubmitError::Late { wait } => {
+        SubmitError::WouldMissDeadline { wait } => {
             let detail = format!("{model} would have needed {} ms, more than the request has", wait.as_millis().max(1));
-            Failure::overloaded(detail, "deadline", wait)
+            ServeError::overloaded(detail, "deadline", wait)
         }
-        SubmitError::TooShort { row } => {
+        SubmitError::DeadlineTooShort { row } => {
             let given = time.given(version.limits.deadline());
             let detail = if time.due <= time.started {
                 format!("{given}, and the request took longer than that to arrive")
@@ -167,16 +172,16 @@ fn unanswered(version: &ModelVersion, error: SubmitError, time: Time<'_>) -> Fai
             } else {
                 format!("{given}; a row of {model} takes about {}", in_ms(row))
             };
-            Failure::new(ErrorCode::DeadlineExceeded, detail)
+            ServeError::new(ErrorCode::DeadlineExceeded, detail)
         }
-        SubmitError::Expired => {
-            Failure::new(ErrorCode::DeadlineExceeded, format!("{model} had no answer within the deadline"))
+        SubmitError::DeadlineExceeded => {
+            ServeError::new(ErrorCode::DeadlineExceeded, format!("{model} had no answer within the deadline"))
         }
-        SubmitError::Closed => {
+        SubmitError::ShuttingDown => {
             let detail = format!("{model} version {} is being stopped", version.version);
-            Failure::new(ErrorCode::Draining, detail).retry_after(Duration::from_secs(1))
+            ServeError::new(ErrorCode::Draining, detail).retry_after(Duration::from_secs(1))
         }
-        SubmitError::Lost => Failure::internal().because(error),
+        SubmitError::WorkerLost => ServeError::internal().with_cause(error),
     }
 }
 
@@ -193,16 +198,16 @@ fn in_ms(time: Duration) -> String {
 pub(super) fn interpret(
     version: &ModelVersion,
     completed: Completed,
-    of: Membership<'_>,
-) -> Result<Prediction, Failure> {
+    of: AssessContext<'_>,
+) -> Result<Prediction, ServeError> {
     let (outputs, row) = completed.result.map_err(|error| match error {
-        RunError::Panicked => Failure::internal().because(error),
+        RunError::Panicked => ServeError::internal().with_cause(error),
         RunError::TooLarge { elements, max_elements } => {
-            Failure::answer_too_large(&version.model, elements, max_elements * MIN_BYTES_PER_ELEMENT)
+            ServeError::answer_too_large(&version.model, elements, max_elements * MIN_BYTES_PER_ELEMENT)
         }
         RunError::Failed(_) | RunError::TimedOut { .. } => {
             let detail = format!("{} failed on this input; the log has the cause", version.model);
-            Failure::new(ErrorCode::InferenceFailed, detail).because(error)
+            ServeError::new(ErrorCode::InferenceFailed, detail).with_cause(error)
         }
     })?;
     version.interpret(&outputs, row, of).map_err(|error| {
@@ -214,18 +219,18 @@ pub(super) fn interpret(
                      common cause",
                     version.model
                 );
-                Failure::new(ErrorCode::NonFiniteOutput, detail).because(error)
+                ServeError::new(ErrorCode::NonFiniteOutput, detail).with_cause(error)
             }
             InterpretError::NotProbabilities { .. } => {
                 let detail = format!(
                     "{} answered with class probabilities outside 0 to 1, or with a sum other than 1",
                     version.model
                 );
-                Failure::new(ErrorCode::InvalidProbabilities, detail).because(error)
+                ServeError::new(ErrorCode::InvalidProbabilities, detail).with_cause(error)
             }
             InterpretError::Shape { .. } => {
                 let detail = format!("{} answered in another shape than its contract says", version.model);
-                Failure::new(ErrorCode::InferenceFailed, detail).because(error)
+                ServeError::new(ErrorCode::InferenceFailed, detail).with_cause(error)
             }
         }
     })

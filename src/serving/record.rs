@@ -2,16 +2,16 @@
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
-use super::{Answer, Failure, Road};
+use super::{PredictResponse, RequestProgress, ServeError};
 use crate::{
-    domain::{code::ErrorCode, float::Float, prediction::Outcome},
+    domain::{error_code::ErrorCode, float::Float, prediction::Outcome},
     repository::ModelVersion,
-    telemetry::{self, Event, Metrics, TraceContext, log_request},
+    telemetry::{self, Metrics, RequestEvent, TraceContext, log_request},
 };
 
 /// A request as it came in.
 #[derive(Debug, Clone)]
-pub struct Arrival {
+pub struct RequestMeta {
     /// The id by which it can be found again.
     pub request_id: Arc<str>,
     /// The trace that it belongs to, where the caller sent one.
@@ -47,7 +47,7 @@ const CANCELLED: &str = "cancelled";
 #[derive(Clone)]
 pub struct PredictionEvent {
     code: &'static str,
-    road: Road,
+    road: RequestProgress,
     model: String,
     uncertainty: Option<f64>,
     outcome: telemetry::Outcome,
@@ -63,7 +63,7 @@ impl Default for PredictionEvent {
     fn default() -> Self {
         Self {
             code: "ok",
-            road: Road::default(),
+            road: RequestProgress::default(),
             model: String::new(),
             uncertainty: None,
             outcome: telemetry::Outcome::None,
@@ -79,7 +79,7 @@ impl Default for PredictionEvent {
 
 impl PredictionEvent {
     /// A request that was answered with a prediction.
-    pub fn answered(answer: &Answer, road: Road) -> Self {
+    pub fn answered(answer: &PredictResponse, road: RequestProgress) -> Self {
         let outcome = match &answer.prediction.outcome {
             Outcome::Classification { class, .. } => telemetry::Outcome::Class(*class),
             Outcome::Regression { value } => telemetry::Outcome::Value(value.as_f64()),
@@ -96,14 +96,14 @@ impl PredictionEvent {
 
     /// The same request, whose answer could not be handed over.
     #[must_use]
-    pub fn refused(self, failure: &Failure) -> Self {
+    pub fn refused(self, failure: &ServeError) -> Self {
         Self { caller: self.caller, ..Self::failed(failure, self.road) }
     }
 
     /// A request that was refused or that failed.
-    pub fn failed(failure: &Failure, road: Road) -> Self {
+    pub fn failed(failure: &ServeError, road: RequestProgress) -> Self {
         let unknown = || "_unknown".to_owned();
-        let violations = failure.violations.listed().iter();
+        let violations = failure.violations.first_n().iter();
         Self {
             code: if failure.cut_off { CANCELLED } else { failure.code.as_str() },
             cancelled: failure.cut_off.then_some("body"),
@@ -139,7 +139,7 @@ fn shed(code: ErrorCode) -> Option<&'static str> {
 }
 
 /// Routes that are asked every few seconds by machines; a line for each would drown the others.
-const QUIET: &[&str] = &["/healthz", "/livez", "/readyz", "/metrics"];
+const UNLOGGED_ROUTES: &[&str] = &["/healthz", "/livez", "/readyz", "/metrics"];
 
 /// Tells metrics and log about requests.
 #[derive(Clone)]
@@ -161,14 +161,14 @@ impl Recorder {
     }
 
     /// Records one request that was answered.
-    pub fn record(&self, arrival: &Arrival, sent: Sent, event: &PredictionEvent) {
+    pub fn record(&self, arrival: &RequestMeta, sent: Sent, event: &PredictionEvent) {
         let violations: Vec<(&str, &'static str)> =
             event.violations.iter().map(|(feature, code)| (feature.as_str(), *code)).collect();
         let warnings: Vec<&str> = event.warnings.iter().map(String::as_str).collect();
-        self.tell(
+        self.emit(
             arrival,
             event,
-            &Event {
+            &RequestEvent {
                 trace_id: arrival.trace.as_ref().map(|trace| trace.trace_id.as_str()),
                 status: if event.cancelled.is_some() { CLIENT_CLOSED_REQUEST } else { sent.status },
                 code: event.code,
@@ -191,11 +191,14 @@ impl Recorder {
     }
 
     /// Records one request whose caller went away before the answer. `version` is the one that it asked for.
-    pub fn record_cancelled(&self, arrival: &Arrival, version: Option<Arc<ModelVersion>>) {
-        self.tell(
+    pub fn record_cancelled(&self, arrival: &RequestMeta, version: Option<Arc<ModelVersion>>) {
+        self.emit(
             arrival,
-            &PredictionEvent { road: Road { version, ..Road::default() }, ..PredictionEvent::default() },
-            &Event {
+            &PredictionEvent {
+                road: RequestProgress { version, ..RequestProgress::default() },
+                ..PredictionEvent::default()
+            },
+            &RequestEvent {
                 trace_id: arrival.trace.as_ref().map(|trace| trace.trace_id.as_str()),
                 status: CLIENT_CLOSED_REQUEST,
                 code: CANCELLED,
@@ -206,15 +209,15 @@ impl Recorder {
         );
     }
 
-    fn arrived<'a>(&self, arrival: &'a Arrival) -> Event<'a> {
-        Event {
+    fn arrived<'a>(&self, arrival: &'a RequestMeta) -> RequestEvent<'a> {
+        RequestEvent {
             method: arrival.method,
             client: self.client_addresses.then_some(arrival.client),
-            ..Event::new(&arrival.request_id, arrival.protocol, arrival.route)
+            ..RequestEvent::new(&arrival.request_id, arrival.protocol, arrival.route)
         }
     }
 
-    fn tell(&self, arrival: &Arrival, event: &PredictionEvent, told: &Event<'_>) {
+    fn emit(&self, arrival: &RequestMeta, event: &PredictionEvent, told: &RequestEvent<'_>) {
         let version = event.road.version.as_deref();
         self.metrics.record(version.map(|version| &*version.metrics), &event.model, told);
         let (model, name) =
@@ -222,7 +225,7 @@ impl Recorder {
         if told.status == INTERNAL || event.cause.is_some() {
             log_cause(event.cause.as_deref(), told, model, name);
         }
-        if !QUIET.contains(&arrival.route) {
+        if !UNLOGGED_ROUTES.contains(&arrival.route) {
             log_request(told, model, name);
         }
     }
@@ -233,7 +236,7 @@ const INTERNAL: u16 = 500;
 
 /// Says why a request was not answered: an error where the server failed, and nothing an operator needs to see where the
 /// client was at fault or went away.
-fn log_cause(cause: Option<&str>, told: &Event<'_>, model: &str, version: &str) {
+fn log_cause(cause: Option<&str>, told: &RequestEvent<'_>, model: &str, version: &str) {
     let cause = cause.unwrap_or("no cause is known");
     let (request_id, method, route, code) = (told.request_id, told.method, told.route, told.code);
     if told.status == INTERNAL {

@@ -26,36 +26,37 @@ pub(super) const PROBABILITY: [f64; 15] =
 
 /// Bounds of `candor_prediction_value` while nothing is known about the target:
 /// one a decade on both sides of zero, enough to see a jump in scale or sign.
-pub(super) const ANY_VALUE: [f64; 21] = [
+pub(super) const DEFAULT_VALUE_BUCKETS: [f64; 21] = [
     -1e6, -1e5, -1e4, -1e3, -100.0, -10.0, -1.0, -0.1, -0.01, -0.001, 0.0, 0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1e3,
     1e4, 1e5, 1e6,
 ];
 
 /// The most bounds a histogram from outside may have; more would only cost memory.
-const MOST_BOUNDS: usize = 64;
+const MAX_BUCKETS: usize = 64;
 
 /// Makes bounds from outside usable: finite, ascending, without repetition, at
 /// most 64. `None` when none is left.
-pub(super) fn usable(bounds: &[f64]) -> Option<Vec<f64>> {
+pub(super) fn sanitize_buckets(bounds: &[f64]) -> Option<Vec<f64>> {
     let mut bounds: Vec<f64> = bounds.iter().copied().filter(|b| b.is_finite()).collect();
     bounds.sort_by(f64::total_cmp);
     bounds.dedup();
-    if bounds.len() > MOST_BOUNDS {
+    if bounds.len() > MAX_BUCKETS {
         // Thinned evenly, so that both ends stay covered.
         let last = bounds.len() - 1;
-        let kept = |place| bounds[place * last / (MOST_BOUNDS - 1)];
-        bounds = (0..MOST_BOUNDS).map(kept).collect();
+        let kept = |place| bounds[place * last / (MAX_BUCKETS - 1)];
+        bounds = (0..MAX_BUCKETS).map(kept).collect();
     }
     (!bounds.is_empty()).then_some(bounds)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ANY_VALUE, BATCH_ROWS, PROBABILITY, REQUEST_SECONDS, STAGE_SECONDS, usable};
+    use super::{BATCH_ROWS, DEFAULT_VALUE_BUCKETS, PROBABILITY, REQUEST_SECONDS, STAGE_SECONDS, sanitize_buckets};
 
     #[test]
     fn every_ladder_ascends() {
-        let ladders: [&[f64]; 5] = [&REQUEST_SECONDS, &STAGE_SECONDS, &BATCH_ROWS, &PROBABILITY, &ANY_VALUE];
+        let ladders: [&[f64]; 5] =
+            [&REQUEST_SECONDS, &STAGE_SECONDS, &BATCH_ROWS, &PROBABILITY, &DEFAULT_VALUE_BUCKETS];
         for ladder in ladders {
             assert!(ladder.is_sorted_by(|a, b| a < b), "{ladder:?}");
         }
@@ -70,10 +71,10 @@ mod tests {
             (&[-1.0, 0.0], Some(&[-1.0, 0.0])),
         ];
         for (given, wanted) in cases {
-            assert_eq!(usable(given).as_deref(), wanted, "{given:?}");
+            assert_eq!(sanitize_buckets(given).as_deref(), wanted, "{given:?}");
         }
         let many: Vec<f64> = (0..100_i32).map(f64::from).collect();
-        let thinned = usable(&many).expect("there are bounds");
+        let thinned = sanitize_buckets(&many).expect("there are bounds");
         assert_eq!((thinned.len(), thinned[0], thinned[63]), (64, 0.0, 99.0));
         assert!(thinned.is_sorted_by(|a, b| a < b), "{thinned:?}");
     }

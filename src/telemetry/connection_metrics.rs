@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::instrument::{Counter, Level};
+use super::instrument::{Counter, UpDownCounter};
 use super::metrics::Metrics;
 
 /// Why a connection was refused.
@@ -32,9 +32,9 @@ const TIMED_OUT: [&str; 2] = ["idle", "slow_reader"];
 #[derive(Debug, Clone, Default)]
 pub struct ConnectionMetrics {
     /// Connections that are served.
-    pub open: Arc<Level>,
+    pub open: Arc<UpDownCounter>,
     /// Connections that wait until there is room for them.
-    pub waiting: Arc<Level>,
+    pub waiting: Arc<UpDownCounter>,
     refused: [Arc<Counter>; REFUSED.len()],
     timed_out: [Arc<Counter>; TIMED_OUT.len()],
 }
@@ -54,17 +54,17 @@ impl ConnectionMetrics {
 impl Metrics {
     /// The series of a listener, such as `data` or `admin`.
     pub fn connection_metrics(&self, listener: &str) -> ConnectionMetrics {
-        let level = |state| self.connections.child(&[listener, state], Level::default);
+        let level = |state| self.connections.series(&[listener, state], UpDownCounter::default);
         ConnectionMetrics {
             open: level("open"),
             waiting: level("waiting"),
-            refused: REFUSED.map(|reason| self.connections_refused.child(&[listener, reason], Counter::default)),
-            timed_out: TIMED_OUT.map(|reason| self.connections_timed_out.child(&[listener, reason], Counter::default)),
+            refused: REFUSED.map(|reason| self.connections_refused.series(&[listener, reason], Counter::default)),
+            timed_out: TIMED_OUT.map(|reason| self.connections_timed_out.series(&[listener, reason], Counter::default)),
         }
     }
 
     /// The bytes that connections have reserved.
-    pub fn buffered_bytes(&self) -> Arc<Level> {
-        self.buffered_bytes.child(&[], Level::default)
+    pub fn buffered_bytes(&self) -> Arc<UpDownCounter> {
+        self.buffered_bytes.series(&[], UpDownCounter::default)
     }
 }

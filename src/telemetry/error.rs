@@ -4,7 +4,7 @@
 
 /// Why telemetry could not be set up or changed.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum TelemetryError {
     /// Two metrics share a name, or a name is not a legal one.
     #[error("the metric {name} could not be registered")]
     Register {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// What happened to one request.
 #[derive(Debug, Clone, Copy)]
-pub struct Event<'a> {
+pub struct RequestEvent<'a> {
     /// The id by which the request can be found again.
     pub request_id: &'a str,
     /// The W3C trace id (32 hex digits), when the caller sent one.
@@ -57,7 +57,7 @@ pub struct Event<'a> {
     pub cancelled: Option<&'static str>,
 }
 
-impl<'a> Event<'a> {
+impl<'a> RequestEvent<'a> {
     /// An answered request (status 200, code `ok`) about which nothing more is
     /// known yet; fill in the rest with struct update syntax.
     pub fn new(request_id: &'a str, protocol: &'static str, route: &'static str) -> Self {
@@ -87,22 +87,22 @@ impl<'a> Event<'a> {
     }
 }
 
-impl Event<'_> {
+impl RequestEvent<'_> {
     /// How the request ended.
-    pub(super) fn ending(&self) -> Ending {
+    pub(super) fn outcome_kind(&self) -> RequestOutcome {
         match self.status {
-            _ if self.cancelled.is_some() => Ending::Cancelled,
+            _ if self.cancelled.is_some() => RequestOutcome::Cancelled,
             // 503 is a refusal: the server chose not to do the work.
-            400..=499 | 503 => Ending::Refused,
-            500.. => Ending::Failed,
-            _ => Ending::Ok,
+            400..=499 | 503 => RequestOutcome::Refused,
+            500.. => RequestOutcome::Failed,
+            _ => RequestOutcome::Ok,
         }
     }
 }
 
 /// How a request ended, the label `outcome` of its duration: refusals take microseconds, and would flatter the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum RequestOutcome {
     /// It was answered.
     Ok,
     /// It was refused: a fault of the request, or no room or time for it.
@@ -114,9 +114,9 @@ pub(super) enum Ending {
 }
 
 /// How many endings there are.
-pub(super) const ENDINGS: usize = 4;
+pub(super) const REQUEST_OUTCOMES: usize = 4;
 
-impl Ending {
+impl RequestOutcome {
     /// The ending as a label.
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -169,23 +169,25 @@ pub enum Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ending, Event};
+    use super::{RequestEvent, RequestOutcome};
 
     #[test]
     fn the_status_tells_the_ending() {
-        let of = |status, cancelled| Event { status, cancelled, ..Event::new("r", "native", "/predict") }.ending();
+        let of = |status, cancelled| {
+            RequestEvent { status, cancelled, ..RequestEvent::new("r", "native", "/predict") }.outcome_kind()
+        };
         let cases = [
-            (200, Ending::Ok),
-            (304, Ending::Ok),
-            (400, Ending::Refused),
-            (429, Ending::Refused),
-            (503, Ending::Refused),
-            (500, Ending::Failed),
-            (504, Ending::Failed),
+            (200, RequestOutcome::Ok),
+            (304, RequestOutcome::Ok),
+            (400, RequestOutcome::Refused),
+            (429, RequestOutcome::Refused),
+            (503, RequestOutcome::Refused),
+            (500, RequestOutcome::Failed),
+            (504, RequestOutcome::Failed),
         ];
         for (status, expected) in cases {
             assert_eq!(of(status, None), expected, "{status}");
         }
-        assert_eq!(of(499, Some("request")), Ending::Cancelled);
+        assert_eq!(of(499, Some("request")), RequestOutcome::Cancelled);
     }
 }

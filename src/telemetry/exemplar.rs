@@ -8,24 +8,24 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The most characters that label names and values of one exemplar may have
 /// together (`OpenMetrics` 1.0, "Exemplars").
-const MOST_LABEL_CHARS: usize = 128;
+const MAX_LABEL_CHARS: usize = 128;
 const REQUEST_LABEL_CHARS: usize = "request_id".len();
 const TRACE_LABEL_CHARS: usize = "trace_id".len();
 
 /// One request as exemplars point to it. It is made once a request, because
 /// reading the clock is the dearest part.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sighting<'a> {
+pub(super) struct ExemplarSource<'a> {
     request_id: &'a str,
     trace_id: Option<&'a str>,
     at: Duration,
 }
 
-impl<'a> Sighting<'a> {
+impl<'a> ExemplarSource<'a> {
     /// Points to this request, now. The trace id is left out when the two do
     /// not fit together; `None` when the request id alone is empty or too long.
     pub(super) fn now(request_id: &'a str, trace_id: Option<&'a str>) -> Option<Self> {
-        let room = (MOST_LABEL_CHARS - REQUEST_LABEL_CHARS).checked_sub(chars(request_id))?;
+        let room = (MAX_LABEL_CHARS - REQUEST_LABEL_CHARS).checked_sub(chars(request_id))?;
         if request_id.is_empty() {
             return None;
         }
@@ -53,12 +53,12 @@ pub(super) struct Exemplar {
 /// The place for one exemplar. It holds nothing until the first is kept, and
 /// reuses its strings afterwards.
 #[derive(Debug, Default)]
-pub(super) struct Slot(Mutex<Option<Box<Exemplar>>>);
+pub(super) struct ExemplarSlot(Mutex<Option<Box<Exemplar>>>);
 
-impl Slot {
+impl ExemplarSlot {
     /// Keeps this request in place of the one before. When another thread holds
     /// the slot, this one is skipped: that thread is writing one just as new.
-    pub(super) fn keep(&self, value: f64, sighting: &Sighting<'_>) {
+    pub(super) fn keep(&self, value: f64, sighting: &ExemplarSource<'_>) {
         let mut held = match self.0.try_lock() {
             Ok(held) => held,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -82,7 +82,7 @@ impl Slot {
 
 #[cfg(test)]
 mod tests {
-    use super::{Sighting, Slot};
+    use super::{ExemplarSlot, ExemplarSource};
 
     #[test]
     fn labels_stay_within_128_characters() {
@@ -91,19 +91,19 @@ mod tests {
         let cases = [(0, None), (36, Some(true)), (78, Some(true)), (79, Some(false)), (118, Some(false)), (119, None)];
         for (length, wanted) in cases {
             let id = "r".repeat(length);
-            let got = Sighting::now(&id, Some(trace)).map(|s| s.trace_id.is_some());
+            let got = ExemplarSource::now(&id, Some(trace)).map(|s| s.trace_id.is_some());
             assert_eq!(got, wanted, "a request id of {length}");
         }
         // Characters count, not bytes.
-        assert!(Sighting::now(&"é".repeat(118), None).is_some());
+        assert!(ExemplarSource::now(&"é".repeat(118), None).is_some());
     }
 
     #[test]
     fn the_newest_is_kept() {
-        let slot = Slot::default();
+        let slot = ExemplarSlot::default();
         assert_eq!(slot.read(), None);
         for (id, trace) in [("first", Some("t")), ("second", None)] {
-            let sighting = Sighting::now(id, trace).expect("the id is short");
+            let sighting = ExemplarSource::now(id, trace).expect("the id is short");
             slot.keep(0.5, &sighting);
         }
         let kept = slot.read().expect("something was kept");

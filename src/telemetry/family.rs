@@ -13,9 +13,9 @@ use prometheus::Registry;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{LabelPair, MetricFamily};
 
-use super::error::Error;
+use super::error::TelemetryError;
 use super::instrument::Instrument;
-use super::metrics::Description;
+use super::metrics::MetricDescription;
 use super::openmetrics::{Exemplars, series};
 
 /// A metric with labels. A clone is another handle of the same family.
@@ -40,8 +40,8 @@ impl<I> Clone for Family<I> {
 
 impl<I: Instrument> Family<I> {
     /// Makes an empty family and shows it to the registry.
-    pub(super) fn register(registry: &Registry, of: &Description) -> Result<Self, Error> {
-        let failed = |source: prometheus::Error| Error::Register { name: of.name, source: source.into() };
+    pub(super) fn register(registry: &Registry, of: &MetricDescription) -> Result<Self, TelemetryError> {
+        let failed = |source: prometheus::Error| TelemetryError::Register { name: of.name, source: source.into() };
         let labels = of.labels.iter().map(ToString::to_string).collect();
         let desc = Desc::new(of.name.into(), of.help.into(), labels, HashMap::new());
         let family = Self(Arc::new(Inner {
@@ -55,8 +55,8 @@ impl<I: Instrument> Family<I> {
     }
 
     /// The series with these label values, made when it is not there yet.
-    pub(super) fn child(&self, values: &[&str], make: impl FnOnce() -> I) -> Arc<I> {
-        self.child_that(values, |_| true, make)
+    pub(super) fn series(&self, values: &[&str], make: impl FnOnce() -> I) -> Arc<I> {
+        self.series_matching(values, |_| true, make)
     }
 
     /// Shows an instrument that somebody else counts with, in place of the one that was there.
@@ -68,7 +68,12 @@ impl<I: Instrument> Family<I> {
 
     /// The series with these label values; made, or made again, when the one
     /// that is there does not fit.
-    pub(super) fn child_that(&self, values: &[&str], fits: impl Fn(&I) -> bool, make: impl FnOnce() -> I) -> Arc<I> {
+    pub(super) fn series_matching(
+        &self,
+        values: &[&str],
+        fits: impl Fn(&I) -> bool,
+        make: impl FnOnce() -> I,
+    ) -> Arc<I> {
         debug_assert_eq!(values.len(), self.0.labels.len(), "labels of {}", self.0.name);
         let key: Vec<String> = values.iter().map(ToString::to_string).collect();
         let children = self.0.children.read().unwrap_or_else(PoisonError::into_inner);

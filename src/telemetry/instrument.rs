@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use prometheus::proto::{self, MetricType};
 
-use super::exemplar::{Exemplar, Sighting, Slot};
+use super::exemplar::{Exemplar, ExemplarSlot, ExemplarSource};
 use super::sharded::Sharded;
 
 /// One series of a family, as the registry wants to see it.
@@ -30,7 +30,7 @@ pub struct Counter(Sharded<Count>);
 #[derive(Debug, Default)]
 struct Count {
     count: AtomicU64,
-    exemplar: Slot,
+    exemplar: ExemplarSlot,
 }
 
 impl Counter {
@@ -41,12 +41,12 @@ impl Counter {
 
     /// Counts so many at once.
     pub(super) fn add(&self, count: u64) {
-        self.0.mine().count.fetch_add(count, Ordering::Relaxed);
+        self.0.local().count.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Counts one and points to the request that was counted.
-    pub(super) fn inc_by(&self, sighting: Option<&Sighting<'_>>) {
-        let mine = self.0.mine();
+    pub(super) fn inc_with_exemplar(&self, sighting: Option<&ExemplarSource<'_>>) {
+        let mine = self.0.local();
         mine.count.fetch_add(1, Ordering::Relaxed);
         if let Some(sighting) = sighting {
             mine.exemplar.keep(1.0, sighting);
@@ -103,27 +103,27 @@ impl Instrument for Gauge {
 
 /// How many there are of something that comes and goes; a gauge to the outside.
 #[derive(Debug, Default)]
-pub struct Level(Sharded<AtomicI64>);
+pub struct UpDownCounter(Sharded<AtomicI64>);
 
-impl Level {
+impl UpDownCounter {
     /// One more.
     pub fn inc(&self) {
-        self.0.mine().fetch_add(1, Ordering::Relaxed);
+        self.0.local().fetch_add(1, Ordering::Relaxed);
     }
 
     /// One less; what came on one thread may go on another.
     pub fn dec(&self) {
-        self.0.mine().fetch_sub(1, Ordering::Relaxed);
+        self.0.local().fetch_sub(1, Ordering::Relaxed);
     }
 
     /// So many more.
     pub fn add(&self, amount: usize) {
-        self.0.mine().fetch_add(i64::try_from(amount).unwrap_or(i64::MAX), Ordering::Relaxed);
+        self.0.local().fetch_add(i64::try_from(amount).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
     /// So many less.
     pub fn sub(&self, amount: usize) {
-        self.0.mine().fetch_sub(i64::try_from(amount).unwrap_or(i64::MAX), Ordering::Relaxed);
+        self.0.local().fetch_sub(i64::try_from(amount).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
     /// How many there are now.
@@ -136,23 +136,23 @@ impl Level {
     /// One more until the returned hold is dropped, so that a cancelled request
     /// cannot leave the level too high.
     #[must_use = "the level falls again as soon as the hold is dropped"]
-    pub fn hold(&self) -> LevelHold<'_> {
+    pub fn guard(&self) -> UpDownGuard<'_> {
         self.inc();
-        LevelHold(self)
+        UpDownGuard(self)
     }
 }
 
-/// One unit of a [`Level`], given back on drop.
+/// One unit of a [`UpDownCounter`], given back on drop.
 #[derive(Debug)]
-pub struct LevelHold<'a>(&'a Level);
+pub struct UpDownGuard<'a>(&'a UpDownCounter);
 
-impl Drop for LevelHold<'_> {
+impl Drop for UpDownGuard<'_> {
     fn drop(&mut self) {
         self.0.dec();
     }
 }
 
-impl Instrument for Level {
+impl Instrument for UpDownCounter {
     const TYPE: MetricType = MetricType::GAUGE;
 
     fn sample(&self) -> Option<proto::Metric> {
@@ -179,7 +179,7 @@ struct Buckets {
 #[derive(Debug, Default)]
 struct Bucket {
     count: AtomicU64,
-    exemplar: Slot,
+    exemplar: ExemplarSlot,
 }
 
 impl Histogram {
@@ -196,16 +196,16 @@ impl Histogram {
 
     /// Counts a value.
     pub fn observe(&self, value: f64) {
-        self.observe_by(value, None);
+        self.observe_with_exemplar(value, None);
     }
 
     /// Counts a value and points to the request it came from. A value that is
     /// not finite is left out: it would spoil the sum for good.
-    pub(super) fn observe_by(&self, value: f64, sighting: Option<&Sighting<'_>>) {
+    pub(super) fn observe_with_exemplar(&self, value: f64, sighting: Option<&ExemplarSource<'_>>) {
         if !value.is_finite() {
             return;
         }
-        let mine = self.parts.mine();
+        let mine = self.parts.local();
         let bucket = &mine.buckets[self.bounds.partition_point(|bound| *bound < value)];
         bucket.count.fetch_add(1, Ordering::Relaxed);
         mine.sum.add(value);
@@ -262,8 +262,8 @@ impl Instrument for Histogram {
 }
 
 /// The newest of what each thread kept.
-fn newest<'a>(slots: impl Iterator<Item = &'a Slot>) -> Option<Exemplar> {
-    slots.filter_map(Slot::read).max_by_key(|exemplar| exemplar.at)
+fn newest<'a>(slots: impl Iterator<Item = &'a ExemplarSlot>) -> Option<Exemplar> {
+    slots.filter_map(ExemplarSlot::read).max_by_key(|exemplar| exemplar.at)
 }
 
 /// A float that several threads add to.

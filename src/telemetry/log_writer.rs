@@ -14,29 +14,29 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::instrument::Counter;
 
 /// The most bytes that wait: about half a second of lines at 20 000 requests a second.
-const MOST_BYTES: usize = 4 << 20;
+const MAX_BUFFERED_BYTES: usize = 4 << 20;
 /// From here on the writer is called at once instead of when its pause ends.
-const CALL_BYTES: usize = MOST_BYTES / 4;
+const WAKE_THRESHOLD: usize = MAX_BUFFERED_BYTES / 4;
 /// How long the writer lets lines gather: too short to be noticed, long enough
 /// that one write and one wake-up serve many lines.
-const GATHER: Duration = Duration::from_millis(10);
+const FLUSH_INTERVAL: Duration = Duration::from_millis(10);
 /// How long a flush waits for a sink that takes nothing.
-const MOST_FLUSH: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The near end of the carrier: takes lines and never waits for the sink.
 #[derive(Debug, Clone)]
-pub(super) struct LogWriter(Arc<Shared>);
+pub(super) struct LogWriter(Arc<WriterShared>);
 
 #[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
+struct WriterShared {
+    state: Mutex<WriterState>,
     wake: Condvar,
     written: Condvar,
     dropped: Arc<Counter>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct WriterState {
     pending: Vec<u8>,
     /// Write now: somebody waits, or a line is a warning.
     urgent: bool,
@@ -48,17 +48,17 @@ struct State {
 /// Writes what is left and ends the thread when it is dropped.
 #[derive(Debug)]
 pub(super) struct WriterThread {
-    shared: Arc<Shared>,
+    shared: Arc<WriterShared>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl LogWriter {
     /// Starts the thread that writes to `sink`.
     pub(super) fn start(sink: impl Write + Send + 'static) -> io::Result<(Self, WriterThread)> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(WriterShared::default());
         let far = Arc::clone(&shared);
         let thread = Builder::new().name("candor-log".into());
-        let thread = thread.spawn(move || far.carry(sink))?;
+        let thread = thread.spawn(move || far.write_loop(sink))?;
         let near = Self(Arc::clone(&shared));
         let thread = Some(thread);
         Ok((near, WriterThread { shared, thread }))
@@ -77,8 +77,8 @@ impl WriterThread {
         let mut state = self.shared.lock();
         state.urgent = true;
         self.shared.wake.notify_one();
-        let waits = |state: &mut State| state.writing || !state.pending.is_empty();
-        let waited = self.shared.written.wait_timeout_while(state, MOST_FLUSH, waits);
+        let waits = |state: &mut WriterState| state.writing || !state.pending.is_empty();
+        let waited = self.shared.written.wait_timeout_while(state, FLUSH_TIMEOUT, waits);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
@@ -101,21 +101,21 @@ impl Drop for WriterThread {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl WriterShared {
+    fn lock(&self) -> MutexGuard<'_, WriterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add(&self, line: &[u8], urgent: bool) {
         let mut state = self.lock();
-        if state.closed || state.pending.len() + line.len() > MOST_BYTES {
+        if state.closed || state.pending.len() + line.len() > MAX_BUFFERED_BYTES {
             drop(state);
             self.dropped.inc();
             return;
         }
         let before = state.pending.len();
         state.pending.extend_from_slice(line);
-        let full = before < CALL_BYTES && state.pending.len() >= CALL_BYTES;
+        let full = before < WAKE_THRESHOLD && state.pending.len() >= WAKE_THRESHOLD;
         state.urgent |= urgent || full;
         drop(state);
         if before == 0 || urgent || full {
@@ -123,7 +123,7 @@ impl Shared {
         }
     }
 
-    fn carry(&self, mut sink: impl Write) {
+    fn write_loop(&self, mut sink: impl Write) {
         let mut batch = Vec::new();
         let mut reported = 0;
         while self.take(&mut batch) {
@@ -149,11 +149,11 @@ impl Shared {
 
     /// Waits for lines and takes them all; false at the end.
     fn take(&self, batch: &mut Vec<u8>) -> bool {
-        let empty = |state: &mut State| state.pending.is_empty() && !state.closed;
+        let empty = |state: &mut WriterState| state.pending.is_empty() && !state.closed;
         let state = self.wake.wait_while(self.lock(), empty);
         let state = state.unwrap_or_else(PoisonError::into_inner);
-        let calm = |state: &mut State| !state.urgent && !state.closed;
-        let waited = self.wake.wait_timeout_while(state, GATHER, calm);
+        let calm = |state: &mut WriterState| !state.urgent && !state.closed;
+        let waited = self.wake.wait_timeout_while(state, FLUSH_INTERVAL, calm);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
         std::mem::swap(&mut state.pending, batch);
         state.urgent = false;
@@ -163,12 +163,12 @@ impl Shared {
 }
 
 /// One line on its way in; the formatter writes it in one piece.
-pub(super) struct Line<'a> {
-    shared: &'a Shared,
+pub(super) struct LineWriter<'a> {
+    shared: &'a WriterShared,
     urgent: bool,
 }
 
-impl Write for Line<'_> {
+impl Write for LineWriter<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.shared.add(line, self.urgent);
         Ok(line.len())
@@ -180,14 +180,14 @@ impl Write for Line<'_> {
 }
 
 impl<'a> MakeWriter<'a> for LogWriter {
-    type Writer = Line<'a>;
+    type Writer = LineWriter<'a>;
 
-    fn make_writer(&'a self) -> Line<'a> {
-        Line { shared: &self.0, urgent: false }
+    fn make_writer(&'a self) -> LineWriter<'a> {
+        LineWriter { shared: &self.0, urgent: false }
     }
 
-    fn make_writer_for(&'a self, about: &tracing::Metadata<'_>) -> Line<'a> {
-        Line { shared: &self.0, urgent: *about.level() <= tracing::Level::WARN }
+    fn make_writer_for(&'a self, about: &tracing::Metadata<'_>) -> LineWriter<'a> {
+        LineWriter { shared: &self.0, urgent: *about.level() <= tracing::Level::WARN }
     }
 }
 
@@ -196,12 +196,12 @@ mod tests {
     use std::io::{self, Write};
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-    use super::super::kept::Kept;
-    use super::{LogWriter, MOST_BYTES, MakeWriter};
+    use super::super::captured_log::CapturedLog;
+    use super::{LogWriter, MAX_BUFFERED_BYTES, MakeWriter};
 
     #[test]
     fn lines_arrive_in_order_by_the_time_of_a_flush_and_of_the_end() {
-        let kept = Kept::default();
+        let kept = CapturedLog::default();
         let (writer, thread) = LogWriter::start(kept.clone()).expect("a thread starts");
         let mut wanted = String::new();
         let text = || String::from_utf8(kept.bytes());
@@ -244,7 +244,7 @@ mod tests {
         add(1).expect("a line is always taken");
         seen.recv().expect("the sink is called");
         // The sink hangs now, and the buffer is empty behind it.
-        add(MOST_BYTES).expect("a line is always taken");
+        add(MAX_BUFFERED_BYTES).expect("a line is always taken");
         assert_eq!(thread.dropped().get(), 0);
         add(1).expect("a line is always taken");
         assert_eq!(thread.dropped().get(), 1);

@@ -10,20 +10,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prometheus::proto::MetricType;
 use prometheus::{Registry, TextEncoder};
 
-use super::error::Error;
+use super::error::TelemetryError;
 use super::family::{AnyFamily, Family};
-use super::instrument::{Counter, Gauge, Histogram, Instrument, Level};
-use super::logs::LogHandle;
+use super::instrument::{Counter, Gauge, Histogram, Instrument, UpDownCounter};
+use super::logging::LogHandle;
 use super::openmetrics::{self, Exemplars};
 use super::version_metrics::{VersionLabels, VersionMetrics};
 
 /// What one metric is, for the registry and for the documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Description {
+pub struct MetricDescription {
     /// The name, with its unit.
     pub name: &'static str,
     /// Its type.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// The names of its labels, in order.
     pub labels: &'static [&'static str],
     /// What it says, in plain words.
@@ -32,7 +32,7 @@ pub struct Description {
 
 /// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// A count that only grows.
     Counter,
     /// A number that goes up and down.
@@ -41,7 +41,7 @@ pub enum Kind {
     Histogram,
 }
 
-impl Kind {
+impl MetricKind {
     fn of<I: Instrument>() -> Self {
         match I::TYPE {
             MetricType::COUNTER => Self::Counter,
@@ -65,16 +65,16 @@ macro_rules! metrics {
         impl Metrics {
             /// What every metric is, in the order of the struct. The `process_*`
             /// metrics come from the `prometheus` crate and are not among them.
-            pub fn descriptions() -> Vec<Description> {
-                vec![$( Description {
+            pub fn descriptions() -> Vec<MetricDescription> {
+                vec![$( MetricDescription {
                     name: $name,
-                    kind: Kind::of::<$kind>(),
+                    kind: MetricKind::of::<$kind>(),
                     labels: &[$($label),*],
                     help: concat!($($help),+).trim_ascii(),
                 } ),+]
             }
 
-            fn registered(registry: Registry) -> Result<Self, Error> {
+            fn registered(registry: Registry) -> Result<Self, TelemetryError> {
                 let described = Self::descriptions();
                 let mut described = described.iter();
                 $( let $field = next_family(&registry, &mut described)?; )+
@@ -90,8 +90,8 @@ macro_rules! metrics {
 
 fn next_family<'a, I: Instrument>(
     registry: &Registry,
-    described: &mut impl Iterator<Item = &'a Description>,
-) -> Result<Family<I>, Error> {
+    described: &mut impl Iterator<Item = &'a MetricDescription>,
+) -> Result<Family<I>, TelemetryError> {
     // The constructor asks once for each description, so there is always a next one.
     let description = described.next().expect("one description a field");
     Family::register(registry, description)
@@ -112,17 +112,17 @@ metrics! {
     /// Batches by what closed them: idle, full, delay or deadline.
     batch_close: Counter = "candor_batch_close_total" ["model", "version", "reason"];
     /// Connections by state: open, or waiting until there is room for them.
-    connections: Level = "candor_connections" ["listener", "state"];
+    connections: UpDownCounter = "candor_connections" ["listener", "state"];
     /// Connections that were refused, by what had no room for them: the limit of an address, the limit of the server, or its memory.
     connections_refused: Counter = "candor_connections_refused_total" ["listener", "reason"];
     /// Connections that were closed because their client was too slow: idle, or slow to take an answer.
     connections_timed_out: Counter = "candor_connections_timed_out_total" ["listener", "reason"];
     /// Bytes that are reserved for connections, their request bodies and their answers, of `http.max_buffered_bytes`.
-    buffered_bytes: Level = "candor_buffered_bytes" [];
+    buffered_bytes: UpDownCounter = "candor_buffered_bytes" [];
     /// Rows that wait for a worker now.
-    queue_depth: Level = "candor_queue_depth" ["model", "version"];
+    queue_depth: UpDownCounter = "candor_queue_depth" ["model", "version"];
     /// Requests that were accepted and are not answered yet.
-    in_flight: Level = "candor_in_flight" ["model", "version"];
+    in_flight: UpDownCounter = "candor_in_flight" ["model", "version"];
     /// Requests that were refused to protect the others, by reason: `queue_full`, `deadline`, `rate_limit`, `draining`, or `memory` (no bytes left for bodies and answers).
     shed: Counter = "candor_shed_total" ["model", "version", "reason"];
     /// Requests whose client went away before the answer, by the stage: `body` while it sent, `request` after that.
@@ -159,7 +159,7 @@ metrics! {
 
 /// The build that runs, for `candor_build_info`.
 #[derive(Debug, Clone, Copy)]
-pub struct Build<'a> {
+pub struct BuildInfo<'a> {
     /// The server's version.
     pub version: &'a str,
     /// The revision it was built from.
@@ -218,18 +218,18 @@ impl Metrics {
     /// # Errors
     ///
     /// When two metrics share a name, which a test rules out.
-    pub fn new(build: &Build<'_>) -> Result<Self, Error> {
+    pub fn new(build: &BuildInfo<'_>) -> Result<Self, TelemetryError> {
         let registry = Registry::new();
         #[cfg(target_os = "linux")]
         {
             let added = registry.register(Box::new(super::process::Process::default()));
-            added.map_err(|source| Error::Register { name: "process_*", source: source.into() })?;
+            added.map_err(|source| TelemetryError::Register { name: "process_*", source: source.into() })?;
         }
         let metrics = Self::registered(registry)?;
         let labels = [build.version, build.revision, build.onnxruntime, build.onnxruntime_built_for, build.features];
-        metrics.build_info.child(&labels, Gauge::default).set(1.0);
+        metrics.build_info.series(&labels, Gauge::default).set(1.0);
         // It is there, at zero, before there is one.
-        metrics.abandoned_loads.child(&[], Counter::default);
+        metrics.abandoned_loads.series(&[], Counter::default);
         Ok(metrics)
     }
 
@@ -263,14 +263,14 @@ impl Metrics {
     /// Says which state a version is in.
     pub fn set_state(&self, model: &str, version: &str, state: ModelState) {
         for (each, name) in STATES {
-            let series = self.model_state.child(&[model, version, name], Gauge::default);
+            let series = self.model_state.series(&[model, version, name], Gauge::default);
             series.set(if each == state { 1.0 } else { 0.0 });
         }
     }
 
     /// Counts a load that could not be stopped.
     pub fn count_abandoned_load(&self) {
-        self.abandoned_loads.child(&[], Counter::default).inc();
+        self.abandoned_loads.series(&[], Counter::default).inc();
     }
 
     /// Says where a version comes from, in place of what was said before.
@@ -285,7 +285,7 @@ impl Metrics {
             info.uncertainty_method,
         ];
         self.model_info.remove(info.model, info.version);
-        self.model_info.child(&labels, Gauge::default).set(1.0);
+        self.model_info.series(&labels, Gauge::default).set(1.0);
     }
 
     /// Shows the lines that this log drops.

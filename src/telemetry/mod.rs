@@ -1,12 +1,14 @@
 //! What the server tells its operator: metrics, log lines and trace context.
 //!
-//! A request is described once, by one [`Event`]. [`Metrics::record`] counts it
+//! A request is described once, by one [`RequestEvent`]. [`Metrics::record`] counts it
 //! and [`log_request`] writes its line; nothing else records requests. This
 //! module does not export traces, serves no route and never sees feature
 //! values, bodies or credentials.
 
 mod buckets;
 pub mod build;
+#[cfg(test)]
+mod captured_log;
 mod connection_metrics;
 mod error;
 mod event;
@@ -14,39 +16,37 @@ mod exemplar;
 mod family;
 mod instrument;
 mod io_reason;
-mod json_line;
-#[cfg(test)]
-mod kept;
+mod json_format;
 mod log_writer;
-mod logs;
+mod logging;
+mod markdown;
 mod metrics;
 mod openmetrics;
 #[cfg(target_os = "linux")]
 mod process;
-mod record;
-mod reference;
-mod request_line;
+mod request_json;
 mod request_log;
+mod request_metrics;
 mod sharded;
 mod trace_context;
 mod version_metrics;
 
 pub use connection_metrics::{ConnectionMetrics, RefusedConnection, TimedOutConnection};
-pub use error::Error;
-pub use event::{Event, Outcome, Stages};
-pub use instrument::{Counter, Gauge, Histogram, Level, LevelHold};
+pub use error::TelemetryError;
+pub use event::{Outcome, RequestEvent, Stages};
+pub use instrument::{Counter, Gauge, Histogram, UpDownCounter, UpDownGuard};
 pub use io_reason::reason;
-pub use logs::{LogHandle, init};
-pub use metrics::{Build, Description, Kind, Metrics, ModelInfo, ModelState};
+pub use logging::{LogHandle, init};
+pub use markdown::markdown_reference;
+pub use metrics::{BuildInfo, MetricDescription, MetricKind, Metrics, ModelInfo, ModelState};
 pub use openmetrics::OPENMETRICS_CONTENT_TYPE;
-pub use reference::reference;
 pub use request_log::{REQUEST_TARGET, log_request};
 pub use trace_context::{TraceContext, TraceId};
-pub use version_metrics::{CloseReason, Task, VersionLabels, VersionMetrics};
+pub use version_metrics::{BatchCloseReason, Task, VersionLabels, VersionMetrics};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::setting::SettingFault;
+use crate::domain::setting::SettingError;
 
 /// The content type of [`Metrics::text`].
 pub const TEXT_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -66,9 +66,9 @@ pub struct Settings {
 
 impl Settings {
     /// The values that cannot be used.
-    pub fn faults(&self) -> Vec<SettingFault> {
-        let error = logs::parse_level(&self.log_level).err();
-        error.map(|error| SettingFault::new("log_level", format!("cannot be used: {error}"))).into_iter().collect()
+    pub fn faults(&self) -> Vec<SettingError> {
+        let error = logging::parse_level(&self.log_level).err();
+        error.map(|error| SettingError::new("log_level", format!("cannot be used: {error}"))).into_iter().collect()
     }
 }
 

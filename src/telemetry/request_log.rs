@@ -8,44 +8,44 @@ use std::time::Duration;
 
 use tracing::Level;
 
-use super::event::Event;
+use super::event::RequestEvent;
 use super::log_writer::LogWriter;
-use super::request_line::{named, with_line};
+use super::request_json::{format_line, write_name};
 
 /// The target of the lines, so that `candor::request=off` silences them alone.
 pub const REQUEST_TARGET: &str = "candor::request";
 
 /// Where lines go that are written straight, as JSON; set with the log itself.
-static STRAIGHT: OnceLock<LogWriter> = OnceLock::new();
+static JSON_SINK: OnceLock<LogWriter> = OnceLock::new();
 
 /// From now on lines are JSON, and go straight to this writer.
-pub(super) fn write_straight_to(writer: LogWriter) {
+pub(super) fn set_json_sink(writer: LogWriter) {
     // The log is installed once; so is this.
-    let _ = STRAIGHT.set(writer);
+    let _ = JSON_SINK.set(writer);
 }
 
 /// Writes the line at level info. Fields without a value are left out; times
 /// are in milliseconds with three decimals. `model` and `version` are empty
 /// where the request has none.
-pub fn log_request(event: &Event<'_>, model: &str, version: &str) {
+pub fn log_request(event: &RequestEvent<'_>, model: &str, version: &str) {
     if !tracing::enabled!(target: REQUEST_TARGET, Level::INFO) {
         return;
     }
-    match STRAIGHT.get() {
-        Some(writer) => with_line(event, model, version, |line| writer.add(line)),
+    match JSON_SINK.get() {
+        Some(writer) => format_line(event, model, version, |line| writer.add(line)),
         None => trace(event, model, version),
     }
 }
 
-fn trace(event: &Event<'_>, model: &str, version: &str) {
+fn trace(event: &RequestEvent<'_>, model: &str, version: &str) {
     tracing::info!(
         target: REQUEST_TARGET,
         request_id = event.request_id,
         trace_id = event.trace_id,
         method = event.method,
         route = event.route,
-        model = named(model),
-        version = named(version),
+        model = write_name(model),
+        version = write_name(version),
         caller = event.caller,
         client = event.client.map(tracing::field::display),
         status = event.status,
@@ -76,10 +76,10 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::super::json_line::JsonLine;
-    use super::super::kept::Kept;
-    use super::super::{Event, Stages};
-    use super::{trace, with_line};
+    use super::super::captured_log::CapturedLog;
+    use super::super::json_format::JsonLine;
+    use super::super::{RequestEvent, Stages};
+    use super::{format_line, trace};
 
     #[test]
     fn both_ways_write_the_same_line() {
@@ -92,7 +92,7 @@ mod tests {
             explain: some(77_000),
             encode: some(9_400),
         };
-        let full = Event {
+        let full = RequestEvent {
             trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
             duration: Duration::from_micros(1_234),
             stages,
@@ -103,17 +103,17 @@ mod tests {
             client: Some(std::net::Ipv6Addr::LOCALHOST.into()),
             request_bytes: Some(77),
             response_bytes: Some(1 << 40),
-            ..Event::new("odd \" id \\ \u{1}é", "native", "/predict")
+            ..RequestEvent::new("odd \" id \\ \u{1}é", "native", "/predict")
         };
-        let bare = Event { status: 404, code: "not_found", ..Event::new("id", "native", "_other") };
+        let bare = RequestEvent { status: 404, code: "not_found", ..RequestEvent::new("id", "native", "_other") };
         for (event, model, version) in [(full, "churn", "1"), (bare, "", "")] {
-            let kept = Kept::default();
+            let kept = CapturedLog::default();
             let writer = kept.clone();
             let lines = tracing_subscriber::fmt().event_format(JsonLine).with_writer(move || writer.clone()).finish();
             tracing::subscriber::with_default(lines, || trace(&event, model, version));
             let general = kept.bytes();
             let mut straight = Vec::new();
-            with_line(&event, model, version, |line| straight.extend_from_slice(line));
+            format_line(&event, model, version, |line| straight.extend_from_slice(line));
             let [general, straight] = [general, straight].map(|line| {
                 let mut line: Value = serde_json::from_slice(&line).expect("the line is JSON");
                 assert_eq!(line["timestamp"].take().as_str().map(str::len), Some(27));

@@ -12,25 +12,25 @@ use std::{
 };
 
 /// The most parts: with more threads some share a part, which is right all the same.
-const MOST: usize = 8;
+const MAX_SHARDS: usize = 8;
 
-static PARTS: LazyLock<usize> = LazyLock::new(|| {
+static SHARD_COUNT: LazyLock<usize> = LazyLock::new(|| {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    threads.clamp(1, MOST)
+    threads.clamp(1, MAX_SHARDS)
 });
 
 /// Threads that have written so far; each begins with the next part.
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    static PLACE: Cell<usize> = const { Cell::new(usize::MAX) };
+    static SHARD: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
 /// The part of this thread.
-fn place() -> usize {
-    PLACE.with(|place| {
+fn shard_index() -> usize {
+    SHARD.with(|place| {
         if place.get() == usize::MAX {
-            place.set(THREADS.fetch_add(1, Ordering::Relaxed) % *PARTS);
+            place.set(THREADS.fetch_add(1, Ordering::Relaxed) % *SHARD_COUNT);
         }
         place.get()
     })
@@ -38,21 +38,21 @@ fn place() -> usize {
 
 /// The parts.
 #[derive(Debug)]
-pub(super) struct Sharded<T>(Box<[Apart<T>]>);
+pub(super) struct Sharded<T>(Box<[CachePadded<T>]>);
 
 /// Lies in lines of memory of its own: 64 bytes, and the neighbour that processors fetch with it.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Apart<T>(T);
+struct CachePadded<T>(T);
 
 impl<T> Sharded<T> {
     pub(super) fn new(make: impl Fn() -> T) -> Self {
-        Self((0..*PARTS).map(|_| Apart(make())).collect())
+        Self((0..*SHARD_COUNT).map(|_| CachePadded(make())).collect())
     }
 
     /// The part of this thread.
-    pub(super) fn mine(&self) -> &T {
-        let place = place();
+    pub(super) fn local(&self) -> &T {
+        let place = shard_index();
         // The place is below the number of parts, which is the same for all.
         &self.0[place].0
     }
@@ -77,12 +77,12 @@ mod tests {
     fn what_all_threads_write_is_read_together() {
         let count = Sharded::<AtomicUsize>::default();
         std::thread::scope(|scope| {
-            for _ in 0..3 * MOST {
-                scope.spawn(|| count.mine().fetch_add(1, Ordering::Relaxed));
+            for _ in 0..3 * MAX_SHARDS {
+                scope.spawn(|| count.local().fetch_add(1, Ordering::Relaxed));
             }
         });
-        assert_eq!(count.iter().map(|part| part.load(Ordering::Relaxed)).sum::<usize>(), 3 * MOST);
-        let size = size_of::<Apart<AtomicUsize>>();
+        assert_eq!(count.iter().map(|part| part.load(Ordering::Relaxed)).sum::<usize>(), 3 * MAX_SHARDS);
+        let size = size_of::<CachePadded<AtomicUsize>>();
         assert_eq!(size, 128, "no two parts share a line");
     }
 }

@@ -7,16 +7,16 @@ use std::fmt;
 
 /// The most characters of `tracestate` that are kept; the specification asks
 /// for at least this many.
-const MOST_STATE_CHARS: usize = 512;
+const MAX_STATE_CHARS: usize = 512;
 /// The most members of `tracestate`, from the specification.
-const MOST_STATE_MEMBERS: usize = 32;
+const MAX_STATE_MEMBERS: usize = 32;
 
 /// A request's place in a trace that its caller started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceContext {
     /// The trace, the same on the whole road.
     pub trace_id: TraceId,
-    /// The span above: the caller's, or after [`TraceContext::child`] our own.
+    /// The span above: the caller's, or after [`TraceContext::child_span`] our own.
     pub parent_id: u64,
     /// Whether the caller keeps this trace.
     pub sampled: bool,
@@ -81,7 +81,7 @@ impl TraceContext {
 
     /// The context to send on: the same trace, with our span as the one above.
     #[must_use]
-    pub fn child(&self, span_id: u64) -> Self {
+    pub fn child_span(&self, span_id: u64) -> Self {
         Self { parent_id: span_id, ..self.clone() }
     }
 }
@@ -110,11 +110,11 @@ fn bounded_state(text: &str) -> Option<String> {
     for member in members.filter(|member| !member.is_empty()) {
         let (key, value) = member.split_once('=')?;
         count += 1;
-        if count > MOST_STATE_MEMBERS || !is_key(key) || !is_value(value) {
+        if count > MAX_STATE_MEMBERS || !is_key(key) || !is_value(value) {
             return None;
         }
         let comma = usize::from(!kept.is_empty());
-        if kept.len() + comma + member.len() <= MOST_STATE_CHARS {
+        if kept.len() + comma + member.len() <= MAX_STATE_CHARS {
             kept.push_str(&","[..comma]);
             kept.push_str(member);
         }
@@ -183,7 +183,7 @@ mod tests {
         let context = TraceContext::parse(GOOD, Some("a=1")).expect("it is well-formed");
         assert_eq!(context.to_string(), GOOD);
         assert_eq!(context.trace_id.as_str(), &GOOD[3..35]);
-        let child = context.child(0xab);
+        let child = context.child_span(0xab);
         let wanted = "00-4bf92f3577b34da6a3ce929d0e0e4736-00000000000000ab-01";
         assert_eq!((child.to_string().as_str(), child.state.as_str()), (wanted, "a=1"));
     }

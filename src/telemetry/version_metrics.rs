@@ -9,9 +9,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::buckets;
-use super::event::{ENDINGS, Ending, STAGE_NAMES};
+use super::event::{REQUEST_OUTCOMES, RequestOutcome, STAGE_NAMES};
 use super::family::Family;
-use super::instrument::{Counter, Gauge, Histogram, Level};
+use super::instrument::{Counter, Gauge, Histogram, UpDownCounter};
 use super::metrics::Metrics;
 
 /// What a version is called and what it predicts.
@@ -49,7 +49,7 @@ pub enum Task {
 
 /// What closed a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CloseReason {
+pub enum BatchCloseReason {
     /// A worker was free.
     Idle,
     /// It held as many rows as it may.
@@ -60,11 +60,11 @@ pub enum CloseReason {
     Deadline,
 }
 
-const CLOSE_REASONS: [&str; 4] = ["idle", "full", "delay", "deadline"];
+const BATCH_CLOSE_REASONS: [&str; 4] = ["idle", "full", "delay", "deadline"];
 
 /// How many pairs of protocol and route are remembered. There are fewer than
 /// this; one more would be looked up each time, and counted all the same.
-const ROADS: usize = 16;
+const MAX_CACHED_ROUTES: usize = 16;
 
 /// The series of one version.
 #[derive(Debug)]
@@ -72,18 +72,18 @@ pub struct VersionMetrics {
     model: String,
     version: String,
     /// Requests that wait for a worker now.
-    pub queue_depth: Arc<Level>,
+    pub queue_depth: Arc<UpDownCounter>,
     /// Requests that were accepted and are not answered yet.
-    pub in_flight: Arc<Level>,
+    pub in_flight: Arc<UpDownCounter>,
     pub(super) stages: [Arc<Histogram>; STAGE_NAMES.len()],
     pub(super) uncertainty: Option<Arc<Histogram>>,
     pub(super) classes: Vec<Arc<Counter>>,
     pub(super) value: Option<Arc<Histogram>>,
     features: HashMap<String, OnceLock<Arc<Counter>>>,
-    roads: [OnceLock<Road>; ROADS],
+    roads: [OnceLock<RouteSeries>; MAX_CACHED_ROUTES],
     batch_rows: Arc<Histogram>,
     pub(super) explain_rows: Arc<Counter>,
-    batch_close: [Arc<Counter>; CLOSE_REASONS.len()],
+    batch_close: [Arc<Counter>; BATCH_CLOSE_REASONS.len()],
     abandoned_rows: Family<Counter>,
     load_seconds: Family<Gauge>,
     cost_seconds: Family<Gauge>,
@@ -92,17 +92,17 @@ pub struct VersionMetrics {
 
 /// The series of one protocol and route.
 #[derive(Debug)]
-pub(super) struct Road {
+pub(super) struct RouteSeries {
     protocol: &'static str,
     route: &'static str,
     pub(super) answered: Arc<Counter>,
     /// By ending, each resolved with the first request that ends so.
-    seconds: [OnceLock<Arc<Histogram>>; ENDINGS],
+    seconds: [OnceLock<Arc<Histogram>>; REQUEST_OUTCOMES],
 }
 
-impl Road {
+impl RouteSeries {
     /// The durations of the requests that ended so.
-    pub(super) fn seconds(&self, metrics: &Metrics, of: &VersionMetrics, ending: Ending) -> &Histogram {
+    pub(super) fn seconds(&self, metrics: &Metrics, of: &VersionMetrics, ending: RequestOutcome) -> &Histogram {
         self.seconds[ending as usize].get_or_init(|| {
             let make = || Histogram::new(&buckets::REQUEST_SECONDS);
             if of.is_retired() {
@@ -110,7 +110,7 @@ impl Road {
                 return Arc::new(make());
             }
             let labels = [self.protocol, self.route, &of.model, &of.version, ending.as_str()];
-            metrics.request_seconds.child(&labels, make)
+            metrics.request_seconds.series(&labels, make)
         })
     }
 }
@@ -120,10 +120,10 @@ impl VersionMetrics {
         let both = [of.model, of.version];
         let stage = |name| {
             let make = || Histogram::new(&buckets::STAGE_SECONDS);
-            metrics.stage_seconds.child(&[of.model, of.version, name], make)
+            metrics.stage_seconds.series(&[of.model, of.version, name], make)
         };
-        let class = |name: &String| metrics.predictions.child(&[of.model, of.version, name], Counter::default);
-        let close = |name| metrics.batch_close.child(&[of.model, of.version, name], Counter::default);
+        let class = |name: &String| metrics.predictions.series(&[of.model, of.version, name], Counter::default);
+        let close = |name| metrics.batch_close.series(&[of.model, of.version, name], Counter::default);
         let (uncertainty, value) = bounds(of);
         let classes = match of.task {
             Task::Classification => of.classes,
@@ -132,17 +132,17 @@ impl VersionMetrics {
         Self {
             model: of.model.to_owned(),
             version: of.version.to_owned(),
-            queue_depth: metrics.queue_depth.child(&both, Level::default),
-            in_flight: metrics.in_flight.child(&both, Level::default),
+            queue_depth: metrics.queue_depth.series(&both, UpDownCounter::default),
+            in_flight: metrics.in_flight.series(&both, UpDownCounter::default),
             stages: STAGE_NAMES.map(stage),
             uncertainty: uncertainty.map(|b| histogram(&metrics.uncertainty, both, &b)),
             classes: classes.iter().map(class).collect(),
             value: value.map(|b| histogram(&metrics.prediction_value, both, &b)),
             features: of.features.iter().map(|f| (f.clone(), OnceLock::new())).collect(),
             roads: std::array::from_fn(|_| OnceLock::new()),
-            batch_rows: metrics.batch_rows.child(&both, || Histogram::new(&buckets::BATCH_ROWS)),
-            explain_rows: metrics.explain_rows.child(&both, Counter::default),
-            batch_close: CLOSE_REASONS.map(close),
+            batch_rows: metrics.batch_rows.series(&both, || Histogram::new(&buckets::BATCH_ROWS)),
+            explain_rows: metrics.explain_rows.series(&both, Counter::default),
+            batch_close: BATCH_CLOSE_REASONS.map(close),
             abandoned_rows: metrics.abandoned_rows.clone(),
             load_seconds: metrics.model_load_seconds.clone(),
             cost_seconds: metrics.model_cost_seconds.clone(),
@@ -164,12 +164,12 @@ impl VersionMetrics {
     /// its request is counted where the request is recorded.
     pub fn count_abandoned_row(&self, stage: &'static str) {
         if !self.is_retired() {
-            self.abandoned_rows.child(&[&self.model, &self.version, stage], Counter::default).inc();
+            self.abandoned_rows.series(&[&self.model, &self.version, stage], Counter::default).inc();
         }
     }
 
     /// Counts a batch of this many rows that was given to a session.
-    pub fn observe_batch(&self, rows: usize, reason: CloseReason) {
+    pub fn observe_batch(&self, rows: usize, reason: BatchCloseReason) {
         self.batch_rows.observe(f64::from(u32::try_from(rows).unwrap_or(u32::MAX)));
         self.batch_close[reason as usize].inc();
     }
@@ -177,14 +177,14 @@ impl VersionMetrics {
     /// Says how long the load took.
     pub fn set_load(&self, took: Duration) {
         let labels = [self.model.as_str(), &self.version];
-        let series = self.load_seconds.child(&labels, Gauge::default);
+        let series = self.load_seconds.series(&labels, Gauge::default);
         series.set(took.as_secs_f64());
     }
 
     /// Says how long a session needs for a batch of this many rows.
     pub fn set_cost(&self, rows: usize, took: Duration) {
         let labels = [self.model.as_str(), &self.version, &rows.to_string()];
-        let series = self.cost_seconds.child(&labels, Gauge::default);
+        let series = self.cost_seconds.series(&labels, Gauge::default);
         series.set(took.as_secs_f64());
     }
 
@@ -208,17 +208,22 @@ impl VersionMetrics {
     pub(super) fn warning(&self, metrics: &Metrics, feature: &str) -> Option<&Counter> {
         let slot = self.features.get(feature)?;
         let labels = [self.model.as_str(), &self.version, feature];
-        Some(slot.get_or_init(|| metrics.warnings.child(&labels, Counter::default)))
+        Some(slot.get_or_init(|| metrics.warnings.series(&labels, Counter::default)))
     }
 
     /// The series of a protocol and route, if they are remembered or can be.
-    pub(super) fn road(&self, metrics: &Metrics, protocol: &'static str, route: &'static str) -> Option<&Road> {
+    pub(super) fn route_series(
+        &self,
+        metrics: &Metrics,
+        protocol: &'static str,
+        route: &'static str,
+    ) -> Option<&RouteSeries> {
         for slot in &self.roads {
             // Two threads may fill two slots with one road; both are the same series.
             let road = match slot.get() {
                 Some(road) => road,
                 None if self.is_retired() => return None,
-                None => slot.get_or_init(|| self.new_road(metrics, protocol, route)),
+                None => slot.get_or_init(|| self.new_route_series(metrics, protocol, route)),
             };
             if road.route == route && road.protocol == protocol {
                 return Some(road);
@@ -227,12 +232,12 @@ impl VersionMetrics {
         None
     }
 
-    fn new_road(&self, metrics: &Metrics, protocol: &'static str, route: &'static str) -> Road {
+    fn new_route_series(&self, metrics: &Metrics, protocol: &'static str, route: &'static str) -> RouteSeries {
         let labels = [protocol, route, &self.model, &self.version, "200", "ok"];
-        Road {
+        RouteSeries {
             protocol,
             route,
-            answered: metrics.requests.child(&labels, Counter::default),
+            answered: metrics.requests.series(&labels, Counter::default),
             seconds: std::array::from_fn(|_| OnceLock::new()),
         }
     }
@@ -243,9 +248,9 @@ fn bounds(of: &VersionLabels<'_>) -> (Option<Vec<f64>>, Option<Vec<f64>>) {
     match of.task {
         Task::Classification => (Some(buckets::PROBABILITY.to_vec()), None),
         Task::Regression => {
-            let value = of.value_buckets.and_then(buckets::usable);
-            let value = value.unwrap_or_else(|| buckets::ANY_VALUE.to_vec());
-            (of.uncertainty_buckets.and_then(buckets::usable), Some(value))
+            let value = of.value_buckets.and_then(buckets::sanitize_buckets);
+            let value = value.unwrap_or_else(|| buckets::DEFAULT_VALUE_BUCKETS.to_vec());
+            (of.uncertainty_buckets.and_then(buckets::sanitize_buckets), Some(value))
         }
         Task::Tensors => (None, None),
     }
@@ -255,5 +260,5 @@ fn bounds(of: &VersionLabels<'_>) -> (Option<Vec<f64>>, Option<Vec<f64>>) {
 /// other bounds, it starts again: counts cannot move between buckets.
 fn histogram(family: &Family<Histogram>, labels: [&str; 2], bounds: &[f64]) -> Arc<Histogram> {
     let fits = |there: &Histogram| there.bounds() == bounds;
-    family.child_that(&labels, fits, || Histogram::new(bounds))
+    family.series_matching(&labels, fits, || Histogram::new(bounds))
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use candor::{
-    api::http::{Access, ROUTES, Route},
+    api::http::{ROUTES, Route, RouteAccess},
     security::MetricsAccess,
 };
 use serde_json::{Value, json};
@@ -63,12 +63,12 @@ fn path(route: &Route, model: &str) -> String {
 type Rights = (bool, bool, bool);
 
 /// The status that the table gives; 200 for whoever is let in, whatever becomes of the request then.
-fn expected(access: Access, (known, covered, metrics): Rights) -> u16 {
+fn expected(access: RouteAccess, (known, covered, metrics): Rights) -> u16 {
     let admitted = match access {
-        Access::Open | Access::Reduced => true,
-        Access::Metrics => metrics,
-        Access::Listed => known,
-        Access::Model => covered,
+        RouteAccess::Open | RouteAccess::Reduced => true,
+        RouteAccess::Metrics => metrics,
+        RouteAccess::Listed => known,
+        RouteAccess::Model => covered,
     };
     match (admitted, known) {
         (true, _) => 200,
@@ -183,10 +183,10 @@ fn openapi_says_who_may_ask_where_tokens_are_on() {
         };
         let operation = &item[route.method.to_ascii_lowercase()];
         let (security, refusals) = match route.access {
-            Access::Open => (json!([]), [false, false]),
-            Access::Reduced => (json!([{}, { "token": [] }]), [false, false]),
-            Access::Listed => (json!([{ "token": [] }]), [true, false]),
-            Access::Metrics | Access::Model => (json!([{ "token": [] }]), [true, true]),
+            RouteAccess::Open => (json!([]), [false, false]),
+            RouteAccess::Reduced => (json!([{}, { "token": [] }]), [false, false]),
+            RouteAccess::Listed => (json!([{ "token": [] }]), [true, false]),
+            RouteAccess::Metrics | RouteAccess::Model => (json!([{ "token": [] }]), [true, true]),
         };
         assert_eq!(operation["security"], security, "{}", route.template);
         let told = ["401", "403"].map(|status| operation["responses"][status].is_object());

@@ -15,9 +15,9 @@ use std::{
 };
 
 use candor::{
-    authoring::{AuthoringError, Made, Wishes, init},
+    authoring::{AuthoringError, InitOptions, InitReport, init},
     repository::Loader,
-    runtime::Library,
+    runtime::OrtLibrary,
 };
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ use crate::harness::{config, root};
 fn loader() -> &'static Loader {
     static LOADER: LazyLock<Loader> = LazyLock::new(|| {
         let settings = config().runtime;
-        Loader::new(Library::load(&settings.library).expect("ONNX Runtime"), settings)
+        Loader::new(OrtLibrary::load(&settings.library).expect("ONNX Runtime"), settings)
     });
     &LOADER
 }
@@ -37,8 +37,13 @@ fn iris(file: &str) -> PathBuf {
 }
 
 /// `init` with the target `species`, or whatever the test wishes.
-fn make(graph: &Path, data: &Path, out: &Path, wish: impl FnOnce(&mut Wishes)) -> Result<Made, AuthoringError> {
-    let mut wishes = Wishes::default();
+fn make(
+    graph: &Path,
+    data: &Path,
+    out: &Path,
+    wish: impl FnOnce(&mut InitOptions),
+) -> Result<InitReport, AuthoringError> {
+    let mut wishes = InitOptions::default();
     wish(&mut wishes);
     init(loader(), graph, data, Some(out), &wishes)
 }

@@ -6,7 +6,7 @@ mod lengths;
 mod scores;
 mod types;
 
-use candor::runtime::Auto;
+use candor::runtime::ThreadCount;
 use serde_json::{Value, json};
 
 use crate::{
@@ -218,7 +218,7 @@ fn a_caller_who_will_not_wait_is_told_in_time() {
     let server = Server::start(|config| {
         config.repository.models = fixture("slow_loop.onnx");
         config.repository.default_model.clear();
-        config.runtime.workers = Auto::Exactly(1);
+        config.runtime.workers = ThreadCount::Fixed(1);
     });
     let body = json!({ "features": { "x": 1, "steps": 300_000 } }).to_string();
     let headers = [("content-type", "application/json"), ("x-deadline-ms", "5")];

@@ -11,7 +11,7 @@ mod problems;
 mod violations;
 
 use candor::domain::{
-    contract::{Admitted, Contract, Literal, Problem, Refusal, compile},
+    contract::{AdmitError, Admitted, Contract, ContractProblem, JsonValue, compile},
     signature::{OutputSpec, Signature, TensorSpec},
     tensor::ElementType,
     violation::Violations,
@@ -52,11 +52,11 @@ fn signature(inputs: &[&str], outputs: &[&str]) -> Signature {
     }
 }
 
-fn literal(document: &Value) -> Literal {
+fn literal(document: &Value) -> JsonValue {
     serde_json::from_str(&document.to_string()).expect("a document is JSON")
 }
 
-fn problems(document: &Value, signature: &Signature) -> Vec<Problem> {
+fn problems(document: &Value, signature: &Signature) -> Vec<ContractProblem> {
     compile(&literal(document), signature).err().unwrap_or_default()
 }
 
@@ -76,10 +76,10 @@ fn single(schema: &Value, input: &str) -> (Value, Signature) {
 }
 
 /// Reads a whole body, as the server does: nothing may follow it.
-fn admit(contract: &Contract, body: &[u8]) -> Result<Admitted, Refusal<serde_json::Error>> {
+fn admit(contract: &Contract, body: &[u8]) -> Result<Admitted, AdmitError<serde_json::Error>> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let admitted = contract.admit(&mut deserializer);
-    deserializer.end().map_err(Refusal::Malformed)?;
+    deserializer.end().map_err(AdmitError::Malformed)?;
     admitted
 }
 
@@ -89,7 +89,7 @@ fn admitted(contract: &Contract, body: &str) -> Admitted {
 
 fn refused(contract: &Contract, body: &str) -> Violations {
     match admit(contract, body.as_bytes()) {
-        Err(Refusal::Violations(violations)) => violations,
+        Err(AdmitError::Violations(violations)) => violations,
         other => panic!("{other:?}\n{body}"),
     }
 }
@@ -99,5 +99,5 @@ fn listed(violations: &Violations) -> String {
     let line = |violation: &candor::domain::violation::Violation| {
         format!("{} | {} | {}", violation.pointer, violation.code.as_str(), violation.detail)
     };
-    violations.listed().iter().map(line).collect::<Vec<_>>().join("\n")
+    violations.first_n().iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use candor::domain::{
-    contract::{Admitted, Contract, Fingerprint, Literal, Refusal, compile},
+    contract::{AdmitError, Admitted, Contract, InputHasher, JsonValue, compile},
     float::Float,
     violation::MAX_LISTED,
 };
@@ -55,11 +55,11 @@ fn for_each_case(cases: u32, test: impl Fn(&Case, &[Edits]) -> Result<(), TestCa
 }
 
 fn compiled(case: &Case) -> Contract {
-    let document: Literal = serde_json::from_str(&case.document).expect("the generator writes JSON");
+    let document: JsonValue = serde_json::from_str(&case.document).expect("the generator writes JSON");
     compile(&document, &case.signature).unwrap_or_else(|problems| panic!("{problems:#?}\n{}", case.document))
 }
 
-fn admit(contract: &Contract, features: &str) -> Result<Admitted, Refusal<serde_json::Error>> {
+fn admit(contract: &Contract, features: &str) -> Result<Admitted, AdmitError<serde_json::Error>> {
     let body = format!("{{\"features\": {features}}}");
     let mut deserializer = serde_json::Deserializer::from_str(&body);
     contract.admit(&mut deserializer)
@@ -75,11 +75,11 @@ fn first_step(pointer: &str) -> String {
 fn by_plan(contract: &Contract, features: &str) -> (BTreeSet<String>, bool) {
     let violations = match admit(contract, features) {
         Ok(_) => return (BTreeSet::new(), true),
-        Err(Refusal::Violations(violations)) => violations,
-        Err(Refusal::Malformed(error)) => panic!("{error}: {features}"),
+        Err(AdmitError::Violations(violations)) => violations,
+        Err(AdmitError::Malformed(error)) => panic!("{error}: {features}"),
     };
     let faults = violations
-        .listed()
+        .first_n()
         .iter()
         .map(|violation| first_step(violation.pointer.strip_prefix("/features").expect("only features are at fault")));
     (faults.collect(), violations.total() <= MAX_LISTED)
@@ -122,7 +122,7 @@ fn the_one_pass_plan_agrees_with_json_schema() {
     let (pairs, refused, deferred) = (Cell::new(0_usize), Cell::new(0_usize), Cell::new(0_u32));
     for_each_case(CONTRACTS, |case, edits| {
         let contract = compiled(case);
-        if !contract.second_pass.is_empty() {
+        if !contract.full_validation_keywords.is_empty() {
             deferred.set(deferred.get() + 1);
             return Ok(());
         }
@@ -205,7 +205,7 @@ fn named_edges_agree_too() {
         );
         let case = strategy::Case::plain(document, if schema.contains("\"array\"") { 2 } else { 1 });
         let (contract, validator) = (compiled(&case), validator(&case.document));
-        assert_eq!(contract.second_pass, Vec::<String>::new(), "{name}");
+        assert_eq!(contract.full_validation_keywords, Vec::<String>::new(), "{name}");
         let refused = values.iter().map(|value| compare(&contract, &validator, &format!("{{\"x\": {value}}}")));
         let refused: Vec<usize> = refused.collect::<Result<_, _>>().unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(refused.iter().sum::<usize>(), *expected, "{name}: {refused:?}");
@@ -216,10 +216,10 @@ fn named_edges_agree_too() {
 fn outcome(contract: &Contract, features: &str) -> Result<(String, String), usize> {
     match admit(contract, features) {
         Ok(admitted) => {
-            Ok((format!("{:?}", admitted.inputs), Fingerprint::new(contract, "sha256:generated").of(&admitted.inputs)))
+            Ok((format!("{:?}", admitted.inputs), InputHasher::new(contract, "sha256:generated").of(&admitted.inputs)))
         }
-        Err(Refusal::Violations(violations)) => Err(violations.total()),
-        Err(Refusal::Malformed(error)) => panic!("{error}: {features}"),
+        Err(AdmitError::Violations(violations)) => Err(violations.total()),
+        Err(AdmitError::Malformed(error)) => panic!("{error}: {features}"),
     }
 }
 

@@ -5,9 +5,9 @@ use std::fs;
 use candor::{
     api::http,
     cli, config,
-    domain::code,
+    domain::error_code,
     repository::{Limits, ModelSettings},
-    runtime::Auto,
+    runtime::ThreadCount,
     telemetry,
 };
 
@@ -27,17 +27,17 @@ fn compare(name: &str, text: &str) {
 
 #[test]
 fn documents_of_configuration() {
-    compare("configuration.md", &config::reference());
+    compare("configuration.md", &config::markdown_reference());
 }
 
 #[test]
 fn documents_of_error_codes() {
-    compare("errors.md", &code::reference(http::status));
+    compare("errors.md", &error_code::markdown_reference(http::status));
 }
 
 #[test]
 fn documents_of_metrics() {
-    compare("metrics.md", &telemetry::reference());
+    compare("metrics.md", &telemetry::markdown_reference());
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn documents_of_access() {
 
 #[test]
 fn documents_of_commands() {
-    compare("cli.md", &cli::reference());
+    compare("cli.md", &cli::markdown_reference());
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn the_package_of_the_page_serves() {
 
     // The defaults are those of a model without the file, and none is left out.
     let shown = ModelSettings::read(Some(&model)).expect("good settings");
-    assert_eq!(shown.limits, Limits { workers: Some(Auto::Auto), ..Limits::default() });
+    assert_eq!(shown.limits, Limits { workers: Some(ThreadCount::Auto), ..Limits::default() });
     fs::write(model.join("model.toml"), "[limits]\nunheard_of = 1\n").expect("written");
     let output = candor(&["check"]).arg(models.path()).output().expect("it ran");
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);

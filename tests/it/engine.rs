@@ -18,7 +18,7 @@ use std::{
 use candor::{
     domain::tensor::{Buffer, Inputs, Tensor},
     runtime::{Completed, Engine, EngineOptions, Executor, Priority, SubmitError, Watchdog},
-    telemetry::{Build, Metrics, VersionMetrics},
+    telemetry::{BuildInfo, Metrics, VersionMetrics},
 };
 use tokio::sync::oneshot;
 
@@ -49,8 +49,13 @@ struct Bare {
 
 impl Bare {
     fn start(executor: Box<dyn Executor>, options: EngineOptions) -> Self {
-        let build =
-            Build { version: "0", revision: "test", onnxruntime: "none", onnxruntime_built_for: "none", features: "" };
+        let build = BuildInfo {
+            version: "0",
+            revision: "test",
+            onnxruntime: "none",
+            onnxruntime_built_for: "none",
+            features: "",
+        };
         let metrics = Metrics::new(&build).expect("metrics");
         let recorded = fake::recorded(&metrics);
         let engine =
@@ -110,7 +115,7 @@ impl Caller {
     fn answer(self) -> (f64, usize) {
         let completed = self.outcome().expect("an answer");
         let (outputs, row) = completed.result.expect("no failure");
-        (candor::runtime::row(&outputs[0], row)[0], completed.batch_rows)
+        (candor::runtime::row_values(&outputs[0], row)[0], completed.batch_rows)
     }
 
     /// Goes away; whether nothing had been answered by then.

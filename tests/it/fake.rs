@@ -8,7 +8,7 @@ use std::{
 use candor::{
     app::{App, metrics},
     domain::{
-        contract::{Fingerprint, Literal, compile},
+        contract::{InputHasher, JsonValue, compile},
         name::{ModelName, VersionName},
         profile::Profile,
         signature::{OutputSpec, Signature, TensorSpec},
@@ -16,7 +16,8 @@ use candor::{
     },
     repository::{BaselineState, Limits, ModelVersion, Repository},
     runtime::{
-        Cost, Engine, EngineOptions, Executor, Interrupt, Library, Placement, Plan, Policy, Probe, RunError, Watchdog,
+        Cost, Engine, EngineOptions, ExecutionPlan, Executor, Interrupt, OrtLibrary, Placement, Policy, Probe,
+        RunError, Watchdog,
     },
     telemetry::{Metrics, Task, VersionLabels, VersionMetrics},
 };
@@ -118,7 +119,7 @@ impl Executor for Gated {
 /// One row at a time, on a worker, at no cost.
 pub(crate) fn options(capacity: usize) -> EngineOptions {
     let cost = Cost { per_run: 0.0, per_row: 0.0 };
-    let policy = Policy { worth_rows: 1, max_rows: 1, max_delay: Duration::ZERO, high_water: capacity, cost };
+    let policy = Policy { preferred_rows: 1, max_rows: 1, max_delay: Duration::ZERO, high_water: capacity, cost };
     EngineOptions { placement: Placement::Workers, policy, capacity }
 }
 
@@ -145,7 +146,7 @@ fn version(
     let width = Some(features.len());
     let spec = |name: &str| TensorSpec { name: name.into(), element: ElementType::F64, shape: vec![None, width] };
     let signature = Signature { inputs: vec![spec("x")], outputs: vec![OutputSpec::Tensor(spec("y"))] };
-    let document: Literal = serde_json::from_value(contract(features)).expect("a literal");
+    let document: JsonValue = serde_json::from_value(contract(features)).expect("a literal");
     let contract = compile(&document, &signature).expect("a good contract");
     let recorded = recorded(metrics);
     let engine = Engine::start(vec![executor], options, Arc::clone(&recorded), &Watchdog::default()).expect("a worker");
@@ -154,7 +155,7 @@ fn version(
         model: ModelName::new("fake").expect("a name"),
         version: VersionName::new("1").expect("a name"),
         example: contract.example(),
-        fingerprint: Fingerprint::new(&contract, "sha256:fake"),
+        fingerprint: InputHasher::new(&contract, "sha256:fake"),
         contract,
         calibrated: None,
         contract_id: "sha256:fake".into(),
@@ -167,7 +168,7 @@ fn version(
         signature,
         limits: Limits { max_queue_rows: options.capacity, deadline_ms: 60_000, ..Limits::default() },
         notes: Vec::new(),
-        plan: Plan { placement: options.placement, workers: 1, intra_threads: 1 },
+        plan: ExecutionPlan { placement: options.placement, workers: 1, intra_threads: 1 },
         probe: Probe { sizes: Vec::new(), seconds: Vec::new(), cost: options.policy.cost, largest_difference: 0.0 },
         providers: vec!["fake".into()],
         load: Duration::ZERO,
@@ -189,9 +190,9 @@ fn repository_of(
     options: EngineOptions,
     model: (&[&str], Option<Profile>),
 ) -> (Arc<Repository>, Arc<Metrics>) {
-    let library = Library::load(std::path::Path::new("")).expect("the library");
+    let library = OrtLibrary::load(std::path::Path::new("")).expect("the library");
     let metrics = Arc::new(metrics(&library).expect("metrics"));
-    (Repository::of(vec![version(executor, options, &metrics, model)], Arc::clone(&metrics)), metrics)
+    (Repository::from_versions(vec![version(executor, options, &metrics, model)], Arc::clone(&metrics)), metrics)
 }
 
 /// A server of the one model `fake`.
@@ -218,5 +219,5 @@ pub(crate) fn explained(
 fn serve((repository, metrics): (Arc<Repository>, Arc<Metrics>)) -> Server {
     let mut config = config();
     config.repository.default_model = String::new();
-    Server::around(async move { App::over(&config, repository, &metrics, log()).expect("a server") })
+    Server::around(async move { App::with_repository(&config, repository, &metrics, log()).expect("a server") })
 }

@@ -85,7 +85,7 @@ impl Server {
         let mut config = config();
         change(&mut config);
         let app = RUNTIME.block_on(async { App::start(&config, log()) }).expect("a server");
-        app.repository().settled();
+        app.repository().wait_until_loaded();
         Self { address: app.address(), app: Some(app) }
     }
 

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, process::Stdio};
 
-use candor::runtime::Library;
+use candor::runtime::OrtLibrary;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -100,7 +100,7 @@ fn what_was_meant_is_served_where_it_is_certain() {
 
 #[test]
 fn the_directory_one_stands_in_has_a_name_too() {
-    let library = Library::load(&config().runtime.library).expect("ONNX Runtime");
+    let library = OrtLibrary::load(&config().runtime.library).expect("ONNX Runtime");
     for (directory, expected) in [("models/wine", &["wine 1", "wine 2"][..]), ("models/wine/1", &["wine 1"])] {
         let mut command = candor(&["check", "."]);
         // The library is looked for from the directory one stands in.

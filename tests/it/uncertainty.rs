@@ -12,12 +12,12 @@ mod simulation;
 mod vectors;
 
 use candor::domain::{
-    contract::Literal,
-    uncertainty::{Calibration, FORMAT, Group, Groups, Quantiles, Report, Rule, Source},
+    contract::JsonValue,
+    uncertainty::{CalibrationDocument, CalibrationRule, CalibrationSource, FORMAT, Group, Groups, Quantiles, Report},
 };
 
 /// A calibration around a rule, with a report that says nothing.
-fn calibration(rule: Rule) -> Calibration {
+fn calibration(rule: CalibrationRule) -> CalibrationDocument {
     let report = Report {
         fitted_rows: 0,
         conformal_rows: 0,
@@ -29,15 +29,15 @@ fn calibration(rule: Rule) -> Calibration {
         levels: Vec::new(),
         groups: Vec::new(),
     };
-    let data = Source { file: "rows.csv".into(), sha256: "sha256:0".into(), rows: 0 };
+    let data = CalibrationSource { file: "rows.csv".into(), sha256: "sha256:0".into(), rows: 0 };
     let created = "2026-11-21T00:00:00Z".to_owned();
-    Calibration { format: FORMAT, model_sha256: "sha256:0".into(), created, data, rule, report }
+    CalibrationDocument { format: FORMAT, model_sha256: "sha256:0".into(), created, data, rule, report }
 }
 
 /// The quantiles of scores by group; the groups are numbered.
 fn numbered(scores: &[Vec<f64>]) -> Groups {
     let group = |(index, scores): (usize, &Vec<f64>)| Group {
-        value: Literal::Number((index as u64).into()),
+        value: JsonValue::Number((index as u64).into()),
         quantiles: Quantiles::of(scores.clone()),
     };
     Groups { feature: "group".into(), groups: scores.iter().enumerate().map(group).collect() }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::routes::{Access, ROUTES};
+use super::routes::{ROUTES, RouteAccess};
 
 const OPENING: &str = "# Who may see what
 
@@ -55,7 +55,7 @@ scrape_configs:
 `security.metrics = \"open\"` lets everybody read them, as where nobody but the scraper reaches the port.
 ";
 
-impl Access {
+impl RouteAccess {
     /// What the route answers: to those without a token, with one for some models, with one for all.
     fn told(self) -> [&'static str; 3] {
         match self {
@@ -73,7 +73,7 @@ impl Access {
 }
 
 /// The text of docs/access.md.
-pub fn reference() -> String {
+pub fn markdown_reference() -> String {
     let mut text = OPENING.to_owned();
     for route in ROUTES {
         let [stranger, some, all] = route.access.told();

@@ -21,9 +21,9 @@ use super::{
     headers, problem,
 };
 use crate::{
-    domain::{code::ErrorCode, setting::SettingFault, violation::cut},
-    security::{Tokens, tokens_fault},
-    serving::{Failure, Road},
+    domain::{error_code::ErrorCode, setting::SettingError, violation::truncate},
+    security::{TokenStore, tokens_file_error},
+    serving::{RequestProgress, ServeError},
     telemetry::LogHandle,
 };
 
@@ -44,30 +44,30 @@ pub struct Settings {
 
 impl Settings {
     /// The files that are named and cannot be used.
-    pub fn file_faults(&self) -> Vec<SettingFault> {
-        tokens_fault(&self.tokens_file).into_iter().collect()
+    pub fn file_faults(&self) -> Vec<SettingError> {
+        tokens_file_error(&self.tokens_file).into_iter().collect()
     }
 }
 
 /// What the admin routes use.
-pub struct Admin {
+pub struct AdminState {
     /// Who may administer.
-    pub tokens: Tokens,
+    pub tokens: TokenStore,
     /// The log.
     pub log: LogHandle,
 }
 
 /// The front of the admin socket.
-pub struct AdminFront(Router);
+pub struct AdminService(Router);
 
-impl AdminFront {
+impl AdminService {
     /// Before the admin routes.
-    pub fn new(admin: Admin) -> Self {
+    pub fn new(admin: AdminState) -> Self {
         Self(router(admin))
     }
 }
 
-impl Handler for AdminFront {
+impl Handler for AdminService {
     async fn answer(&self, mut request: http::Request<Incoming>, connection: &Arc<Connection>) -> Response {
         request.extensions_mut().insert(Arc::clone(connection));
         let Ok(response) = self.0.clone().call(request.map(Body::new)).await;
@@ -75,47 +75,47 @@ impl Handler for AdminFront {
     }
 }
 
-fn router(admin: Admin) -> Router {
+fn router(admin: AdminState) -> Router {
     let admin = Arc::new(admin);
     Router::new()
-        .route("/admin/log-level", get(level).put(set_level))
+        .route("/admin/log-level", get(get_log_level).put(set_log_level))
         .fallback(unknown_path)
         .layer(from_fn_with_state(Arc::clone(&admin), authenticate))
         .with_state(admin)
 }
 
-fn refuse(failure: &Failure, request: &header::HeaderMap) -> Response {
-    problem::respond(failure, &headers::request_id(request), Road::default())
+fn admin_problem(failure: &ServeError, request: &header::HeaderMap) -> Response {
+    problem::problem_response(failure, &headers::request_id(request), RequestProgress::default())
 }
 
-async fn authenticate(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
+async fn authenticate(State(admin): State<Arc<AdminState>>, request: Request, next: Next) -> Response {
     let given = request.headers().get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or("?"));
     match admin.tokens.authenticate(given) {
         Ok(caller) => {
-            let (method, path) = (cut(request.method().as_str()), cut(request.uri().path()));
+            let (method, path) = (truncate(request.method().as_str()), truncate(request.uri().path()));
             tracing::info!(caller = &*caller.name, %method, %path, "admin request");
             next.run(request).await
         }
-        Err(error) => refuse(&Failure::new(ErrorCode::Unauthenticated, error.to_string()), request.headers()),
+        Err(error) => admin_problem(&ServeError::new(ErrorCode::Unauthenticated, error.to_string()), request.headers()),
     }
 }
 
 async fn unknown_path(request: Request) -> Response {
-    let failure = Failure::new(ErrorCode::NotFound, "the admin listener has /admin/log-level only");
-    refuse(&failure, request.headers())
+    let failure = ServeError::new(ErrorCode::NotFound, "the admin listener has /admin/log-level only");
+    admin_problem(&failure, request.headers())
 }
 
 /// `GET /admin/log-level`
-async fn level(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+async fn get_log_level(State(admin): State<Arc<AdminState>>) -> impl IntoResponse {
     Json(json!({ "level": admin.log.level(), "dropped_lines": admin.log.dropped_lines() }))
 }
 
 /// `PUT /admin/log-level`, the body a level or a list of `target=level` directives
-async fn set_level(State(admin): State<Arc<Admin>>, request: Request) -> Response {
+async fn set_log_level(State(admin): State<Arc<AdminState>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(bytes) = axum::body::to_bytes(body, MAX_LEVEL_BYTES).await else {
         let detail = format!("a log level has at most {MAX_LEVEL_BYTES} bytes");
-        return refuse(&Failure::new(ErrorCode::BodyTooLarge, detail), &parts.headers);
+        return admin_problem(&ServeError::new(ErrorCode::BodyTooLarge, detail), &parts.headers);
     };
     if let Some(connection) = parts.extensions.get::<Arc<Connection>>() {
         connection.received();
@@ -126,7 +126,7 @@ async fn set_level(State(admin): State<Arc<Admin>>, request: Request) -> Respons
         Ok(()) => Json(json!({ "level": admin.log.level() })).into_response(),
         Err(error) => {
             let detail = format!("the body must be a level such as info, or target=level directives: {error}");
-            refuse(&Failure::new(ErrorCode::DataContractViolation, detail), &parts.headers)
+            admin_problem(&ServeError::new(ErrorCode::DataContractViolation, detail), &parts.headers)
         }
     }
 }

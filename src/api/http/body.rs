@@ -8,38 +8,38 @@ use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 
 use super::{
-    super::transport::{Connection, Exhausted, Held},
+    super::transport::{BudgetExhausted, Connection, HeldBytes},
     Settings,
-    accept::out_of_memory,
+    service::out_of_memory,
 };
-use crate::{domain::code::ErrorCode, serving::Failure};
+use crate::{domain::error_code::ErrorCode, serving::ServeError};
 
 /// A body on its way in.
-pub trait Arriving: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static {}
+pub trait RequestBody: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static {}
 
-impl<B> Arriving for B where B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static {}
+impl<B> RequestBody for B where B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static {}
 
 /// A body that has come whole, decoded.
-pub(super) struct Received {
+pub(super) struct ReceivedBody {
     pub(super) bytes: Bytes,
     /// Its bytes are held as long as it is there.
-    _held: Option<Held>,
+    _held: Option<HeldBytes>,
 }
 
 /// Reads the whole body.
-pub(super) async fn read<B: Arriving>(
+pub(super) async fn read<B: RequestBody>(
     headers: &HeaderMap,
     body: B,
     settings: &Settings,
     connection: &Connection,
-) -> Result<Received, Failure> {
+) -> Result<ReceivedBody, ServeError> {
     let limit = settings.max_body_bytes;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large(limit));
     }
     let encoding = Encoding::of(headers)?;
-    let mut reading = pin!(collect(body, limit, connection));
+    let mut reading = pin!(read_limited(body, limit, connection));
     // Nearly every body is there already, with the head; a clock for it would cost more than reading it.
     let at_once = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await;
     let received = match at_once {
@@ -47,35 +47,39 @@ pub(super) async fn read<B: Arriving>(
         Poll::Pending => tokio::select! {
             biased;
             result = reading => result?,
-            () = connection.patience(settings.body_timeout()) => return Err(timed_out(settings.body_timeout())),
+            () = connection.client_timeout(settings.body_timeout()) => return Err(timed_out(settings.body_timeout())),
         },
     };
     connection.received();
     encoding.decode(received, limit, connection)
 }
 
-fn too_large(limit: usize) -> Failure {
-    Failure::new(ErrorCode::BodyTooLarge, format!("the body may have at most {limit} bytes, after decompression"))
+fn too_large(limit: usize) -> ServeError {
+    ServeError::new(ErrorCode::BodyTooLarge, format!("the body may have at most {limit} bytes, after decompression"))
 }
 
-fn timed_out(limit: Duration) -> Failure {
+fn timed_out(limit: Duration) -> ServeError {
     let limit = limit.as_millis();
     let detail = format!("the body did not arrive within {limit} ms (sooner while the server has many connections)");
-    Failure::new(ErrorCode::BodyTimeout, detail)
+    ServeError::new(ErrorCode::BodyTimeout, detail)
 }
 
-impl From<Exhausted> for Failure {
-    fn from(_: Exhausted) -> Self {
+impl From<BudgetExhausted> for ServeError {
+    fn from(_: BudgetExhausted) -> Self {
         out_of_memory()
     }
 }
 
-async fn collect<B: Arriving>(mut body: B, limit: usize, connection: &Connection) -> Result<Received, Failure> {
-    let mut pieces = Pieces::new(limit, connection);
+async fn read_limited<B: RequestBody>(
+    mut body: B,
+    limit: usize,
+    connection: &Connection,
+) -> Result<ReceivedBody, ServeError> {
+    let mut pieces = BodyChunks::new(limit, connection);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             let error: BoxError = error.into();
-            Failure::cut_off(error)
+            ServeError::cut_off(error)
         })?;
         if let Ok(data) = frame.into_data() {
             pieces.push(data)?;
@@ -86,25 +90,25 @@ async fn collect<B: Arriving>(mut body: B, limit: usize, connection: &Connection
 
 /// A body as far as it has come, in blocks: a buffer that grew would be copied again and again, and leave its smaller ones
 /// behind in the allocator.
-struct Pieces<'a> {
+struct BodyChunks<'a> {
     /// Nearly every body comes in one piece, which then need not be copied.
     first: Bytes,
     blocks: Vec<Vec<u8>>,
     size: usize,
     limit: usize,
     connection: &'a Connection,
-    held: Option<Held>,
+    held: Option<HeldBytes>,
 }
 
 /// The size of a block.
 const BLOCK: usize = 32 << 10;
 
-impl<'a> Pieces<'a> {
+impl<'a> BodyChunks<'a> {
     fn new(limit: usize, connection: &'a Connection) -> Self {
         Self { first: Bytes::new(), blocks: Vec::new(), size: 0, limit, connection, held: None }
     }
 
-    fn push(&mut self, data: Bytes) -> Result<(), Failure> {
+    fn push(&mut self, data: Bytes) -> Result<(), ServeError> {
         self.size += data.len();
         if self.size > self.limit {
             return Err(too_large(self.limit));
@@ -119,7 +123,7 @@ impl<'a> Pieces<'a> {
         self.copy(&data)
     }
 
-    fn copy(&mut self, mut data: &[u8]) -> Result<(), Failure> {
+    fn copy(&mut self, mut data: &[u8]) -> Result<(), ServeError> {
         while !data.is_empty() {
             if self.blocks.last().is_none_or(|block| block.len() == block.capacity()) {
                 self.connection.hold_in(&mut self.held, (self.blocks.len() + 1) * BLOCK)?;
@@ -134,7 +138,7 @@ impl<'a> Pieces<'a> {
     }
 
     /// The whole body in one piece.
-    fn whole(mut self) -> Result<Received, Failure> {
+    fn whole(mut self) -> Result<ReceivedBody, ServeError> {
         let bytes = match self.blocks.len() {
             0 => self.first,
             1 => self.blocks.pop().unwrap_or_default().into(),
@@ -146,7 +150,7 @@ impl<'a> Pieces<'a> {
                 whole
             }
         };
-        Ok(Received { bytes, _held: self.held })
+        Ok(ReceivedBody { bytes, _held: self.held })
     }
 }
 
@@ -159,7 +163,7 @@ enum Encoding {
 }
 
 impl Encoding {
-    fn of(headers: &HeaderMap) -> Result<Self, Failure> {
+    fn of(headers: &HeaderMap) -> Result<Self, ServeError> {
         let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
         let Some(value) = values.next() else { return Ok(Self::Identity) };
         let name = value.to_str().unwrap_or("?").trim().to_ascii_lowercase();
@@ -170,12 +174,12 @@ impl Encoding {
             _ => {
                 let found = crate::domain::violation::quote(&name);
                 let detail = format!("Content-Encoding must be one of gzip, zstd, identity; got {found}");
-                Err(Failure::new(ErrorCode::UnsupportedEncoding, detail))
+                Err(ServeError::new(ErrorCode::UnsupportedEncoding, detail))
             }
         }
     }
 
-    fn decode(self, received: Received, limit: usize, connection: &Connection) -> Result<Received, Failure> {
+    fn decode(self, received: ReceivedBody, limit: usize, connection: &Connection) -> Result<ReceivedBody, ServeError> {
         let coded = &received.bytes[..];
         match self {
             Self::Identity => Ok(received),
@@ -189,13 +193,13 @@ impl Encoding {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err as it is")]
-fn undecodable(error: std::io::Error) -> Failure {
-    Failure::new(ErrorCode::UnsupportedEncoding, format!("the body is not what Content-Encoding says: {error}"))
+fn undecodable(error: std::io::Error) -> ServeError {
+    ServeError::new(ErrorCode::UnsupportedEncoding, format!("the body is not what Content-Encoding says: {error}"))
 }
 
 /// Decodes a body piece by piece; no more than its limit, however much more it would unpack to.
-fn inflate(mut decoder: impl Read, limit: usize, connection: &Connection) -> Result<Received, Failure> {
-    let mut pieces = Pieces::new(limit, connection);
+fn inflate(mut decoder: impl Read, limit: usize, connection: &Connection) -> Result<ReceivedBody, ServeError> {
+    let mut pieces = BodyChunks::new(limit, connection);
     let mut buffer = [0; PIECE];
     loop {
         match decoder.read(&mut buffer).map_err(undecodable)? {

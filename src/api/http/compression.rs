@@ -6,7 +6,7 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::runtime::aside;
+use crate::runtime::run_detached;
 
 /// Answers below this size are sent as they are: compressing them costs more than sending them.
 pub(super) const MIN_BYTES: u64 = 8 << 10;
@@ -46,7 +46,7 @@ impl Coding {
             self.encode(&bytes)
         } else {
             let whole = bytes.clone();
-            aside(move || self.encode(&whole)).await.ok()?
+            run_detached(move || self.encode(&whole)).await.ok()?
         };
         compressed.filter(|compressed| compressed.len() < bytes.len()).map(Bytes::from)
     }
@@ -93,7 +93,7 @@ mod tests {
     use std::io::Read as _;
 
     use super::*;
-    use crate::domain::splitmix::SplitMix64;
+    use crate::domain::random::SplitMix64;
 
     #[test]
     fn the_coding_is_the_one_that_is_wanted_most() {
@@ -127,7 +127,7 @@ mod tests {
         let zstd = Coding::Zstd.compress(text.clone()).await.expect("smaller");
         assert_eq!(zstd::decode_all(&zstd[..]).expect("zstd"), text);
         let mut random = SplitMix64::new(1);
-        let noise: Vec<u8> = std::iter::repeat_with(|| random.draw().to_le_bytes()).take(1250).flatten().collect();
+        let noise: Vec<u8> = std::iter::repeat_with(|| random.next_u64().to_le_bytes()).take(1250).flatten().collect();
         assert_eq!(Coding::Zstd.compress(noise.into()).await, None, "it would be larger");
     }
 }

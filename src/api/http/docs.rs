@@ -8,10 +8,10 @@ use axum::{
 use http::header;
 use serde_json::{Value, json};
 
-use super::{accept::Accepted, headers, names::Names, problem};
+use super::{headers, path_params::PathParams, problem, service::RequestContext};
 use crate::{
-    domain::code::ErrorCode,
-    serving::{Failure, Road},
+    domain::error_code::ErrorCode,
+    serving::{RequestProgress, ServeError},
 };
 
 /// The page asks this server alone, and loads nothing.
@@ -27,7 +27,7 @@ pub(super) async fn page() -> impl IntoResponse {
 /// `GET /problems`
 pub(super) async fn problems(request: Request) -> Response {
     if wants_json(&request) {
-        let all: Vec<Value> = ErrorCode::ALL.iter().map(|code| described(*code)).collect();
+        let all: Vec<Value> = ErrorCode::ALL.iter().map(|code| problem_json(*code)).collect();
         return Json(json!({ "problems": all })).into_response();
     }
     let line = |code: &ErrorCode| format!("{}  {:<24} {}\n", problem::status(*code), code.as_str(), code.title());
@@ -37,11 +37,11 @@ pub(super) async fn problems(request: Request) -> Response {
 }
 
 fn wants_json(request: &Request) -> bool {
-    let wants = |kind| headers::preference(request.headers(), kind);
+    let wants = |kind| headers::accept_quality(request.headers(), kind);
     wants("application/json") > wants("text/plain")
 }
 
-fn described(code: ErrorCode) -> Value {
+fn problem_json(code: ErrorCode) -> Value {
     json!({
         "type": format!("/problems/{}", code.as_str()), "code": code.as_str(), "title": code.title(),
         "status": problem::status(code), "meaning": code.meaning(), "remedy": code.remedy(),
@@ -49,16 +49,20 @@ fn described(code: ErrorCode) -> Value {
 }
 
 /// `GET /problems/{code}`
-pub(super) async fn problem(Names(text): Names<String>, request: Request) -> Response {
-    let Some(code) = ErrorCode::from_text(&text) else {
+pub(super) async fn problem_page(PathParams(text): PathParams<String>, request: Request) -> Response {
+    let Some(code) = ErrorCode::parse(&text) else {
         let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
         let quoted = crate::domain::violation::quote(&text);
         let detail = format!("there is no error code {quoted}; there are: {}", codes.join(", "));
-        let failure = Failure::new(ErrorCode::NotFound, detail);
-        return problem::respond(&failure, &Accepted::of(request.extensions()).request_id, Road::default());
+        let failure = ServeError::new(ErrorCode::NotFound, detail);
+        return problem::problem_response(
+            &failure,
+            &RequestContext::of(request.extensions()).request_id,
+            RequestProgress::default(),
+        );
     };
     if wants_json(&request) {
-        return Json(described(code)).into_response();
+        return Json(problem_json(code)).into_response();
     }
     let status = problem::status(code);
     let body = format!(

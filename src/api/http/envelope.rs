@@ -14,14 +14,14 @@ use crate::{
         prediction::Outcome,
         tensor::Tensor,
     },
-    serving::Answer,
+    serving::PredictResponse,
 };
 
 /// Room for the envelope of a small model; it grows where that is not enough.
 const ENVELOPE_BYTES: usize = 768;
 
 /// After so many bytes the writer looks at its limits.
-const LOOK_EVERY: usize = 64 << 10;
+const DEADLINE_CHECK_INTERVAL: usize = 64 << 10;
 
 /// Why an answer was not written.
 #[derive(Debug, thiserror::Error)]
@@ -41,20 +41,20 @@ pub enum EnvelopeError {
 ///
 /// # Errors
 /// [`EnvelopeError`].
-pub fn envelope(answer: &Answer, request_id: &str, max_bytes: usize) -> Result<Vec<u8>, EnvelopeError> {
+pub fn envelope(answer: &PredictResponse, request_id: &str, max_bytes: usize) -> Result<Vec<u8>, EnvelopeError> {
     let output = Output {
         bytes: Vec::with_capacity(ENVELOPE_BYTES),
-        look_at: LOOK_EVERY.min(max_bytes),
+        look_at: DEADLINE_CHECK_INTERVAL.min(max_bytes),
         max_bytes,
         due: answer.due,
         stopped: None,
     };
-    let mut members = Members(output);
+    let mut members = ObjectWriter(output);
     let written = write(answer, request_id, &mut members);
     members.0.finish(written)
 }
 
-fn write(answer: &Answer, request_id: &str, members: &mut Members) -> serde_json::Result<()> {
+fn write(answer: &PredictResponse, request_id: &str, members: &mut ObjectWriter) -> serde_json::Result<()> {
     let version = &answer.version;
     let assessment = &answer.prediction.assessment;
     let plan = &version.contract.output;
@@ -62,16 +62,16 @@ fn write(answer: &Answer, request_id: &str, members: &mut Members) -> serde_json
     match &answer.prediction.outcome {
         Outcome::Classification { class, probabilities } => {
             members.add("prediction", &classes[*class])?;
-            members.add("probabilities", &Pairs(classes, probabilities))?;
+            members.add("probabilities", &NamedValues(classes, probabilities))?;
         }
         Outcome::Regression { value } => members.add("prediction", value)?,
         Outcome::Tensors { outputs } => {
             members.add("prediction", &None::<Float>)?;
-            members.add("outputs", &Outputs(plan.requested(), outputs))?;
+            members.add("outputs", &NamedOutputs(plan.requested(), outputs))?;
         }
     }
     members.add("uncertainty", &assessment.uncertainty)?;
-    members.add_plain("uncertainty_method", assessment.method);
+    members.add_unescaped("uncertainty_method", assessment.method);
     members.add("coverage", &assessment.coverage)?;
     match plan {
         OutputPlan::Classification { .. } => {
@@ -88,13 +88,13 @@ fn write(answer: &Answer, request_id: &str, members: &mut Members) -> serde_json
     }
     members.add("explanation", &answer.explanation)?;
     members.add("warnings", &answer.warnings)?;
-    members.add_plain("model", version.model.as_str());
-    members.add_plain("model_version", version.version.as_str());
+    members.add_unescaped("model", version.model.as_str());
+    members.add_unescaped("model_version", version.version.as_str());
     members.add("training_data", &version.training_data())?;
-    members.add_plain("contract", &version.contract_id);
-    members.add_plain("features_hash", &answer.features_hash);
-    members.add_plain("request_id", request_id);
-    members.close();
+    members.add_unescaped("contract", &version.contract_id);
+    members.add_unescaped("features_hash", &answer.features_hash);
+    members.add_unescaped("request_id", request_id);
+    members.finish();
     Ok(())
 }
 
@@ -112,20 +112,20 @@ impl Output {
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         let length = self.bytes.len() + bytes.len();
         if length > self.look_at {
-            self.look(length)?;
+            self.check_deadline(length)?;
         }
         self.bytes.extend_from_slice(bytes);
         Ok(())
     }
 
     #[cold]
-    fn look(&mut self, length: usize) -> io::Result<()> {
+    fn check_deadline(&mut self, length: usize) -> io::Result<()> {
         if length > self.max_bytes {
             self.stopped = Some(EnvelopeError::TooLarge);
         } else if Instant::now() > self.due {
             self.stopped = Some(EnvelopeError::Late);
         } else {
-            self.look_at = (length + LOOK_EVERY).min(self.max_bytes);
+            self.look_at = (length + DEADLINE_CHECK_INTERVAL).min(self.max_bytes);
             return Ok(());
         }
         Err(io::ErrorKind::Other.into())
@@ -157,9 +157,9 @@ impl io::Write for &mut Output {
 }
 
 /// A JSON object that is being written.
-struct Members(Output);
+struct ObjectWriter(Output);
 
-impl Members {
+impl ObjectWriter {
     fn name(&mut self, name: &'static str) {
         let bytes = &mut self.0.bytes;
         bytes.extend_from_slice(if bytes.is_empty() { b"{\"" } else { b",\"" });
@@ -173,7 +173,7 @@ impl Members {
     }
 
     /// A text that by its kind holds nothing that needs an escape: the name of a model or a method, a digest, an id.
-    fn add_plain(&mut self, name: &'static str, value: &str) {
+    fn add_unescaped(&mut self, name: &'static str, value: &str) {
         debug_assert!(value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\'), "{value}");
         self.name(name);
         let bytes = &mut self.0.bytes;
@@ -182,24 +182,24 @@ impl Members {
         bytes.push(b'"');
     }
 
-    fn close(&mut self) {
+    fn finish(&mut self) {
         self.0.bytes.push(b'}');
     }
 }
 
 /// Names and values side by side as a JSON object.
-struct Pairs<'a, T>(&'a [String], &'a [T]);
+struct NamedValues<'a, T>(&'a [String], &'a [T]);
 
-impl<T: Serialize> Serialize for Pairs<'_, T> {
+impl<T: Serialize> Serialize for NamedValues<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().zip(self.1))
     }
 }
 
 /// The named outputs as nested arrays.
-struct Outputs<'a>(&'a [String], &'a [Tensor]);
+struct NamedOutputs<'a>(&'a [String], &'a [Tensor]);
 
-impl Serialize for Outputs<'_> {
+impl Serialize for NamedOutputs<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(
             self.0

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderMap, HeaderName, header};
 use uuid::Uuid;
 
-use crate::{domain::code::ErrorCode, serving::Failure, telemetry::TraceContext};
+use crate::{domain::error_code::ErrorCode, serving::ServeError, telemetry::TraceContext};
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) const X_MODEL_VERSION: HeaderName = HeaderName::from_static("x-model-version");
@@ -41,7 +41,7 @@ pub(super) fn trace(headers: &HeaderMap) -> Option<TraceContext> {
 }
 
 /// How long the caller will wait, from `x-deadline-ms`.
-pub(super) fn patience(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
+pub(super) fn client_timeout(headers: &HeaderMap) -> Result<Option<Duration>, ServeError> {
     if !headers.contains_key(X_DEADLINE_MS) {
         return Ok(None);
     }
@@ -55,13 +55,13 @@ pub(super) fn patience(headers: &HeaderMap) -> Result<Option<Duration>, Failure>
             let found = crate::domain::violation::quote(&text);
             let detail =
                 format!("x-deadline-ms must be a whole number of milliseconds, 1 to {MAX_DEADLINE_MS}; got {found}");
-            Err(Failure::new(ErrorCode::InvalidHeader, detail))
+            Err(ServeError::new(ErrorCode::InvalidHeader, detail))
         }
     }
 }
 
 /// Refuses a body that does not say that it is JSON.
-pub(super) fn check_content_type(headers: &HeaderMap) -> Result<(), Failure> {
+pub(super) fn check_content_type(headers: &HeaderMap) -> Result<(), ServeError> {
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();
     let value = values.next().and_then(|value| value.to_str().ok()).unwrap_or("");
     let mut parts = value.split(';').map(str::trim);
@@ -77,12 +77,12 @@ pub(super) fn check_content_type(headers: &HeaderMap) -> Result<(), Failure> {
     }
     let found = if value.is_empty() { "none".to_owned() } else { crate::domain::violation::quote(value) };
     let detail = format!("Content-Type must be application/json in UTF-8; got {found}");
-    Err(Failure::new(ErrorCode::UnsupportedMediaType, detail))
+    Err(ServeError::new(ErrorCode::UnsupportedMediaType, detail))
 }
 
 /// How much a caller wants a media type, from the Accept header: 0 for not at all, 1000 for most. Without the header
 /// everything is wanted. The most specific range that fits decides (RFC 9110, section 12.5.1).
-pub(super) fn preference(headers: &HeaderMap, media_type: &str) -> u32 {
+pub(super) fn accept_quality(headers: &HeaderMap, media_type: &str) -> u32 {
     let main = media_type.split('/').next().unwrap_or("");
     let mut found: Option<(u8, u32)> = None;
     let mut any = false;
@@ -114,12 +114,12 @@ pub(super) fn weight<'a>(mut parameters: impl Iterator<Item = &'a str>) -> u32 {
 }
 
 /// Refuses a request whose Accept header rules the media type out.
-pub(super) fn check_accept(headers: &HeaderMap, media_type: &str) -> Result<(), Failure> {
+pub(super) fn check_accept(headers: &HeaderMap, media_type: &str) -> Result<(), ServeError> {
     // Most clients send no Accept header, or a wildcard.
-    if !headers.contains_key(header::ACCEPT) || preference(headers, media_type) > 0 {
+    if !headers.contains_key(header::ACCEPT) || accept_quality(headers, media_type) > 0 {
         return Ok(());
     }
-    Err(Failure::new(ErrorCode::NotAcceptable, format!("this route answers in {media_type} only")))
+    Err(ServeError::new(ErrorCode::NotAcceptable, format!("this route answers in {media_type} only")))
 }
 
 #[cfg(test)]
@@ -166,15 +166,15 @@ mod tests {
             ("", 1000),
         ];
         for (accept, expected) in cases {
-            assert_eq!(preference(&headers("accept", accept), "application/json"), expected, "{accept}");
+            assert_eq!(accept_quality(&headers("accept", accept), "application/json"), expected, "{accept}");
         }
     }
 
     #[test]
     fn patience_is_a_whole_number_of_milliseconds() {
-        assert_eq!(patience(&headers("x-deadline-ms", "25")).ok(), Some(Some(Duration::from_millis(25))));
+        assert_eq!(client_timeout(&headers("x-deadline-ms", "25")).ok(), Some(Some(Duration::from_millis(25))));
         for bad in ["0", "-1", "+1", "1.5", "soon", "99999999999999999999"] {
-            assert!(patience(&headers("x-deadline-ms", bad)).is_err(), "{bad}");
+            assert!(client_timeout(&headers("x-deadline-ms", bad)).is_err(), "{bad}");
         }
     }
 }

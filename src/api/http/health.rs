@@ -15,16 +15,16 @@ use serde_json::json;
 
 use super::{
     super::transport::{Connection, Handler, Host},
-    Scrapes, Shared,
-    guard::Sight,
-    hand_over::hand_over,
+    Scrapes, SharedState,
+    access_control::ModelVisibility,
     headers, problem,
+    response_budget::hold_and_send,
 };
 use crate::{
-    domain::{code::ErrorCode, violation::quote},
+    domain::{error_code::ErrorCode, violation::quote},
     lifecycle::{Phase, Shutdown},
     repository::{Catalog, Repository},
-    serving::Failure,
+    serving::ServeError,
 };
 
 /// What an operator can set about the listener for health.
@@ -54,7 +54,7 @@ fn write_host<S: Serializer>(host: &Option<Host>, serializer: S) -> Result<S::Ok
 pub const MAX_CONNECTIONS: usize = 64;
 
 /// Answers the requests of the listener for health.
-pub struct HealthFront {
+pub struct HealthService {
     /// The models.
     pub repository: Arc<Repository>,
     /// Whether the server knows its callers; the models are then not named to others, which those of this listener are.
@@ -65,58 +65,58 @@ pub struct HealthFront {
     pub scrapes: Option<Arc<Scrapes>>,
 }
 
-impl Handler for HealthFront {
+impl Handler for HealthService {
     async fn answer(&self, request: Request<Incoming>, connection: &Arc<Connection>) -> Response {
         let response = self
             .route(&request)
             .await
             .unwrap_or_else(|failure| problem::response(&failure, &headers::request_id(request.headers())));
-        let held = hand_over(response, request.headers(), connection).await;
+        let held = hold_and_send(response, request.headers(), connection).await;
         held.unwrap_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())
     }
 }
 
-impl HealthFront {
-    async fn route(&self, request: &Request<Incoming>) -> Result<Response, Failure> {
+impl HealthService {
+    async fn route(&self, request: &Request<Incoming>) -> Result<Response, ServeError> {
         let path = request.uri().path();
         if ![Method::GET, Method::HEAD].contains(request.method()) {
             let detail = format!("{} takes GET, not {}", quote(path), request.method());
-            return Err(Failure::new(ErrorCode::MethodNotAllowed, detail));
+            return Err(ServeError::new(ErrorCode::MethodNotAllowed, detail));
         }
         match (path, &self.scrapes) {
             ("/livez" | "/healthz", _) => Ok(alive()),
             ("/readyz", _) => {
-                let sight = if self.has_callers { Sight::Nothing } else { Sight::Everything };
+                let sight = if self.has_callers { ModelVisibility::Nothing } else { ModelVisibility::Everything };
                 Ok(readiness(&self.repository, &self.shutdown, &sight))
             }
             ("/metrics", Some(scrapes)) => {
-                scrapes.answer(request.headers()).await.map_err(|error| Failure::internal().because(error))
+                scrapes.answer(request.headers()).await.map_err(|error| ServeError::internal().with_cause(error))
             }
             _ => {
                 let detail = format!("there is nothing at {}; this listener answers /livez and /readyz", quote(path));
-                Err(Failure::new(ErrorCode::NotFound, detail))
+                Err(ServeError::new(ErrorCode::NotFound, detail))
             }
         }
     }
 }
 
 /// `GET /livez` and `GET /healthz`: the process is alive.
-pub(super) async fn live() -> Response {
+pub(super) async fn get_live() -> Response {
     alive()
 }
 
 /// `GET /readyz`: every required model is ready, and the server is not draining.
-pub(super) async fn ready(State(services): State<Shared>, request: extract::Request) -> Response {
-    readiness(&services.repository, &services.shutdown, &Sight::of(&services, request.extensions()))
+pub(super) async fn ready(State(services): State<SharedState>, request: extract::Request) -> Response {
+    readiness(&services.repository, &services.shutdown, &ModelVisibility::of(&services, request.extensions()))
 }
 
 fn alive() -> Response {
     Json(json!({ "status": "alive" })).into_response()
 }
 
-fn readiness(repository: &Repository, shutdown: &Shutdown, sight: &Sight) -> Response {
+fn readiness(repository: &Repository, shutdown: &Shutdown, sight: &ModelVisibility) -> Response {
     let mut reasons = reasons(&repository.catalog(), sight);
-    if shutdown.is_at(Phase::Announced) {
+    if shutdown.has_reached(Phase::NotReady) {
         reasons.insert(0, "the server is shutting down".to_owned());
     }
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -125,7 +125,7 @@ fn readiness(repository: &Repository, shutdown: &Shutdown, sight: &Sight) -> Res
 
 /// Why the server is not ready. The reasons name models and files; of those that the sender may not know of, the number
 /// is told.
-fn reasons(catalog: &Catalog, sight: &Sight) -> Vec<String> {
+fn reasons(catalog: &Catalog, sight: &ModelVisibility) -> Vec<String> {
     let (seen, unseen): (Vec<_>, Vec<_>) = catalog.waiting().partition(|entry| sight.covers(entry.name.as_str()));
     let mut reasons: Vec<String> =
         seen.into_iter().map(|entry| format!("{}: {}", entry.name, entry.reason())).collect();

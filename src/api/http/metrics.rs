@@ -10,10 +10,10 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use tokio::sync::Mutex;
 
-use super::{Shared, accept::Accepted, headers, problem};
+use super::{SharedState, headers, problem, service::RequestContext};
 use crate::{
-    runtime::{AsideError, aside},
-    serving::{Failure, Road},
+    runtime::{DetachedError, run_detached},
+    serving::{RequestProgress, ServeError},
     telemetry::{Metrics, OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE},
 };
 
@@ -37,13 +37,13 @@ impl Scrapes {
     }
 
     /// The answer to a request with these headers.
-    pub(super) async fn answer(&self, request: &HeaderMap) -> Result<Response, AsideError> {
-        let wanted = headers::preference(request, "application/openmetrics-text");
+    pub(super) async fn answer(&self, request: &HeaderMap) -> Result<Response, DetachedError> {
+        let wanted = headers::accept_quality(request, "application/openmetrics-text");
         let named = request
             .get_all(header::ACCEPT)
             .iter()
             .any(|value| value.to_str().is_ok_and(|text| text.contains("application/openmetrics-text")));
-        let openmetrics = named && wanted > 0 && wanted >= headers::preference(request, "text/plain");
+        let openmetrics = named && wanted > 0 && wanted >= headers::accept_quality(request, "text/plain");
         let (kind, text) = if openmetrics {
             (OPENMETRICS_CONTENT_TYPE, self.render(&self.openmetrics, Metrics::openmetrics).await?)
         } else {
@@ -53,7 +53,11 @@ impl Scrapes {
     }
 
     /// Who asks while another scrape is under way waits for the next one, and shares it with all who wait.
-    async fn render(&self, last: &Mutex<Option<Rendered>>, how: fn(&Metrics) -> String) -> Result<Bytes, AsideError> {
+    async fn render(
+        &self,
+        last: &Mutex<Option<Rendered>>,
+        how: fn(&Metrics) -> String,
+    ) -> Result<Bytes, DetachedError> {
         let asked = Instant::now();
         let mut last = last.lock().await;
         if let Some(rendered) = last.as_ref().filter(|rendered| rendered.begun >= asked) {
@@ -61,19 +65,23 @@ impl Scrapes {
         }
         *last = None;
         let (metrics, begun) = (Arc::clone(&self.metrics), Instant::now());
-        let text = Bytes::from(aside(move || how(&metrics)).await?);
+        let text = Bytes::from(run_detached(move || how(&metrics)).await?);
         *last = Some(Rendered { begun, text: text.clone() });
         Ok(text)
     }
 }
 
 /// `GET /metrics`
-pub(super) async fn get(State(services): State<Shared>, request: Request) -> Response {
+pub(super) async fn get(State(services): State<SharedState>, request: Request) -> Response {
     match services.scrapes.answer(request.headers()).await {
         Ok(response) => response,
         Err(error) => {
-            let failure = Failure::internal().because(error);
-            problem::respond(&failure, &Accepted::of(request.extensions()).request_id, Road::default())
+            let failure = ServeError::internal().with_cause(error);
+            problem::problem_response(
+                &failure,
+                &RequestContext::of(request.extensions()).request_id,
+                RequestProgress::default(),
+            )
         }
     }
 }

@@ -1,45 +1,45 @@
 //! The native HTTP API: routes, headers, the envelope, problems.
 
-mod accept;
 mod access;
+mod access_control;
 pub mod admin;
 mod body;
 mod compression;
 mod docs;
 mod envelope;
-mod faults;
-mod guard;
-mod hand_over;
 mod headers;
 pub mod health;
+mod index;
 mod metrics;
 mod models;
-mod names;
 mod openapi;
+mod path_params;
 mod predict;
 mod problem;
-mod root;
+mod response_budget;
 mod router;
 mod routes;
+mod service;
+mod settings_check;
 
 use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-pub use accept::Front;
-pub use access::reference as access_reference;
+pub use access::markdown_reference as access_reference;
 pub use envelope::{EnvelopeError, envelope};
+pub use index::example_curl;
 pub use metrics::Scrapes;
 pub use problem::status;
-pub use root::curl;
-pub use router::front;
-pub use routes::{Access, ROUTES, Route};
+pub use router::build_service;
+pub use routes::{ROUTES, Route, RouteAccess};
+pub use service::HttpService;
 
 use super::transport::{Host, Listen};
 use crate::{
     lifecycle::Shutdown,
     repository::Repository,
-    security::{MetricsAccess, RateLimiter, Tokens},
+    security::{MetricsAccess, RateLimiter, TokenStore},
     serving::Recorder,
 };
 
@@ -105,7 +105,7 @@ impl Settings {
 }
 
 /// Everything that the routes use.
-pub struct Services {
+pub struct AppState {
     /// The models.
     pub repository: Arc<Repository>,
     /// Where requests are recorded.
@@ -115,7 +115,7 @@ pub struct Services {
     /// How far the shutdown is.
     pub shutdown: Shutdown,
     /// The known callers; `None`: everybody may ask.
-    pub tokens: Option<Tokens>,
+    pub tokens: Option<TokenStore>,
     /// The limit on each caller, where there is one.
     pub rate: Option<RateLimiter>,
     /// What that limit is, in requests a second; for messages.
@@ -126,4 +126,4 @@ pub struct Services {
     pub settings: Settings,
 }
 
-type Shared = Arc<Services>;
+type SharedState = Arc<AppState>;

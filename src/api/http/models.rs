@@ -9,63 +9,63 @@ use http::header;
 use serde_json::{Value, json};
 
 use super::{
-    Services, Shared,
-    accept::Accepted,
-    guard::{Sight, Snapshot},
-    names::Names,
+    AppState, SharedState,
+    access_control::{CatalogSnapshot, ModelVisibility},
+    path_params::PathParams,
     problem,
+    service::RequestContext,
 };
 use crate::{
-    repository::{Calibrated, Catalog, ModelEntry, ModelVersion, State as VersionState, VersionEntry},
-    serving::{Failure, Road},
+    repository::{Catalog, ModelEntry, ModelVersion, ServedCalibration, VersionEntry, VersionState},
+    serving::{RequestProgress, ServeError},
 };
 
 /// `GET /models`
 pub(super) async fn list(
-    State(services): State<Shared>,
-    Extension(catalog): Snapshot,
+    State(services): State<SharedState>,
+    Extension(catalog): CatalogSnapshot,
     request: Request,
 ) -> impl IntoResponse {
-    let sight = Sight::of(&services, request.extensions());
+    let sight = ModelVisibility::of(&services, request.extensions());
     let seen = catalog.models.values().filter(|entry| sight.covers(entry.name.as_str()));
-    let models: Vec<Value> = seen.map(|entry| summary(&catalog, entry)).collect();
+    let models: Vec<Value> = seen.map(|entry| version_summary(&catalog, entry)).collect();
     let default = catalog.default_name().filter(|name| sight.covers(name));
     Json(json!({ "default_model": default, "models": models }))
 }
 
 /// `GET /models/{model}`
 pub(super) async fn model(
-    State(services): State<Shared>,
-    Extension(catalog): Snapshot,
-    Names(model): Names<String>,
+    State(services): State<SharedState>,
+    Extension(catalog): CatalogSnapshot,
+    PathParams(model): PathParams<String>,
     request: Request,
 ) -> Response {
     match catalog.models.get(model.as_str()) {
-        Some(entry) => Json(detailed(&catalog, entry)).into_response(),
-        None => unresolved(&services, &catalog, (&model, None), &request),
+        Some(entry) => Json(model_detail(&catalog, entry)).into_response(),
+        None => not_found(&services, &catalog, (&model, None), &request),
     }
 }
 
 /// `GET /models/{model}/versions/{version}`
 pub(super) async fn version(
-    State(services): State<Shared>,
-    Extension(catalog): Snapshot,
-    Names((model, version)): Names<(String, String)>,
+    State(services): State<SharedState>,
+    Extension(catalog): CatalogSnapshot,
+    PathParams((model, version)): PathParams<(String, String)>,
     request: Request,
 ) -> Response {
     let entry = catalog.models.get(model.as_str());
     let found = entry.and_then(|entry| entry.versions.iter().find(|found| found.name.as_str() == version));
     match (entry, found) {
-        (Some(entry), Some(found)) => Json(describe(entry, found.name.as_str(), &found.state)).into_response(),
-        _ => unresolved(&services, &catalog, (&model, Some(&version)), &request),
+        (Some(entry), Some(found)) => Json(version_detail(entry, found.name.as_str(), &found.state)).into_response(),
+        _ => not_found(&services, &catalog, (&model, Some(&version)), &request),
     }
 }
 
 /// `GET /models/{model}/contract`
 pub(super) async fn stable_contract(
-    State(services): State<Shared>,
-    Extension(catalog): Snapshot,
-    Names(model): Names<String>,
+    State(services): State<SharedState>,
+    Extension(catalog): CatalogSnapshot,
+    PathParams(model): PathParams<String>,
     request: Request,
 ) -> Response {
     contract_of(&services, &catalog, (&model, None), &request)
@@ -73,50 +73,53 @@ pub(super) async fn stable_contract(
 
 /// `GET /models/{model}/versions/{version}/contract`
 pub(super) async fn contract(
-    State(services): State<Shared>,
-    Extension(catalog): Snapshot,
-    Names((model, version)): Names<(String, String)>,
+    State(services): State<SharedState>,
+    Extension(catalog): CatalogSnapshot,
+    PathParams((model, version)): PathParams<(String, String)>,
     request: Request,
 ) -> Response {
     contract_of(&services, &catalog, (&model, Some(&version)), &request)
 }
 
 fn contract_of(
-    services: &Services,
+    services: &AppState,
     catalog: &Catalog,
     (model, version): (&str, Option<&str>),
     request: &Request,
 ) -> Response {
-    let sight = Sight::of(services, request.extensions());
+    let sight = ModelVisibility::of(services, request.extensions());
     match catalog.resolve_within(Some(model), version, &|name| sight.covers(name)) {
         Ok(version) => {
             let body = serde_json::to_vec_pretty(&version.document).unwrap_or_default();
             let id = format!("\"{}\"", version.contract_id);
             ([(header::CONTENT_TYPE, "application/schema+json".to_owned()), (header::ETAG, id)], body).into_response()
         }
-        Err(resolved) => respond(&Failure::unresolved(resolved), request),
+        Err(resolved) => model_response(&ServeError::from_resolve_error(resolved), request),
     }
 }
 
-fn unresolved(
-    services: &Services,
+fn not_found(
+    services: &AppState,
     catalog: &Catalog,
     (model, version): (&str, Option<&str>),
     request: &Request,
 ) -> Response {
-    let sight = Sight::of(services, request.extensions());
+    let sight = ModelVisibility::of(services, request.extensions());
     match catalog.resolve_within(Some(model), version, &|name| sight.covers(name)) {
-        Err(resolved) => respond(&Failure::unresolved(resolved), request),
+        Err(resolved) => model_response(&ServeError::from_resolve_error(resolved), request),
         // The name was looked up in the same catalog a moment ago and was not there.
-        Ok(_) => respond(&Failure::new(crate::domain::code::ErrorCode::Internal, "the server failed"), request),
+        Ok(_) => model_response(
+            &ServeError::new(crate::domain::error_code::ErrorCode::Internal, "the server failed"),
+            request,
+        ),
     }
 }
 
-fn respond(failure: &Failure, request: &Request) -> Response {
-    problem::respond(failure, &Accepted::of(request.extensions()).request_id, Road::default())
+fn model_response(failure: &ServeError, request: &Request) -> Response {
+    problem::problem_response(failure, &RequestContext::of(request.extensions()).request_id, RequestProgress::default())
 }
 
-fn summary(catalog: &Catalog, entry: &ModelEntry) -> Value {
+fn version_summary(catalog: &Catalog, entry: &ModelEntry) -> Value {
     let stable = entry.stable();
     json!({
         "name": entry.name.as_str(),
@@ -126,18 +129,18 @@ fn summary(catalog: &Catalog, entry: &ModelEntry) -> Value {
         "stable_version": stable.map(|version| version.version.as_str()),
         "task": stable.map(|version| version.contract.output.task().as_str()),
         "description": stable.and_then(|version| version.contract.description.as_deref()),
-        "versions": entry.versions.iter().map(brief).collect::<Vec<_>>(),
+        "versions": entry.versions.iter().map(model_summary).collect::<Vec<_>>(),
     })
 }
 
 /// A version in the list of all models: its state, and what its answers rest on.
-fn brief(entry: &VersionEntry) -> Value {
+fn model_summary(entry: &VersionEntry) -> Value {
     let mut value = json!({ "version": entry.name.as_str(), "state": entry.state.as_str() });
     if let VersionState::Ready(version) = &entry.state {
         value["uncertainty_method"] = json!(version.uncertainty_method());
         value["calibration"] = json!(version.calibrated.as_ref().map(|calibrated| json!({
             "method": calibrated.calibrator.method(),
-            "coverage": calibrated.calibrator.claimed(),
+            "coverage": calibrated.calibrator.claimed_coverage(),
             "rows": calibrated.calibration.data.rows,
         })));
         value["profile"] = json!(version.profile.as_ref().map(|profile| json!({ "rows": profile.rows })));
@@ -145,19 +148,19 @@ fn brief(entry: &VersionEntry) -> Value {
     value
 }
 
-fn detailed(catalog: &Catalog, entry: &ModelEntry) -> Value {
-    let mut value = summary(catalog, entry);
+fn model_detail(catalog: &Catalog, entry: &ModelEntry) -> Value {
+    let mut value = version_summary(catalog, entry);
     value["versions"] =
-        entry.versions.iter().map(|version| describe(entry, version.name.as_str(), &version.state)).collect();
+        entry.versions.iter().map(|version| version_detail(entry, version.name.as_str(), &version.state)).collect();
     value
 }
 
 /// What a calibration is and how well it did; without its tables.
-fn calibration(calibrated: &Calibrated) -> Value {
+fn calibration(calibrated: &ServedCalibration) -> Value {
     let of = &calibrated.calibration;
     json!({
         "method": calibrated.calibrator.method(),
-        "coverage": calibrated.calibrator.claimed(),
+        "coverage": calibrated.calibrator.claimed_coverage(),
         "rows": of.data.rows,
         "groups": of.groups().map(|groups| json!({
             "feature": groups.feature,
@@ -169,15 +172,15 @@ fn calibration(calibrated: &Calibrated) -> Value {
     })
 }
 
-fn describe(entry: &ModelEntry, name: &str, state: &VersionState) -> Value {
+fn version_detail(entry: &ModelEntry, name: &str, state: &VersionState) -> Value {
     match state {
-        VersionState::Ready(version) => ready(entry, version),
+        VersionState::Ready(version) => ready_version_detail(entry, version),
         VersionState::Loading => json!({ "version": name, "state": "loading", "reasons": [] }),
         VersionState::Unavailable(reasons) => json!({ "version": name, "state": "unavailable", "reasons": &**reasons }),
     }
 }
 
-fn ready(entry: &ModelEntry, version: &ModelVersion) -> Value {
+fn ready_version_detail(entry: &ModelEntry, version: &ModelVersion) -> Value {
     let inputs: Vec<String> = version.signature.inputs.iter().map(ToString::to_string).collect();
     let outputs: Vec<String> = version.signature.outputs.iter().map(ToString::to_string).collect();
     let model = version.model.as_str();
@@ -191,7 +194,7 @@ fn ready(entry: &ModelEntry, version: &ModelVersion) -> Value {
         "classes": version.contract.output.classes(),
         "contract": version.contract_id,
         "contract_url": format!("/models/{model}/versions/{}/contract", version.version.as_str()),
-        "second_pass": version.contract.second_pass,
+        "second_pass": version.contract.full_validation_keywords,
         "provenance": version.provenance,
         "model_sha256": version.graph_sha256,
         "uncertainty_method": version.uncertainty_method(),

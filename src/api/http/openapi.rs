@@ -13,14 +13,14 @@ use serde_json::{Map, Value, json};
 
 use self::operations::{operation, prediction};
 use super::{
-    Services, Shared,
-    guard::{Sight, Snapshot},
-    routes::{Name, ROUTES},
+    AppState, SharedState,
+    access_control::{CatalogSnapshot, ModelVisibility},
+    routes::{ROUTES, RouteName},
 };
 use crate::{
     domain::{
-        code::ErrorCode,
         contract::{MAX_ENTITY_ID, OutputPlan, Task},
+        error_code::ErrorCode,
         violation::MAX_QUOTED,
     },
     repository::{Catalog, ModelVersion},
@@ -31,7 +31,7 @@ use crate::{
 struct View<'a> {
     catalog: &'a Catalog,
     /// The models that the reader may know of.
-    sight: Sight,
+    sight: ModelVisibility,
     /// Whether the server knows its callers.
     secured: bool,
     /// Whether it asks for a token before it tells its metrics.
@@ -41,7 +41,7 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn new(services: &Services, catalog: &'a Catalog, sight: Sight) -> Self {
+    fn new(services: &AppState, catalog: &'a Catalog, sight: ModelVisibility) -> Self {
         let secured = services.tokens.is_some();
         let secured_metrics = secured && services.metrics_access == MetricsAccess::Token;
         Self { catalog, sight, secured, secured_metrics, metered: services.rate.is_some() }
@@ -56,11 +56,11 @@ impl<'a> View<'a> {
 
 /// `GET /openapi.json`
 pub(super) async fn get(
-    State(services): State<Shared>,
-    Extension(catalog): Snapshot,
+    State(services): State<SharedState>,
+    Extension(catalog): CatalogSnapshot,
     request: Request,
 ) -> impl IntoResponse {
-    let sight = Sight::of(&services, request.extensions());
+    let sight = ModelVisibility::of(&services, request.extensions());
     Json(document(&View::new(&services, &catalog, sight)))
 }
 
@@ -75,9 +75,9 @@ fn document(view: &View<'_>) -> Value {
         schemas.insert(format!("{name}.features"), features::by_name(version));
         schemas.insert(format!("{name}.request"), request_schema(version));
         schemas.insert(format!("{name}.answer"), answer_schema(version));
-        paths.insert(format!("/models/{name}/predict"), prediction(view, version, Name::PredictModel));
+        paths.insert(format!("/models/{name}/predict"), prediction(view, version, RouteName::PredictModel));
         if view.catalog.default_name() == Some(name) {
-            paths.insert("/predict".into(), prediction(view, version, Name::Predict));
+            paths.insert("/predict".into(), prediction(view, version, RouteName::Predict));
         }
     }
     tags.push(json!({ "name": "about", "description": "What is loaded, and how it does." }));
@@ -195,7 +195,7 @@ fn answer_schema(version: &ModelVersion) -> Value {
 
 /// What the set or the interval of an answer promises.
 fn set_meaning(version: &ModelVersion) -> String {
-    let claimed = version.calibrated.as_ref().and_then(|calibrated| calibrated.calibrator.claimed());
+    let claimed = version.calibrated.as_ref().and_then(|calibrated| calibrated.calibrator.claimed_coverage());
     claimed.map_or_else(
         || "Null: this model has no calibration that claims a coverage".to_owned(),
         |coverage| format!("Over all answers, a share of {} or more of these hold the truth", coverage.as_f64()),

@@ -14,24 +14,24 @@ use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 
 use super::{
     super::transport::Connection,
-    Shared,
-    accept::{Accepted, Handled},
-    body::{self, Arriving},
+    SharedState,
+    access_control::{self, Access},
+    body::{self, RequestBody},
     envelope::{EnvelopeError, envelope},
-    guard::{self, Guarded},
     headers,
-    names::Names,
+    path_params::PathParams,
+    service::{HandledRequest, RequestContext},
 };
 use crate::{
-    domain::code::ErrorCode,
+    domain::error_code::ErrorCode,
     repository::{Catalog, ModelVersion},
-    runtime::aside,
-    serving::{Answer, Call, Failure, PredictionEvent, Road, authorize, pin, predict},
+    runtime::run_detached,
+    serving::{PredictRequest, PredictResponse, PredictionEvent, RequestProgress, ServeError, authorize, pin, predict},
     telemetry::Stages,
 };
 
 /// Headers of an answer, with those that the connection adds.
-const HEADERS: usize = 8;
+const RESPONSE_HEADER_CAPACITY: usize = 8;
 
 /// An answer with more elements than this is written beside the threads that serve: about a millisecond's work.
 const LARGE_ELEMENTS: usize = 16_384;
@@ -41,12 +41,12 @@ const USUAL_BYTES_PER_ELEMENT: usize = 12;
 
 /// What is asked: a model's name or the default one, a version's name or the stable one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Target<'a> {
+pub(super) struct PredictTarget<'a> {
     model: Option<&'a str>,
     version: Option<&'a str>,
 }
 
-impl<'a> Target<'a> {
+impl<'a> PredictTarget<'a> {
     /// The target of a request for a prediction, from its path as it is; `None` for other requests, and where a name would
     /// first have to be decoded.
     pub(super) fn of(parts: &'a Parts) -> Option<Self> {
@@ -77,45 +77,50 @@ impl<'a> Target<'a> {
 }
 
 /// `POST /predict`, behind the router
-pub(super) async fn default_model(State(services): State<Shared>, request: Request) -> Response {
-    routed(&services, Target::default(), request).await
+pub(super) async fn default_model(State(services): State<SharedState>, request: Request) -> Response {
+    predict_via_router(&services, PredictTarget::default(), request).await
 }
 
 /// `POST /models/{model}/predict`, behind the router
-pub(super) async fn stable(State(services): State<Shared>, Names(model): Names<String>, request: Request) -> Response {
-    routed(&services, Target { model: Some(&model), version: None }, request).await
+pub(super) async fn stable(
+    State(services): State<SharedState>,
+    PathParams(model): PathParams<String>,
+    request: Request,
+) -> Response {
+    predict_via_router(&services, PredictTarget { model: Some(&model), version: None }, request).await
 }
 
 /// `POST /models/{model}/versions/{version}/predict`, behind the router
 pub(super) async fn pinned(
-    State(services): State<Shared>,
-    Names((model, version)): Names<(String, String)>,
+    State(services): State<SharedState>,
+    PathParams((model, version)): PathParams<(String, String)>,
     request: Request,
 ) -> Response {
-    routed(&services, Target { model: Some(&model), version: Some(&version) }, request).await
+    predict_via_router(&services, PredictTarget { model: Some(&model), version: Some(&version) }, request).await
 }
 
-async fn routed(services: &Shared, target: Target<'_>, request: Request) -> Response {
+async fn predict_via_router(services: &SharedState, target: PredictTarget<'_>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let accepted = Accepted::of(&parts.extensions);
+    let accepted = RequestContext::of(&parts.extensions);
     let connection: &Arc<Connection> = parts.extensions.get().expect("the front puts it there");
     let catalog: &Arc<Catalog> = parts.extensions.get().expect("the guard puts it there");
     let pinned = pin(catalog, target.model, target.version, parts.extensions.get());
     let context = Context { accepted: &accepted, connection };
-    let Handled { mut response, event } = answer(services, pinned, &parts.headers, body, context).await;
+    let HandledRequest { mut response, event } = answer(services, pinned, &parts.headers, body, context).await;
     response.extensions_mut().insert(event);
     response
 }
 
 /// Answers a request that did not go through the router, whose layer would have looked at its caller.
-pub(super) async fn guarded<B: Arriving>(
-    services: &Shared,
-    target: Target<'_>,
+pub(super) async fn predict_direct<B: RequestBody>(
+    services: &SharedState,
+    target: PredictTarget<'_>,
     parts: &Parts,
     body: B,
     context: Context<'_>,
-) -> Handled {
-    let (Guarded { caller, allowance }, verdict) = guard::look(services, &parts.headers, context.connection.peer);
+) -> HandledRequest {
+    let (Access { caller, allowance }, verdict) =
+        access_control::check_access(services, &parts.headers, context.connection.peer);
     let pinned = verdict.and_then(|()| {
         let catalog = services.repository.catalog();
         authorize(&catalog, target.model, caller.as_ref())?;
@@ -126,7 +131,7 @@ pub(super) async fn guarded<B: Arriving>(
         handled.event.asked_by(caller.name);
     }
     if let Some(allowance) = allowance {
-        guard::tell(allowance, handled.response.headers_mut());
+        access_control::set_rate_limit_headers(allowance, handled.response.headers_mut());
     }
     handled
 }
@@ -134,30 +139,30 @@ pub(super) async fn guarded<B: Arriving>(
 /// What is known of a request beside its head and its body.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
-    pub(super) accepted: &'a Accepted,
+    pub(super) accepted: &'a RequestContext,
     pub(super) connection: &'a Connection,
 }
 
-async fn answer<B: Arriving>(
-    services: &Shared,
-    pinned: Result<Arc<ModelVersion>, Failure>,
+async fn answer<B: RequestBody>(
+    services: &SharedState,
+    pinned: Result<Arc<ModelVersion>, ServeError>,
     headers: &HeaderMap,
     body: B,
     Context { accepted, connection }: Context<'_>,
-) -> Handled {
+) -> HandledRequest {
     let version = match pinned {
         Ok(version) => version,
-        Err(failure) => return Handled::failed(&failure, &accepted.request_id, Road::default()),
+        Err(failure) => return HandledRequest::failed(&failure, &accepted.request_id, RequestProgress::default()),
     };
     accepted.pin(&version);
-    let mut road = Road { version: Some(Arc::clone(&version)), ..Road::default() };
-    let result: Result<_, Failure> = async {
+    let mut road = RequestProgress { version: Some(Arc::clone(&version)), ..RequestProgress::default() };
+    let result: Result<_, ServeError> = async {
         headers::check_accept(headers, "application/json")?;
         headers::check_content_type(headers)?;
-        let patience = headers::patience(headers)?;
+        let patience = headers::client_timeout(headers)?;
         let body = body::read(headers, body, &services.settings, connection).await?;
         road.body_bytes = Some(body.bytes.len());
-        let call = Call { body: &body.bytes, arrived: accepted.arrived, patience };
+        let call = PredictRequest { body: &body.bytes, arrived: accepted.arrived, patience };
         let answer = predict(&version, call, &mut road).await?;
         let max_bytes = services.settings.max_answer_bytes;
         let started = Instant::now();
@@ -165,7 +170,7 @@ async fn answer<B: Arriving>(
             let bytes = envelope(&answer, &accepted.request_id, max_bytes);
             (answer, bytes)
         } else {
-            write_aside(answer, accepted, max_bytes, connection).await?
+            encode_detached(answer, accepted, max_bytes, connection).await?
         };
         let ended = Instant::now();
         road.stages.encode = Some(ended - started);
@@ -176,48 +181,48 @@ async fn answer<B: Arriving>(
     }
     .await;
     match result {
-        Ok((response, answer)) => Handled { response, event: PredictionEvent::answered(&answer, road) },
-        Err(failure) => Handled::failed(&failure.of(&version), &accepted.request_id, road),
+        Ok((response, answer)) => HandledRequest { response, event: PredictionEvent::answered(&answer, road) },
+        Err(failure) => HandledRequest::failed(&failure.of(&version), &accepted.request_id, road),
     }
 }
 
 /// Writes a large answer beside the threads that serve, which its size would hold up; its bytes are held before they are there.
-async fn write_aside(
-    answer: Answer,
-    accepted: &Accepted,
+async fn encode_detached(
+    answer: PredictResponse,
+    accepted: &RequestContext,
     max_bytes: usize,
     connection: &Connection,
-) -> Result<(Answer, Result<Vec<u8>, EnvelopeError>), Failure> {
+) -> Result<(PredictResponse, Result<Vec<u8>, EnvelopeError>), ServeError> {
     let held = connection.hold(answer.elements.saturating_mul(USUAL_BYTES_PER_ELEMENT).min(max_bytes))?;
     let request_id = Arc::clone(&accepted.request_id);
-    let written = aside(move || {
+    let written = run_detached(move || {
         let bytes = envelope(&answer, &request_id, max_bytes);
         (answer, bytes)
     });
-    let written = written.await.map_err(|error| Failure::internal().because(error))?;
+    let written = written.await.map_err(|error| ServeError::internal().with_cause(error))?;
     drop(held);
     Ok(written)
 }
 
 /// Why an answer was not written.
-fn unwritten(error: EnvelopeError, answer: &Answer, max_bytes: usize) -> Failure {
+fn unwritten(error: EnvelopeError, answer: &PredictResponse, max_bytes: usize) -> ServeError {
     let model = &answer.version.model;
     match error {
-        EnvelopeError::TooLarge => Failure::answer_too_large(model, answer.elements, max_bytes),
+        EnvelopeError::TooLarge => ServeError::answer_too_large(model, answer.elements, max_bytes),
         EnvelopeError::Late => {
             let detail = format!("the answer of {model} was not written within the deadline");
-            Failure::new(ErrorCode::DeadlineExceeded, detail)
+            ServeError::new(ErrorCode::DeadlineExceeded, detail)
         }
         EnvelopeError::Json(error) => {
-            Failure::new(ErrorCode::Internal, "the answer could not be written").because(error)
+            ServeError::new(ErrorCode::Internal, "the answer could not be written").with_cause(error)
         }
     }
 }
 
-fn respond(answer: &Answer, bytes: Vec<u8>, stages: Stages, total: Duration) -> Response {
+fn respond(answer: &PredictResponse, bytes: Vec<u8>, stages: Stages, total: Duration) -> Response {
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
-    headers.reserve(HEADERS);
+    headers.reserve(RESPONSE_HEADER_CAPACITY);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Ok(version) = HeaderValue::from_str(answer.version.version.as_str()) {
         headers.insert(headers::X_MODEL_VERSION, version);
@@ -256,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_prediction_is_asked_for_by_its_path() {
-        let target = |model, version| Some(Target { model, version });
+        let target = |model, version| Some(PredictTarget { model, version });
         let cases = [
             ("/predict", target(None, None)),
             ("/models/churn/predict", target(Some("churn"), None)),
@@ -271,13 +276,13 @@ mod tests {
         ];
         for (path, expected) in cases {
             let (parts, ()) = http::Request::post(path).body(()).expect("a request").into_parts();
-            assert_eq!(Target::of(&parts), expected, "{path}");
+            assert_eq!(PredictTarget::of(&parts), expected, "{path}");
             if let Some(target) = expected {
-                assert_eq!(target.route(), routes::template(parts.uri.path()));
+                assert_eq!(target.route(), routes::route_template(parts.uri.path()));
             }
         }
         let (parts, ()) = http::Request::get("/predict").body(()).expect("a request").into_parts();
-        assert_eq!(Target::of(&parts), None);
+        assert_eq!(PredictTarget::of(&parts), None);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use crate::{
-    domain::{code::ErrorCode, violation::Violation},
-    serving::{Failure, PredictionEvent, Road},
+    domain::{error_code::ErrorCode, violation::Violation},
+    serving::{PredictionEvent, RequestProgress, ServeError},
 };
 
 /// The HTTP status of a code.
@@ -36,7 +36,7 @@ pub fn status(code: ErrorCode) -> u16 {
 }
 
 #[derive(Serialize)]
-struct Problem<'a> {
+struct ProblemDetails<'a> {
     #[serde(rename = "type")]
     kind: String,
     title: &'a str,
@@ -53,17 +53,17 @@ struct Problem<'a> {
 }
 
 /// The response of a handler behind the router. `road` is kept beside it for the record.
-pub(super) fn respond(failure: &Failure, request_id: &str, road: Road) -> Response {
+pub(super) fn problem_response(failure: &ServeError, request_id: &str, road: RequestProgress) -> Response {
     let mut response = response(failure, request_id);
     response.extensions_mut().insert(PredictionEvent::failed(failure, road));
     response
 }
 
 /// The response for a failure.
-pub(super) fn response(failure: &Failure, request_id: &str) -> Response {
+pub(super) fn response(failure: &ServeError, request_id: &str) -> Response {
     let code = failure.code;
     let status = status(code);
-    let problem = Problem {
+    let problem = ProblemDetails {
         kind: format!("/problems/{}", code.as_str()),
         title: code.title(),
         status,
@@ -74,7 +74,7 @@ pub(super) fn response(failure: &Failure, request_id: &str) -> Response {
         model_version: failure.version.as_deref(),
         contract: failure.contract.as_deref(),
         uncertainty: None,
-        errors: failure.violations.listed(),
+        errors: failure.violations.first_n(),
     };
     // Only maps with keys that are not texts cannot be written; there are none here.
     let body = serde_json::to_vec(&problem).unwrap_or_default();

@@ -11,27 +11,27 @@ use http::{HeaderName, Method, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::{
-    Services, Shared,
-    accept::{Accepted, Front},
-    docs, guard, health, metrics, models, openapi, predict, problem, root,
-    routes::{Name, ROUTES},
+    AppState, SharedState, access_control, docs, health, index, metrics, models, openapi, predict, problem,
+    routes::{ROUTES, RouteName},
+    service::{HttpService, RequestContext},
 };
 use crate::{
     domain::{
-        code::ErrorCode,
-        violation::{cut, quote},
+        error_code::ErrorCode,
+        violation::{quote, truncate},
     },
-    serving::{Failure, Road},
+    serving::{RequestProgress, ServeError},
 };
 
 /// The routes over these services, behind the front that sees every request.
-pub fn front(services: Services) -> Front {
+pub fn build_service(services: AppState) -> HttpService {
     let origins = services.settings.cors.origins.clone();
-    let services: Shared = services.into();
+    let services: SharedState = services.into();
     let of = |of_models: bool| {
-        let chosen = ROUTES.iter().filter(|route| route.access.is_of_models() == of_models);
+        let chosen = ROUTES.iter().filter(|route| route.access.serves_models() == of_models);
         let routes = chosen.fold(Router::new(), |router, route| {
-            let guard = from_fn_with_state((Shared::clone(&services), route.access), guard::layer);
+            let guard =
+                from_fn_with_state((SharedState::clone(&services), route.access), access_control::access_middleware);
             router.route(route.template, handler(route.name).route_layer(guard))
         });
         routes.method_not_allowed_fallback(wrong_method)
@@ -39,28 +39,28 @@ pub fn front(services: Services) -> Front {
     // The fallback comes before the layer for other origins, whose preflight requests have a method that no route takes.
     let of_models = of(true);
     let of_models = if origins.is_empty() { of_models } else { of_models.layer(cors(&origins)) };
-    let router = of_models.merge(of(false)).fallback(unknown_path).with_state(Shared::clone(&services));
-    Front::new(services, router)
+    let router = of_models.merge(of(false)).fallback(unknown_path).with_state(SharedState::clone(&services));
+    HttpService::new(services, router)
 }
 
-fn handler(name: Name) -> MethodRouter<Shared> {
+fn handler(name: RouteName) -> MethodRouter<SharedState> {
     match name {
-        Name::Predict => post(predict::default_model),
-        Name::PredictModel => post(predict::stable),
-        Name::PredictVersion => post(predict::pinned),
-        Name::Metrics => get(metrics::get),
-        Name::Healthz | Name::Livez => get(health::live),
-        Name::Readyz => get(health::ready),
-        Name::Models => get(models::list),
-        Name::Model => get(models::model),
-        Name::Contract => get(models::stable_contract),
-        Name::Version => get(models::version),
-        Name::VersionContract => get(models::contract),
-        Name::OpenApi => get(openapi::get),
-        Name::Docs => get(docs::page),
-        Name::Problems => get(docs::problems),
-        Name::Problem => get(docs::problem),
-        Name::Root => get(root::text),
+        RouteName::Predict => post(predict::default_model),
+        RouteName::PredictModel => post(predict::stable),
+        RouteName::PredictVersion => post(predict::pinned),
+        RouteName::Metrics => get(metrics::get),
+        RouteName::Healthz | RouteName::Livez => get(health::get_live),
+        RouteName::Readyz => get(health::ready),
+        RouteName::Models => get(models::list),
+        RouteName::Model => get(models::model),
+        RouteName::Contract => get(models::stable_contract),
+        RouteName::Version => get(models::version),
+        RouteName::VersionContract => get(models::contract),
+        RouteName::OpenApi => get(openapi::get),
+        RouteName::Docs => get(docs::page),
+        RouteName::Problems => get(docs::problems),
+        RouteName::Problem => get(docs::problem_page),
+        RouteName::Root => get(index::index_text),
     }
 }
 
@@ -83,14 +83,23 @@ fn cors(origins: &[String]) -> CorsLayer {
 
 async fn unknown_path(request: Request) -> Response {
     let path = quote(request.uri().path());
-    let failure = Failure::new(ErrorCode::NotFound, format!("there is nothing at {path}; GET / lists what is served"));
-    problem::respond(&failure, &Accepted::of(request.extensions()).request_id, Road::default())
+    let failure =
+        ServeError::new(ErrorCode::NotFound, format!("there is nothing at {path}; GET / lists what is served"));
+    problem::problem_response(
+        &failure,
+        &RequestContext::of(request.extensions()).request_id,
+        RequestProgress::default(),
+    )
 }
 
 async fn wrong_method(request: Request) -> Response {
     let path = request.uri().path();
     let wanted = if path.ends_with("/predict") { "POST" } else { "GET" };
-    let detail = format!("{} takes {wanted}, not {}", quote(path), cut(request.method().as_str()));
-    let failure = Failure::new(ErrorCode::MethodNotAllowed, detail);
-    problem::respond(&failure, &Accepted::of(request.extensions()).request_id, Road::default())
+    let detail = format!("{} takes {wanted}, not {}", quote(path), truncate(request.method().as_str()));
+    let failure = ServeError::new(ErrorCode::MethodNotAllowed, detail);
+    problem::problem_response(
+        &failure,
+        &RequestContext::of(request.extensions()).request_id,
+        RequestProgress::default(),
+    )
 }

@@ -6,7 +6,7 @@ use http::Method;
 /// Who may ask a route, and what it shows to whom, where the server knows its callers (`security.tokens_file`). Without
 /// that file everybody may ask everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum RouteAccess {
     /// Everybody: it names no model.
     Open,
     /// Everybody; models are named only to callers, and only those that their token covers.
@@ -19,9 +19,9 @@ pub enum Access {
     Model,
 }
 
-impl Access {
+impl RouteAccess {
     /// Whether the route works with models, so that it is refused while draining and counts against a caller's share.
-    pub(super) fn is_of_models(self) -> bool {
+    pub(super) fn serves_models(self) -> bool {
         matches!(self, Self::Listed | Self::Model)
     }
 }
@@ -30,13 +30,13 @@ impl Access {
 #[derive(Debug)]
 pub struct Route {
     /// Which one, for those who have something to say about each.
-    pub(super) name: Name,
+    pub(super) name: RouteName,
     /// Its method: `GET` (which takes `HEAD` too) or `POST`.
     pub method: &'static str,
     /// Its path; names in braces stand for one step each.
     pub template: &'static str,
     /// Who may ask.
-    pub access: Access,
+    pub access: RouteAccess,
     /// What it is, in a few words.
     pub about: &'static str,
 }
@@ -46,14 +46,14 @@ macro_rules! routes {
     ($($name:ident: $method:literal $template:literal, $access:ident, $about:literal;)*) => {
         /// The routes by name.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(super) enum Name { $($name),* }
+        pub(super) enum RouteName { $($name),* }
 
         /// Every route. Those that are asked most come first.
         pub const ROUTES: &[Route] = &[$(Route {
-            name: Name::$name,
+            name: RouteName::$name,
             method: $method,
             template: $template,
-            access: Access::$access,
+            access: RouteAccess::$access,
             about: $about,
         }),*];
     };
@@ -80,17 +80,17 @@ routes! {
 }
 
 /// The template that a path fits; `_other` for none. The router's own answer would come after the handler's.
-pub(super) fn template(path: &str) -> &'static str {
-    ROUTES.iter().map(|route| route.template).find(|template| fits(template, path)).unwrap_or("_other")
+pub(super) fn route_template(path: &str) -> &'static str {
+    ROUTES.iter().map(|route| route.template).find(|template| matches(template, path)).unwrap_or("_other")
 }
 
 /// The method as the log names it; `_other` for one that nobody has heard of, whose name the client chose.
-pub(super) fn method(method: &Method) -> &'static str {
+pub(super) fn method_label(method: &Method) -> &'static str {
     const KNOWN: [&str; 9] = ["POST", "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"];
     KNOWN.into_iter().find(|known| method.as_str() == *known).unwrap_or("_other")
 }
 
-fn fits(route: &str, path: &str) -> bool {
+fn matches(route: &str, path: &str) -> bool {
     let (mut wanted, mut given) = (route.split('/'), path.split('/'));
     loop {
         match (wanted.next(), given.next()) {
@@ -105,7 +105,7 @@ fn fits(route: &str, path: &str) -> bool {
 mod tests {
     use http::Method;
 
-    use super::{ROUTES, method, template};
+    use super::{ROUTES, method_label, route_template};
 
     #[test]
     fn a_path_fits_its_template() {
@@ -123,16 +123,16 @@ mod tests {
             ("*", "_other"),
         ];
         for (path, expected) in cases {
-            assert_eq!(template(path), expected, "{path}");
+            assert_eq!(route_template(path), expected, "{path}");
         }
     }
 
     #[test]
     fn a_method_that_nobody_knows_is_another() {
         for route in ROUTES {
-            assert_eq!(method(&route.method.parse().expect("a method")), route.method);
+            assert_eq!(method_label(&route.method.parse().expect("a method")), route.method);
         }
-        assert_eq!(method(&Method::TRACE), "TRACE");
-        assert_eq!(method(&"X".repeat(1_000_000).parse().expect("a method")), "_other");
+        assert_eq!(method_label(&Method::TRACE), "TRACE");
+        assert_eq!(method_label(&"X".repeat(1_000_000).parse().expect("a method")), "_other");
     }
 }

@@ -12,7 +12,7 @@ use std::sync::{
 
 use bytes::Bytes;
 
-use crate::telemetry::Level;
+use crate::telemetry::UpDownCounter;
 
 /// What each connection has reserved as long as it is open, in bytes. The head of a request is no larger than this.
 pub(super) const CONNECTION_BYTES: usize = 16 << 10;
@@ -22,20 +22,20 @@ const STEP: usize = 64 << 10;
 
 /// The budget of a server, in bytes.
 #[derive(Debug)]
-pub struct Budget {
+pub struct ByteBudget {
     max: usize,
     used: AtomicUsize,
     /// The same number as a metric.
-    level: Arc<Level>,
+    level: Arc<UpDownCounter>,
 }
 
 /// The budget has no room for so many bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Exhausted;
+pub struct BudgetExhausted;
 
-impl Budget {
+impl ByteBudget {
     /// A budget of `max` bytes, shown as `level`.
-    pub fn new(max: usize, level: Arc<Level>) -> Arc<Self> {
+    pub fn new(max: usize, level: Arc<UpDownCounter>) -> Arc<Self> {
         Arc::new(Self { max, used: AtomicUsize::new(0), level })
     }
 
@@ -44,9 +44,9 @@ impl Budget {
         self.used.load(Ordering::Relaxed)
     }
 
-    fn reserve(&self, bytes: usize, max: usize) -> Result<(), Exhausted> {
+    fn reserve(&self, bytes: usize, max: usize) -> Result<(), BudgetExhausted> {
         let more = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= max);
-        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).map_err(|_| Exhausted)?;
+        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).map_err(|_| BudgetExhausted)?;
         self.level.add(bytes);
         Ok(())
     }
@@ -59,8 +59,8 @@ impl Budget {
 
 /// What one connection has reserved.
 #[derive(Debug)]
-pub(super) struct Share {
-    budget: Arc<Budget>,
+pub(super) struct ConnectionShare {
+    budget: Arc<ByteBudget>,
     state: Mutex<State>,
 }
 
@@ -72,9 +72,9 @@ struct State {
     reserved: usize,
 }
 
-impl Share {
+impl ConnectionShare {
     /// The share of a new connection; `None` where the budget has no room for it.
-    pub(super) fn open(budget: &Arc<Budget>) -> Option<Arc<Self>> {
+    pub(super) fn open(budget: &Arc<ByteBudget>) -> Option<Arc<Self>> {
         budget.reserve(CONNECTION_BYTES, budget.max).ok()?;
         let state = Mutex::new(State { held: 0, reserved: CONNECTION_BYTES });
         Some(Arc::new(Self { budget: Arc::clone(budget), state }))
@@ -86,15 +86,15 @@ impl Share {
     }
 
     /// Holds so many bytes until the result is dropped.
-    pub(super) fn hold(self: &Arc<Self>, bytes: usize) -> Result<Held, Exhausted> {
-        let mut held = Held { share: Arc::clone(self), bytes: 0 };
+    pub(super) fn hold(self: &Arc<Self>, bytes: usize) -> Result<HeldBytes, BudgetExhausted> {
+        let mut held = HeldBytes { share: Arc::clone(self), bytes: 0 };
         held.grow(bytes)?;
         Ok(held)
     }
 
-    fn take(&self, bytes: usize) -> Result<(), Exhausted> {
+    fn take(&self, bytes: usize) -> Result<(), BudgetExhausted> {
         let mut state = self.lock();
-        let held = state.held.checked_add(bytes).ok_or(Exhausted)?;
+        let held = state.held.checked_add(bytes).ok_or(BudgetExhausted)?;
         if held > state.reserved {
             let short = held - state.reserved;
             // A whole step where there is room for it, so that the next few bodies find it reserved already.
@@ -118,7 +118,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for ConnectionShare {
     fn drop(&mut self) {
         let reserved = self.lock().reserved;
         self.budget.give_back(reserved);
@@ -127,21 +127,21 @@ impl Drop for Share {
 
 /// Bytes of a connection's share that are in use; given back when dropped.
 #[derive(Debug)]
-pub(in crate::api) struct Held {
-    share: Arc<Share>,
+pub(in crate::api) struct HeldBytes {
+    share: Arc<ConnectionShare>,
     bytes: usize,
 }
 
-impl Held {
+impl HeldBytes {
     /// Holds so many bytes more.
-    pub(in crate::api) fn grow(&mut self, bytes: usize) -> Result<(), Exhausted> {
+    pub(in crate::api) fn grow(&mut self, bytes: usize) -> Result<(), BudgetExhausted> {
         self.share.take(bytes)?;
         self.bytes += bytes;
         Ok(())
     }
 
     /// Holds exactly so many bytes from now on.
-    pub(in crate::api) fn resize(&mut self, bytes: usize) -> Result<(), Exhausted> {
+    pub(in crate::api) fn resize(&mut self, bytes: usize) -> Result<(), BudgetExhausted> {
         if let Some(more) = bytes.checked_sub(self.bytes) {
             return self.grow(more);
         }
@@ -151,7 +151,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldBytes {
     fn drop(&mut self) {
         self.share.put_back(self.bytes);
     }
@@ -179,9 +179,9 @@ mod tests {
 
     const ROOM: usize = 2 << 20;
 
-    fn share(max: usize) -> (Arc<Budget>, Arc<Share>) {
-        let budget = Budget::new(max, Arc::default());
-        let share = Share::open(&budget).expect("room for one connection");
+    fn share(max: usize) -> (Arc<ByteBudget>, Arc<ConnectionShare>) {
+        let budget = ByteBudget::new(max, Arc::default());
+        let share = ConnectionShare::open(&budget).expect("room for one connection");
         (budget, share)
     }
 
@@ -199,10 +199,10 @@ mod tests {
         let (budget, share) = share(ROOM);
         let mut large = share.hold(500_000).expect("room");
         assert!(budget.used() >= 500_000);
-        assert_eq!(large.grow(ROOM / 2), Err(Exhausted), "the other half is kept for connections");
+        assert_eq!(large.grow(ROOM / 2), Err(BudgetExhausted), "the other half is kept for connections");
         large.resize(100_000).expect("less");
         assert!((100_000..300_000).contains(&budget.used()), "{}", budget.used());
-        assert!(Share::open(&budget).is_some());
+        assert!(ConnectionShare::open(&budget).is_some());
         drop(large);
         assert!(budget.used() <= STEP, "{}", budget.used());
         drop(share);
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn a_connection_that_finds_no_room_is_refused() {
         let (budget, _first) = share(CONNECTION_BYTES * 3 / 2);
-        assert!(Share::open(&budget).is_none());
+        assert!(ConnectionShare::open(&budget).is_none());
     }
 
     #[test]
@@ -230,9 +230,9 @@ mod tests {
         fn nothing_is_held_that_is_not_reserved_and_nothing_is_lost(
             steps in prop::collection::vec((0_usize..4, 0_usize..400_000, any::<bool>()), 0..60),
         ) {
-            let budget = Budget::new(ROOM, Arc::default());
-            let shares: Vec<_> = (0..4).map(|_| Share::open(&budget).expect("room")).collect();
-            let mut held: Vec<(usize, Held)> = Vec::new();
+            let budget = ByteBudget::new(ROOM, Arc::default());
+            let shares: Vec<_> = (0..4).map(|_| ConnectionShare::open(&budget).expect("room")).collect();
+            let mut held: Vec<(usize, HeldBytes)> = Vec::new();
             for (of, bytes, free) in steps {
                 if free && !held.is_empty() {
                     held.swap_remove(bytes % held.len());

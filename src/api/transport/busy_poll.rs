@@ -21,19 +21,19 @@ use crate::runtime;
 
 /// A caller came back soon when it took at most so many times as long as is looked for it: the thread may have slept, and
 /// what it took to wake it counts as well.
-const SOON: u64 = 2;
+const QUICK_RETURN_FACTOR: u64 = 2;
 
 /// How often in a row a caller must have come back soon to be looked for. Requests that only happen to follow each other
 /// rarely do it so often.
-const OFTEN: u32 = 4;
+const QUICK_RETURNS_REQUIRED: u32 = 4;
 
 /// A thread that yields its processor and has it back in this time was the only one that wanted it.
-const CROWDED: Duration = Duration::from_micros(10);
+const CONTENTION_THRESHOLD: Duration = Duration::from_micros(10);
 
 /// Where others wanted the processor, nobody is looked for for a while: at first so long, then longer and longer, since on
 /// a processor that is always wanted each look loses a whole time slice.
-const FIRST_REST: Duration = Duration::from_millis(1);
-const LONGEST_REST: Duration = Duration::from_secs(1);
+const MIN_BACKOFF: Duration = Duration::from_millis(1);
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
 /// Keeps one thread awake for those who come back soon.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub(super) struct BusyPoll {
 
 /// The requests of one connection, as they follow each other.
 #[derive(Debug)]
-pub(super) struct Conversation {
+pub(super) struct RequestCadence {
     thread: Arc<BusyPoll>,
     /// When the last answer was given, in nanoseconds; zero: not yet.
     answered: AtomicU64,
@@ -59,11 +59,11 @@ pub(super) struct Conversation {
 
 /// A request under way; it ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Turn<'a>(&'a Conversation);
+pub(super) struct CadenceGuard<'a>(&'a RequestCadence);
 
 /// Whether others want the processor.
 #[derive(Debug)]
-struct Crowd {
+struct CpuContention {
     rest: Duration,
     over: Instant,
 }
@@ -75,27 +75,27 @@ impl BusyPoll {
     }
 
     /// Keeps the thread that runs this awake at these times.
-    pub(super) async fn keep_awake(&self) -> Infallible {
-        let mut crowd = Crowd { rest: FIRST_REST, over: self.origin };
+    pub(super) async fn poll_loop(&self) -> Infallible {
+        let mut crowd = CpuContention { rest: MIN_BACKOFF, over: self.origin };
         loop {
             self.again.notified().await;
             let (mut now, mut looked) = (Instant::now(), false);
-            while self.looks(now) && !crowd.rests(now) && !runtime::computing() {
+            while self.should_poll(now) && !crowd.is_backing_off(now) && !runtime::compute_threads_busy() {
                 looked = true;
                 // The runtime asks the system what came, without sleeping.
                 tokio::task::yield_now().await;
                 let asked = Instant::now();
                 std::thread::yield_now();
                 now = Instant::now();
-                crowd.yielded(now, now - asked);
+                crowd.on_yield(now, now - asked);
             }
-            if looked && !crowd.rests(now) && self.until.load(Ordering::Relaxed) == 0 {
-                crowd.paid();
+            if looked && !crowd.is_backing_off(now) && self.until.load(Ordering::Relaxed) == 0 {
+                crowd.on_success();
             }
         }
     }
 
-    fn looks(&self, now: Instant) -> bool {
+    fn should_poll(&self, now: Instant) -> bool {
         self.nanos(now) < self.until.load(Ordering::Relaxed)
     }
 
@@ -104,61 +104,62 @@ impl BusyPoll {
     }
 }
 
-impl Conversation {
+impl RequestCadence {
     /// On this thread.
     pub(super) fn new(thread: Arc<BusyPoll>) -> Self {
         Self { thread, answered: AtomicU64::new(0), soon: AtomicU32::new(0) }
     }
 
     /// Notes that a request began.
-    pub(super) fn begin(&self) -> Turn<'_> {
+    pub(super) fn begin(&self) -> CadenceGuard<'_> {
         if self.thread.window > 0 {
-            self.ask(Instant::now());
+            self.on_request(Instant::now());
         }
-        Turn(self)
+        CadenceGuard(self)
     }
 
-    fn ask(&self, now: Instant) {
+    fn on_request(&self, now: Instant) {
         self.thread.until.store(0, Ordering::Relaxed);
         let since = self.thread.nanos(now).saturating_sub(self.answered.load(Ordering::Relaxed));
-        let soon = if since < SOON * self.thread.window { self.soon.load(Ordering::Relaxed) + 1 } else { 0 };
-        self.soon.store(soon.min(OFTEN), Ordering::Relaxed);
+        let soon =
+            if since < QUICK_RETURN_FACTOR * self.thread.window { self.soon.load(Ordering::Relaxed) + 1 } else { 0 };
+        self.soon.store(soon.min(QUICK_RETURNS_REQUIRED), Ordering::Relaxed);
     }
 
-    fn answer(&self, now: Instant) {
+    fn on_response(&self, now: Instant) {
         let now = self.thread.nanos(now);
         self.answered.store(now, Ordering::Relaxed);
-        if self.soon.load(Ordering::Relaxed) == OFTEN {
+        if self.soon.load(Ordering::Relaxed) == QUICK_RETURNS_REQUIRED {
             self.thread.until.store(now + self.thread.window, Ordering::Relaxed);
             self.thread.again.notify_one();
         }
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for CadenceGuard<'_> {
     fn drop(&mut self) {
         if self.0.thread.window > 0 {
-            self.0.answer(Instant::now());
+            self.0.on_response(Instant::now());
         }
     }
 }
 
-impl Crowd {
-    fn rests(&self, now: Instant) -> bool {
+impl CpuContention {
+    fn is_backing_off(&self, now: Instant) -> bool {
         now < self.over
     }
 
     /// The processor was offered to others, and was back after so long.
-    fn yielded(&mut self, now: Instant, after: Duration) {
-        if after > CROWDED {
+    fn on_yield(&mut self, now: Instant, after: Duration) {
+        if after > CONTENTION_THRESHOLD {
             self.over = now + self.rest;
-            self.rest = (self.rest * 4).min(LONGEST_REST);
+            self.rest = (self.rest * 4).min(MAX_BACKOFF);
         }
     }
 
     /// Somebody was looked for, and came.
-    fn paid(&mut self) {
-        self.rest = (self.rest / 2).max(FIRST_REST);
+    fn on_success(&mut self) {
+        self.rest = (self.rest / 2).max(MIN_BACKOFF);
     }
 }
 
@@ -175,13 +176,13 @@ mod tests {
     /// A thread that has answered one caller, who came back after these gaps in microseconds; and when it last answered.
     fn after(gaps: &[u64]) -> (Arc<BusyPoll>, Instant) {
         let thread = Arc::new(BusyPoll::new(Duration::from_micros(WINDOW)));
-        let conversation = Conversation::new(Arc::clone(&thread));
+        let conversation = RequestCadence::new(Arc::clone(&thread));
         // The first request comes to a server that has been there for a while.
         let mut now = thread.origin + Duration::from_secs(1);
         for gap in [&[0], gaps].concat() {
             now += Duration::from_micros(gap);
-            conversation.ask(now);
-            conversation.answer(now);
+            conversation.on_request(now);
+            conversation.on_response(now);
         }
         (thread, now)
     }
@@ -199,46 +200,46 @@ mod tests {
         ];
         for (name, gaps, later, expected) in cases {
             let (thread, answered) = after(gaps);
-            assert_eq!(thread.looks(answered + Duration::from_micros(later)), expected, "{name}");
+            assert_eq!(thread.should_poll(answered + Duration::from_micros(later)), expected, "{name}");
         }
     }
 
     #[test]
     fn nobody_is_looked_for_when_a_request_has_come() {
         let (thread, answered) = after(&[30; 4]);
-        assert!(thread.looks(answered));
-        Conversation::new(Arc::clone(&thread)).ask(answered);
-        assert!(!thread.looks(answered), "it came on another connection");
+        assert!(thread.should_poll(answered));
+        RequestCadence::new(Arc::clone(&thread)).on_request(answered);
+        assert!(!thread.should_poll(answered), "it came on another connection");
     }
 
     #[test]
     fn a_window_of_zero_looks_for_nobody_and_reads_no_clock() {
         let thread = Arc::new(BusyPoll::new(Duration::ZERO));
-        let conversation = Conversation::new(Arc::clone(&thread));
-        for _ in 0..=OFTEN {
+        let conversation = RequestCadence::new(Arc::clone(&thread));
+        for _ in 0..=QUICK_RETURNS_REQUIRED {
             drop(conversation.begin());
         }
-        assert!(!thread.looks(thread.origin));
+        assert!(!thread.should_poll(thread.origin));
         assert_eq!(conversation.answered.load(Ordering::Relaxed), 0, "nothing is noted");
     }
 
     #[test]
     fn a_processor_that_others_want_is_left_to_them() {
         let start = Instant::now();
-        let mut crowd = Crowd { rest: FIRST_REST, over: start };
-        crowd.yielded(start, CROWDED);
-        assert!(!crowd.rests(start), "nobody else wanted it");
+        let mut crowd = CpuContention { rest: MIN_BACKOFF, over: start };
+        crowd.on_yield(start, CONTENTION_THRESHOLD);
+        assert!(!crowd.is_backing_off(start), "nobody else wanted it");
         let mut rest = || {
-            crowd.yielded(start, 2 * CROWDED);
+            crowd.on_yield(start, 2 * CONTENTION_THRESHOLD);
             crowd.over - start
         };
         assert_eq!([rest(), rest(), rest()], [1, 4, 16].map(Duration::from_millis));
         let longest = (0..10).map(|_| rest()).max();
-        assert_eq!(longest, Some(LONGEST_REST));
+        assert_eq!(longest, Some(MAX_BACKOFF));
         for _ in 0..20 {
-            crowd.paid();
+            crowd.on_success();
         }
-        crowd.yielded(start, 2 * CROWDED);
-        assert_eq!(crowd.over - start, FIRST_REST, "those who were looked for came");
+        crowd.on_yield(start, 2 * CONTENTION_THRESHOLD);
+        assert_eq!(crowd.over - start, MIN_BACKOFF, "those who were looked for came");
     }
 }

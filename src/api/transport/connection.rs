@@ -14,11 +14,11 @@ use futures_util::task::AtomicWaker;
 use http::Version;
 
 use super::{
-    activity::{Activity, Busy},
-    budget::{Budget, CONNECTION_BYTES, Exhausted, Held, Share},
-    census::Census,
-    connection_limits::Limits,
-    outstanding::Outstanding,
+    budget::{BudgetExhausted, ByteBudget, CONNECTION_BYTES, ConnectionShare, HeldBytes},
+    connection_activity::{ConnectionActivity, InFlightGuard},
+    connection_limiter::ConnectionLimiter,
+    connection_limits::ConnectionLimits,
+    outstanding::OutstandingAnswers,
 };
 use crate::telemetry::ConnectionMetrics;
 
@@ -45,11 +45,11 @@ const ANSWERED: u8 = 2;
 pub struct Connection {
     /// The address of the client.
     pub(in crate::api) peer: Peer,
-    pub(super) activity: Activity,
-    pub(super) census: Arc<Census>,
+    pub(super) activity: ConnectionActivity,
+    pub(super) census: Arc<ConnectionLimiter>,
     /// Answers that the client has not taken yet.
-    pub(in crate::api) outstanding: Arc<Outstanding>,
-    share: Arc<Share>,
+    pub(in crate::api) outstanding: Arc<OutstandingAnswers>,
+    share: Arc<ConnectionShare>,
     /// Whether streams share the connection, as in HTTP/2; known from its first request on.
     multiplexed: AtomicBool,
     /// Whether the client knows interim answers, as those of HTTP/1.1 do.
@@ -62,13 +62,13 @@ pub struct Connection {
 
 impl Connection {
     /// A connection of this client; `None` where the budget has no room for it.
-    pub(super) fn open(peer: Peer, budget: &Arc<Budget>, census: Arc<Census>) -> Option<Arc<Self>> {
+    pub(super) fn open(peer: Peer, budget: &Arc<ByteBudget>, census: Arc<ConnectionLimiter>) -> Option<Arc<Self>> {
         Some(Arc::new(Self {
             peer,
-            activity: Activity::default(),
+            activity: ConnectionActivity::default(),
             census,
             outstanding: Arc::default(),
-            share: Share::open(budget)?,
+            share: ConnectionShare::open(budget)?,
             multiplexed: AtomicBool::new(false),
             interim: AtomicBool::new(false),
             request: AtomicU8::new(COMING),
@@ -81,14 +81,14 @@ impl Connection {
     /// # Panics
     /// Never: the budget is unlimited.
     pub fn detached() -> Arc<Self> {
-        let limits = Limits { max: usize::MAX, per_address: usize::MAX };
-        let census = Census::new("none", limits, ConnectionMetrics::default());
-        let budget = Budget::new(usize::MAX, Arc::default());
+        let limits = ConnectionLimits { max: usize::MAX, per_address: usize::MAX };
+        let census = ConnectionLimiter::new("none", limits, ConnectionMetrics::default());
+        let budget = ByteBudget::new(usize::MAX, Arc::default());
         Self::open(Peer::default(), &budget, census).expect("an unlimited budget has room")
     }
 
     /// Notes that a request of this version of HTTP began.
-    pub(super) fn begin(&self, version: Version) -> Busy<'_> {
+    pub(super) fn begin(&self, version: Version) -> InFlightGuard<'_> {
         self.multiplexed.store(version > Version::HTTP_11, Ordering::Relaxed);
         self.interim.store(version == Version::HTTP_11, Ordering::Relaxed);
         self.activity.begin()
@@ -104,12 +104,12 @@ impl Connection {
     }
 
     /// Holds so many bytes for a body or an answer; nothing where the connection's own share covers them.
-    pub(in crate::api) fn hold(&self, bytes: usize) -> Result<Option<Held>, Exhausted> {
+    pub(in crate::api) fn hold(&self, bytes: usize) -> Result<Option<HeldBytes>, BudgetExhausted> {
         if self.covers(bytes as u64) { Ok(None) } else { self.share.hold(bytes).map(Some) }
     }
 
     /// Lets `held` hold so many bytes.
-    pub(in crate::api) fn hold_in(&self, held: &mut Option<Held>, bytes: usize) -> Result<(), Exhausted> {
+    pub(in crate::api) fn hold_in(&self, held: &mut Option<HeldBytes>, bytes: usize) -> Result<(), BudgetExhausted> {
         if let Some(held) = held {
             return held.resize(bytes);
         }
@@ -118,8 +118,8 @@ impl Connection {
     }
 
     /// Waits for as long as something may take; shorter while connections are scarce.
-    pub(in crate::api) async fn patience(&self, normal: Duration) {
-        self.census.patience(normal, 1).await;
+    pub(in crate::api) async fn client_timeout(&self, normal: Duration) {
+        self.census.idle_timeout(normal, 1).await;
     }
 
     /// Notes that a request has come whole. A client of HTTP/1 may close its sending side now and still wait for its answer.

@@ -13,12 +13,12 @@ const FEW: usize = 8;
 
 /// How many connections there may be.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct ConnectionLimits {
     pub(super) max: usize,
     pub(super) per_address: usize,
 }
 
-impl Limits {
+impl ConnectionLimits {
     /// The connections that are kept free for addresses with few.
     pub(super) fn reserve(self) -> usize {
         self.max / 16
@@ -37,23 +37,23 @@ impl Limits {
 
 /// What becomes of a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum LimitDecision {
     Open,
     Wait,
     Refuse(RefusedConnection),
 }
 
 /// Decides on a connection of an address that has `of_address` already, the waiting ones among them.
-pub(super) fn judge(limits: Limits, open: usize, waiting: usize, of_address: usize) -> Verdict {
+pub(super) fn decide(limits: ConnectionLimits, open: usize, waiting: usize, of_address: usize) -> LimitDecision {
     let room = if of_address < FEW { limits.max } else { limits.max - limits.reserve() };
     if of_address >= limits.per_address {
-        Verdict::Refuse(RefusedConnection::Address)
+        LimitDecision::Refuse(RefusedConnection::Address)
     } else if open < room {
-        Verdict::Open
+        LimitDecision::Open
     } else if waiting < MAX_WAITING {
-        Verdict::Wait
+        LimitDecision::Wait
     } else {
-        Verdict::Refuse(RefusedConnection::Full)
+        LimitDecision::Refuse(RefusedConnection::Full)
     }
 }
 
@@ -72,22 +72,22 @@ pub(super) fn network(peer: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { max: 160, per_address: 100 };
+    const LIMITS: ConnectionLimits = ConnectionLimits { max: 160, per_address: 100 };
 
     #[test]
     fn connections_are_judged_by_what_is_there() {
-        let refuse = Verdict::Refuse;
+        let refuse = LimitDecision::Refuse;
         let cases = [
-            ("an empty listener", 0, 0, 0, Verdict::Open),
-            ("an address below its limit", 99, 0, 99, Verdict::Open),
+            ("an empty listener", 0, 0, 0, LimitDecision::Open),
+            ("an address below its limit", 99, 0, 99, LimitDecision::Open),
             ("an address at its limit", 100, 0, 100, refuse(RefusedConnection::Address)),
-            ("only the reserve is left, for an address with many", 150, 0, 50, Verdict::Wait),
-            ("only the reserve is left, for an address with few", 150, 0, 7, Verdict::Open),
-            ("nothing is left", 160, 0, 0, Verdict::Wait),
+            ("only the reserve is left, for an address with many", 150, 0, 50, LimitDecision::Wait),
+            ("only the reserve is left, for an address with few", 150, 0, 7, LimitDecision::Open),
+            ("nothing is left", 160, 0, 0, LimitDecision::Wait),
             ("as many wait as may", 160, MAX_WAITING, 0, refuse(RefusedConnection::Full)),
         ];
         for (name, open, waiting, of_address, expected) in cases {
-            assert_eq!(judge(LIMITS, open, waiting, of_address), expected, "{name}");
+            assert_eq!(decide(LIMITS, open, waiting, of_address), expected, "{name}");
         }
     }
 

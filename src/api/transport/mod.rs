@@ -1,11 +1,11 @@
 //! Sockets and their connections: accepted, bounded in number and in bytes, timed, and drained. Knows no route; whatever
 //! answers requests is a [`Handler`].
 
-mod activity;
 mod budget;
 mod busy_poll;
-mod census;
 mod connection;
+mod connection_activity;
+mod connection_limiter;
 mod connection_limits;
 mod host;
 mod outstanding;
@@ -14,9 +14,9 @@ mod server;
 mod socket;
 mod threads;
 
-pub use budget::Budget;
-pub(super) use budget::{Exhausted, Held, attach};
+pub use budget::ByteBudget;
+pub(super) use budget::{BudgetExhausted, HeldBytes, attach};
 pub use connection::{Connection, Peer};
 pub use host::{Host, HostError};
 pub use server::{Handler, Listen, Server, Serving};
-pub use threads::Threads;
+pub use threads::ServerThreads;

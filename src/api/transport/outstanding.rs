@@ -13,24 +13,24 @@ pub(super) const ROUNDS: usize = 4;
 
 /// The answers of one connection.
 #[derive(Debug, Default)]
-pub(in crate::api) struct Outstanding {
+pub(in crate::api) struct OutstandingAnswers {
     round: AtomicUsize,
     ring: [AtomicUsize; ROUNDS],
 }
 
 /// An answer that is not taken yet; it is when this is dropped.
 #[derive(Debug)]
-pub(in crate::api) struct Untaken {
-    of: Arc<Outstanding>,
+pub(in crate::api) struct UntakenBody {
+    of: Arc<OutstandingAnswers>,
     place: usize,
 }
 
-impl Outstanding {
+impl OutstandingAnswers {
     /// Counts an answer.
-    pub(in crate::api) fn add(self: &Arc<Self>) -> Untaken {
+    pub(in crate::api) fn add(self: &Arc<Self>) -> UntakenBody {
         let place = self.round.load(Ordering::Relaxed) % ROUNDS;
         self.ring[place].fetch_add(1, Ordering::Relaxed);
-        Untaken { of: Arc::clone(self), place }
+        UntakenBody { of: Arc::clone(self), place }
     }
 
     /// Ends a round; false where an answer has not been taken for `ROUNDS - 1` whole rounds or more.
@@ -40,7 +40,7 @@ impl Outstanding {
     }
 }
 
-impl Drop for Untaken {
+impl Drop for UntakenBody {
     fn drop(&mut self) {
         self.of.ring[self.place].fetch_sub(1, Ordering::Relaxed);
     }
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn an_answer_may_stay_for_less_than_a_turn() {
-        let outstanding = Arc::new(Outstanding::default());
+        let outstanding = Arc::new(OutstandingAnswers::default());
         let quick = outstanding.add();
         assert!(outstanding.turn() && outstanding.turn());
         drop(quick);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::budget::CONNECTION_BYTES;
-use crate::{domain::code::ErrorCode, telemetry::RefusedConnection};
+use crate::{domain::error_code::ErrorCode, telemetry::RefusedConnection};
 
 /// Tells a client of HTTP/1 why it is not served, as far as that goes without waiting, and closes the connection.
 pub(super) fn refuse(mut stream: TcpStream, reason: RefusedConnection) {

@@ -20,17 +20,17 @@ use hyper_util::{
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::{
-    activity::Activity,
-    budget::{Budget, CONNECTION_BYTES},
-    busy_poll::{BusyPoll, Conversation},
-    census::{Census, Place, Reception},
+    budget::{ByteBudget, CONNECTION_BYTES},
+    busy_poll::{BusyPoll, RequestCadence},
     connection::{Connection, Peer},
-    connection_limits::{Limits, MAX_WAITING},
+    connection_activity::ConnectionActivity,
+    connection_limiter::{AcceptDecision, ConnectionLimiter, ConnectionPermit},
+    connection_limits::{ConnectionLimits, MAX_WAITING},
     host::Host,
     outstanding::ROUNDS,
     refusal::refuse,
     socket::Socket,
-    threads::Threads,
+    threads::ServerThreads,
 };
 use crate::{
     lifecycle::{Phase, Shutdown},
@@ -38,19 +38,19 @@ use crate::{
 };
 
 /// How long to wait after the system refused to accept a connection, which it does when it has no more file handles.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// How long a connection goes on when the server is closing: a request that was on its way is told to go elsewhere, where
 /// a closed connection would leave its sender to guess.
-const LAST_CALL: Duration = Duration::from_millis(100);
+const DRAIN_GRACE: Duration = Duration::from_millis(100);
 
 /// How long a connection without a request under way is kept while the server is closing: time for the last answer to
 /// leave, and no more for those that never send one.
-const CLOSING_PATIENCE: Duration = Duration::from_secs(1);
+const DRAIN_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a connection waits for room before it is refused. The listener closes idle connections faster than this while
 /// there is no room.
-const ROOM_PATIENCE: Duration = Duration::from_secs(3);
+const BUDGET_WAIT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The most streams of one HTTP/2 connection.
 const MAX_STREAMS: u32 = 64;
@@ -93,11 +93,11 @@ pub struct Server {
 /// What the connections of a listener are served with.
 pub struct Serving {
     /// The threads that serve them.
-    pub threads: Arc<Threads>,
+    pub threads: Arc<ServerThreads>,
     /// The phases of the process.
     pub shutdown: Shutdown,
     /// The bytes that the connections of all listeners may hold.
-    pub budget: Arc<Budget>,
+    pub budget: Arc<ByteBudget>,
     /// The listener's name, in the log.
     pub name: &'static str,
     /// Its metrics.
@@ -136,27 +136,28 @@ impl Server {
     /// connection is a task that the shutdown waits for.
     pub async fn serve<H: Handler>(self, handler: H, with: Serving) {
         let Serving { threads, shutdown, budget, name, metrics } = with;
-        let limits = Limits { max: self.listen.max_connections, per_address: self.listen.max_connections_per_address };
+        let limits =
+            ConnectionLimits { max: self.listen.max_connections, per_address: self.listen.max_connections_per_address };
         let connections = Arc::new(Connections {
             builder: builder(),
             handler,
             idle_timeout: self.listen.idle_timeout,
             answer_timeout: self.listen.answer_timeout,
             shutdown: shutdown.clone(),
-            census: Census::new(name, limits, metrics),
+            census: ConnectionLimiter::new(name, limits, metrics),
             budget,
             threads,
         });
         loop {
             let accepted = tokio::select! {
-                () = shutdown.reached(Phase::Closing) => break,
+                () = shutdown.wait_for(Phase::Draining) => break,
                 accepted = accept(&self.listener) => accepted,
             };
             match accepted {
                 Ok((stream, peer)) => connections.receive(stream, peer),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
                 }
             }
         }
@@ -220,39 +221,39 @@ struct Connections<H> {
     /// How long a client may take to read an answer.
     answer_timeout: Duration,
     shutdown: Shutdown,
-    census: Arc<Census>,
-    budget: Arc<Budget>,
-    threads: Arc<Threads>,
+    census: Arc<ConnectionLimiter>,
+    budget: Arc<ByteBudget>,
+    threads: Arc<ServerThreads>,
 }
 
 /// What the requests of one connection share; so they need not count each other on what all connections share.
-struct Talk<H> {
+struct ConnectionState<H> {
     server: Arc<Connections<H>>,
     connection: Arc<Connection>,
-    conversation: Conversation,
+    conversation: RequestCadence,
 }
 
 impl<H: Handler> Connections<H> {
     /// Serves an accepted connection, lets it wait for room, or refuses it.
     fn receive(self: &Arc<Self>, stream: std::net::TcpStream, peer: SocketAddr) {
-        match self.census.receive(peer.ip()) {
-            Reception::Open(place) => self.open(stream, peer.ip(), place),
-            Reception::Wait(mut place) => {
+        match self.census.admit(peer.ip()) {
+            AcceptDecision::Open(place) => self.open(stream, peer.ip(), place),
+            AcceptDecision::Wait(mut place) => {
                 let connections = Arc::clone(self);
                 self.shutdown.spawn(async move {
-                    if tokio::time::timeout(ROOM_PATIENCE, place.opened()).await.is_ok() {
+                    if tokio::time::timeout(BUDGET_WAIT_TIMEOUT, place.opened()).await.is_ok() {
                         return connections.open(stream, peer.ip(), place);
                     }
                     connections.census.refused(RefusedConnection::Full, peer.ip());
                     refuse(stream, RefusedConnection::Full);
                 });
             }
-            Reception::Refuse(reason) => refuse(stream, reason),
+            AcceptDecision::Refuse(reason) => refuse(stream, reason),
         }
     }
 
     /// Serves a connection on one of the threads, in a task that the shutdown waits for.
-    fn open(self: &Arc<Self>, stream: std::net::TcpStream, peer: IpAddr, place: Place) {
+    fn open(self: &Arc<Self>, stream: std::net::TcpStream, peer: IpAddr, place: ConnectionPermit) {
         let Some(connection) = Connection::open(Peer(peer), &self.budget, Arc::clone(&self.census)) else {
             self.census.refused(RefusedConnection::Memory, peer);
             return refuse(stream, RefusedConnection::Memory);
@@ -270,8 +271,8 @@ impl<H: Handler> Connections<H> {
     }
 
     async fn serve(self: &Arc<Self>, socket: Socket, connection: Arc<Connection>, busy_poll: Arc<BusyPoll>) {
-        let conversation = Conversation::new(busy_poll);
-        let talk = Arc::new(Talk { server: Arc::clone(self), connection, conversation });
+        let conversation = RequestCadence::new(busy_poll);
+        let talk = Arc::new(ConnectionState { server: Arc::clone(self), connection, conversation });
         let (connection, talking) = (&*talk.connection, Arc::clone(&talk));
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             let talk = Arc::clone(&talking);
@@ -294,7 +295,7 @@ impl<H: Handler> Connections<H> {
         interruptions.push(Box::pin(idle.map(|()| Interruption::TimedOut(TimedOutConnection::Idle))));
         let slow_reader = self.slow_reader(connection);
         interruptions.push(Box::pin(slow_reader.map(|()| Interruption::TimedOut(TimedOutConnection::SlowReader))));
-        interruptions.push(Box::pin(self.shutdown.reached(Phase::Closing).map(|()| Interruption::Closing)));
+        interruptions.push(Box::pin(self.shutdown.wait_for(Phase::Draining).map(|()| Interruption::Closing)));
         let ended = tokio::select! {
             biased;
             ended = served.as_mut() => ended,
@@ -303,7 +304,7 @@ impl<H: Handler> Connections<H> {
                     self.census.metrics.count_timed_out(reason);
                     return;
                 }
-                Interruption::Closing => self.last_call(served, &connection.activity).await,
+                Interruption::Closing => self.drain_connection(served, &connection.activity).await,
             },
         };
         if let Err(error) = ended {
@@ -316,7 +317,7 @@ impl<H: Handler> Connections<H> {
     async fn slow_reader(&self, connection: &Connection) {
         let rounds = u32::try_from(ROUNDS - 1).unwrap_or(1);
         loop {
-            self.census.patience(self.answer_timeout, rounds).await;
+            self.census.idle_timeout(self.answer_timeout, rounds).await;
             if !connection.outstanding.turn() {
                 return;
             }
@@ -324,19 +325,23 @@ impl<H: Handler> Connections<H> {
     }
 
     /// Lets a connection answer what was on its way, and ends it; what is not answered when the time is over is counted.
-    async fn last_call<C>(&self, mut connection: Pin<&mut C>, activity: &Activity) -> Result<(), BoxError>
+    async fn drain_connection<C>(
+        &self,
+        mut connection: Pin<&mut C>,
+        activity: &ConnectionActivity,
+    ) -> Result<(), BoxError>
     where
         C: GracefulConnection<Error = BoxError>,
     {
-        if let Ok(ended) = tokio::time::timeout(LAST_CALL, connection.as_mut()).await {
+        if let Ok(ended) = tokio::time::timeout(DRAIN_GRACE, connection.as_mut()).await {
             return ended;
         }
         connection.as_mut().graceful_shutdown();
         tokio::select! {
             ended = connection => ended,
-            () = activity.idle(CLOSING_PATIENCE.min(self.idle_timeout), &self.census) => Ok(()),
-            () = self.shutdown.reached(Phase::Over) => {
-                self.shutdown.count_cut(activity.in_flight());
+            () = activity.idle(DRAIN_IDLE_TIMEOUT.min(self.idle_timeout), &self.census) => Ok(()),
+            () = self.shutdown.wait_for(Phase::Aborting) => {
+                self.shutdown.count_aborted(activity.in_flight());
                 Ok(())
             }
         }

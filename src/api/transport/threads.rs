@@ -22,13 +22,13 @@ use crate::lifecycle::Shutdown;
 
 /// Threads to serve on; those that were started end when this is dropped.
 #[derive(Debug)]
-pub struct Threads {
-    first: Thread,
-    others: Vec<Thread>,
+pub struct ServerThreads {
+    first: ServerThread,
+    others: Vec<ServerThread>,
 }
 
 #[derive(Debug)]
-struct Thread {
+struct ServerThread {
     runtime: Handle,
     /// How many connections it has.
     open: Arc<AtomicUsize>,
@@ -38,28 +38,28 @@ struct Thread {
 }
 
 /// A connection's place on a thread, given back when dropped.
-struct Seat(Arc<AtomicUsize>);
+struct ConnectionGuard(Arc<AtomicUsize>);
 
-impl Drop for Seat {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Threads {
+impl ServerThreads {
     /// Starts so many threads, at least one; each looks for its next request for `busy_poll` before it sleeps.
     ///
     /// # Errors
     /// The operating system's own.
     pub fn start(count: usize, busy_poll: Duration) -> io::Result<Self> {
-        let others = (1..count).map(|_| Thread::start(busy_poll));
-        Ok(Self { first: Thread::start(busy_poll)?, others: others.collect::<io::Result<_>>()? })
+        let others = (1..count).map(|_| ServerThread::start(busy_poll));
+        Ok(Self { first: ServerThread::start(busy_poll)?, others: others.collect::<io::Result<_>>()? })
     }
 
     /// No threads of their own: the runtime that this is called on.
-    pub fn here() -> Self {
+    pub fn current_runtime() -> Self {
         let busy_poll = Arc::new(BusyPoll::new(Duration::ZERO));
-        let first = Thread { runtime: Handle::current(), open: Arc::default(), busy_poll, _end: None };
+        let first = ServerThread { runtime: Handle::current(), open: Arc::default(), busy_poll, _end: None };
         Self { first, others: Vec::new() }
     }
 
@@ -73,7 +73,7 @@ impl Threads {
             .iter()
             .fold(&self.first, |least, thread| if thread.open() < least.open() { thread } else { least });
         thread.open.fetch_add(1, Ordering::Relaxed);
-        let seat = Seat(Arc::clone(&thread.open));
+        let seat = ConnectionGuard(Arc::clone(&thread.open));
         let connection = connection(Arc::clone(&thread.busy_poll));
         shutdown.spawn_on(&thread.runtime, async move {
             connection.await;
@@ -82,7 +82,7 @@ impl Threads {
     }
 }
 
-impl Thread {
+impl ServerThread {
     fn start(busy_poll: Duration) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
@@ -90,7 +90,7 @@ impl Thread {
         let busy_poll = Arc::new(BusyPoll::new(busy_poll));
         let awake = Arc::clone(&busy_poll);
         // Ends with the runtime. A task, because it costs a call of the system to wake what the thread blocks on.
-        runtime.spawn(async move { awake.keep_awake().await });
+        runtime.spawn(async move { awake.poll_loop().await });
         let serve = move || {
             // The sender never sends; it ends the wait by going away.
             let _ = runtime.block_on(ended);
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     /// Opens a connection that lasts until it is told to end; gives the thread that it is on.
-    async fn open(threads: &Threads, shutdown: &Shutdown, end: &watch::Sender<bool>) -> ThreadId {
+    async fn open(threads: &ServerThreads, shutdown: &Shutdown, end: &watch::Sender<bool>) -> ThreadId {
         let (tell, mut told) = mpsc::channel(1);
         let mut ended = end.subscribe();
         threads.spawn(shutdown, |_| async move {
@@ -125,7 +125,7 @@ mod tests {
 
     #[tokio::test]
     async fn connections_go_where_there_are_fewest() {
-        let (threads, shutdown) = (Threads::start(2, Duration::ZERO).expect("threads"), Shutdown::default());
+        let (threads, shutdown) = (ServerThreads::start(2, Duration::ZERO).expect("threads"), Shutdown::default());
         let (first, second) = (watch::Sender::new(false), watch::Sender::new(false));
         let one = open(&threads, &shutdown, &first).await;
         let other = open(&threads, &shutdown, &second).await;
@@ -138,7 +138,7 @@ mod tests {
         }
         assert_eq!(open(&threads, &shutdown, &first).await, other, "the first still has one");
         first.send_replace(true);
-        shutdown.finished().await;
+        shutdown.wait_for_tasks().await;
         assert_eq!(threads.first.open() + threads.others[0].open(), 0);
     }
 }

@@ -1,42 +1,42 @@
 //! `calibrate`: calibration.json of a version from rows that it was not trained on. Each row goes the road of a request, so
 //! that it is measured what will be served. The files appear together, after the version was found to serve with them.
 
-mod gather;
-mod notes;
-mod place;
+mod advice;
+mod collect_rows;
+mod locate_version;
 mod plan;
-mod truths;
+mod targets;
 
 use std::path::{Path, PathBuf};
 
 use super::{error::AuthoringError, files, plot};
 use crate::{
-    dataset::{Reading, Table},
+    dataset::{ReadOptions, Table},
     domain::{
-        calibration::{Faults, MethodChoice},
-        contract::nearest,
+        calibration::{CalibrationErrors, MethodChoice},
+        contract::did_you_mean,
         name::{ModelName, VersionName},
-        uncertainty::{Calibration, Coverage, FORMAT, Source},
+        uncertainty::{CalibrationDocument, CalibrationSource, Coverage, FORMAT},
     },
-    repository::{CALIBRATION, LoadError, Loader, Prepared},
+    repository::{CALIBRATION, LoadError, Loader, VerifiedVersion},
 };
-pub use gather::Rows as HeldOut;
-use gather::gather;
+pub use collect_rows::Rows as HeldOut;
+use collect_rows::collect_rows;
 use plan::plan;
 
 /// What the operator decided.
 #[derive(Debug, Clone, Default)]
-pub struct CalibrationWishes {
+pub struct CalibrateOptions {
     /// The column of the table that holds the truth.
     pub target: Option<String>,
     /// How uncertainty is made; `None`: as the task and the rows say.
     pub method: Option<Method>,
     /// How sets of classes are made; `None`: by LAC.
-    pub sets: Option<SetsWish>,
+    pub sets: Option<SetChoice>,
     /// The feature whose values have quantiles of their own.
     pub group: Option<String>,
     /// How the table is to be read.
-    pub reading: Reading,
+    pub reading: ReadOptions,
     /// Whether the table may be the one that the model was trained on.
     pub training_rows: bool,
     /// Whether nothing is to be written.
@@ -56,7 +56,7 @@ pub enum Method {
 
 /// How sets of classes are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SetsWish {
+pub enum SetChoice {
     /// By the probability of each class.
     Lac,
     /// By the probability of the likelier classes, randomised.
@@ -67,7 +67,7 @@ pub enum SetsWish {
 
 /// What a calibration is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum ProgressEvent {
     /// It has read this many rows.
     Rows(u64),
     /// It fits and measures.
@@ -75,7 +75,7 @@ pub enum Step {
 }
 
 /// A calibration that was made.
-pub struct Calibrated {
+pub struct CalibrationReport {
     /// The model.
     pub model: ModelName,
     /// The version.
@@ -83,7 +83,7 @@ pub struct Calibrated {
     /// The version's directory.
     pub directory: PathBuf,
     /// What stands in the file.
-    pub calibration: Calibration,
+    pub calibration: CalibrationDocument,
     /// The unit of a regression's values.
     pub unit: Option<String>,
     /// How many rows each class has.
@@ -108,14 +108,14 @@ pub fn calibrate(
     loader: &Loader,
     place: &Path,
     data: &Path,
-    wishes: &CalibrationWishes,
-    progress: &mut dyn FnMut(Step),
-) -> Result<Calibrated, AuthoringError> {
-    let directory = place::version_directory(place)?;
-    let mut prepared = place::load(loader, &directory)?;
+    wishes: &CalibrateOptions,
+    progress: &mut dyn FnMut(ProgressEvent),
+) -> Result<CalibrationReport, AuthoringError> {
+    let directory = locate_version::version_directory(place)?;
+    let mut prepared = locate_version::load(loader, &directory)?;
     let about = |problems: Vec<String>| {
         let lines: Vec<String> = problems.iter().map(|problem| format!("{}: {problem}", directory.display())).collect();
-        AuthoringError::Undecided(lines.join("\n"))
+        AuthoringError::NeedsDecision(lines.join("\n"))
     };
     let plan = plan(&prepared.contract, wishes).map_err(about)?;
     let table = Table::open(data, &wishes.reading)?;
@@ -124,34 +124,39 @@ pub fn calibrate(
     let trained_on = trained_on(&prepared, &sha256);
     if let Some(what) = trained_on.filter(|_| !wishes.training_rows) {
         return Err(table
-            .unfit(format!(
+            .table_error(format!(
                 "is the very table that {what} names: a model is surer of rows that it was trained on than of any other. \
                  Give rows that were held out, or say --training-rows if it was not trained on these"
             ))
             .into());
     }
-    let (rows, truths) = gather(&mut prepared, &table, plan, wishes, &mut |rows| progress(Step::Rows(rows)))?;
-    progress(Step::Fit);
+    let (rows, truths) =
+        collect_rows(&mut prepared, &table, plan, wishes, &mut |rows| progress(ProgressEvent::Rows(rows)))?;
+    progress(ProgressEvent::Fit);
     let classes = rows.classes();
     let (rule, report) = rows.fit().map_err(|faults| table_faults(&table, &faults))?;
     let file = table.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let calibration = Calibration {
+    let calibration = CalibrationDocument {
         format: FORMAT,
         model_sha256: prepared.model_sha256(),
         created: time(wishes.created),
-        data: Source { file, sha256: format!("sha256:{sha256}"), rows: usize::try_from(truths.rows()).unwrap_or(0) },
+        data: CalibrationSource {
+            file,
+            sha256: format!("sha256:{sha256}"),
+            rows: usize::try_from(truths.rows()).unwrap_or(0),
+        },
         rule,
         report,
     };
     let path = directory.join(CALIBRATION);
-    let text = text(&calibration).map_err(|error| AuthoringError::Undecided(error.to_string()))?;
-    let served = prepared.calibrated_by(&path, &text).map_err(|errors| {
-        AuthoringError::Undecided(errors.iter().map(LoadError::to_string).collect::<Vec<_>>().join("\n"))
+    let text = text(&calibration).map_err(|error| AuthoringError::NeedsDecision(error.to_string()))?;
+    let served = prepared.bind_calibration(&path, &text).map_err(|errors| {
+        AuthoringError::NeedsDecision(errors.iter().map(LoadError::to_string).collect::<Vec<_>>().join("\n"))
     })?;
-    let mut notes: Vec<String> = trained_on.map(notes::training_rows).into_iter().chain(truths.reading()).collect();
-    notes.extend(notes::copies(truths.copies, truths.rows()));
-    notes.extend(notes::unexplained(rows.explained()));
-    notes.extend(notes::of(&calibration, prepared.coverage, &classes));
+    let mut notes: Vec<String> = trained_on.map(advice::training_rows).into_iter().chain(truths.reading()).collect();
+    notes.extend(advice::duplicate_rows(truths.copies, truths.rows()));
+    notes.extend(advice::worse_than_mean(rows.explained()));
+    notes.extend(advice::of(&calibration, prepared.coverage, &classes));
     let written = if wishes.dry_run {
         Vec::new()
     } else {
@@ -164,7 +169,7 @@ pub fn calibrate(
         ];
         write(&directory, made)?
     };
-    Ok(Calibrated {
+    Ok(CalibrationReport {
         method: served.calibrator.method(),
         coverage: prepared.coverage,
         coverage_of: prepared.coverage_of,
@@ -184,34 +189,39 @@ pub fn calibrate(
 ///
 /// # Errors
 /// [`AuthoringError`], as for [`calibrate`].
-pub fn held_out(
+pub fn load_held_out(
     loader: &Loader,
     place: &Path,
     data: &Path,
-    wishes: &CalibrationWishes,
+    wishes: &CalibrateOptions,
 ) -> Result<HeldOut, AuthoringError> {
-    let mut prepared = place::load(loader, &place::version_directory(place)?)?;
-    let plan = plan(&prepared.contract, wishes).map_err(|problems| AuthoringError::Undecided(problems.join("\n")))?;
+    let mut prepared = locate_version::load(loader, &locate_version::version_directory(place)?)?;
+    let plan =
+        plan(&prepared.contract, wishes).map_err(|problems| AuthoringError::NeedsDecision(problems.join("\n")))?;
     let table = Table::open(data, &wishes.reading)?;
     check_target(&table, wishes.target.as_deref())?;
-    Ok(gather(&mut prepared, &table, plan, wishes, &mut |_| ())?.0)
+    Ok(collect_rows(&mut prepared, &table, plan, wishes, &mut |_| ())?.0)
 }
 
 /// The target must be said, and be there.
 fn check_target(table: &Table, target: Option<&str>) -> Result<(), AuthoringError> {
     let columns = table.columns().join(", ");
     match target {
-        None => Err(table.unfit(format!("--target says which column holds the truth; there are: {columns}")).into()),
+        None => {
+            Err(table.table_error(format!("--target says which column holds the truth; there are: {columns}")).into())
+        }
         Some(target) if !table.columns().iter().any(|column| column == target) => {
-            let near = nearest(target, table.columns().iter().map(String::as_str));
-            Err(table.unfit(format!("--target: there is no column {target:?}{near}; there are: {columns}")).into())
+            let near = did_you_mean(target, table.columns().iter().map(String::as_str));
+            Err(table
+                .table_error(format!("--target: there is no column {target:?}{near}; there are: {columns}"))
+                .into())
         }
         Some(_) => Ok(()),
     }
 }
 
 /// The file that names this very table as what the model was trained on.
-fn trained_on(prepared: &Prepared, sha256: &str) -> Option<&'static str> {
+fn trained_on(prepared: &VerifiedVersion, sha256: &str) -> Option<&'static str> {
     let profiled = prepared.profile().is_some_and(|profile| profile.source.sha256 == sha256);
     let data = prepared.provenance().training_data.as_ref();
     let listed = data.and_then(|data| data.sha256.as_deref());
@@ -223,9 +233,10 @@ fn trained_on(prepared: &Prepared, sha256: &str) -> Option<&'static str> {
     }
 }
 
-fn table_faults(table: &Table, faults: &Faults) -> AuthoringError {
-    let lines: Vec<String> = faults.to_string().lines().map(|line| table.unfit(line.to_owned()).to_string()).collect();
-    AuthoringError::Undecided(lines.join("\n"))
+fn table_faults(table: &Table, faults: &CalibrationErrors) -> AuthoringError {
+    let lines: Vec<String> =
+        faults.to_string().lines().map(|line| table.table_error(line.to_owned()).to_string()).collect();
+    AuthoringError::NeedsDecision(lines.join("\n"))
 }
 
 fn time(seconds: i64) -> String {
@@ -235,7 +246,7 @@ fn time(seconds: i64) -> String {
 
 /// The text of calibration.json: a line a member, and a line a level or group of the report, so that it can be read and
 /// compared.
-fn text(calibration: &Calibration) -> Result<String, serde_json::Error> {
+fn text(calibration: &CalibrationDocument) -> Result<String, serde_json::Error> {
     use std::fmt::Write as _;
 
     let serde_json::Value::Object(members) = serde_json::to_value(calibration)? else { return Ok(String::new()) };
@@ -273,7 +284,7 @@ fn write(directory: &Path, made: [(&str, Option<String>); 3]) -> Result<Vec<Path
     let there: Vec<(&str, String)> = there.into_iter().filter_map(|(name, text)| Some((name, text?))).collect();
     let mut all: Vec<(PathBuf, String)> =
         there.iter().map(|(name, text)| (directory.join(name), text.clone())).collect();
-    all.extend(files::relisted(directory, &there));
+    all.extend(files::update_version_json(directory, &there));
     files::replace_all(&all)?;
     for (name, _) in gone {
         // One that was never there is no loss.

@@ -1,7 +1,7 @@
 //! What is to be fitted, from the contract and what the operator said: everything that does not go together is told before
 //! a row is read.
 
-use super::{CalibrationWishes, Method, SetsWish};
+use super::{CalibrateOptions, Method, SetChoice};
 use crate::domain::{
     calibration::{ClassificationOptions, MethodChoice, RegressionOptions},
     contract::{Contract, Task},
@@ -10,13 +10,13 @@ use crate::domain::{
 
 /// What is to be fitted.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Plan {
+pub(super) enum CalibrationPlan {
     Classification(ClassificationOptions),
     Regression(RegressionOptions),
 }
 
 /// Decides, or says everything that is in the way.
-pub(super) fn plan(contract: &Contract, wishes: &CalibrationWishes) -> Result<Plan, Vec<String>> {
+pub(super) fn plan(contract: &Contract, wishes: &CalibrateOptions) -> Result<CalibrationPlan, Vec<String>> {
     let mut problems = Vec::new();
     let plan = match contract.output.task() {
         Task::Classification => classification(contract.output.classes().len(), wishes, &mut problems),
@@ -37,7 +37,7 @@ pub(super) fn plan(contract: &Contract, wishes: &CalibrationWishes) -> Result<Pl
     if problems.is_empty() { Ok(plan) } else { Err(problems) }
 }
 
-fn classification(classes: usize, wishes: &CalibrationWishes, problems: &mut Vec<String>) -> Plan {
+fn classification(classes: usize, wishes: &CalibrateOptions, problems: &mut Vec<String>) -> CalibrationPlan {
     let method = match wishes.method {
         None => MethodChoice::Auto,
         Some(Method::Classifier(method)) => method,
@@ -53,9 +53,9 @@ fn classification(classes: usize, wishes: &CalibrationWishes, problems: &mut Vec
         ));
     }
     let sets = match wishes.sets {
-        None | Some(SetsWish::Lac) => Some(SetMethod::Lac),
-        Some(SetsWish::Aps) => Some(SetMethod::Aps),
-        Some(SetsWish::None) => None,
+        None | Some(SetChoice::Lac) => Some(SetMethod::Lac),
+        Some(SetChoice::Aps) => Some(SetMethod::Aps),
+        Some(SetChoice::None) => None,
     };
     match (&wishes.group, sets) {
         (Some(_), Some(SetMethod::Aps)) => {
@@ -70,10 +70,10 @@ fn classification(classes: usize, wishes: &CalibrationWishes, problems: &mut Vec
     if method == MethodChoice::Uncalibrated && sets.is_none() {
         problems.push("--method uncalibrated with --sets none leaves nothing to calibrate".to_owned());
     }
-    Plan::Classification(ClassificationOptions { method, sets })
+    CalibrationPlan::Classification(ClassificationOptions { method, sets })
 }
 
-fn regression(wishes: &CalibrationWishes, problems: &mut Vec<String>) -> Plan {
+fn regression(wishes: &CalibrateOptions, problems: &mut Vec<String>) -> CalibrationPlan {
     if let Some(Method::Classifier(method)) = wishes.method {
         let method = method.as_str();
         problems.push(format!(
@@ -84,5 +84,7 @@ fn regression(wishes: &CalibrationWishes, problems: &mut Vec<String>) -> Plan {
     if wishes.sets.is_some() {
         problems.push("--sets is for a classification; a regression gets intervals".to_owned());
     }
-    Plan::Regression(RegressionOptions { plain: wishes.method == Some(Method::SplitConformal) })
+    CalibrationPlan::Regression(RegressionOptions {
+        force_split_conformal: wishes.method == Some(Method::SplitConformal),
+    })
 }

@@ -1,17 +1,17 @@
 //! Which columns feed which input of the graph: by name, else by order, else by what the flags say. Never by a guess.
 
-use super::Wishes;
+use super::InitOptions;
 use crate::{
     dataset::{Column, ColumnKind},
     domain::{
-        contract::nearest,
+        contract::did_you_mean,
         signature::{Signature, TensorSpec},
     },
 };
 
 /// How the columns of an input were found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
+pub(super) enum MatchedBy {
     Name,
     Order,
     Flag,
@@ -19,19 +19,19 @@ pub(super) enum How {
 
 /// The columns of one input.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Placed {
+pub(super) struct InputBinding {
     /// The input's index in the signature.
     pub(super) tensor: usize,
     /// The columns' indices, in the tensor's order.
     pub(super) columns: Vec<usize>,
     /// Whether the one column holds arrays.
     pub(super) array: bool,
-    pub(super) how: How,
+    pub(super) how: MatchedBy,
 }
 
 /// How many columns an input takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Room {
+enum InputArity {
     Scalars(usize),
     /// As many as there are.
     Open,
@@ -39,12 +39,12 @@ enum Room {
     Array,
 }
 
-fn room(spec: &TensorSpec) -> Room {
+fn input_arity(spec: &TensorSpec) -> InputArity {
     match spec.instance_shape() {
-        [] => Room::Scalars(1),
-        [Some(width)] => Room::Scalars(*width),
-        [None] => Room::Open,
-        _ => Room::Array,
+        [] => InputArity::Scalars(1),
+        [Some(width)] => InputArity::Scalars(*width),
+        [None] => InputArity::Open,
+        _ => InputArity::Array,
     }
 }
 
@@ -52,10 +52,14 @@ fn room(spec: &TensorSpec) -> Room {
 ///
 /// # Errors
 /// Every column and input that has no place, each with the flag that would decide it.
-pub(super) fn place(signature: &Signature, columns: &[Column], wishes: &Wishes) -> Result<Vec<Placed>, Vec<String>> {
-    let mut table = Free { columns, left: Vec::new(), problems: Vec::new() };
+pub(super) fn assign_columns(
+    signature: &Signature,
+    columns: &[Column],
+    wishes: &InitOptions,
+) -> Result<Vec<InputBinding>, Vec<String>> {
+    let mut table = UnassignedColumns { columns, left: Vec::new(), problems: Vec::new() };
     table.choose(wishes);
-    let mut placed: Vec<Placed> = Vec::new();
+    let mut placed: Vec<InputBinding> = Vec::new();
     table.by_flag(signature, wishes, &mut placed);
     if !table.problems.is_empty() {
         return Err(table.problems);
@@ -65,7 +69,7 @@ pub(super) fn place(signature: &Signature, columns: &[Column], wishes: &Wishes) 
         if let Some(column) = table.named(spec).filter(|_| !done) {
             table.left.retain(|free| *free != column);
             let array = columns[column].kind == ColumnKind::List;
-            placed.push(Placed { tensor, columns: vec![column], array, how: How::Name });
+            placed.push(InputBinding { tensor, columns: vec![column], array, how: MatchedBy::Name });
         }
     }
     let left: Vec<usize> =
@@ -76,14 +80,14 @@ pub(super) fn place(signature: &Signature, columns: &[Column], wishes: &Wishes) 
             "no input of the graph takes {}: say which is the target with --target, and leave the others out with --ignore",
             table.names(&table.left)
         )),
-        [tensor] => placed.extend(table.rest(*tensor, &signature.inputs[*tensor])),
+        [tensor] => placed.extend(table.unassigned(*tensor, &signature.inputs[*tensor])),
         several => {
             for tensor in several {
                 let spec = &signature.inputs[*tensor];
                 table.problems.push(format!(
                     "the input {spec} has no column of its name: say what feeds it with --input {}=COLUMN{}",
                     spec.name,
-                    if room(spec) == Room::Scalars(1) { "" } else { ",COLUMN" }
+                    if input_arity(spec) == InputArity::Scalars(1) { "" } else { ",COLUMN" }
                 ));
             }
             let left = table.names(&table.left);
@@ -95,25 +99,25 @@ pub(super) fn place(signature: &Signature, columns: &[Column], wishes: &Wishes) 
 }
 
 /// The columns that have no place yet.
-struct Free<'a> {
+struct UnassignedColumns<'a> {
     columns: &'a [Column],
     left: Vec<usize>,
     problems: Vec<String>,
 }
 
-impl Free<'_> {
+impl UnassignedColumns<'_> {
     fn find(&mut self, flag: &str, name: &str) -> Option<usize> {
         let found = self.columns.iter().position(|column| column.name == name);
         if found.is_none() {
             let known: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
-            let near = nearest(name, known.iter().copied());
+            let near = did_you_mean(name, known.iter().copied());
             self.problems.push(format!("{flag}: the table has no column {name:?}{near}; it has: {}", known.join(", ")));
         }
         found
     }
 
     /// The columns that are features, as far as the flags say.
-    fn choose(&mut self, wishes: &Wishes) {
+    fn choose(&mut self, wishes: &InitOptions) {
         let target = wishes.target.as_deref().and_then(|name| self.find("--target", name));
         let ignored: Vec<usize> = wishes.ignore.iter().filter_map(|name| self.find("--ignore", name)).collect();
         let chosen: Vec<usize> = wishes.features.iter().filter_map(|name| self.find("--features", name)).collect();
@@ -127,7 +131,7 @@ impl Free<'_> {
         self.left = all.into_iter().filter(|column| Some(*column) != target && !ignored.contains(column)).collect();
     }
 
-    fn by_flag(&mut self, signature: &Signature, wishes: &Wishes, placed: &mut Vec<Placed>) {
+    fn by_flag(&mut self, signature: &Signature, wishes: &InitOptions, placed: &mut Vec<InputBinding>) {
         for (name, listed) in &wishes.inputs {
             let Some(tensor) = signature.inputs.iter().position(|spec| spec.name == *name) else {
                 let known: Vec<String> = signature.inputs.iter().map(ToString::to_string).collect();
@@ -137,14 +141,14 @@ impl Free<'_> {
             let columns: Vec<usize> = listed.iter().filter_map(|column| self.find("--input", column)).collect();
             self.left.retain(|free| !columns.contains(free));
             let array = matches!(columns.as_slice(), [only] if self.columns[*only].kind == ColumnKind::List);
-            if let Room::Scalars(width) = room(&signature.inputs[tensor])
+            if let InputArity::Scalars(width) = input_arity(&signature.inputs[tensor])
                 && width != columns.len()
                 && !array
             {
                 let spec = &signature.inputs[tensor];
                 self.problems.push(format!("--input gives {} columns to {spec}, which takes {width}", columns.len()));
             }
-            placed.push(Placed { tensor, columns, array, how: How::Flag });
+            placed.push(InputBinding { tensor, columns, array, how: MatchedBy::Flag });
         }
     }
 
@@ -153,8 +157,8 @@ impl Free<'_> {
         let plain = |name: &str| -> String {
             name.chars().map(|letter| if letter.is_alphanumeric() { letter } else { '_' }).collect()
         };
-        let fits = |column: &Column| match room(spec) {
-            Room::Scalars(1) => true,
+        let fits = |column: &Column| match input_arity(spec) {
+            InputArity::Scalars(1) => true,
             _ => column.kind == ColumnKind::List,
         };
         let same = |column: &&usize| {
@@ -165,26 +169,26 @@ impl Free<'_> {
     }
 
     /// What is left goes to the one input that is left, in the order of the table.
-    fn rest(&mut self, tensor: usize, spec: &TensorSpec) -> Option<Placed> {
+    fn unassigned(&mut self, tensor: usize, spec: &TensorSpec) -> Option<InputBinding> {
         let array = matches!(self.left.as_slice(), [only] if self.columns[*only].kind == ColumnKind::List);
         let found = self.left.len();
-        let fits = match room(spec) {
-            Room::Scalars(width) => width == found || array,
-            Room::Open => found > 0,
-            Room::Array => array,
+        let fits = match input_arity(spec) {
+            InputArity::Scalars(width) => width == found || array,
+            InputArity::Open => found > 0,
+            InputArity::Array => array,
         };
         if fits {
-            let how = How::Order;
-            return Some(Placed { tensor, columns: std::mem::take(&mut self.left), array, how });
+            let how = MatchedBy::Order;
+            return Some(InputBinding { tensor, columns: std::mem::take(&mut self.left), array, how });
         }
         let names = self.names(&self.left);
-        let problem = match room(spec) {
-            Room::Array => format!(
+        let problem = match input_arity(spec) {
+            InputArity::Array => format!(
                 "the input {spec} takes one column of arrays, and what is left is {names}: a table of JSON lines or \
                  Parquet can hold arrays; name the column with --input {}=COLUMN",
                 spec.name
             ),
-            Room::Scalars(width) if found > width => format!(
+            InputArity::Scalars(width) if found > width => format!(
                 "{found} columns are left for the input {spec}, which takes {width}: {names}. Say which is the target \
                  with --target, leave others out with --ignore, or list the {width} in order with --features"
             ),

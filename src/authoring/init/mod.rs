@@ -1,10 +1,10 @@
 //! `init`: a package from a bare graph and a table. What is certain is decided, what is not is refused with the flag that
 //! decides it; the files appear together, after the package that they make was loaded and proven.
 
-mod agreement;
 mod inputs;
 mod output;
 mod plan;
+mod sanity_check;
 mod schema;
 
 use std::{
@@ -16,16 +16,16 @@ use serde_json::{Value, json};
 
 use super::{
     error::AuthoringError,
-    files::Draft,
+    files::StagedDirectory,
+    golden_cases,
     instances::Instance,
-    profile::{survey, text},
-    recorded,
+    profile::{profile_table, text},
     target::class_name,
 };
 use crate::{
-    dataset::{Column, Reading, Table, describe, sha256},
+    dataset::{Column, ReadOptions, Table, describe, sha256},
     domain::{
-        contract::{self, Contract, Literal, Task},
+        contract::{self, Contract, JsonValue, Task},
         name::{ModelName, VersionName},
         profile::Profile,
         signature::Signature,
@@ -34,16 +34,16 @@ use crate::{
     repository::{Loader, ModelSettings, Opened, Snapshot, VersionDirectory},
     runtime::{Executor, OrtExecutor},
 };
-use agreement::agreement;
-use output::{Observed, decide};
+use output::{OutputColumns, assign_output_roles};
 use plan::plan;
+use sanity_check::agreement;
 
 /// Rows that are recorded with the model's answers.
 const GOLDEN_ROWS: usize = 24;
 
 /// What the operator decided.
 #[derive(Debug, Clone, Default)]
-pub struct Wishes {
+pub struct InitOptions {
     /// The column that the model predicts.
     pub target: Option<String>,
     /// Columns that are no features.
@@ -61,13 +61,13 @@ pub struct Wishes {
     /// The model's name.
     pub name: Option<String>,
     /// How the table is to be read.
-    pub reading: Reading,
+    pub reading: ReadOptions,
     /// Whether what stands in the place may be replaced.
     pub force: bool,
 }
 
 /// A package that was made.
-pub struct Made {
+pub struct InitReport {
     /// Its directory.
     pub directory: PathBuf,
     /// The files of its weights, beside the graph.
@@ -83,7 +83,7 @@ pub struct Made {
     /// What to check, a sentence each.
     pub notes: Vec<String>,
     /// An instance of the table.
-    pub example: Literal,
+    pub example: JsonValue,
     /// Cases in golden.jsonl.
     pub golden: usize,
     /// How the predictions compare with the target, on some rows that the model was trained on: no measure of quality,
@@ -100,52 +100,54 @@ pub fn init(
     graph: &Path,
     data: &Path,
     out: Option<&Path>,
-    wishes: &Wishes,
-) -> Result<Made, AuthoringError> {
+    wishes: &InitOptions,
+) -> Result<InitReport, AuthoringError> {
     let name = model_name(graph, out, wishes)?;
     let out = out.map_or_else(|| Path::new("models").join(name.as_str()).join("1"), Path::to_path_buf);
     let version = out.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let version = VersionName::new(&version).map_err(|error| AuthoringError::Undecided(format!("--out: {error}")))?;
-    Draft::vacant(&out, wishes.force)?;
+    let version =
+        VersionName::new(&version).map_err(|error| AuthoringError::NeedsDecision(format!("--out: {error}")))?;
+    StagedDirectory::ensure_vacant(&out, wishes.force)?;
     let Opened { snapshot, mut executor } = loader.open(graph).map_err(|errors| AuthoringError::refused(&errors))?;
     let signature = executor.signature().clone();
     let table = Table::open(data, &wishes.reading)?;
     let columns = describe(&table)?;
 
-    let mut plan = plan(&signature, &columns, wishes).map_err(|problems| undecided(&table, &problems))?;
+    let mut plan = plan(&signature, &columns, wishes).map_err(|problems| needs_decision(&table, &problems))?;
     let provisional = compile(&plan.document(&name, &signature, &json!({ "task": "tensors" }), None), &signature)?;
-    let (profile, drawn) = survey(&table, &provisional, wishes.target.as_deref())?;
+    let (profile, drawn) = profile_table(&table, &provisional, wishes.target.as_deref())?;
     let rows = answers(graph, &provisional, &signature, &mut executor, &drawn)?;
     let target = columns.columns.iter().find(|column| Some(&column.name) == wishes.target.as_ref());
-    let observed = Observed { rows, target: target.and_then(class_names), has_target: target.is_some() };
-    let (output, notes) = decide(&signature, &observed, wishes).map_err(|problem| undecided(&table, &[problem]))?;
+    let observed = OutputColumns { rows, target: target.and_then(class_names), has_target: target.is_some() };
+    let (output, notes) =
+        assign_output_roles(&signature, &observed, wishes).map_err(|problem| needs_decision(&table, &[problem]))?;
     plan.notes.extend(notes);
-    let example = drawn.first().map_or(Literal::Null, |instance| provisional.instance(&instance.values));
+    let example = drawn.first().map_or(JsonValue::Null, |instance| provisional.instance(&instance.values));
     let document = plan.document(&name, &signature, &output, Some(&example));
     let contract = compile(&document, &signature)?;
-    executor.request(contract.output.requested());
+    executor.set_outputs(contract.output.requested());
     // Spread over the table, which may be sorted by its target.
     let cases: Vec<Instance> = drawn.iter().step_by(drawn.len().div_ceil(GOLDEN_ROWS)).cloned().collect();
-    let golden = recorded::golden(graph, &contract, &mut executor, &cases)?;
+    let golden = golden_cases::golden(graph, &contract, &mut executor, &cases)?;
     let agreement = agreement(graph, &contract, &mut executor, &drawn)?;
 
-    let draft = Draft::begin(&out)?;
+    let draft = StagedDirectory::create(&out)?;
     draft.write_bytes(Path::new("model.onnx"), &snapshot.model().graph)?;
     for (place, bytes) in snapshot.weights() {
         draft.write_bytes(place, bytes)?;
     }
     let written = [
         ("contract.json", pretty(&document)?),
-        ("profile.json", text(&profile).map_err(|error| undecided(&table, &[error.to_string()]))?),
+        ("profile.json", text(&profile).map_err(|error| needs_decision(&table, &[error.to_string()]))?),
         ("golden.jsonl", golden),
     ];
     for (file, text) in &written {
         draft.write(file, text)?;
     }
-    draft.write("version.json", &pretty(&provenance(&snapshot, &profile, &written))?)?;
+    draft.write("version.json", &pretty(&verify(&snapshot, &profile, &written))?)?;
     prove(loader, &name, &version, &draft)?;
-    draft.keep()?;
-    Ok(Made {
+    draft.commit()?;
+    Ok(InitReport {
         directory: out,
         weights: snapshot.weights().map(|(place, _)| place.display().to_string()).collect(),
         inputs: plan.lines(&signature),
@@ -159,26 +161,26 @@ pub fn init(
     })
 }
 
-fn undecided(table: &Table, problems: &[String]) -> AuthoringError {
-    let lines: Vec<String> = problems.iter().map(|problem| table.unfit(problem.clone()).to_string()).collect();
-    AuthoringError::Undecided(lines.join("\n"))
+fn needs_decision(table: &Table, problems: &[String]) -> AuthoringError {
+    let lines: Vec<String> = problems.iter().map(|problem| table.table_error(problem.clone()).to_string()).collect();
+    AuthoringError::NeedsDecision(lines.join("\n"))
 }
 
 /// The name that was asked for, that of the model's directory, or the graph's file's.
-fn model_name(graph: &Path, out: Option<&Path>, wishes: &Wishes) -> Result<ModelName, AuthoringError> {
+fn model_name(graph: &Path, out: Option<&Path>, wishes: &InitOptions) -> Result<ModelName, AuthoringError> {
     let above = out.and_then(|out| out.parent()?.file_name()).map(|name| name.to_string_lossy().into_owned());
     let stem = graph.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let name = wishes.name.clone().or(above).unwrap_or(stem);
-    ModelName::new(&name).map_err(|error| AuthoringError::Undecided(format!("{error}; give one with --name")))
+    ModelName::new(&name).map_err(|error| AuthoringError::NeedsDecision(format!("{error}; give one with --name")))
 }
 
 fn compile(document: &Value, signature: &Signature) -> Result<Contract, AuthoringError> {
-    let literal: Literal =
-        serde_json::from_value(document.clone()).map_err(|error| AuthoringError::Undecided(error.to_string()))?;
+    let literal: JsonValue =
+        serde_json::from_value(document.clone()).map_err(|error| AuthoringError::NeedsDecision(error.to_string()))?;
     contract::compile(&literal, signature).map_err(|problems| {
         let told: Vec<String> =
             problems.iter().map(|problem| format!("the contract does not fit: {problem}")).collect();
-        AuthoringError::Undecided(told.join("\n"))
+        AuthoringError::NeedsDecision(told.join("\n"))
     })
 }
 
@@ -191,9 +193,9 @@ fn answers(
     instances: &[Instance],
 ) -> Result<Vec<Vec<Tensor>>, AuthoringError> {
     let outputs: Vec<String> = signature.outputs.iter().map(|spec| spec.name().to_owned()).collect();
-    executor.request(&outputs);
+    executor.set_outputs(&outputs);
     let mut answer = |instance: &Instance| {
-        let inputs = recorded::inputs(contract, instance)?;
+        let inputs = golden_cases::inputs(contract, instance)?;
         executor.run(&inputs).map_err(|error| error.to_string())
     };
     let told = |(instance, result): (&Instance, Result<Vec<Tensor>, String>)| {
@@ -223,12 +225,12 @@ fn describe_output(contract: &Contract) -> String {
 }
 
 fn pretty(value: &Value) -> Result<String, AuthoringError> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| AuthoringError::Undecided(error.to_string()))?;
+    let text = serde_json::to_string_pretty(value).map_err(|error| AuthoringError::NeedsDecision(error.to_string()))?;
     Ok(text + "\n")
 }
 
 /// version.json: when and from what, and the digests of the other files.
-fn provenance(snapshot: &Snapshot, profile: &Profile, files: &[(&str, String)]) -> Value {
+fn verify(snapshot: &Snapshot, profile: &Profile, files: &[(&str, String)]) -> Value {
     let mut digests = serde_json::Map::new();
     digests.insert("model.onnx".to_owned(), json!(format!("sha256:{}", snapshot.graph_digest())));
     for (place, bytes) in snapshot.weights() {
@@ -248,10 +250,15 @@ fn provenance(snapshot: &Snapshot, profile: &Profile, files: &[(&str, String)]) 
 }
 
 /// Loads what was written as `serve` would: nothing that does not load is kept.
-fn prove(loader: &Loader, name: &ModelName, version: &VersionName, draft: &Draft) -> Result<(), AuthoringError> {
+fn prove(
+    loader: &Loader,
+    name: &ModelName,
+    version: &VersionName,
+    draft: &StagedDirectory,
+) -> Result<(), AuthoringError> {
     let directory = draft.directory.clone();
     let version =
         VersionDirectory { name: version.clone(), graph: directory.join("model.onnx"), directory: Some(directory) };
-    let outcome = loader.prepare(name, &version, &ModelSettings::default());
+    let outcome = loader.verify_package(name, &version, &ModelSettings::default());
     outcome.map(|_| ()).map_err(|errors| AuthoringError::refused(&errors))
 }

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::Wishes;
+use super::InitOptions;
 use crate::domain::{
-    contract::{Labels, Summary, Task, label_text, numbers},
+    contract::{Labels, ProbabilitySummary, Task, label_text, numbers},
     signature::{OutputSpec, Signature, TensorSpec},
     tensor::{ElementType, Tensor},
 };
 
 /// What the model answered to some rows: for each row a tensor for each output of the signature.
-pub(super) struct Observed {
+pub(super) struct OutputColumns {
     pub(super) rows: Vec<Vec<Tensor>>,
     /// The different values of the target in the whole table, where they can be listed; empty where there is no target.
     pub(super) target: Option<BTreeSet<String>>,
@@ -22,7 +22,7 @@ pub(super) struct Observed {
 }
 
 /// The outputs by the parts that they can play, as indices.
-struct Roles {
+struct OutputRoles {
     /// `[N, C]` or a map a row.
     matrix: Option<usize>,
     /// One float a row.
@@ -30,7 +30,7 @@ struct Roles {
     label: Option<usize>,
 }
 
-fn roles(signature: &Signature) -> Roles {
+fn roles(signature: &Signature) -> OutputRoles {
     let find = |fits: &dyn Fn(&OutputSpec) -> bool| signature.outputs.iter().position(fits);
     let width = |spec: &OutputSpec| match spec {
         OutputSpec::ZipMap { .. } => None,
@@ -41,7 +41,7 @@ fn roles(signature: &Signature) -> Roles {
         },
     };
     let map = find(&|spec| matches!(spec, OutputSpec::ZipMap { .. }));
-    Roles {
+    OutputRoles {
         matrix: map.or_else(|| find(&|spec| spec.element().is_float() && width(spec).is_some_and(|width| width > 1))),
         value: find(&|spec| spec.element().is_float() && width(spec) == Some(1)),
         label: find(&|spec| match spec {
@@ -55,10 +55,10 @@ fn roles(signature: &Signature) -> Roles {
 ///
 /// # Errors
 /// What is not certain, with the flag that decides it.
-pub(super) fn decide(
+pub(super) fn assign_output_roles(
     signature: &Signature,
-    observed: &Observed,
-    wishes: &Wishes,
+    observed: &OutputColumns,
+    wishes: &InitOptions,
 ) -> Result<(Value, Vec<String>), String> {
     let roles = roles(signature);
     let two = observed.has_target && observed.target.as_ref().is_some_and(|values| values.len() <= 2);
@@ -100,13 +100,13 @@ fn classification(
     signature: &Signature,
     scores: usize,
     label: Option<usize>,
-    observed: &Observed,
-    wishes: &Wishes,
+    observed: &OutputColumns,
+    wishes: &InitOptions,
 ) -> Result<(Value, Vec<String>), String> {
     let spec = &signature.outputs[scores];
     let rows: Vec<Vec<f64>> = observed.rows.iter().map(|row| numbers(&row[scores])).collect();
     let width = rows.first().map_or(0, Vec::len);
-    let summary = Summary::of(spec.element(), rows.iter().map(Vec::as_slice));
+    let summary = ProbabilitySummary::of(spec.element(), rows.iter().map(Vec::as_slice));
     let probabilities = summary.are_probabilities();
     if width == 1 && !probabilities {
         return Err(format!(
@@ -142,7 +142,7 @@ fn classification(
 fn follows(
     signature: &Signature,
     (scores, label): (usize, usize),
-    observed: &Observed,
+    observed: &OutputColumns,
     rows: &[Vec<f64>],
 ) -> Result<(), String> {
     let mut labels = Labels::default();
@@ -155,7 +155,7 @@ fn follows(
     let found = if labels.follow_minimum() {
         "is the class of its least value, as for distances".to_owned()
     } else {
-        format!("differs from the class of its greatest value in {} of {} rows", labels.disagreeing(), labels.judged())
+        format!("differs from the class of its greatest value in {} of {} rows", labels.disagreeing(), labels.rows())
     };
     Err(format!(
         "the output {} does not hold the scores of classes: the label {} {found}. Say --task tensors to pass the outputs on \
@@ -184,8 +184,8 @@ fn classes(
     spec: &OutputSpec,
     count: usize,
     seen: &BTreeMap<usize, BTreeSet<String>>,
-    observed: &Observed,
-    wishes: &Wishes,
+    observed: &OutputColumns,
+    wishes: &InitOptions,
 ) -> Result<(Vec<String>, Vec<String>), String> {
     let graph = own_names(spec, count, seen, observed.target.as_ref());
     let target: Option<Vec<&str>> = observed.target.as_ref().map(|values| values.iter().map(String::as_str).collect());
@@ -269,11 +269,11 @@ mod tests {
         ]
     }
 
-    fn three(outputs: Vec<OutputSpec>, rows: Vec<Vec<Tensor>>, target: &[&str], wishes: &Wishes) -> String {
+    fn three(outputs: Vec<OutputSpec>, rows: Vec<Vec<Tensor>>, target: &[&str], wishes: &InitOptions) -> String {
         let signature = Signature { inputs: Vec::new(), outputs };
         let values = target.iter().map(|value| (*value).to_owned()).collect();
-        let observed = Observed { rows, target: Some(values), has_target: !target.is_empty() };
-        match decide(&signature, &observed, wishes) {
+        let observed = OutputColumns { rows, target: Some(values), has_target: !target.is_empty() };
+        match assign_output_roles(&signature, &observed, wishes) {
             Ok((output, _)) => output.to_string(),
             Err(problem) => problem,
         }
@@ -287,11 +287,11 @@ mod tests {
         let distances = || vec![row(1, &[3.4, 0.1, 5.0]), row(0, &[0.2, 3.0, 2.0]), row(2, &[3.0, 4.0, 0.5])];
         let skewed = || vec![row(3, &[0.7, 0.2, 0.1]), row(5, &[0.1, 0.8, 0.1])];
         let one = |value: f32| vec![vec![Tensor { shape: vec![1, 1], buffer: Buffer::F32(vec![value]) }]];
-        let none = Wishes::default();
-        let named = Wishes { classes: vec!["a".into(), "b".into(), "c".into()], ..Wishes::default() };
-        let classify = Wishes { task: Some(Task::Classification), ..named.clone() };
+        let none = InitOptions::default();
+        let named = InitOptions { classes: vec!["a".into(), "b".into(), "c".into()], ..InitOptions::default() };
+        let classify = InitOptions { task: Some(Task::Classification), ..named.clone() };
         let binary =
-            Wishes { task: Some(Task::Classification), classes: vec!["no".into(), "yes".into()], ..none.clone() };
+            InitOptions { task: Some(Task::Classification), classes: vec!["no".into(), "yes".into()], ..none.clone() };
         let cases = [
             (three(vec![label(), scores(3)], rows(), &["0", "1", "2"], &none), "\"classes\":[\"0\",\"1\",\"2\"]"),
             (three(vec![label(), scores(3)], rows(), &[], &named), "\"classes\":[\"a\",\"b\",\"c\"]"),

@@ -3,18 +3,18 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Wishes,
-    inputs::{How, Placed, place},
+    InitOptions,
+    inputs::{InputBinding, MatchedBy, assign_columns},
     schema::{self, Schema},
 };
 use crate::{
-    dataset::Columns,
-    domain::{contract::Literal, name::ModelName, signature::Signature},
+    dataset::ColumnInference,
+    domain::{contract::JsonValue, name::ModelName, signature::Signature},
 };
 
 /// What goes into the contract but for its output.
-pub(super) struct Plan {
-    placed: Vec<Placed>,
+pub(super) struct PackagePlan {
+    placed: Vec<InputBinding>,
     /// For each input its features: name and schema.
     features: Vec<Vec<(String, Schema)>>,
     pub(super) notes: Vec<String>,
@@ -24,14 +24,18 @@ pub(super) struct Plan {
 ///
 /// # Errors
 /// Every column and input that has none.
-pub(super) fn plan(signature: &Signature, columns: &Columns, wishes: &Wishes) -> Result<Plan, Vec<String>> {
-    let placed = place(signature, &columns.columns, wishes)?;
+pub(super) fn plan(
+    signature: &Signature,
+    columns: &ColumnInference,
+    wishes: &InitOptions,
+) -> Result<PackagePlan, Vec<String>> {
+    let placed = assign_columns(signature, &columns.columns, wishes)?;
     let mut problems = Vec::new();
     let mut notes = Vec::new();
     let mut features = Vec::new();
     for input in &placed {
         let spec = &signature.inputs[input.tensor];
-        if input.how == How::Order && input.columns.len() > 1 {
+        if input.how == MatchedBy::Order && input.columns.len() > 1 {
             notes.push(format!("the columns feed {spec} in the order of the table: it must be that of the training"));
         }
         let mut group = Vec::new();
@@ -54,17 +58,17 @@ pub(super) fn plan(signature: &Signature, columns: &Columns, wishes: &Wishes) ->
         let unused = wishes.defaults.iter().filter(|(name, _)| !used(name));
         problems.extend(unused.map(|(name, _)| format!("--default: {name:?} is no feature")));
     }
-    if problems.is_empty() { Ok(Plan { placed, features, notes }) } else { Err(problems) }
+    if problems.is_empty() { Ok(PackagePlan { placed, features, notes }) } else { Err(problems) }
 }
 
-impl Plan {
+impl PackagePlan {
     /// contract.json, with this `x-output`.
     pub(super) fn document(
         &self,
         name: &ModelName,
         signature: &Signature,
         output: &Value,
-        example: Option<&Literal>,
+        example: Option<&JsonValue>,
     ) -> Value {
         let properties: Map<String, Value> = self
             .features
@@ -92,7 +96,7 @@ impl Plan {
     }
 
     fn inputs(&self, signature: &Signature) -> Value {
-        let input = |(placed, features): (&Placed, &Vec<(String, Schema)>)| {
+        let input = |(placed, features): (&InputBinding, &Vec<(String, Schema)>)| {
             let names: Vec<&String> = features.iter().map(|(name, _)| name).collect();
             json!({ "tensor": signature.inputs[placed.tensor].name, "features": names })
         };
@@ -101,11 +105,11 @@ impl Plan {
 
     /// How each input got its columns.
     pub(super) fn lines(&self, signature: &Signature) -> Vec<String> {
-        let line = |(placed, features): (&Placed, &Vec<(String, Schema)>)| {
+        let line = |(placed, features): (&InputBinding, &Vec<(String, Schema)>)| {
             let how = match placed.how {
-                How::Name => "by name",
-                How::Order => "in the order of the table",
-                How::Flag => "by --input",
+                MatchedBy::Name => "by name",
+                MatchedBy::Order => "in the order of the table",
+                MatchedBy::Flag => "by --input",
             };
             let names: Vec<&str> = features.iter().map(|(name, _)| name.as_str()).collect();
             format!("{} <- {} ({how})", signature.inputs[placed.tensor], names.join(", "))

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    dataset::{Column, ColumnKind, MOST_VALUES},
+    dataset::{Column, ColumnKind, MAX_DISTINCT_VALUES},
     domain::{number::Number, signature::TensorSpec, tensor::ElementType},
 };
 
@@ -64,8 +64,9 @@ pub(super) fn scalar(column: &Column, spec: &TensorSpec, default: Option<&str>) 
                 }
                 members.insert("enum".to_owned(), listed.into_iter().chain(null).collect());
             }
-            None => notes
-                .push(format!("{name}: more than {MOST_VALUES} different texts, or long ones; any text is admitted")),
+            None => notes.push(format!(
+                "{name}: more than {MAX_DISTINCT_VALUES} different texts, or long ones; any text is admitted"
+            )),
         },
         _ => {}
     }

@@ -2,15 +2,15 @@
 //! are for it.
 
 use super::{
-    FIRST, Frame, MARGIN, Sheet, WIDTH, captions, figure,
-    frame::Axis,
+    FIRST, MARGIN, PlotArea, SvgCanvas, WIDTH, captions, format_sig,
     groups::{self, panels},
+    plot_area::Axis,
     rows,
 };
 use crate::domain::{
-    calibration::band,
-    contract::Literal,
-    uncertainty::{Calibration, Coverage, LevelReport, Rule, method},
+    calibration::coverage_band,
+    contract::JsonValue,
+    uncertainty::{CalibrationDocument, CalibrationRule, Coverage, LevelReport, method},
 };
 
 const LEFT: f64 = 330.0;
@@ -18,26 +18,26 @@ const RIGHT: f64 = 236.0;
 const HIGH: f64 = 280.0;
 const TOP: f64 = 128.0;
 /// Levels whose empty sets are told.
-const MOST_EMPTY: usize = 5;
+const MAX_EMPTY_SHARE: usize = 5;
 /// The least distance of two labels, one above the other.
-const APART: f64 = 14.0;
+const MIN_LABEL_GAP: f64 = 14.0;
 
 /// The coverage plot of a calibration of `name`, with widths in a unit where there is one; `None` where it makes no sets.
-pub fn coverage(name: &str, calibration: &Calibration, unit: Option<&str>) -> Option<String> {
+pub fn coverage(name: &str, calibration: &CalibrationDocument, unit: Option<&str>) -> Option<String> {
     let report = &calibration.report;
     if report.levels.is_empty() {
         return None;
     }
     let (thing, size, note) = things(calibration, unit);
     let levels = Axis::share_from(report.levels.iter().map(|level| level.coverage.as_f64()).fold(1.0, f64::min));
-    let mut sheet = Sheet::new(WIDTH);
+    let mut sheet = SvgCanvas::new(WIDTH);
     let title = format!("{name}: do its {thing} hold the truth as often as asked?");
     sheet.text("title", (MARGIN, 40.0), &title);
     let from =
         format!("{}, {} cross-fitted over {} of them", rows(calibration), made(calibration), report.conformal_rows);
     sheet.text("note", (MARGIN, 62.0), &from);
 
-    let frame = Frame {
+    let frame = PlotArea {
         corner: (FIRST, TOP),
         size: (LEFT, HIGH),
         x: levels,
@@ -47,13 +47,14 @@ pub fn coverage(name: &str, calibration: &Calibration, unit: Option<&str>) -> Op
     held(&mut sheet, &frame, &report.levels, report.conformal_rows, 5.0);
     at_default(&mut sheet, &frame, &report.levels, report.conformal_rows);
 
-    let frame = Frame { corner: (FIRST + LEFT + 78.0, TOP), size: (RIGHT, HIGH), x: levels, y: sizes(calibration) };
+    let frame = PlotArea { corner: (FIRST + LEFT + 78.0, TOP), size: (RIGHT, HIGH), x: levels, y: sizes(calibration) };
     heading(&mut sheet, &frame, [size, &note]);
     size_lines(&mut sheet, &frame, calibration);
 
     let bottom = TOP + HIGH + 44.0;
-    let of_groups =
-        groups::shown(calibration).into_iter().map(|group| (&group.levels, own_rows(calibration, &group.value)));
+    let of_groups = groups::visible_groups(calibration)
+        .into_iter()
+        .map(|group| (&group.levels, own_rows(calibration, &group.value)));
     let bottom = panels(&mut sheet, (calibration, bottom - 4.0), (levels, shares(of_groups)), |sheet, frame, group| {
         let own = own_rows(calibration, &group.value);
         held(sheet, frame, &group.levels, own, 3.4);
@@ -61,35 +62,37 @@ pub fn coverage(name: &str, calibration: &Calibration, unit: Option<&str>) -> Op
         let found = found.map(|level| format!("{:.3} at {}", level.empirical, level.coverage.as_f64()));
         [format!("{own} rows"), found.unwrap_or_default()]
     });
-    let said = said(calibration, thing);
+    let said = tooltip(calibration, thing);
     let height = captions(&mut sheet, bottom + 24.0, &said);
     Some(sheet.finish(height, &title, &described(calibration, &said)))
 }
 
 /// What is made, in the plural; what its size is, and in what.
-fn things(calibration: &Calibration, unit: Option<&str>) -> (&'static str, &'static str, String) {
+fn things(calibration: &CalibrationDocument, unit: Option<&str>) -> (&'static str, &'static str, String) {
     match (&calibration.rule, unit) {
-        (Rule::Classification { .. }, _) => ("sets", "mean number of classes in a set", "fewer say more".to_owned()),
-        (Rule::Regression { .. }, Some(unit)) => {
+        (CalibrationRule::Classification { .. }, _) => {
+            ("sets", "mean number of classes in a set", "fewer say more".to_owned())
+        }
+        (CalibrationRule::Regression { .. }, Some(unit)) => {
             ("intervals", "mean width", format!("in {}", super::shortened(unit, 40)))
         }
-        (Rule::Regression { .. }, None) => ("intervals", "mean width", "narrower says more".to_owned()),
+        (CalibrationRule::Regression { .. }, None) => ("intervals", "mean width", "narrower says more".to_owned()),
     }
 }
 
 /// The name of the method.
-fn made(calibration: &Calibration) -> &'static str {
+fn made(calibration: &CalibrationDocument) -> &'static str {
     let grouped = calibration.groups().is_some();
     match &calibration.rule {
-        Rule::Classification { probabilities, sets, .. } => {
+        CalibrationRule::Classification { probabilities, sets, .. } => {
             method::classification(probabilities, sets.as_ref().map(|sets| sets.method), grouped)
         }
-        Rule::Regression { intervals, .. } => method::regression(intervals, grouped),
+        CalibrationRule::Regression { intervals, .. } => method::regression(intervals, grouped),
     }
 }
 
 /// The rows that a group's own quantiles come from.
-fn own_rows(calibration: &Calibration, value: &Literal) -> usize {
+fn own_rows(calibration: &CalibrationDocument, value: &JsonValue) -> usize {
     let groups = calibration.groups().map(|groups| groups.groups.as_slice()).unwrap_or_default();
     groups.iter().find(|group| group.value == *value).map_or(0, |group| group.quantiles.rows)
 }
@@ -98,20 +101,20 @@ fn own_rows(calibration: &Calibration, value: &Literal) -> usize {
 fn shares<'a>(drawn: impl IntoIterator<Item = (&'a Vec<LevelReport>, usize)>) -> Axis {
     let lows = drawn.into_iter().flat_map(|(levels, rows)| {
         levels.iter().map(move |level| {
-            let band = band(level.coverage, rows, rows).map_or(level.empirical, |(low, _)| low);
+            let band = coverage_band(level.coverage, rows, rows).map_or(level.empirical, |(low, _)| low);
             band.min(level.empirical).min(level.coverage.as_f64())
         })
     });
     Axis::share_from(lows.fold(1.0, f64::min))
 }
 
-fn sizes(calibration: &Calibration) -> Axis {
-    let groups = groups::shown(calibration).into_iter().flat_map(|group| &group.levels);
+fn sizes(calibration: &CalibrationDocument) -> Axis {
+    let groups = groups::visible_groups(calibration).into_iter().flat_map(|group| &group.levels);
     let all = groups.chain(&calibration.report.levels).filter_map(|level| level.mean_size);
     Axis::up_to(all.fold(0.0, f64::max))
 }
 
-fn heading(sheet: &mut Sheet, frame: &Frame, lines: [&str; 2]) {
+fn heading(sheet: &mut SvgCanvas, frame: &PlotArea, lines: [&str; 2]) {
     sheet.text("head", (frame.corner.0, frame.corner.1 - 30.0), lines[0]);
     sheet.text("note", (frame.corner.0, frame.corner.1 - 12.0), lines[1]);
     frame.grid(sheet);
@@ -123,9 +126,11 @@ fn heading(sheet: &mut Sheet, frame: &Frame, lines: [&str; 2]) {
 
 /// The levels with their band; a level without a bound is an open dot. The band is that of new rows. The dots, measured by
 /// cross-fitting, stray less; and where groups have quantiles of their own, all rows together stray a little otherwise.
-fn held(sheet: &mut Sheet, frame: &Frame, levels: &[LevelReport], rows: usize, radius: f64) {
-    let bands: Vec<_> =
-        levels.iter().filter_map(|level| Some((level.coverage.as_f64(), band(level.coverage, rows, rows)?))).collect();
+fn held(sheet: &mut SvgCanvas, frame: &PlotArea, levels: &[LevelReport], rows: usize, radius: f64) {
+    let bands: Vec<_> = levels
+        .iter()
+        .filter_map(|level| Some((level.coverage.as_f64(), coverage_band(level.coverage, rows, rows)?)))
+        .collect();
     let lower = bands.iter().map(|(level, (low, _))| frame.at(*level, *low));
     let upper = bands.iter().rev().map(|(level, (_, high))| frame.at(*level, *high));
     sheet.area("chance", &lower.chain(upper).collect::<Vec<_>>());
@@ -138,11 +143,12 @@ fn held(sheet: &mut Sheet, frame: &Frame, levels: &[LevelReport], rows: usize, r
 }
 
 /// The number at the level that is served where nothing else is chosen, below the band, where there is room.
-fn at_default(sheet: &mut Sheet, frame: &Frame, levels: &[LevelReport], rows: usize) {
+fn at_default(sheet: &mut SvgCanvas, frame: &PlotArea, levels: &[LevelReport], rows: usize) {
     let default = |level: &&LevelReport| level.coverage == Coverage::DEFAULT && level.unbounded <= 0.0;
     if let Some(level) = levels.iter().find(default) {
         let asked = level.coverage.as_f64();
-        let low = band(level.coverage, rows, rows).map_or(level.empirical, |(low, _)| low.min(level.empirical));
+        let low =
+            coverage_band(level.coverage, rows, rows).map_or(level.empirical, |(low, _)| low.min(level.empirical));
         let (x, y) = frame.at(asked, level.empirical);
         let below = (frame.at(asked, low).1 + 46.0).min(frame.bottom() - 28.0);
         sheet.line("axis", (x, y + 8.0), (x, below - 15.0));
@@ -152,13 +158,13 @@ fn at_default(sheet: &mut Sheet, frame: &Frame, levels: &[LevelReport], rows: us
 }
 
 /// The sizes by level: of all rows, and of each group with its name at the end of its line.
-fn size_lines(sheet: &mut Sheet, frame: &Frame, calibration: &Calibration) {
+fn size_lines(sheet: &mut SvgCanvas, frame: &PlotArea, calibration: &CalibrationDocument) {
     let places = |levels: &[LevelReport]| -> Vec<(f64, f64)> {
         let sized = levels.iter().filter_map(|level| Some((level.coverage.as_f64(), level.mean_size?)));
         sized.map(|(level, size)| frame.at(level, size)).collect()
     };
     let mut names: Vec<(f64, String, &'static str)> = Vec::new();
-    for group in groups::shown(calibration) {
+    for group in groups::visible_groups(calibration) {
         let places = places(&group.levels);
         sheet.curve("group-line", &places);
         if let Some((_, y)) = places.last() {
@@ -172,14 +178,14 @@ fn size_lines(sheet: &mut Sheet, frame: &Frame, calibration: &Calibration) {
         if let Some(size) = level.mean_size {
             let class = if level.unbounded > 0.0 { "open" } else { "after" };
             let at = frame.at(level.coverage.as_f64(), size);
-            sheet.dot(class, at, 4.2, &format!("asked {}: {}", level.coverage.as_f64(), figure(size)));
+            sheet.dot(class, at, 4.2, &format!("asked {}: {}", level.coverage.as_f64(), format_sig(size)));
         }
     }
     if let Some(level) = levels.iter().find(|level| level.coverage == Coverage::DEFAULT)
         && let Some(size) = level.mean_size
     {
         let (x, y) = frame.at(level.coverage.as_f64(), size);
-        sheet.text("after-text end", (x - 8.0, (y - 9.0).max(frame.corner.1 + 12.0)), &figure(size));
+        sheet.text("after-text end", (x - 8.0, (y - 9.0).max(frame.corner.1 + 12.0)), &format_sig(size));
     }
     if let (Some((_, y)), false) = (all.last(), names.is_empty()) {
         names.push((*y, "all".to_owned(), "after-text"));
@@ -190,23 +196,23 @@ fn size_lines(sheet: &mut Sheet, frame: &Frame, calibration: &Calibration) {
 }
 
 /// Labels moved so that none covers another, from the frame's top to its bottom where there is room for all.
-fn apart(mut labels: Vec<(f64, String, &'static str)>, frame: &Frame) -> Vec<(f64, String, &'static str)> {
+fn apart(mut labels: Vec<(f64, String, &'static str)>, frame: &PlotArea) -> Vec<(f64, String, &'static str)> {
     labels.sort_by(|left, right| left.0.total_cmp(&right.0));
     let mut free = frame.corner.1;
     for label in &mut labels {
         label.0 = label.0.max(free);
-        free = label.0 + APART;
+        free = label.0 + MIN_LABEL_GAP;
     }
     let mut free = frame.bottom();
     for label in labels.iter_mut().rev() {
         label.0 = label.0.min(free);
-        free = label.0 - APART;
+        free = label.0 - MIN_LABEL_GAP;
     }
     labels
 }
 
 /// The captions.
-fn said(calibration: &Calibration, thing: &str) -> Vec<String> {
+fn tooltip(calibration: &CalibrationDocument, thing: &str) -> Vec<String> {
     let report = &calibration.report;
     let rows = report.conformal_rows;
     let new = if report.groups.is_empty() {
@@ -222,7 +228,7 @@ fn said(calibration: &Calibration, thing: &str) -> Vec<String> {
     if empty > 0.0 {
         // The highest levels, as far as a line has room.
         let mut at: Vec<&LevelReport> = report.levels.iter().filter(|level| level.empty > 0.0).collect();
-        let at = at.split_off(at.len().saturating_sub(MOST_EMPTY));
+        let at = at.split_off(at.len().saturating_sub(MAX_EMPTY_SHARE));
         let share = |level: &&LevelReport| format!("{:.3} at {}", level.empty, level.coverage.as_f64());
         let shares: Vec<String> = at.iter().map(share).collect();
         lines.push(format!("Share of empty sets, where no class fits: {}.", shares.join(", ")));
@@ -234,14 +240,14 @@ fn said(calibration: &Calibration, thing: &str) -> Vec<String> {
         let needed = needed.join(", ");
         lines.push(format!("Open: four fifths of the rows give no bound; the rows that one needs: {needed}."));
     }
-    lines.extend(groups::rest(calibration));
+    lines.extend(groups::hidden_note(calibration));
     lines
 }
 
 /// The captions and the numbers, for those who do not see the plot.
-fn described(calibration: &Calibration, said: &[String]) -> String {
+fn described(calibration: &CalibrationDocument, said: &[String]) -> String {
     let level = |level: &LevelReport| {
-        let size = level.mean_size.map_or_else(|| "no bound".to_owned(), |size| format!("size {}", figure(size)));
+        let size = level.mean_size.map_or_else(|| "no bound".to_owned(), |size| format!("size {}", format_sig(size)));
         format!("asked {}: held {:.3}, {size}", level.coverage.as_f64(), level.empirical)
     };
     let levels: Vec<String> = calibration.report.levels.iter().map(level).collect();

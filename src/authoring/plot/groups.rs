@@ -1,33 +1,33 @@
 //! One small panel for each group of a feature, side by side; which groups are shown where there are many.
 
-use super::frame::Axis;
-use super::{FIRST, Frame, MARGIN, Sheet, shortened};
-use crate::domain::uncertainty::{Calibration, GroupReport};
+use super::plot_area::Axis;
+use super::{FIRST, MARGIN, PlotArea, SvgCanvas, shortened};
+use crate::domain::uncertainty::{CalibrationDocument, GroupReport};
 
 const SIDE: f64 = 148.0;
 const BETWEEN: f64 = 36.0;
-const A_ROW: usize = 4;
+const PANELS_PER_ROW: usize = 4;
 /// From the panels of one row to those of the next.
 const DOWN: f64 = SIDE + 102.0;
 
 /// The most groups that are shown.
-pub(super) const MOST: usize = 8;
+pub(super) const MAX_GROUPS: usize = 8;
 
 /// The groups that are shown: the largest ones, in the order of the report.
-pub(super) fn shown(calibration: &Calibration) -> Vec<&GroupReport> {
+pub(super) fn visible_groups(calibration: &CalibrationDocument) -> Vec<&GroupReport> {
     let all = &calibration.report.groups;
     let mut largest: Vec<usize> = (0..all.len()).filter(|group| all[*group].rows > 0).collect();
     // A stable sort: of equals the first stays.
     largest.sort_by_key(|group| std::cmp::Reverse(all[*group].rows));
-    largest.truncate(MOST);
+    largest.truncate(MAX_GROUPS);
     largest.sort_unstable();
     largest.into_iter().map(|group| &all[group]).collect()
 }
 
 /// What is said below the panels about groups that are not shown; `None` where all are.
-pub(super) fn rest(calibration: &Calibration) -> Option<String> {
-    let hidden = calibration.report.groups.len() - shown(calibration).len();
-    (hidden > 0).then(|| format!("The {MOST} largest groups; {hidden} more in calibration.json."))
+pub(super) fn hidden_note(calibration: &CalibrationDocument) -> Option<String> {
+    let hidden = calibration.report.groups.len() - visible_groups(calibration).len();
+    (hidden > 0).then(|| format!("The {MAX_GROUPS} largest groups; {hidden} more in calibration.json."))
 }
 
 /// The name of a group, of at most so many characters.
@@ -38,23 +38,23 @@ pub(super) fn name(group: &GroupReport, most: usize) -> String {
 /// Draws a panel for each group, from `top` down, and gives where they end. `draw` fills a panel and says what
 /// stands above it, in two lines.
 pub(super) fn panels(
-    sheet: &mut Sheet,
-    (calibration, top): (&Calibration, f64),
+    sheet: &mut SvgCanvas,
+    (calibration, top): (&CalibrationDocument, f64),
     axes: (Axis, Axis),
-    draw: impl Fn(&mut Sheet, &Frame, &GroupReport) -> [String; 2],
+    draw: impl Fn(&mut SvgCanvas, &PlotArea, &GroupReport) -> [String; 2],
 ) -> f64 {
-    let groups = shown(calibration);
+    let groups = visible_groups(calibration);
     let Some(feature) = calibration.groups().map(|groups| &groups.feature).filter(|_| !groups.is_empty()) else {
         return top;
     };
     sheet.text("head", (MARGIN, top + 30.0), &format!("by {}", shortened(feature, 60)));
     let mut bottom = top;
     for (index, group) in groups.into_iter().enumerate() {
-        let (column, row) = (real(index % A_ROW), real(index / A_ROW));
+        let (column, row) = (real(index % PANELS_PER_ROW), real(index / PANELS_PER_ROW));
         let corner = (FIRST + column * (SIDE + BETWEEN), top + 100.0 + row * DOWN);
-        let frame = Frame { corner, size: (SIDE, SIDE), x: axes.0, y: axes.1 };
+        let frame = PlotArea { corner, size: (SIDE, SIDE), x: axes.0, y: axes.1 };
         frame.grid(sheet);
-        if index % A_ROW == 0 {
+        if index % PANELS_PER_ROW == 0 {
             frame.label_y(sheet);
         }
         frame.label_x(sheet, 16.0);

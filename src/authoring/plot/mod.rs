@@ -1,18 +1,18 @@
 //! Plots of a calibration's report, as SVG files of their own: light or dark as the reader has it, without fonts or
 //! scripts from elsewhere, the same bytes on every machine.
 
+mod canvas;
 mod coverage;
-mod frame;
 mod groups;
+mod plot_area;
 mod reliability;
-mod sheet;
 
+pub use canvas::{Point, SvgCanvas, shortened};
 pub use coverage::coverage;
-pub use frame::{Axis, Frame};
+pub use plot_area::{Axis, PlotArea};
 pub use reliability::reliability;
-pub use sheet::{Point, Sheet, shortened};
 
-use crate::domain::uncertainty::Calibration;
+use crate::domain::uncertainty::CalibrationDocument;
 
 /// The left edge of titles and captions, in pixels.
 const MARGIN: f64 = 28.0;
@@ -24,13 +24,13 @@ const WIDTH: f64 = 820.0;
 const FIRST: f64 = 76.0;
 
 /// The rows that were used, in words.
-fn rows(calibration: &Calibration) -> String {
+fn rows(calibration: &CalibrationDocument) -> String {
     let (rows, file) = (calibration.data.rows, shortened(&calibration.data.file, 48));
     format!("{rows} held-out {} of {file}", if rows == 1 { "row" } else { "rows" })
 }
 
 /// A number to about three significant digits, without an exponent where it is of a usual size.
-pub fn figure(value: f64) -> String {
+pub fn format_sig(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
         size if !(1e-3..1e7).contains(&size) => format!("{value:.2e}"),
@@ -42,7 +42,7 @@ pub fn figure(value: f64) -> String {
 }
 
 /// Captions, one below the other; gives the height that the sheet then has.
-fn captions(sheet: &mut Sheet, top: f64, lines: &[String]) -> f64 {
+fn captions(sheet: &mut SvgCanvas, top: f64, lines: &[String]) -> f64 {
     let mut y = top;
     for line in lines {
         sheet.text("note", (MARGIN, y), line);
@@ -68,7 +68,7 @@ mod tests {
             (1_234_567.0, "1234567"),
             (1.5e-7, "1.50e-7"),
         ] {
-            assert_eq!(figure(value), expected);
+            assert_eq!(format_sig(value), expected);
         }
     }
 }

@@ -2,14 +2,14 @@
 //! and after.
 
 use super::{
-    FIRST, Frame, MARGIN, Sheet, WIDTH, captions,
-    frame::Axis,
+    FIRST, MARGIN, PlotArea, SvgCanvas, WIDTH, captions,
     groups::{self, panels},
+    plot_area::Axis,
     rows,
 };
 use crate::domain::{
-    calibration::right_band,
-    uncertainty::{Bin, Calibration, ProbabilityMap, Quality, Rule},
+    calibration::accuracy_band,
+    uncertainty::{Bin, CalibrationDocument, CalibrationRule, ProbabilityMap, ProbabilityMetrics},
 };
 
 const SIDE: f64 = 306.0;
@@ -19,13 +19,13 @@ const TOP: f64 = 128.0;
 const STRIP: f64 = 24.0;
 
 /// The reliability diagram of a calibration of `name`; `None` for a regression.
-pub fn reliability(name: &str, calibration: &Calibration) -> Option<String> {
-    let Rule::Classification { probabilities, .. } = &calibration.rule else { return None };
+pub fn reliability(name: &str, calibration: &CalibrationDocument) -> Option<String> {
+    let CalibrationRule::Classification { probabilities, .. } = &calibration.rule else { return None };
     let (before, after) = (calibration.report.before.as_ref()?, calibration.report.after.as_ref()?);
     let changed = *probabilities != ProbabilityMap::Uncalibrated;
     let of_groups = calibration.report.groups.iter().flat_map(|group| &group.after);
     let (axis, small) = (Axis::share_from(least([before, after])), Axis::share_from(least(of_groups)));
-    let mut sheet = Sheet::new(WIDTH);
+    let mut sheet = SvgCanvas::new(WIDTH);
     let title = format!("{name}: is it right as often as it says?");
     sheet.text("title", (MARGIN, 40.0), &title);
     panel(&mut sheet, (FIRST, axis), ("before", "as the model says it"), before);
@@ -48,20 +48,25 @@ pub fn reliability(name: &str, calibration: &Calibration) -> Option<String> {
             if changed { format!("{:.3} → {:.3}", before.ece, after.ece) } else { format!("{:.3}", after.ece) };
         [rows, format!("ECE {change}")]
     });
-    let said = said(calibration, before, changed.then_some(after));
+    let said = tooltip(calibration, before, changed.then_some(after));
     // The list has the measures already.
     let height = captions(&mut sheet, bottom + 22.0, &said[usize::from(!changed)..]);
     Some(sheet.finish(height, &title, &said.join(" ")))
 }
 
 /// The least number that a dot shows.
-fn least<'a>(qualities: impl IntoIterator<Item = &'a Quality>) -> f64 {
+fn least<'a>(qualities: impl IntoIterator<Item = &'a ProbabilityMetrics>) -> f64 {
     let bins = qualities.into_iter().flat_map(|quality| &quality.bins);
     bins.map(|bin| bin.confidence.min(bin.accuracy)).fold(1.0, f64::min)
 }
 
-fn panel(sheet: &mut Sheet, (left, axis): (f64, Axis), (series, heading): (&str, &str), quality: &Quality) {
-    let frame = Frame { corner: (left, TOP), size: (SIDE, SIDE), x: axis, y: axis };
+fn panel(
+    sheet: &mut SvgCanvas,
+    (left, axis): (f64, Axis),
+    (series, heading): (&str, &str),
+    quality: &ProbabilityMetrics,
+) {
+    let frame = PlotArea { corner: (left, TOP), size: (SIDE, SIDE), x: axis, y: axis };
     sheet.text(&format!("{series}-text"), (left, TOP - 32.0), heading);
     sheet.text("tick end", (frame.right(), TOP - 32.0), &format!("ECE {:.3}", quality.ece));
     frame.grid(sheet);
@@ -77,20 +82,20 @@ fn panel(sheet: &mut Sheet, (left, axis): (f64, Axis), (series, heading): (&str,
     sheet.text("note middle", (middle, frame.bottom() + STRIP + 42.0), "probability that it gave its prediction →");
 }
 
-fn diagonal(sheet: &mut Sheet, frame: &Frame) {
+fn diagonal(sheet: &mut SvgCanvas, frame: &PlotArea) {
     sheet.line("ideal", frame.at(frame.x.from, frame.x.from), frame.at(1.0, 1.0));
 }
 
 /// Where chance would put the dots if the probabilities were right.
-fn bars(sheet: &mut Sheet, frame: &Frame, (class, quality): (&str, &Quality)) {
+fn bars(sheet: &mut SvgCanvas, frame: &PlotArea, (class, quality): (&str, &ProbabilityMetrics)) {
     for bin in &quality.bins {
-        if let Some((low, high)) = right_band(bin.rows, bin.confidence) {
+        if let Some((low, high)) = accuracy_band(bin.rows, bin.confidence) {
             sheet.line(class, frame.at(bin.confidence, low), frame.at(bin.confidence, high));
         }
     }
 }
 
-fn dots(sheet: &mut Sheet, frame: &Frame, (series, quality): (&str, &Quality), radius: f64) {
+fn dots(sheet: &mut SvgCanvas, frame: &PlotArea, (series, quality): (&str, &ProbabilityMetrics), radius: f64) {
     for bin in &quality.bins {
         let says = format!("{} rows: said {:.3}, right {:.3}", bin.rows, bin.confidence, bin.accuracy);
         sheet.dot(series, frame.at(bin.confidence, bin.accuracy), radius, &says);
@@ -99,7 +104,7 @@ fn dots(sheet: &mut Sheet, frame: &Frame, (series, quality): (&str, &Quality), r
 
 /// A mark for each bin at its place on the axis, as high as it has rows.
 #[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
-fn mass(sheet: &mut Sheet, frame: &Frame, series: &str, quality: &Quality) {
+fn mass(sheet: &mut SvgCanvas, frame: &PlotArea, series: &str, quality: &ProbabilityMetrics) {
     let most = quality.bins.iter().map(|bin| bin.rows).max().unwrap_or(1).max(1);
     for bin in &quality.bins {
         let height = STRIP * bin.rows as f64 / most as f64;
@@ -109,7 +114,7 @@ fn mass(sheet: &mut Sheet, frame: &Frame, series: &str, quality: &Quality) {
 }
 
 /// What is measured, by name.
-fn measures(quality: &Quality) -> [(&'static str, f64); 4] {
+fn measures(quality: &ProbabilityMetrics) -> [(&'static str, f64); 4] {
     [
         ("calibration error (ECE)", quality.ece),
         ("log loss", quality.log_loss),
@@ -119,7 +124,7 @@ fn measures(quality: &Quality) -> [(&'static str, f64); 4] {
 }
 
 /// The measures where the second panel would be.
-fn list(sheet: &mut Sheet, quality: &Quality) {
+fn list(sheet: &mut SvgCanvas, quality: &ProbabilityMetrics) {
     let mut y = TOP + 62.0;
     for (name, value) in measures(quality) {
         sheet.text("measure", (SECOND, y), &format!("{value:.3}"));
@@ -129,7 +134,11 @@ fn list(sheet: &mut Sheet, quality: &Quality) {
 }
 
 /// The captions, which are the description too.
-fn said(calibration: &Calibration, before: &Quality, after: Option<&Quality>) -> Vec<String> {
+fn tooltip(
+    calibration: &CalibrationDocument,
+    before: &ProbabilityMetrics,
+    after: Option<&ProbabilityMetrics>,
+) -> Vec<String> {
     let last = after.unwrap_or(before);
     let change = |((name, old), (_, new)): ((&str, f64), (&str, f64))| match after {
         Some(_) => format!("{name} {old:.3} → {new:.3}"),
@@ -142,7 +151,7 @@ fn said(calibration: &Calibration, before: &Quality, after: Option<&Quality>) ->
         (fewest, most) if fewest == most => format!("{most} rows of like probability"),
         (fewest, most) => format!("{fewest} to {most} rows of like probability"),
     };
-    let inside = |quality: &Quality| {
+    let inside = |quality: &ProbabilityMetrics| {
         let inside = quality.bins.iter().filter(|bin| by_chance(bin)).count();
         format!("{inside} of {}", quality.bins.len())
     };
@@ -155,12 +164,12 @@ fn said(calibration: &Calibration, before: &Quality, after: Option<&Quality>) ->
         format!("Each dot: {each}. On the dashed line, they are right as often as they say."),
         format!("Bars: where chance alone would put 95 of 100 dots if all were on the line. There lie {inside}."),
     ];
-    lines.extend(groups::rest(calibration));
+    lines.extend(groups::hidden_note(calibration));
     lines
 }
 
 fn by_chance(bin: &Bin) -> bool {
-    right_band(bin.rows, bin.confidence)
+    accuracy_band(bin.rows, bin.confidence)
         // The share is a sum divided; its rounding must not decide.
         .is_none_or(|(low, high)| (low - 1e-9..=high + 1e-9).contains(&bin.accuracy))
 }

@@ -11,9 +11,9 @@ use std::{
 
 use clap::{Args, ValueEnum};
 
-use super::{Common, exists, init::TableFlags, loader, output::Output, progress::Progress, refuse};
+use super::{ConfigArgs, exists, init::TableArgs, loader, output::Output, print_error, progress::Progress};
 use crate::{
-    authoring::{CalibrationWishes, Method, SetsWish, calibrate},
+    authoring::{CalibrateOptions, Method, SetChoice, calibrate},
     domain::calibration::MethodChoice,
 };
 
@@ -21,7 +21,7 @@ use crate::{
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// The last second of the year 9999: later ones cannot be written.
-const END_OF_TIME: i64 = 253_402_300_799;
+const MAX_TIMESTAMP: i64 = 253_402_300_799;
 
 /// Measure how sure a version may be, on rows that it was not trained on, and write its calibration.json.
 ///
@@ -55,9 +55,9 @@ pub(in crate::cli) struct Calibrate {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    table: TableFlags,
+    table: TableArgs,
     #[command(flatten)]
-    common: Common,
+    common: ConfigArgs,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -91,10 +91,10 @@ impl Calibrate {
         let mut progress = Progress::on_terminal();
         let made = loader(&self.common).and_then(|loader| {
             exists(&self.version)?;
-            let wishes = self.wishes().map_err(|problem| refuse(&problem))?;
+            let wishes = self.options().map_err(|problem| print_error(&problem))?;
             let made = calibrate(&loader, &self.version, &self.data, &wishes, &mut |step| progress.show(step));
             progress.clear();
-            made.map_err(|error| refuse(&error))
+            made.map_err(|error| print_error(&error))
         });
         match made {
             Ok(made) => {
@@ -106,8 +106,8 @@ impl Calibrate {
         }
     }
 
-    fn wishes(&self) -> Result<CalibrationWishes, String> {
-        Ok(CalibrationWishes {
+    fn options(&self) -> Result<CalibrateOptions, String> {
+        Ok(CalibrateOptions {
             target: self.target.clone(),
             method: self.method.map(|method| match method {
                 MethodFlag::Auto => Method::Classifier(MethodChoice::Auto),
@@ -118,9 +118,9 @@ impl Calibrate {
                 MethodFlag::SplitConformal => Method::SplitConformal,
             }),
             sets: self.sets.map(|sets| match sets {
-                SetsFlag::Lac => SetsWish::Lac,
-                SetsFlag::Aps => SetsWish::Aps,
-                SetsFlag::None => SetsWish::None,
+                SetsFlag::Lac => SetChoice::Lac,
+                SetsFlag::Aps => SetChoice::Aps,
+                SetsFlag::None => SetChoice::None,
             }),
             group: self.group.clone(),
             reading: self.table.reading()?,
@@ -136,7 +136,7 @@ fn created() -> Result<i64, String> {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     match std::env::var(SOURCE_DATE_EPOCH) {
         Ok(text) => {
-            let seconds = text.parse().ok().filter(|seconds| (0..=END_OF_TIME).contains(seconds));
+            let seconds = text.parse().ok().filter(|seconds| (0..=MAX_TIMESTAMP).contains(seconds));
             seconds.ok_or_else(|| format!("{SOURCE_DATE_EPOCH} wants seconds since 1970, found {text:?}"))
         }
         Err(_) => Ok(i64::try_from(now()).unwrap_or(i64::MAX)),

@@ -3,24 +3,24 @@
 use std::fmt::Write as _;
 
 use crate::{
-    authoring::Calibrated,
+    authoring::CalibrationReport,
     domain::{
-        calibration::band,
-        uncertainty::{GroupReport, LevelReport, Quality, Report, Rule},
+        calibration::coverage_band,
+        uncertainty::{CalibrationRule, GroupReport, LevelReport, ProbabilityMetrics, Report},
     },
 };
 
 /// The whole report.
-pub(super) fn text(made: &Calibrated) -> String {
+pub(super) fn text(made: &CalibrationReport) -> String {
     let report = &made.calibration.report;
-    let mut sections = vec![head(made)];
+    let mut sections = vec![header(made)];
     if let (Some(before), Some(after)) = (&report.before, &report.after) {
         sections.push(probabilities(before, after));
         sections.extend((report.candidates.len() > 1).then(|| candidates(report)));
     }
     if let Some(error) = &report.error {
         let unit = made.unit.as_ref().map(|unit| format!(", in {unit}")).unwrap_or_default();
-        let (mean, root) = (short(error.mean_absolute), short(error.root_mean_square));
+        let (mean, root) = (format_sig(error.mean_absolute), format_sig(error.root_mean_square));
         sections.push(format!("error     {mean} on average, {root} as root mean square{unit}\n"));
     }
     if !report.levels.is_empty() {
@@ -29,15 +29,15 @@ pub(super) fn text(made: &Calibrated) -> String {
     if !report.groups.is_empty() {
         sections.push(groups(made));
     }
-    sections.push(tail(made));
+    sections.push(footer(made));
     sections.join("\n")
 }
 
-fn is_regression(made: &Calibrated) -> bool {
-    matches!(made.calibration.rule, Rule::Regression { .. })
+fn is_regression(made: &CalibrationReport) -> bool {
+    matches!(made.calibration.rule, CalibrationRule::Regression { .. })
 }
 
-fn head(made: &Calibrated) -> String {
+fn header(made: &CalibrationReport) -> String {
     let (calibration, report) = (&made.calibration, &made.calibration.report);
     let mut text = format!("model     {} {}, {}\n", made.model, made.version, made.method);
     let counts: Vec<String> = made.classes.iter().map(|(class, rows)| format!("{class} ({rows})")).collect();
@@ -60,8 +60,8 @@ fn head(made: &Calibrated) -> String {
     text
 }
 
-fn probabilities(before: &Quality, after: &Quality) -> String {
-    let row = |name: &str, value: fn(&Quality) -> String, meaning: &str| {
+fn probabilities(before: &ProbabilityMetrics, after: &ProbabilityMetrics) -> String {
+    let row = |name: &str, value: fn(&ProbabilityMetrics) -> String, meaning: &str| {
         vec![name.to_owned(), value(before), value(after), meaning.to_owned()]
     };
     table(&[
@@ -84,7 +84,7 @@ fn candidates(report: &Report) -> String {
     table(&rows)
 }
 
-fn levels(made: &Calibrated) -> String {
+fn levels(made: &CalibrationReport) -> String {
     let report = &made.calibration.report;
     let grouped = made.calibration.groups().is_some();
     let size = if is_regression(made) { "mean width" } else { "mean set" };
@@ -98,7 +98,7 @@ fn levels(made: &Calibrated) -> String {
     for level in &report.levels {
         // The law for as many new rows; the rows that measured, by cross-fitting, vary rather less.
         let rows_used = report.conformal_rows;
-        let band = band(level.coverage, rows_used, rows_used).filter(|_| !grouped);
+        let band = coverage_band(level.coverage, rows_used, rows_used).filter(|_| !grouped);
         let held = if level.unbounded < 1.0 { percent(level.empirical) } else { "-".to_owned() };
         let mut row = vec![level.coverage.as_f64().to_string(), held];
         let allowed =
@@ -107,14 +107,14 @@ fn levels(made: &Calibrated) -> String {
         row.push(size_text(made, level));
         row.extend(empties.then(|| percent(level.empty)));
         row.push(level.rows_needed.to_string());
-        row.push(remarks(level, band, made));
+        row.push(level_notes(level, band, made));
         rows.push(row);
     }
     table(&rows)
 }
 
 /// What is said behind a level.
-fn remarks(level: &LevelReport, band: Option<(f64, f64)>, made: &Calibrated) -> String {
+fn level_notes(level: &LevelReport, band: Option<(f64, f64)>, made: &CalibrationReport) -> String {
     let mut said = Vec::new();
     if level.coverage == made.coverage {
         said.push("<- served");
@@ -130,15 +130,15 @@ fn remarks(level: &LevelReport, band: Option<(f64, f64)>, made: &Calibrated) -> 
     said.join(", ")
 }
 
-fn size_text(made: &Calibrated, level: &LevelReport) -> String {
+fn size_text(made: &CalibrationReport, level: &LevelReport) -> String {
     match level.mean_size {
-        Some(size) if is_regression(made) => short(size),
+        Some(size) if is_regression(made) => format_sig(size),
         Some(size) => format!("{size:.2}"),
         None => "-".to_owned(),
     }
 }
 
-fn groups(made: &Calibrated) -> String {
+fn groups(made: &CalibrationReport) -> String {
     let Some(groups) = made.calibration.groups() else { return String::new() };
     let level = |report: &GroupReport| report.levels.iter().find(|level| level.coverage == made.coverage).copied();
     let probabilities = made.calibration.report.before.is_some();
@@ -153,8 +153,9 @@ fn groups(made: &Calibrated) -> String {
     for (report, group) in made.calibration.report.groups.iter().zip(&groups.groups) {
         let mut row = vec![report.value.to_string(), report.rows.to_string()];
         if probabilities {
-            let ece =
-                |quality: &Option<Quality>| quality.as_ref().map_or_else(|| "-".to_owned(), |it| decimals(it.ece));
+            let ece = |quality: &Option<ProbabilityMetrics>| {
+                quality.as_ref().map_or_else(|| "-".to_owned(), |it| decimals(it.ece))
+            };
             row.extend([ece(&report.before), ece(&report.after)]);
         }
         let level = level(report);
@@ -171,7 +172,7 @@ fn groups(made: &Calibrated) -> String {
     table(&rows)
 }
 
-fn tail(made: &Calibrated) -> String {
+fn footer(made: &CalibrationReport) -> String {
     let mut text = String::new();
     for note in &made.notes {
         let _ = writeln!(text, "check     {note}");
@@ -220,7 +221,7 @@ fn decimals(value: f64) -> String {
 }
 
 /// A number in a unit, with four digits that count.
-fn short(value: f64) -> String {
+fn format_sig(value: f64) -> String {
     let rounded: f64 = format!("{value:.3e}").parse().unwrap_or(value);
     rounded.to_string()
 }

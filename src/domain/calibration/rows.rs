@@ -1,9 +1,9 @@
 //! Held-out rows with what the model said of them, as arrays, checked before anything is fitted.
 
-use super::fault::{Fault, Faults};
+use super::error::{CalibrationError, CalibrationErrors};
 use crate::domain::{
-    contract::Literal,
-    uncertainty::{Measured, ScoreKind, Scores},
+    contract::JsonValue,
+    uncertainty::{RegressionOutputs, ScoreKind, Scores},
 };
 
 /// The rows of a classifier.
@@ -31,14 +31,14 @@ pub struct RegressionRows {
     /// The true values.
     pub targets: Vec<f64>,
     /// What else the model says.
-    pub spread: Spread,
+    pub spread: ScaleSource,
     /// The groups of the rows, for quantiles by group.
     pub groups: Option<RowGroups>,
 }
 
 /// What a regression says beside its value.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Spread {
+pub enum ScaleSource {
     /// Nothing.
     None,
     /// Its own standard deviation, one a row.
@@ -62,7 +62,7 @@ pub struct RowGroups {
     /// The feature of the contract.
     pub feature: String,
     /// The values of the feature, one a group.
-    pub values: Vec<Literal>,
+    pub values: Vec<JsonValue>,
     /// The group of each row, as an index into `values`.
     pub of_row: Vec<usize>,
 }
@@ -85,29 +85,29 @@ impl ClassificationRows {
     }
 
     /// Everything that keeps the rows from being used.
-    pub(super) fn check(&self) -> Result<(), Faults> {
+    pub(super) fn check(&self) -> Result<(), CalibrationErrors> {
         let (rows, width) = (self.len(), self.classes.len());
-        let mut faults = Faults::default();
+        let mut faults = CalibrationErrors::default();
         if self.scores.len() != rows * width {
-            faults.push(Fault::Lengths { what: "scores", found: self.scores.len(), rows });
+            faults.push(CalibrationError::Lengths { what: "scores", found: self.scores.len(), rows });
             return Err(faults);
         }
         for (row, scores) in self.scores.chunks(width.max(1)).enumerate() {
             if let Some(value) = scores.iter().find(|value| !value.is_finite()) {
-                faults.push(Fault::NonFiniteOutput { row: row + 1, value: *value });
+                faults.push(CalibrationError::NonFiniteOutput { row: row + 1, value: *value });
             }
         }
         for (row, label) in self.labels.iter().enumerate().filter(|(_, label)| **label >= width) {
             let classes = self.classes.clone();
-            faults.push(Fault::UnknownClass { row: row + 1, found: label.to_string(), classes });
+            faults.push(CalibrationError::UnknownClass { row: row + 1, found: label.to_string(), classes });
         }
         check_groups(self.groups.as_ref(), rows, &mut faults);
         faults.into_result()?;
         if let Some(first) = self.labels.first().filter(|first| self.labels.iter().all(|label| label == *first)) {
-            return Err(Fault::OneClass { class: self.classes[*first].clone() }.into());
+            return Err(CalibrationError::OneClass { class: self.classes[*first].clone() }.into());
         }
         if rows > 1 && (1..rows).all(|row| self.scores(row).values == self.scores(0).values) {
-            return Err(Fault::ConstantModel { rows }.into());
+            return Err(CalibrationError::ConstantModel { rows }.into());
         }
         Ok(())
     }
@@ -115,52 +115,56 @@ impl ClassificationRows {
 
 impl RegressionRows {
     /// What the model said of one row.
-    pub(super) fn measured(&self, row: usize) -> Measured {
-        let value = Measured { value: self.values[row], ..Measured::default() };
+    pub(super) fn measured(&self, row: usize) -> RegressionOutputs {
+        let value = RegressionOutputs { value: self.values[row], ..RegressionOutputs::default() };
         match &self.spread {
-            Spread::None => value,
-            Spread::Sigma(sigma) => Measured { sigma: Some(sigma[row]), ..value },
-            Spread::Members(spread) => Measured { spread: Some(spread[row]), ..value },
-            Spread::Quantiles { lower, upper, .. } => Measured { band: Some((lower[row], upper[row])), ..value },
+            ScaleSource::None => value,
+            ScaleSource::Sigma(sigma) => RegressionOutputs { sigma: Some(sigma[row]), ..value },
+            ScaleSource::Members(spread) => RegressionOutputs { spread: Some(spread[row]), ..value },
+            ScaleSource::Quantiles { lower, upper, .. } => {
+                RegressionOutputs { band: Some((lower[row], upper[row])), ..value }
+            }
         }
     }
 
     /// Everything that keeps the rows from being used.
-    pub(super) fn check(&self) -> Result<(), Faults> {
+    pub(super) fn check(&self) -> Result<(), CalibrationErrors> {
         let rows = self.targets.len();
-        let mut faults = Faults::default();
+        let mut faults = CalibrationErrors::default();
         let columns: Vec<(&'static str, &[f64])> = match &self.spread {
-            Spread::None => vec![("values", &self.values)],
-            Spread::Sigma(column) | Spread::Members(column) => vec![("values", &self.values), ("deviations", column)],
-            Spread::Quantiles { lower, upper, .. } => {
+            ScaleSource::None => vec![("values", &self.values)],
+            ScaleSource::Sigma(column) | ScaleSource::Members(column) => {
+                vec![("values", &self.values), ("deviations", column)]
+            }
+            ScaleSource::Quantiles { lower, upper, .. } => {
                 vec![("values", &self.values), ("lower quantiles", lower), ("upper quantiles", upper)]
             }
         };
         for (what, column) in columns {
             if column.len() != rows {
-                faults.push(Fault::Lengths { what, found: column.len(), rows });
+                faults.push(CalibrationError::Lengths { what, found: column.len(), rows });
             }
             for (row, value) in column.iter().enumerate().filter(|(_, value)| !value.is_finite()) {
-                faults.push(Fault::NonFiniteOutput { row: row + 1, value: *value });
+                faults.push(CalibrationError::NonFiniteOutput { row: row + 1, value: *value });
             }
         }
         for (row, value) in self.targets.iter().enumerate().filter(|(_, value)| !value.is_finite()) {
-            faults.push(Fault::NonFiniteTarget { row: row + 1, value: *value });
+            faults.push(CalibrationError::NonFiniteTarget { row: row + 1, value: *value });
         }
         check_groups(self.groups.as_ref(), rows, &mut faults);
         faults.into_result()?;
         let same = |column: &[f64]| column.iter().all(|value| value.to_bits() == column[0].to_bits());
         if rows > 1 && same(&self.values) {
-            return Err(Fault::ConstantModel { rows }.into());
+            return Err(CalibrationError::ConstantModel { rows }.into());
         }
         Ok(())
     }
 }
 
-fn check_groups(groups: Option<&RowGroups>, rows: usize, faults: &mut Faults) {
+fn check_groups(groups: Option<&RowGroups>, rows: usize, faults: &mut CalibrationErrors) {
     let Some(groups) = groups else { return };
     let inside = groups.of_row.iter().filter(|group| **group < groups.values.len()).count();
     if inside != rows || groups.of_row.len() != rows {
-        faults.push(Fault::Lengths { what: "groups", found: inside, rows });
+        faults.push(CalibrationError::Lengths { what: "groups", found: inside, rows });
     }
 }

@@ -9,14 +9,14 @@ use serde::{
 
 use super::{
     Contract,
-    place::{FeaturePlace, Filling},
-    reader::nearest,
-    seat::{Place, Scalar, Seat, Skip},
+    feature_sink::{AdmitState, FeatureSink},
+    json_sink::{JsonSink, Scalar, SinkSeed, Skip},
+    schema_reader::did_you_mean,
 };
 use crate::domain::{
     prediction::Warning,
     tensor::Inputs,
-    violation::{MAX_LISTED, Violation, ViolationCode, Violations, quote, requested_step},
+    violation::{MAX_LISTED, Violation, ViolationCode, Violations, quote, unescape_pointer},
 };
 
 /// The longest `entity_id` that is a text, in characters, as JSON Schema counts.
@@ -46,7 +46,7 @@ pub struct Admitted {
 
 /// Why a body is not admitted.
 #[derive(Debug)]
-pub enum Refusal<E> {
+pub enum AdmitError<E> {
     /// It is not JSON.
     Malformed(E),
     /// It is JSON that does not keep the contract.
@@ -57,24 +57,24 @@ impl Contract {
     /// Reads a body `{"features": …, "entity_id": …, "explain": …}` against the contract.
     ///
     /// # Errors
-    /// [`Refusal::Malformed`] with the deserializer's own error, or all violations of the contract.
-    pub fn admit<'de, D: Deserializer<'de>>(&self, body: D) -> Result<Admitted, Refusal<D::Error>> {
-        let mut filling = Filling {
+    /// [`AdmitError::Malformed`] with the deserializer's own error, or all violations of the contract.
+    pub fn admit<'de, D: Deserializer<'de>>(&self, body: D) -> Result<Admitted, AdmitError<D::Error>> {
+        let mut filling = AdmitState {
             contract: self,
-            inputs: self.template.clone(),
+            inputs: self.default_row.clone(),
             // A copy is cheaper than zeroed memory, which the allocator does not keep at hand.
-            seen: self.unseen.clone(),
+            given: self.none_given.clone(),
             violations: Violations::default(),
             warnings: Vec::new(),
             positional: false,
         };
         let (mut entity_id, mut explain) = (None, false);
-        let root = Body { filling: &mut filling, entity_id: &mut entity_id, explain: &mut explain };
-        Seat(root).deserialize(body).map_err(Refusal::Malformed)?;
+        let root = BodySink { filling: &mut filling, entity_id: &mut entity_id, explain: &mut explain };
+        SinkSeed(root).deserialize(body).map_err(AdmitError::Malformed)?;
         if filling.violations.is_empty() {
             Ok(Admitted { inputs: filling.inputs, warnings: filling.warnings, entity_id, explain })
         } else {
-            Err(Refusal::Violations(filling.violations))
+            Err(AdmitError::Violations(filling.violations))
         }
     }
 
@@ -88,37 +88,37 @@ impl Contract {
     }
 }
 
-fn fault(pointer: impl Into<String>, code: ViolationCode, detail: impl Into<String>) -> Violation {
+fn violation(pointer: impl Into<String>, code: ViolationCode, detail: impl Into<String>) -> Violation {
     Violation { pointer: pointer.into(), code, detail: detail.into(), feature: None }
 }
 
 /// The body itself.
-struct Body<'f, 'c> {
-    filling: &'f mut Filling<'c>,
+struct BodySink<'f, 'c> {
+    filling: &'f mut AdmitState<'c>,
     entity_id: &'f mut Option<EntityId>,
     explain: &'f mut bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Member {
+enum BodyMember {
     Features,
     EntityId,
     Explain,
 }
 
-impl Member {
+impl BodyMember {
     const ALL: [(&'static str, Self); 3] =
         [("features", Self::Features), ("entity_id", Self::EntityId), ("explain", Self::Explain)];
 }
 
-impl Body<'_, '_> {
+impl BodySink<'_, '_> {
     fn wrong_type(self, found: &str) {
         let detail = format!("the body must be an object with the member \"features\"; got {found}");
-        self.filling.violations.push(fault("", ViolationCode::WrongType, detail));
+        self.filling.violations.push(violation("", ViolationCode::WrongType, detail));
     }
 }
 
-impl<'de> Place<'de> for Body<'_, '_> {
+impl<'de> JsonSink<'de> for BodySink<'_, '_> {
     fn scalar(self, value: Scalar<'_>) {
         self.wrong_type(value.kind());
     }
@@ -129,9 +129,13 @@ impl<'de> Place<'de> for Body<'_, '_> {
     }
 
     fn object<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
-        let mut given = [false; Member::ALL.len()];
-        while let Some(key) = object.next_key_seed(Key(|name: &str| {
-            Member::ALL.iter().find(|(text, _)| *text == name).map(|(_, member)| *member).ok_or_else(|| name.to_owned())
+        let mut given = [false; BodyMember::ALL.len()];
+        while let Some(key) = object.next_key_seed(KeySeed(|name: &str| {
+            BodyMember::ALL
+                .iter()
+                .find(|(text, _)| *text == name)
+                .map(|(_, member)| *member)
+                .ok_or_else(|| name.to_owned())
         }))? {
             let member = match key {
                 Ok(member) => member,
@@ -139,73 +143,77 @@ impl<'de> Place<'de> for Body<'_, '_> {
                     let hint = if self.filling.contract.by_name.contains_key(&name) {
                         "; it goes inside of \"features\"".to_owned()
                     } else {
-                        nearest(&name, Member::ALL.iter().map(|(text, _)| *text))
+                        did_you_mean(&name, BodyMember::ALL.iter().map(|(text, _)| *text))
                     };
-                    self.filling.violations.push(fault(
-                        format!("/{}", requested_step(&name)),
+                    self.filling.violations.push(violation(
+                        format!("/{}", unescape_pointer(&name)),
                         ViolationCode::UnknownFeature,
                         format!("the body has no member {}{hint}", quote(&name)),
                     ));
-                    object.next_value_seed(Seat(Skip(1)))?;
+                    object.next_value_seed(SinkSeed(Skip(1)))?;
                     continue;
                 }
             };
             if std::mem::replace(&mut given[member as usize], true) {
-                let name = Member::ALL[member as usize].0;
-                self.filling.violations.push(fault(
+                let name = BodyMember::ALL[member as usize].0;
+                self.filling.violations.push(violation(
                     format!("/{name}"),
                     ViolationCode::Duplicate,
                     format!("{name} stands twice"),
                 ));
-                object.next_value_seed(Seat(Skip(1)))?;
+                object.next_value_seed(SinkSeed(Skip(1)))?;
                 continue;
             }
             match member {
-                Member::Features => object.next_value_seed(Seat(Features { filling: &mut *self.filling }))?,
-                Member::EntityId => object.next_value_seed(Seat(ScalarOnly(|value: Result<Scalar<'_>, _>| {
-                    match take_entity_id(value) {
+                BodyMember::Features => {
+                    object.next_value_seed(SinkSeed(FeaturesSink { filling: &mut *self.filling }))?
+                }
+                BodyMember::EntityId => object.next_value_seed(SinkSeed(ScalarSink(
+                    |value: Result<Scalar<'_>, _>| match take_entity_id(value) {
                         Ok(id) => *self.entity_id = id,
                         Err(violation) => self.filling.violations.push(violation),
-                    }
-                })))?,
-                Member::Explain => object.next_value_seed(Seat(ScalarOnly(|value: Result<Scalar<'_>, _>| {
-                    match take_explain(value) {
-                        Ok(explain) => *self.explain = explain,
-                        Err(violation) => self.filling.violations.push(violation),
-                    }
-                })))?,
+                    },
+                )))?,
+                BodyMember::Explain => {
+                    object.next_value_seed(SinkSeed(ScalarSink(|value: Result<Scalar<'_>, _>| {
+                        match take_explain(value) {
+                            Ok(explain) => *self.explain = explain,
+                            Err(violation) => self.filling.violations.push(violation),
+                        }
+                    })))?
+                }
             }
         }
-        if !given[Member::Features as usize] {
-            self.filling.violations.push(fault("/features", ViolationCode::Missing, "features is required"));
+        if !given[BodyMember::Features as usize] {
+            self.filling.violations.push(violation("/features", ViolationCode::Missing, "features is required"));
         }
         Ok(())
     }
 }
 
 /// The member `features`: an object by name, or an array by position.
-struct Features<'f, 'c> {
-    filling: &'f mut Filling<'c>,
+struct FeaturesSink<'f, 'c> {
+    filling: &'f mut AdmitState<'c>,
 }
 
-impl Features<'_, '_> {
+impl FeaturesSink<'_, '_> {
     fn wrong_type(&mut self, found: &str) {
         let detail = format!("features must be an object by name, or an array by position; got {found}");
-        self.filling.violations.push(fault("/features", ViolationCode::WrongType, detail));
+        self.filling.violations.push(violation("/features", ViolationCode::WrongType, detail));
     }
 
     fn unknown(&mut self, name: &str) {
         let contract = self.filling.contract;
-        match contract.closed {
+        match contract.denies_additional {
             true if self.filling.violations.is_full() => return self.filling.violations.count(),
             false if self.filling.warnings.len() >= MAX_LISTED => return,
             _ => {}
         }
-        let pointer = format!("/features/{}", requested_step(name));
-        let hint = nearest(name, contract.features.iter().map(|feature| feature.name.as_str()));
-        if contract.closed {
+        let pointer = format!("/features/{}", unescape_pointer(name));
+        let hint = did_you_mean(name, contract.features.iter().map(|feature| feature.name.as_str()));
+        if contract.denies_additional {
             let detail = format!("the contract has no feature {}{hint}", quote(name));
-            self.filling.violations.push(fault(pointer, ViolationCode::UnknownFeature, detail));
+            self.filling.violations.push(violation(pointer, ViolationCode::UnknownFeature, detail));
         } else {
             let detail = format!("{} is not a feature of the contract and was ignored{hint}", quote(name));
             self.filling.warnings.push(Warning { pointer, code: "ignored_member", detail, feature: None });
@@ -215,14 +223,14 @@ impl Features<'_, '_> {
     fn note_missing(&mut self) {
         let contract = self.filling.contract;
         for (index, feature) in contract.features.iter().enumerate() {
-            if feature.required && !self.filling.seen[index] {
-                self.filling.refuse(index, &[], ViolationCode::Missing, "is required");
+            if feature.required && !self.filling.given[index] {
+                self.filling.reject(index, &[], ViolationCode::Missing, "is required");
             }
         }
     }
 }
 
-impl<'de> Place<'de> for Features<'_, '_> {
+impl<'de> JsonSink<'de> for FeaturesSink<'_, '_> {
     fn scalar(mut self, value: Scalar<'_>) {
         self.wrong_type(value.kind());
     }
@@ -233,9 +241,9 @@ impl<'de> Place<'de> for Features<'_, '_> {
         let mut found = 0;
         loop {
             let more = if found < wanted {
-                list.next_element_seed(Seat(FeaturePlace { filling: &mut *self.filling, index: found }))?
+                list.next_element_seed(SinkSeed(FeatureSink { state: &mut *self.filling, index: found }))?
             } else {
-                list.next_element_seed(Seat(Skip(2)))?
+                list.next_element_seed(SinkSeed(Skip(2)))?
             };
             if more.is_none() {
                 break;
@@ -244,38 +252,38 @@ impl<'de> Place<'de> for Features<'_, '_> {
         }
         if found != wanted {
             let detail = format!("features by position must have {wanted} elements, one a feature; got {found}");
-            self.filling.violations.push(fault("/features", ViolationCode::WrongLength, detail));
+            self.filling.violations.push(violation("/features", ViolationCode::WrongLength, detail));
         }
         Ok(())
     }
 
     fn object<A: MapAccess<'de>>(mut self, mut object: A) -> Result<(), A::Error> {
         let contract = self.filling.contract;
-        let mut likely = 0;
-        let mut strangers = std::collections::HashSet::new();
-        while let Some(key) =
-            object.next_key_seed(Key(|name: &str| contract.find(name, likely).ok_or_else(|| name.to_owned())))?
+        let mut expected_index = 0;
+        let mut unknown_names = std::collections::HashSet::new();
+        while let Some(key) = object
+            .next_key_seed(KeySeed(|name: &str| contract.find(name, expected_index).ok_or_else(|| name.to_owned())))?
         {
             match key {
                 Ok(index) => {
-                    likely = index + 1;
-                    if std::mem::replace(&mut self.filling.seen[index], true) {
-                        self.filling.refuse(index, &[], ViolationCode::Duplicate, "stands twice");
-                        object.next_value_seed(Seat(Skip(2)))?;
+                    expected_index = index + 1;
+                    if std::mem::replace(&mut self.filling.given[index], true) {
+                        self.filling.reject(index, &[], ViolationCode::Duplicate, "stands twice");
+                        object.next_value_seed(SinkSeed(Skip(2)))?;
                     } else {
-                        object.next_value_seed(Seat(FeaturePlace { filling: &mut *self.filling, index }))?;
+                        object.next_value_seed(SinkSeed(FeatureSink { state: &mut *self.filling, index }))?;
                     }
                 }
                 Err(name) => {
-                    if strangers.contains(&name) {
-                        let pointer = format!("/features/{}", requested_step(&name));
+                    if unknown_names.contains(&name) {
+                        let pointer = format!("/features/{}", unescape_pointer(&name));
                         let detail = format!("{} stands twice", quote(&name));
-                        self.filling.violations.push(fault(pointer, ViolationCode::Duplicate, detail));
+                        self.filling.violations.push(violation(pointer, ViolationCode::Duplicate, detail));
                     } else {
                         self.unknown(&name);
-                        strangers.insert(name);
+                        unknown_names.insert(name);
                     }
-                    object.next_value_seed(Seat(Skip(2)))?;
+                    object.next_value_seed(SinkSeed(Skip(2)))?;
                 }
             }
         }
@@ -285,9 +293,9 @@ impl<'de> Place<'de> for Features<'_, '_> {
 }
 
 /// A place that takes a scalar: the function gets it, or the name of what came instead.
-struct ScalarOnly<F>(F);
+struct ScalarSink<F>(F);
 
-impl<'de, F: FnOnce(Result<Scalar<'_>, &'static str>)> Place<'de> for ScalarOnly<F> {
+impl<'de, F: FnOnce(Result<Scalar<'_>, &'static str>)> JsonSink<'de> for ScalarSink<F> {
     fn scalar(self, value: Scalar<'_>) {
         (self.0)(Ok(value));
     }
@@ -320,7 +328,7 @@ fn take_entity_id(value: Result<Scalar<'_>, &'static str>) -> Result<Option<Enti
     };
     let detail =
         format!("entity_id must be an integer, or a string of at most {MAX_ENTITY_ID} characters; got {found}");
-    Err(fault("/entity_id", ViolationCode::WrongType, detail))
+    Err(violation("/entity_id", ViolationCode::WrongType, detail))
 }
 
 /// Takes the member `explain`.
@@ -330,13 +338,13 @@ fn take_explain(value: Result<Scalar<'_>, &'static str>) -> Result<bool, Violati
         Ok(other) => other.kind(),
         Err(kind) => kind,
     };
-    Err(fault("/explain", ViolationCode::WrongType, format!("explain must be true or false; got {found}")))
+    Err(violation("/explain", ViolationCode::WrongType, format!("explain must be true or false; got {found}")))
 }
 
 /// Reads a key without keeping it, unless nobody knows it.
-struct Key<F>(F);
+struct KeySeed<F>(F);
 
-impl<'de, T, F: FnOnce(&str) -> T> DeserializeSeed<'de> for Key<F> {
+impl<'de, T, F: FnOnce(&str) -> T> DeserializeSeed<'de> for KeySeed<F> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
@@ -344,7 +352,7 @@ impl<'de, T, F: FnOnce(&str) -> T> DeserializeSeed<'de> for Key<F> {
     }
 }
 
-impl<T, F: FnOnce(&str) -> T> Visitor<'_> for Key<F> {
+impl<T, F: FnOnce(&str) -> T> Visitor<'_> for KeySeed<F> {
     type Value = T;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     Contract, InputPlan,
-    feature::{Dimension, Feature, NullMeans},
+    feature::{Dimension, Feature, NullHandling},
     keywords::{self, Position},
-    literal::Literal,
+    literal::JsonValue,
     output,
-    reader::{Node, Problem, nearest},
+    schema_reader::{ContractProblem, SchemaNode, did_you_mean},
 };
 use crate::domain::signature::{Signature, TensorSpec};
 use crate::domain::tensor::{Buffer, Inputs, Tensor};
@@ -17,7 +17,7 @@ use crate::domain::tensor::{Buffer, Inputs, Tensor};
 ///
 /// # Errors
 /// Every problem found: unknown keywords, features and tensors that do not fit each other, inputs fed twice or never.
-pub fn compile(document: &Literal, signature: &Signature) -> Result<Contract, Vec<Problem>> {
+pub fn compile(document: &JsonValue, signature: &Signature) -> Result<Contract, Vec<ContractProblem>> {
     let problems = match compile_for(document, signature) {
         Ok(contract) => return Ok(contract),
         Err(problems) => problems,
@@ -28,24 +28,24 @@ pub fn compile(document: &Literal, signature: &Signature) -> Result<Contract, Ve
     Ok(Contract { fixed_rows: Some(rows), ..contract })
 }
 
-fn compile_for(document: &Literal, signature: &Signature) -> Result<Contract, Vec<Problem>> {
+fn compile_for(document: &JsonValue, signature: &Signature) -> Result<Contract, Vec<ContractProblem>> {
     let mut problems = Vec::new();
-    let node = Node::root(document);
-    if !matches!(document, Literal::Object(_)) {
+    let node = SchemaNode::root(document);
+    if !matches!(document, JsonValue::Object(_)) {
         node.problem(&mut problems, format!("a contract is a JSON object, found {}", document.kind()));
         return Err(problems);
     }
     let mut second_pass: Vec<String> =
-        keywords::sort(&node, Position::Instance, &mut problems).into_iter().map(str::to_owned).collect();
+        keywords::classify_keywords(&node, Position::Instance, &mut problems).into_iter().map(str::to_owned).collect();
     if node.child("type").is_none_or(|kind| kind.as_text() != Some("object")) {
-        problems.push(Problem {
+        problems.push(ContractProblem {
             pointer: "/type".into(),
             detail: "must be \"object\": a contract describes one instance".into(),
         });
     }
     let closed = match node.child("additionalProperties").map(|node| node.value) {
-        None | Some(Literal::Bool(true)) => false,
-        Some(Literal::Bool(false)) => true,
+        None | Some(JsonValue::Bool(true)) => false,
+        Some(JsonValue::Bool(false)) => true,
         Some(_) => {
             second_pass.push("additionalProperties".into());
             false
@@ -61,29 +61,29 @@ fn compile_for(document: &Literal, signature: &Signature) -> Result<Contract, Ve
     second_pass.dedup();
     let by_name = features.iter().enumerate().map(|(index, feature)| (feature.name.clone(), index)).collect();
     let inputs = plan_inputs(signature, &features);
-    let template = template(&inputs, &features);
+    let template = default_row(&inputs, &features);
     Ok(Contract {
         title: node.child("title").and_then(|title| title.as_text()).map(str::to_owned),
         description: node.child("description").and_then(|text| text.as_text()).map(str::to_owned),
         // An array that takes in the first dimension too leaves none to put rows together along.
         batched: signature.is_batched() && inputs.iter().all(|input| input.leading == 1),
         fixed_rows: None,
-        closed,
-        unseen: vec![false; features.len()],
+        denies_additional: closed,
+        none_given: vec![false; features.len()],
         features,
         by_name,
         inputs,
-        template,
+        default_row: template,
         output,
         coverage,
-        second_pass,
+        full_validation_keywords: second_pass,
     })
 }
 
 /// Reads `properties` by the order of `x-inputs` and gives each feature its place.
-fn read_inputs(node: &Node<'_>, signature: &Signature, problems: &mut Vec<Problem>) -> Vec<Feature> {
-    let properties: Vec<(&str, Node<'_>)> = node.object("properties", problems).unwrap_or_default();
-    let schemas: HashMap<&str, &Node<'_>> = properties.iter().map(|(name, schema)| (*name, schema)).collect();
+fn read_inputs(node: &SchemaNode<'_>, signature: &Signature, problems: &mut Vec<ContractProblem>) -> Vec<Feature> {
+    let properties: Vec<(&str, SchemaNode<'_>)> = node.object("properties", problems).unwrap_or_default();
+    let schemas: HashMap<&str, &SchemaNode<'_>> = properties.iter().map(|(name, schema)| (*name, schema)).collect();
     let Some(inputs) = node.list("x-inputs", problems) else {
         node.problem(problems, "x-inputs is missing: it says which features feed which tensor of the graph");
         return Vec::new();
@@ -92,12 +92,12 @@ fn read_inputs(node: &Node<'_>, signature: &Signature, problems: &mut Vec<Proble
     let mut fed = HashSet::new();
     let mut used = HashSet::new();
     for input in inputs {
-        input.only(&["tensor", "features"], problems);
+        input.deny_unknown(&["tensor", "features"], problems);
         let name = input.text("tensor", problems).unwrap_or_default();
         let listed = input.texts("features", problems).unwrap_or_default();
         let Some(tensor) = signature.inputs.iter().position(|spec| spec.name == name) else {
             let known = signature.inputs.iter().map(|spec| spec.name.as_str());
-            input.problem(problems, format!("the graph has no input {name:?}{}", nearest(name, known)));
+            input.problem(problems, format!("the graph has no input {name:?}{}", did_you_mean(name, known)));
             // One wrong name is one problem: its features are not at fault.
             used.extend(listed);
             continue;
@@ -110,7 +110,7 @@ fn read_inputs(node: &Node<'_>, signature: &Signature, problems: &mut Vec<Proble
             let Some(schema) = schemas.get(feature) else {
                 input.problem(
                     problems,
-                    format!("{feature:?} is not in properties{}", nearest(feature, schemas.keys().copied())),
+                    format!("{feature:?} is not in properties{}", did_you_mean(feature, schemas.keys().copied())),
                 );
                 continue;
             };
@@ -119,11 +119,11 @@ fn read_inputs(node: &Node<'_>, signature: &Signature, problems: &mut Vec<Proble
             }
             group.push((*schema, feature));
         }
-        features.extend(place_group(&input, &signature.inputs[tensor], tensor, &group, problems));
+        features.extend(assign_offsets(&input, &signature.inputs[tensor], tensor, &group, problems));
     }
     for (index, spec) in signature.inputs.iter().enumerate() {
         if !fed.contains(&index) {
-            problems.push(Problem {
+            problems.push(ContractProblem {
                 pointer: "/x-inputs".into(),
                 detail: format!("nothing feeds the graph's input {spec}"),
             });
@@ -139,12 +139,12 @@ fn read_inputs(node: &Node<'_>, signature: &Signature, problems: &mut Vec<Proble
 }
 
 /// Gives the features of one tensor their places, and says where their number or shape does not fit it.
-fn place_group(
-    input: &Node<'_>,
+fn assign_offsets(
+    input: &SchemaNode<'_>,
     spec: &TensorSpec,
     tensor: usize,
-    group: &[(&Node<'_>, &str)],
-    problems: &mut Vec<Problem>,
+    group: &[(&SchemaNode<'_>, &str)],
+    problems: &mut Vec<ContractProblem>,
 ) -> Vec<Feature> {
     let mut features: Vec<Feature> = Vec::with_capacity(group.len());
     for (schema, name) in group {
@@ -154,7 +154,7 @@ fn place_group(
         features.push(feature);
     }
     match features.as_mut_slice() {
-        [array] if !array.dimensions.is_empty() => fit_array(group[0].0, array, spec, problems),
+        [array] if !array.dimensions.is_empty() => check_array_shape(group[0].0, array, spec, problems),
         scalars if scalars.iter().all(|feature| feature.dimensions.is_empty()) => {
             let room = match spec.instance_shape() {
                 [] => Some(1),
@@ -189,7 +189,12 @@ fn place_group(
 }
 
 /// Holds the lengths of an array feature against the tensor's dimensions.
-fn fit_array(schema: &Node<'_>, array: &mut Feature, spec: &TensorSpec, problems: &mut Vec<Problem>) {
+fn check_array_shape(
+    schema: &SchemaNode<'_>,
+    array: &mut Feature,
+    spec: &TensorSpec,
+    problems: &mut Vec<ContractProblem>,
+) {
     let shape = shape_for(spec, array);
     if array.dimensions.len() != shape.len() {
         schema.problem(
@@ -225,7 +230,7 @@ fn shape_for<'s>(spec: &'s TensorSpec, array: &Feature) -> &'s [Option<usize>] {
     if whole { &spec.shape } else { spec.instance_shape() }
 }
 
-fn apply_required(node: &Node<'_>, features: &mut [Feature], problems: &mut Vec<Problem>) {
+fn apply_required(node: &SchemaNode<'_>, features: &mut [Feature], problems: &mut Vec<ContractProblem>) {
     let required = node.texts("required", problems).unwrap_or_default();
     let properties = node.child("properties");
     for name in &required {
@@ -233,19 +238,19 @@ fn apply_required(node: &Node<'_>, features: &mut [Feature], problems: &mut Vec<
             Some(feature) => feature.required = true,
             // It is told already that nothing feeds it.
             None if properties.as_ref().is_some_and(|schemas| schemas.child(name).is_some()) => {}
-            None => problems.push(Problem {
+            None => problems.push(ContractProblem {
                 pointer: "/required".into(),
                 detail: format!(
                     "{name:?} is not a feature{}",
-                    nearest(name, features.iter().map(|feature| feature.name.as_str()))
+                    did_you_mean(name, features.iter().map(|feature| feature.name.as_str()))
                 ),
             }),
         }
     }
     for feature in features.iter().filter(|feature| !feature.required) {
-        let has_default = feature.default.as_ref().is_some_and(|value| *value != Literal::Null);
-        if !has_default && feature.null == NullMeans::Refused {
-            problems.push(Problem {
+        let has_default = feature.default.as_ref().is_some_and(|value| *value != JsonValue::Null);
+        if !has_default && feature.null == NullHandling::Refused {
+            problems.push(ContractProblem {
                 pointer: "/required".into(),
                 detail: format!(
                     "{:?} must be listed here, or have a default, or admit null: else nothing could stand for it",
@@ -282,7 +287,7 @@ fn plan_inputs(signature: &Signature, features: &[Feature]) -> Vec<InputPlan> {
 }
 
 /// The inputs of an instance in which every feature is left out: defaults and NaN in their places, zeros elsewhere.
-fn template(inputs: &[InputPlan], features: &[Feature]) -> Inputs {
+fn default_row(inputs: &[InputPlan], features: &[Feature]) -> Inputs {
     let mut tensors: Vec<Tensor> = inputs
         .iter()
         .map(|input| Tensor {
@@ -293,14 +298,14 @@ fn template(inputs: &[InputPlan], features: &[Feature]) -> Inputs {
     for feature in features {
         let tensor = &mut tensors[feature.tensor];
         match &feature.default {
-            Some(value) if *value != Literal::Null => {
-                let end = feature.place_literal(value, &mut tensor.buffer, feature.offset, &mut Vec::new());
+            Some(value) if *value != JsonValue::Null => {
+                let end = feature.write_default(value, &mut tensor.buffer, feature.offset, &mut Vec::new());
                 if inputs[feature.tensor].width.is_none() {
                     set_shape(value, &mut tensor.shape[inputs[feature.tensor].leading..]);
                 }
                 debug_assert!(end <= tensor.buffer.len(), "a default was checked to fit");
             }
-            _ if feature.null == NullMeans::Nan => {
+            _ if feature.null == NullHandling::Nan => {
                 // Refused at load for any tensor but a floating-point one.
                 let _ = tensor.buffer.put_nan(feature.offset);
             }
@@ -310,8 +315,8 @@ fn template(inputs: &[InputPlan], features: &[Feature]) -> Inputs {
     Inputs { tensors, rows: 1 }
 }
 
-fn set_shape(value: &Literal, shape: &mut [usize]) {
-    if let (Literal::List(items), Some((first, rest))) = (value, shape.split_first_mut()) {
+fn set_shape(value: &JsonValue, shape: &mut [usize]) {
+    if let (JsonValue::List(items), Some((first, rest))) = (value, shape.split_first_mut()) {
         *first = items.len();
         if let Some(item) = items.first() {
             set_shape(item, rest);

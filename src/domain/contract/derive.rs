@@ -2,10 +2,9 @@
 //! against.
 
 use super::{
-    literal::Literal,
-    object,
-    recognise::{Observed, has_label_and_scores, recognise},
-    text,
+    infer_output::{ObservedOutputs, has_label_and_scores, infer_output},
+    literal::JsonValue,
+    object, text,
 };
 use crate::domain::{
     number::Number,
@@ -15,20 +14,20 @@ use crate::domain::{
 
 /// A derived contract.
 #[derive(Debug, Clone)]
-pub struct Derived {
+pub struct DerivedContract {
     /// The contract, as contract.json would hold it.
-    pub document: Literal,
+    pub document: JsonValue,
     /// What was recognised and what is not known, a sentence each, for the start-up log.
     pub notes: Vec<String>,
 }
 
-fn count(value: usize) -> Literal {
-    Literal::Number(Number::Unsigned(value as u64))
+fn count(value: usize) -> JsonValue {
+    JsonValue::Number(Number::Unsigned(value as u64))
 }
 
 /// Derives a contract: a matrix `[N, k]` gives k scalar features, any other input one feature of its shape. The meaning
 /// of the outputs is held against what was observed.
-pub fn derive(title: &str, signature: &Signature, observed: Observed<'_>) -> Derived {
+pub fn derive(title: &str, signature: &Signature, observed: ObservedOutputs<'_>) -> DerivedContract {
     let rows = signature.fixed_rows().filter(|_| has_label_and_scores(signature));
     let signature = &rows.map_or_else(|| signature.clone(), |_| signature.with_open_rows());
     let mut properties = Vec::new();
@@ -37,22 +36,22 @@ pub fn derive(title: &str, signature: &Signature, observed: Observed<'_>) -> Der
     for spec in &signature.inputs {
         let mut names = Vec::new();
         for (name, schema) in features_of(spec, signature.inputs.len() == 1, observed.open_vectors) {
-            names.push(Literal::Text(name.clone()));
-            required.push(Literal::Text(name.clone()));
+            names.push(JsonValue::Text(name.clone()));
+            required.push(JsonValue::Text(name.clone()));
             properties.push((name, schema));
         }
-        inputs.push(object(vec![("tensor", text(&spec.name)), ("features", Literal::List(names))]));
+        inputs.push(object(vec![("tensor", text(&spec.name)), ("features", JsonValue::List(names))]));
     }
-    let recognised = recognise(signature, observed);
+    let recognised = infer_output(signature, observed);
     let document = object(vec![
         ("$schema", text("https://json-schema.org/draft/2020-12/schema")),
         ("title", text(title)),
         ("description", text("Derived from the graph's signature alone: names, element types and shapes.")),
         ("type", text("object")),
-        ("properties", Literal::Object(properties)),
-        ("required", Literal::List(required)),
-        ("additionalProperties", Literal::Bool(false)),
-        ("x-inputs", Literal::List(inputs)),
+        ("properties", JsonValue::Object(properties)),
+        ("required", JsonValue::List(required)),
+        ("additionalProperties", JsonValue::Bool(false)),
+        ("x-inputs", JsonValue::List(inputs)),
         ("x-output", recognised.output),
     ]);
     let mut notes = recognised.notes;
@@ -62,10 +61,10 @@ pub fn derive(title: &str, signature: &Signature, observed: Observed<'_>) -> Der
     notes.push(
         "without a contract.json there are no ranges, categories or units: a value in the wrong column or the wrong unit is answered like any other".to_owned(),
     );
-    Derived { document, notes }
+    DerivedContract { document, notes }
 }
 
-fn features_of(spec: &TensorSpec, only: bool, open_vectors: bool) -> Vec<(String, Literal)> {
+fn features_of(spec: &TensorSpec, only: bool, open_vectors: bool) -> Vec<(String, JsonValue)> {
     let scalar = object(vec![("type", text(json_type(spec.element)))]);
     let shape = match spec.shape.as_slice() {
         [None] if open_vectors => &spec.shape,

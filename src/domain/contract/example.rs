@@ -1,9 +1,9 @@
 //! An instance that a contract admits, for documentation, start-up messages and warm-up.
 
 use super::{
-    Contract, Feature, Literal,
-    choices::Choices,
-    rule::{Rule, Types},
+    Contract, Feature, JsonValue,
+    enum_values::EnumValues,
+    rule::{ScalarRule, TypeSet},
 };
 use crate::domain::number::Number;
 
@@ -13,37 +13,37 @@ const OPEN_LENGTH: usize = 4;
 impl Contract {
     /// An instance as `features` by name: each feature's default, first choice, or a number within its bounds. Where a
     /// `pattern` stands alone, the text keeps its lengths only.
-    pub fn example(&self) -> Literal {
-        Literal::Object(self.features.iter().map(|feature| (feature.name.clone(), feature.example())).collect())
+    pub fn example(&self) -> JsonValue {
+        JsonValue::Object(self.features.iter().map(|feature| (feature.name.clone(), feature.example())).collect())
     }
 }
 
 impl Feature {
-    fn example(&self) -> Literal {
-        if let Some(default) = self.default.clone().filter(|value| *value != Literal::Null) {
+    fn example(&self) -> JsonValue {
+        if let Some(default) = self.default.clone().filter(|value| *value != JsonValue::Null) {
             return default;
         }
         self.dimensions.iter().rev().fold(self.scalar(), |items, dimension| {
             let most = dimension.max.unwrap_or(usize::MAX);
             let length = if most == dimension.min { most } else { OPEN_LENGTH.clamp(dimension.min, most) };
-            Literal::List(vec![items; length])
+            JsonValue::List(vec![items; length])
         })
     }
 
-    fn scalar(&self) -> Literal {
-        let mut choices = self.rule.choices.iter().flat_map(Choices::literals);
-        if let Some(choice) = choices.find(|choice| **choice != Literal::Null && self.rule.admits(choice)) {
+    fn scalar(&self) -> JsonValue {
+        let mut choices = self.rule.choices.iter().flat_map(EnumValues::literals);
+        if let Some(choice) = choices.find(|choice| **choice != JsonValue::Null && self.rule.admits(choice)) {
             return choice.clone();
         }
         let types = self.rule.types;
-        if types.has(Types::NUMBER.with(Types::INTEGER)) {
+        if types.has(TypeSet::NUMBER.with(TypeSet::INTEGER)) {
             let usual = self.expected.as_ref().and_then(|expected| Some((expected.minimum?, expected.maximum?)));
             return usual
-                .map(|(low, high)| Literal::Number(between(low, high)))
+                .map(|(low, high)| JsonValue::Number(between(low, high)))
                 .filter(|middle| self.rule.admits(middle))
-                .unwrap_or_else(|| Literal::Number(self.rule.sample_number()));
+                .unwrap_or_else(|| JsonValue::Number(self.rule.example_number()));
         }
-        if types.has(Types::BOOLEAN) { Literal::Bool(false) } else { Literal::Text(self.rule.sample_text()) }
+        if types.has(TypeSet::BOOLEAN) { JsonValue::Bool(false) } else { JsonValue::Text(self.rule.example_text()) }
     }
 }
 
@@ -58,9 +58,9 @@ fn between(low: Number, high: Number) -> Number {
     Number::from(middle)
 }
 
-impl Rule {
+impl ScalarRule {
     /// A number that keeps the bounds, as near to zero as they allow.
-    pub(super) fn sample_number(&self) -> Number {
+    pub(super) fn example_number(&self) -> Number {
         let step = self.multiple_of.unwrap_or(1);
         let bounds = self.bounds.iter().map(|bound| bound.limit.as_f64());
         let candidates = std::iter::once(0.0)
@@ -85,12 +85,12 @@ impl Rule {
                     Number::from(value)
                 }
             })
-            .find(|number| self.admits(&Literal::Number(*number)))
+            .find(|number| self.admits(&JsonValue::Number(*number)))
             .unwrap_or(Number::Unsigned(0))
     }
 
     /// A text that keeps the lengths; no pattern is looked at.
-    pub(super) fn sample_text(&self) -> String {
+    pub(super) fn example_text(&self) -> String {
         const SAMPLE: &str = "text";
         let length = SAMPLE.len().max(self.min_length.unwrap_or(0)).min(self.max_length.unwrap_or(usize::MAX));
         SAMPLE.chars().cycle().take(length).collect()

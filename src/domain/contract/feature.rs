@@ -1,11 +1,11 @@
 //! One feature of a contract: its schema compiled, its place in a tensor, what null and absence feed.
 
 use super::{
-    choices::Choices,
+    enum_values::EnumValues,
     keywords::{self, Position},
-    literal::Literal,
-    reader::{Node, Problem},
-    rule::{Quiet, Rule, Types},
+    literal::JsonValue,
+    rule::{FastRange, ScalarRule, TypeSet},
+    schema_reader::{ContractProblem, SchemaNode},
 };
 use crate::domain::{
     number::Number,
@@ -17,7 +17,7 @@ use crate::domain::{
 const MAX_RANK: usize = 8;
 
 /// Keywords that speak of a whole feature, and would be ignored in the items of an array.
-const OF_THE_FEATURE: &[&str] = &["default", "x-unit", "x-expected", "x-missing", "x-codes", "x-sensitive"];
+const FEATURE_ONLY_KEYWORDS: &[&str] = &["default", "x-unit", "x-expected", "x-missing", "x-codes", "x-sensitive"];
 
 /// How many elements one level of a nested array may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Dimension {
 
 /// What null stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NullMeans {
+pub(super) enum NullHandling {
     Refused,
     Nan,
     Default,
@@ -41,7 +41,7 @@ pub(super) enum NullMeans {
 pub(super) struct Expected {
     pub(super) minimum: Option<Number>,
     pub(super) maximum: Option<Number>,
-    pub(super) choices: Option<Choices>,
+    pub(super) choices: Option<EnumValues>,
 }
 
 /// One feature, ready to check a value and to place it.
@@ -61,11 +61,11 @@ pub struct Feature {
     pub offset: usize,
     /// The levels of an array, outermost first; none for a scalar.
     pub dimensions: Vec<Dimension>,
-    pub(super) rule: Rule,
+    pub(super) rule: ScalarRule,
     /// The numbers that need no closer look.
-    pub(super) quiet: Option<Quiet>,
-    pub(super) null: NullMeans,
-    pub(super) default: Option<Literal>,
+    pub(super) fast_range: Option<FastRange>,
+    pub(super) null: NullHandling,
+    pub(super) default: Option<JsonValue>,
     pub(super) expected: Option<Expected>,
     pub(super) codes: Vec<(String, Number)>,
     /// The keywords that need the second pass.
@@ -74,16 +74,23 @@ pub struct Feature {
 
 impl Feature {
     /// Compiles the schema of one feature for its place in a tensor. Problems are added; the feature is then not used.
-    pub(super) fn read(node: &Node<'_>, name: &str, spec: &TensorSpec, problems: &mut Vec<Problem>) -> Self {
+    pub(super) fn read(
+        node: &SchemaNode<'_>,
+        name: &str,
+        spec: &TensorSpec,
+        problems: &mut Vec<ContractProblem>,
+    ) -> Self {
         let mut second_pass: Vec<String> = Vec::new();
         let mut dimensions = Vec::new();
         let mut inner = node.clone();
-        let outer_types = Types::read(node, problems);
+        let outer_types = TypeSet::read(node, problems);
         let mut types = outer_types;
         loop {
-            second_pass.extend(keywords::sort(&inner, Position::Feature, problems).into_iter().map(str::to_owned));
-            let Some(array_types) = types.filter(|types| types.has(Types::ARRAY)) else { break };
-            let beside = if dimensions.is_empty() { Types::ARRAY.with(Types::NULL) } else { Types::ARRAY };
+            second_pass.extend(
+                keywords::classify_keywords(&inner, Position::Feature, problems).into_iter().map(str::to_owned),
+            );
+            let Some(array_types) = types.filter(|types| types.has(TypeSet::ARRAY)) else { break };
+            let beside = if dimensions.is_empty() { TypeSet::ARRAY.with(TypeSet::NULL) } else { TypeSet::ARRAY };
             if !array_types.without(beside).is_empty() {
                 inner.problem(
                     problems,
@@ -101,14 +108,14 @@ impl Feature {
                 inner.problem(problems, format!("an array needs items, at most {MAX_RANK} levels deep"));
                 break;
             };
-            items.without(OF_THE_FEATURE, "belongs to the feature, not to its items", problems);
-            types = Types::read(&items, problems);
+            items.deny(FEATURE_ONLY_KEYWORDS, "belongs to the feature, not to its items", problems);
+            types = TypeSet::read(&items, problems);
             inner = items;
         }
         let scalar_types = types.unwrap_or_else(|| natural_types(spec.element));
-        let mut rule = Rule::read(&inner, scalar_types, problems);
+        let mut rule = ScalarRule::read(&inner, scalar_types, problems);
         second_pass.extend(rule.deferred.drain(..).map(str::to_owned));
-        let null_admitted = outer_types.is_some_and(|types| types.has(Types::NULL));
+        let null_admitted = outer_types.is_some_and(|types| types.has(TypeSet::NULL));
         let mut feature = Self {
             name: name.to_owned(),
             unit: node.text("x-unit", problems).map(str::to_owned),
@@ -118,8 +125,8 @@ impl Feature {
             offset: 0,
             dimensions,
             rule,
-            quiet: None,
-            null: NullMeans::Refused,
+            fast_range: None,
+            null: NullHandling::Refused,
             default: node.child("default").map(|value| value.value.clone()),
             expected: read_expected(node, problems),
             codes: read_codes(node, spec.element, problems),
@@ -128,24 +135,30 @@ impl Feature {
         feature.read_null(node, null_admitted, spec.element, problems);
         feature.check_types(node, spec, problems);
         feature.read_choices_of_codes(node, problems);
-        feature.quiet = feature.quiet(spec.element);
+        feature.fast_range = feature.fast_range(spec.element);
         feature
     }
 
-    fn read_null(&mut self, node: &Node<'_>, admitted: bool, element: ElementType, problems: &mut Vec<Problem>) {
+    fn read_null(
+        &mut self,
+        node: &SchemaNode<'_>,
+        admitted: bool,
+        element: ElementType,
+        problems: &mut Vec<ContractProblem>,
+    ) {
         let missing = node.text("x-missing", problems);
         if let Some(other) = missing.filter(|word| *word != "nan") {
-            problems.push(Problem {
-                pointer: node.place("x-missing"),
+            problems.push(ContractProblem {
+                pointer: node.pointer_to("x-missing"),
                 detail: format!("must be \"nan\", found {other:?}"),
             });
         }
-        let has_default = self.default.as_ref().is_some_and(|value| *value != Literal::Null);
+        let has_default = self.default.as_ref().is_some_and(|value| *value != JsonValue::Null);
         self.null = match (admitted, missing.is_some() && element.is_float() && self.dimensions.is_empty(), has_default)
         {
-            (false, _, _) => NullMeans::Refused,
-            (true, true, _) => NullMeans::Nan,
-            (true, false, true) => NullMeans::Default,
+            (false, _, _) => NullHandling::Refused,
+            (true, true, _) => NullHandling::Nan,
+            (true, false, true) => NullHandling::Default,
             (true, false, false) => {
                 node.problem(
                     problems,
@@ -158,13 +171,15 @@ impl Feature {
                         }
                     ),
                 );
-                NullMeans::Refused
+                NullHandling::Refused
             }
         };
-        if self.rule.types.without(Types::NULL).is_empty() {
+        if self.rule.types.without(TypeSet::NULL).is_empty() {
             node.problem(problems, "a feature that can only be null feeds nothing");
         }
-        if !self.dimensions.is_empty() && self.rule.types.has(Types::NULL) && !(missing.is_some() && element.is_float())
+        if !self.dimensions.is_empty()
+            && self.rule.types.has(TypeSet::NULL)
+            && !(missing.is_some() && element.is_float())
         {
             node.problem(
                 problems,
@@ -173,8 +188,8 @@ impl Feature {
         }
     }
 
-    fn quiet(&self, element: ElementType) -> Option<Quiet> {
-        let quiet = self.rule.quiet(element);
+    fn fast_range(&self, element: ElementType) -> Option<FastRange> {
+        let quiet = self.rule.fast_range(element);
         match &self.expected {
             Some(Expected { choices: Some(_), .. }) => None,
             Some(Expected { minimum, maximum, .. }) => quiet.map(|quiet| quiet.within(*minimum, *maximum)),
@@ -183,18 +198,18 @@ impl Feature {
     }
 
     /// Refuses JSON types that the tensor's element type cannot take.
-    fn check_types(&self, node: &Node<'_>, spec: &TensorSpec, problems: &mut Vec<Problem>) {
+    fn check_types(&self, node: &SchemaNode<'_>, spec: &TensorSpec, problems: &mut Vec<ContractProblem>) {
         let text_feeds_number =
             !self.codes.is_empty() && !matches!(spec.element, ElementType::Text | ElementType::Bool);
         let takes = match spec.element {
-            ElementType::Text => Types::TEXT,
-            ElementType::Bool => Types::BOOLEAN,
-            _ if text_feeds_number => Types::TEXT,
-            _ => Types::NUMBER.with(Types::INTEGER).with(Types::BOOLEAN),
+            ElementType::Text => TypeSet::TEXT,
+            ElementType::Bool => TypeSet::BOOLEAN,
+            _ if text_feeds_number => TypeSet::TEXT,
+            _ => TypeSet::NUMBER.with(TypeSet::INTEGER).with(TypeSet::BOOLEAN),
         };
-        let beside = self.rule.types.without(takes).without(Types::NULL);
+        let beside = self.rule.types.without(takes).without(TypeSet::NULL);
         if !beside.is_empty() {
-            let hint = if beside.has(Types::TEXT) { "; x-codes can turn texts into numbers" } else { "" };
+            let hint = if beside.has(TypeSet::TEXT) { "; x-codes can turn texts into numbers" } else { "" };
             node.problem(
                 problems,
                 format!("{} cannot feed the tensor {:?} of {}{hint}", beside.describe(), spec.name, spec.element),
@@ -203,17 +218,17 @@ impl Feature {
     }
 
     /// A text without a code feeds nothing: the codes are the choices, or hold all of them.
-    fn read_choices_of_codes(&mut self, node: &Node<'_>, problems: &mut Vec<Problem>) {
+    fn read_choices_of_codes(&mut self, node: &SchemaNode<'_>, problems: &mut Vec<ContractProblem>) {
         if self.codes.is_empty() {
             return;
         }
-        let texts: Vec<Literal> = self.codes.iter().map(|(text, _)| Literal::Text(text.clone())).collect();
+        let texts: Vec<JsonValue> = self.codes.iter().map(|(text, _)| JsonValue::Text(text.clone())).collect();
         let Some(choices) = &self.rule.choices else {
-            let null = self.rule.types.has(Types::NULL).then_some(Literal::Null);
-            self.rule.choices = Some(Choices::new(&texts.into_iter().chain(null).collect::<Vec<_>>()));
+            let null = self.rule.types.has(TypeSet::NULL).then_some(JsonValue::Null);
+            self.rule.choices = Some(EnumValues::new(&texts.into_iter().chain(null).collect::<Vec<_>>()));
             return;
         };
-        for choice in choices.literals().iter().filter(|choice| matches!(choice, Literal::Text(_))) {
+        for choice in choices.literals().iter().filter(|choice| matches!(choice, JsonValue::Text(_))) {
             if !texts.contains(choice) {
                 node.problem(problems, format!("x-codes has no code for {choice}, which enum or const admits"));
             }
@@ -221,17 +236,22 @@ impl Feature {
     }
 
     /// Holds the default against the feature's own rule; after the dimensions were held against the tensor's.
-    pub(super) fn check_default(&self, node: &Node<'_>, element: ElementType, problems: &mut Vec<Problem>) {
-        let Some(value) = self.default.as_ref().filter(|value| **value != Literal::Null) else { return };
+    pub(super) fn check_default(
+        &self,
+        node: &SchemaNode<'_>,
+        element: ElementType,
+        problems: &mut Vec<ContractProblem>,
+    ) {
+        let Some(value) = self.default.as_ref().filter(|value| **value != JsonValue::Null) else { return };
         let mut faults = Vec::new();
         if !is_shaped(value, &self.dimensions, &mut vec![None; self.dimensions.len()]) {
             faults.push(format!("{value} has not the shape that the tensor needs"));
         }
         let mut buffer = Buffer::with_capacity(element, 0);
-        self.place_literal(value, &mut buffer, 0, &mut faults);
+        self.write_default(value, &mut buffer, 0, &mut faults);
         if let Some(fault) = faults.first() {
-            problems.push(Problem {
-                pointer: node.place("default"),
+            problems.push(ContractProblem {
+                pointer: node.pointer_to("default"),
                 detail: format!("does not keep the feature's own rule: {fault}"),
             });
         }
@@ -239,38 +259,38 @@ impl Feature {
 
     /// Checks a literal against the rule and writes its scalars to `buffer` from `index` on, growing it where needed.
     /// Returns the index after the last one written.
-    pub(super) fn place_literal(
+    pub(super) fn write_default(
         &self,
-        value: &Literal,
+        value: &JsonValue,
         buffer: &mut Buffer,
         index: usize,
         faults: &mut Vec<String>,
     ) -> usize {
-        if let Literal::List(items) = value {
-            return items.iter().fold(index, |next, item| self.place_literal(item, buffer, next, faults));
+        if let JsonValue::List(items) = value {
+            return items.iter().fold(index, |next, item| self.write_default(item, buffer, next, faults));
         }
         if buffer.len() <= index {
-            buffer.grow(index + 1 - buffer.len());
+            buffer.extend_default(index + 1 - buffer.len());
         }
         let mut report = |_, detail: String| faults.push(detail);
         let placed = match value {
-            Literal::Number(number) => {
+            JsonValue::Number(number) => {
                 self.rule.check_number(*number, &mut report);
                 buffer.put_number(index, *number)
             }
-            Literal::Text(text) => {
+            JsonValue::Text(text) => {
                 self.rule.check_text(text, &mut report);
                 self.put_text(buffer, index, text)
             }
-            Literal::Bool(flag) => {
+            JsonValue::Bool(flag) => {
                 self.rule.check_bool(*flag, &mut report);
                 buffer.put_bool(index, *flag)
             }
-            Literal::Null => {
+            JsonValue::Null => {
                 self.rule.check_null(&mut report);
                 buffer.put_nan(index)
             }
-            Literal::List(_) | Literal::Object(_) => Err(NotRepresentable),
+            JsonValue::List(_) | JsonValue::Object(_) => Err(NotRepresentable),
         };
         if placed.is_err() {
             faults.push(format!("{value} does not fit a tensor of {}", buffer.element()));
@@ -289,7 +309,8 @@ impl Feature {
 
     /// Whether its values are true and false.
     pub(super) fn is_flag(&self) -> bool {
-        self.rule.types.has(Types::BOOLEAN) && self.rule.types.without(Types::BOOLEAN.with(Types::NULL)).is_empty()
+        self.rule.types.has(TypeSet::BOOLEAN)
+            && self.rule.types.without(TypeSet::BOOLEAN.with(TypeSet::NULL)).is_empty()
     }
 
     /// How many elements one instance has, where that is fixed.
@@ -301,8 +322,8 @@ impl Feature {
 }
 
 /// Whether a literal is nested as the dimensions say, and rectangular. `sizes` is what was found so far, a level each.
-fn is_shaped(value: &Literal, dimensions: &[Dimension], sizes: &mut [Option<usize>]) -> bool {
-    let Literal::List(items) = value else { return dimensions.is_empty() };
+fn is_shaped(value: &JsonValue, dimensions: &[Dimension], sizes: &mut [Option<usize>]) -> bool {
+    let JsonValue::List(items) = value else { return dimensions.is_empty() };
     let (Some((dimension, inner)), Some((size, deeper))) = (dimensions.split_first(), sizes.split_first_mut()) else {
         return false;
     };
@@ -313,35 +334,39 @@ fn is_shaped(value: &Literal, dimensions: &[Dimension], sizes: &mut [Option<usiz
         && items.iter().all(|item| is_shaped(item, inner, deeper))
 }
 
-fn natural_types(element: ElementType) -> Types {
+fn natural_types(element: ElementType) -> TypeSet {
     match element {
-        ElementType::Text => Types::TEXT,
-        ElementType::Bool => Types::BOOLEAN,
-        element if element.is_integer() => Types::INTEGER,
-        _ => Types::NUMBER,
+        ElementType::Text => TypeSet::TEXT,
+        ElementType::Bool => TypeSet::BOOLEAN,
+        element if element.is_integer() => TypeSet::INTEGER,
+        _ => TypeSet::NUMBER,
     }
 }
 
-fn read_expected(node: &Node<'_>, problems: &mut Vec<Problem>) -> Option<Expected> {
+fn read_expected(node: &SchemaNode<'_>, problems: &mut Vec<ContractProblem>) -> Option<Expected> {
     let soft = node.child("x-expected")?;
-    soft.only(&["minimum", "maximum", "enum"], problems);
+    soft.deny_unknown(&["minimum", "maximum", "enum"], problems);
     Some(Expected {
         minimum: soft.number("minimum", problems),
         maximum: soft.number("maximum", problems),
         choices: soft
             .list("enum", problems)
-            .map(|items| Choices::new(&items.iter().map(|item| item.value.clone()).collect::<Vec<_>>())),
+            .map(|items| EnumValues::new(&items.iter().map(|item| item.value.clone()).collect::<Vec<_>>())),
     })
 }
 
-fn read_codes(node: &Node<'_>, element: ElementType, problems: &mut Vec<Problem>) -> Vec<(String, Number)> {
+fn read_codes(
+    node: &SchemaNode<'_>,
+    element: ElementType,
+    problems: &mut Vec<ContractProblem>,
+) -> Vec<(String, Number)> {
     let mut codes = Vec::new();
     for (text, value) in node.object("x-codes", problems).unwrap_or_default() {
         match value.value {
-            Literal::Number(number) if Buffer::zeros(element, 1).put_number(0, *number).is_err() => {
+            JsonValue::Number(number) if Buffer::zeros(element, 1).put_number(0, *number).is_err() => {
                 value.problem(problems, format!("the code {number} does not fit a tensor of {element}"));
             }
-            Literal::Number(number) => codes.push((text.to_owned(), *number)),
+            JsonValue::Number(number) => codes.push((text.to_owned(), *number)),
             other => value.problem(problems, format!("a code must be a number, found {}", other.kind())),
         }
     }

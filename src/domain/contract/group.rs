@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Contract, Feature, Literal, reader::nearest};
+use super::{Contract, Feature, JsonValue, schema_reader::did_you_mean};
 use crate::domain::{
     float::Float,
     number::Number,
@@ -15,25 +15,25 @@ pub struct Grouping {
     feature: String,
     tensor: usize,
     offset: usize,
-    groups: HashMap<Key, usize>,
+    groups: HashMap<GroupKey, usize>,
 }
 
 /// The value of a feature as it stands in a tensor.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Key {
+enum GroupKey {
     Text(String),
     /// The bits of a double; all NaN are one, and both zeros.
     Number(u64),
 }
 
-fn key(buffer: &Buffer, index: usize) -> Option<Key> {
+fn key(buffer: &Buffer, index: usize) -> Option<GroupKey> {
     let number = match buffer {
-        Buffer::Text(values) => return Some(Key::Text(values.get(index)?.clone())),
+        Buffer::Text(values) => return Some(GroupKey::Text(values.get(index)?.clone())),
         Buffer::Bool(values) => f64::from(u8::from(*values.get(index)?)),
         buffer => Float::at(buffer, index)?.as_f64(),
     };
     let one = if number.is_nan() { f64::NAN } else { number + 0.0 };
-    Some(Key::Number(one.to_bits()))
+    Some(GroupKey::Number(one.to_bits()))
 }
 
 impl Grouping {
@@ -54,13 +54,13 @@ impl Contract {
     ///
     /// # Errors
     /// What keeps the feature or a value from making a group.
-    pub fn grouping(&self, feature: &str, values: &[Literal]) -> Result<Grouping, String> {
+    pub fn grouping(&self, feature: &str, values: &[JsonValue]) -> Result<Grouping, String> {
         let found = self.group_feature(feature)?;
         let mut groups = HashMap::new();
         for (index, value) in values.iter().enumerate() {
             let mut buffer = Buffer::zeros(self.inputs[found.tensor].element, 1);
             let mut faults = Vec::new();
-            found.place_literal(value, &mut buffer, 0, &mut faults);
+            found.write_default(value, &mut buffer, 0, &mut faults);
             match (faults.first(), key(&buffer, 0)) {
                 (None, Some(key)) if !groups.contains_key(&key) => groups.insert(key, index),
                 (None, _) => return Err(format!("the group {value} of {feature:?} stands twice")),
@@ -75,14 +75,14 @@ impl Contract {
     ///
     /// # Errors
     /// What keeps the feature from making groups.
-    pub fn group_value(&self, feature: &str, inputs: &Inputs) -> Result<Literal, String> {
+    pub fn group_value(&self, feature: &str, inputs: &Inputs) -> Result<JsonValue, String> {
         let found = self.group_feature(feature)?;
         let buffer = inputs.tensors.get(found.tensor).map(|tensor| &tensor.buffer);
         let key = buffer.and_then(|buffer| key(buffer, found.offset));
         Ok(match key {
             None => return Err(format!("the instance has no value of {feature:?}")),
-            Some(Key::Text(text)) => Literal::Text(text),
-            Some(Key::Number(bits)) => written(found, f64::from_bits(bits)),
+            Some(GroupKey::Text(text)) => JsonValue::Text(text),
+            Some(GroupKey::Number(bits)) => group_literal(found, f64::from_bits(bits)),
         })
     }
 
@@ -90,7 +90,7 @@ impl Contract {
         let known = self.features.iter().map(|feature| feature.name.as_str());
         let found = self.by_name.get(feature).map(|index| &self.features[*index]);
         let found = found.ok_or_else(|| {
-            format!("groups go by {feature:?}, which is no feature of the contract{}", nearest(feature, known))
+            format!("groups go by {feature:?}, which is no feature of the contract{}", did_you_mean(feature, known))
         })?;
         if found.dimensions.is_empty() {
             Ok(found)
@@ -101,17 +101,17 @@ impl Contract {
 }
 
 /// A number of a tensor as the contract writes it.
-fn written(feature: &Feature, number: f64) -> Literal {
+fn group_literal(feature: &Feature, number: f64) -> JsonValue {
     if number.is_nan() {
-        return Literal::Null;
+        return JsonValue::Null;
     }
     if let Some((text, _)) = feature.codes.iter().find(|(_, code)| *code == Number::from(number)) {
-        return Literal::Text(text.clone());
+        return JsonValue::Text(text.clone());
     }
     if feature.is_flag() {
-        return Literal::Bool(number > 0.5);
+        return JsonValue::Bool(number > 0.5);
     }
     #[expect(clippy::cast_possible_truncation, reason = "a whole number within 2^53")]
     let whole = Number::from(number).as_whole().map(|_| Number::from(number as i64));
-    Literal::Number(whole.unwrap_or(Number::from(number)))
+    JsonValue::Number(whole.unwrap_or(Number::from(number)))
 }

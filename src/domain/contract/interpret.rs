@@ -1,15 +1,16 @@
 //! From a run's outputs to a prediction for each row.
 
 use super::{
-    Contract, Decision, OutputPlan, Point,
-    row::{Row, mean, output, shape_error},
+    Contract, DecisionRule, OutputPlan, PointEstimate,
+    output_row::{OutputRow, mean, output, shape_error},
 };
 use crate::domain::{
     float::Float,
     prediction::{InterpretError, Outcome, Prediction},
     tensor::Tensor,
     uncertainty::{
-        Assessment, Calibrator, Classified, Interval, Measured, Membership, Notice, ScoreKind, Scores, method,
+        AssessContext, Assessment, AssessmentNotice, CalibratedClassification, Calibrator, Interval, RegressionOutputs,
+        ScoreKind, Scores, method,
     },
 };
 
@@ -23,7 +24,7 @@ impl Contract {
         match &self.output {
             OutputPlan::Classification { classes, scores, decision, .. } => {
                 let probabilities = self.row(outputs, row, 0)?.probabilities(*scores, classes.len())?;
-                let class = decide(&probabilities, *decision);
+                let class = decide_class(&probabilities, *decision);
                 let assessment = Assessment::uncalibrated(probabilities[class]);
                 Ok(Prediction { outcome: Outcome::Classification { class, probabilities }, assessment })
             }
@@ -36,7 +37,7 @@ impl Contract {
                 let rows = requested
                     .iter()
                     .zip(outputs)
-                    .map(|(name, tensor)| Row { tensor, name, index: row, batched: self.batched }.tensor());
+                    .map(|(name, tensor)| OutputRow { tensor, name, index: row, batched: self.batched }.tensor());
                 let outputs = rows.collect::<Result<Vec<_>, _>>()?;
                 Ok(Prediction { outcome: Outcome::Tensors { outputs }, assessment: Assessment::none() })
             }
@@ -52,7 +53,7 @@ impl Contract {
         outputs: &[Tensor],
         row: usize,
         calibrator: &Calibrator,
-        of: Membership<'_>,
+        of: AssessContext<'_>,
     ) -> Result<Prediction, InterpretError> {
         match &self.output {
             OutputPlan::Classification { decision, .. } => {
@@ -63,12 +64,12 @@ impl Contract {
                 let element = outputs[0].buffer.element();
                 let probabilities: Vec<Float> =
                     found.probabilities.iter().map(|value| Float::round(*value, element)).collect();
-                let class = decide(&probabilities, *decision);
+                let class = decide_class(&probabilities, *decision);
                 let assessment = assess_class(found, class, probabilities[class]);
                 Ok(Prediction { outcome: Outcome::Classification { class, probabilities }, assessment })
             }
             OutputPlan::Regression { .. } => {
-                let Some(found) = calibrator.regress(self.measure(outputs, row)?, of) else {
+                let Some(found) = calibrator.regress(self.regression_outputs(outputs, row)?, of) else {
                     return self.interpret(outputs, row);
                 };
                 let value = self.value(outputs, row)?;
@@ -94,10 +95,10 @@ impl Contract {
     ///
     /// # Errors
     /// As [`Contract::interpret`]; also where the task is another one.
-    pub fn measure(&self, outputs: &[Tensor], row: usize) -> Result<Measured, InterpretError> {
+    pub fn regression_outputs(&self, outputs: &[Tensor], row: usize) -> Result<RegressionOutputs, InterpretError> {
         let value = self.value(outputs, row)?.as_f64();
-        let OutputPlan::Regression { beside, .. } = &self.output else {
-            return Ok(Measured { value, ..Measured::default() });
+        let OutputPlan::Regression { auxiliary: beside, .. } = &self.output else {
+            return Ok(RegressionOutputs { value, ..RegressionOutputs::default() });
         };
         let column = |output: usize, column: usize| -> Result<f64, InterpretError> {
             let reading = self.row(outputs, row, output)?;
@@ -109,13 +110,13 @@ impl Contract {
             Some(band) => Some((column(band.output, 0)?, column(band.output, band.upper)?)),
             None => None,
         };
-        Ok(Measured { value, sigma, spread: self.spread(outputs, row)?, band })
+        Ok(RegressionOutputs { value, sigma, spread: self.spread(outputs, row)?, band })
     }
 
     /// A row of one of the outputs.
-    fn row<'a>(&'a self, outputs: &'a [Tensor], row: usize, index: usize) -> Result<Row<'a>, InterpretError> {
+    fn row<'a>(&'a self, outputs: &'a [Tensor], row: usize, index: usize) -> Result<OutputRow<'a>, InterpretError> {
         let name = self.output.requested().get(index).map_or("", String::as_str);
-        Ok(Row { tensor: output(outputs, index, name)?, name, index: row, batched: self.batched })
+        Ok(OutputRow { tensor: output(outputs, index, name)?, name, index: row, batched: self.batched })
     }
 
     fn value(&self, outputs: &[Tensor], row: usize) -> Result<Float, InterpretError> {
@@ -124,8 +125,8 @@ impl Contract {
         let OutputPlan::Regression { point, .. } = &self.output else { return Err(wrong()) };
         let values = reading.floats(None)?;
         let value = match point {
-            Point::Column(column) => values.get(*column).copied(),
-            Point::Mean => mean(&values, reading.tensor),
+            PointEstimate::Column(column) => values.get(*column).copied(),
+            PointEstimate::Mean => mean(&values, reading.tensor),
         };
         value.ok_or_else(wrong)
     }
@@ -133,7 +134,7 @@ impl Contract {
     /// The sample standard deviation of the members, where there are at least two.
     #[expect(clippy::cast_precision_loss, reason = "an ensemble has far fewer than 2^53 members")]
     fn spread(&self, outputs: &[Tensor], row: usize) -> Result<Option<f64>, InterpretError> {
-        let OutputPlan::Regression { beside, .. } = &self.output else { return Ok(None) };
+        let OutputPlan::Regression { auxiliary: beside, .. } = &self.output else { return Ok(None) };
         let Some(members) = beside.members else { return Ok(None) };
         let values = self.row(outputs, row, members)?.floats(None)?;
         let count = values.len() as f64;
@@ -146,14 +147,14 @@ impl Contract {
     fn ensemble(&self, outputs: &[Tensor], row: usize, value: Float) -> Result<Assessment, InterpretError> {
         let Some(spread) = self.spread(outputs, row)? else { return Ok(Assessment::none()) };
         let middle = value.as_f64();
-        let interval = Float::around((middle - spread, middle + spread), value.element());
+        let interval = Float::outward_interval((middle - spread, middle + spread), value.element());
         let uncertainty = Some(Float::round(spread, value.element()));
         Ok(Assessment { uncertainty, method: method::ENSEMBLE, interval, ..Assessment::none() })
     }
 }
 
 /// What is known of a calibrated class.
-fn assess_class(found: Classified, class: usize, predicted: Float) -> Assessment {
+fn assess_class(found: CalibratedClassification, class: usize, predicted: Float) -> Assessment {
     let element = predicted.element();
     // The bounds are those of the second class; of the first they are the complements.
     let of_class = |(lower, upper): (f64, f64)| if class == 1 { (lower, upper) } else { (1.0 - upper, 1.0 - lower) };
@@ -164,17 +165,17 @@ fn assess_class(found: Classified, class: usize, predicted: Float) -> Assessment
         coverage: found.coverage,
         prediction_set: found.set,
         interval: None,
-        probability_interval: found.bounds.map(of_class).and_then(|bounds| Float::around(bounds, element)),
+        probability_interval: found.bounds.map(of_class).and_then(|bounds| Float::outward_interval(bounds, element)),
         notices: found.notices,
     }
 }
 
 /// What is known of a calibrated value.
 fn assess_value(found: Interval, value: Float) -> Assessment {
-    let interval = found.ends.and_then(|ends| Float::around(ends, value.element()));
+    let interval = found.ends.and_then(|ends| Float::outward_interval(ends, value.element()));
     let mut notices = found.notices;
-    if interval.is_none() && !notices.contains(&Notice::UnboundedInterval) {
-        notices.push(Notice::UnboundedInterval);
+    if interval.is_none() && !notices.contains(&AssessmentNotice::UnboundedInterval) {
+        notices.push(AssessmentNotice::UnboundedInterval);
     }
     Assessment {
         uncertainty: interval.and(found.ends).map(|(low, high)| Float::round((high - low) / 2.0, value.element())),
@@ -187,7 +188,7 @@ fn assess_value(found: Interval, value: Float) -> Assessment {
     }
 }
 
-fn decide(probabilities: &[Float], decision: Decision) -> usize {
+fn decide_class(probabilities: &[Float], decision: DecisionRule) -> usize {
     let greatest = |skipped: Option<usize>| {
         let mut best: Option<usize> = None;
         for (index, probability) in probabilities.iter().enumerate() {
@@ -201,9 +202,9 @@ fn decide(probabilities: &[Float], decision: Decision) -> usize {
     // Compared in the graph's own type: 0.7 there is not the double 0.7, and the caller reads 0.7.
     let reaches = |value: Float, threshold: f64| value.as_f64() >= Float::round(threshold, value.element()).as_f64();
     match decision {
-        Decision::Greatest => greatest(None),
-        Decision::Threshold { positive, threshold } if reaches(probabilities[positive], threshold) => positive,
-        Decision::Threshold { positive, .. } => greatest(Some(positive)),
+        DecisionRule::Greatest => greatest(None),
+        DecisionRule::Threshold { positive, threshold } if reaches(probabilities[positive], threshold) => positive,
+        DecisionRule::Threshold { positive, .. } => greatest(Some(positive)),
     }
 }
 
@@ -214,18 +215,18 @@ mod tests {
     #[test]
     fn the_decision_keeps_its_rule() {
         let p = |values: &[f32]| values.iter().map(|value| Float::F32(*value)).collect::<Vec<_>>();
-        let low = Decision::Threshold { positive: 1, threshold: 0.3 };
+        let low = DecisionRule::Threshold { positive: 1, threshold: 0.3 };
         let cases = [
-            (p(&[0.5, 0.5]), Decision::Greatest, 0),
-            (p(&[0.2, 0.8]), Decision::Greatest, 1),
+            (p(&[0.5, 0.5]), DecisionRule::Greatest, 0),
+            (p(&[0.2, 0.8]), DecisionRule::Greatest, 1),
             (p(&[0.7, 0.3]), low, 1),
-            (p(&[0.3, 0.7]), Decision::Threshold { positive: 1, threshold: 0.7 }, 1),
+            (p(&[0.3, 0.7]), DecisionRule::Threshold { positive: 1, threshold: 0.7 }, 1),
             (p(&[0.71, 0.29]), low, 0),
             (p(&[0.69, 0.31]), low, 1),
             (p(&[0.1, 0.29, 0.61]), low, 2),
         ];
         for (probabilities, decision, class) in cases {
-            assert_eq!(decide(&probabilities, decision), class, "{probabilities:?} {decision:?}");
+            assert_eq!(decide_class(&probabilities, decision), class, "{probabilities:?} {decision:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which JSON Schema keywords the one-pass plan knows, which need the second pass, and which nobody knows.
 
-use super::reader::{Node, Problem, nearest};
+use super::schema_reader::{ContractProblem, SchemaNode, did_you_mean};
 
 /// Keywords that only describe; they change nothing in what is admitted.
 const ANNOTATIONS: &[&str] = &[
@@ -44,7 +44,7 @@ const FEATURE: &[&str] = &[
 
 /// Keywords of draft 2020-12 that the one-pass plan does not follow; the `jsonschema` crate checks them on the parsed
 /// instance.
-pub const SECOND_PASS: &[&str] = &[
+pub const FULL_VALIDATION_KEYWORDS: &[&str] = &[
     "$ref",
     "$defs",
     "$anchor",
@@ -86,7 +86,11 @@ pub(super) enum Position {
 }
 
 /// Reports keywords that neither pass knows, and returns those that need the second pass.
-pub(super) fn sort<'a>(node: &Node<'a>, position: Position, problems: &mut Vec<Problem>) -> Vec<&'a str> {
+pub(super) fn classify_keywords<'a>(
+    node: &SchemaNode<'a>,
+    position: Position,
+    problems: &mut Vec<ContractProblem>,
+) -> Vec<&'a str> {
     let own = if position == Position::Instance { INSTANCE } else { FEATURE };
     let mut second = Vec::new();
     for (name, _) in node.members() {
@@ -94,14 +98,14 @@ pub(super) fn sort<'a>(node: &Node<'a>, position: Position, problems: &mut Vec<P
         if own.contains(&name) || ANNOTATIONS.contains(&name) {
             continue;
         }
-        if SECOND_PASS.contains(&name) {
+        if FULL_VALIDATION_KEYWORDS.contains(&name) {
             second.push(name);
             continue;
         }
-        let known = own.iter().chain(ANNOTATIONS).chain(SECOND_PASS).copied();
-        problems.push(Problem {
-            pointer: node.place(name),
-            detail: format!("unknown keyword {name:?}{}", nearest(name, known)),
+        let known = own.iter().chain(ANNOTATIONS).chain(FULL_VALIDATION_KEYWORDS).copied();
+        problems.push(ContractProblem {
+            pointer: node.pointer_to(name),
+            detail: format!("unknown keyword {name:?}{}", did_you_mean(name, known)),
         });
     }
     second
@@ -109,5 +113,5 @@ pub(super) fn sort<'a>(node: &Node<'a>, position: Position, problems: &mut Vec<P
 
 /// Whether `name` may stand in any schema of a contract; for the schemas inside second-pass keywords.
 pub fn is_known(name: &str) -> bool {
-    [INSTANCE, FEATURE, ANNOTATIONS, SECOND_PASS].iter().any(|list| list.contains(&name))
+    [INSTANCE, FEATURE, ANNOTATIONS, FULL_VALIDATION_KEYWORDS].iter().any(|list| list.contains(&name))
 }

@@ -26,9 +26,9 @@ pub fn label_text(tensor: &Tensor) -> Option<String> {
 
 /// Counts the labels seen with each column.
 #[derive(Debug, Clone, Default)]
-struct Columns(BTreeMap<usize, BTreeMap<String, usize>>);
+struct ScoreMatrix(BTreeMap<usize, BTreeMap<String, usize>>);
 
-impl Columns {
+impl ScoreMatrix {
     /// Assigns each column a different label, the most frequent pairs first. Also returns how many rows these pairs cover.
     fn names(&self) -> (BTreeMap<usize, String>, usize) {
         let mut pairs: Vec<(usize, &String, usize)> = Vec::new();
@@ -50,8 +50,8 @@ impl Columns {
 /// Labels and scores of many rows.
 #[derive(Debug, Clone, Default)]
 pub struct Labels {
-    greatest: Columns,
-    least: Columns,
+    greatest: ScoreMatrix,
+    least: ScoreMatrix,
     judged: usize,
 }
 
@@ -68,7 +68,7 @@ impl Labels {
     }
 
     /// How many rows were judged.
-    pub fn judged(&self) -> usize {
+    pub fn rows(&self) -> usize {
         self.judged
     }
 
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn labels_follow_the_greatest_score_or_they_do_not() {
         let usual = labels(&[(&[0.7, 0.2, 0.1], "a"), (&[0.1, 0.8, 0.1], "b"), (&[0.5, 0.5, 0.0], "b")]);
-        assert_eq!((usual.judged(), usual.disagreeing()), (2, 0), "a tie says nothing");
+        assert_eq!((usual.rows(), usual.disagreeing()), (2, 0), "a tie says nothing");
         assert_eq!(usual.names().into_values().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(usual.differing(&["b".into(), "a".into(), "c".into()]), 2);
 

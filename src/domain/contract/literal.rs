@@ -12,7 +12,7 @@ use crate::domain::number::Number;
 
 /// A JSON value; objects keep the order of their members.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Literal {
+pub enum JsonValue {
     /// `null`
     Null,
     /// `true` or `false`
@@ -22,12 +22,12 @@ pub enum Literal {
     /// A string
     Text(String),
     /// An array
-    List(Vec<Literal>),
+    List(Vec<JsonValue>),
     /// An object; no key stands twice.
-    Object(Vec<(String, Literal)>),
+    Object(Vec<(String, JsonValue)>),
 }
 
-impl Literal {
+impl JsonValue {
     /// The member of an object.
     pub fn get(&self, key: &str) -> Option<&Self> {
         match self {
@@ -49,7 +49,7 @@ impl Literal {
     }
 }
 
-impl fmt::Display for Literal {
+impl fmt::Display for JsonValue {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => formatter.write_str("null"),
@@ -65,7 +65,7 @@ impl fmt::Display for Literal {
     }
 }
 
-impl Serialize for Literal {
+impl Serialize for JsonValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Null => serializer.serialize_unit(),
@@ -84,62 +84,62 @@ impl Serialize for Literal {
     }
 }
 
-impl<'de> Deserialize<'de> for Literal {
+impl<'de> Deserialize<'de> for JsonValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct LiteralVisitor;
+        struct JsonVisitor;
 
-        impl<'de> Visitor<'de> for LiteralVisitor {
-            type Value = Literal;
+        impl<'de> Visitor<'de> for JsonVisitor {
+            type Value = JsonValue;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("a JSON value")
             }
 
-            fn visit_unit<E>(self) -> Result<Literal, E> {
-                Ok(Literal::Null)
+            fn visit_unit<E>(self) -> Result<JsonValue, E> {
+                Ok(JsonValue::Null)
             }
 
-            fn visit_bool<E>(self, value: bool) -> Result<Literal, E> {
-                Ok(Literal::Bool(value))
+            fn visit_bool<E>(self, value: bool) -> Result<JsonValue, E> {
+                Ok(JsonValue::Bool(value))
             }
 
-            fn visit_u64<E>(self, value: u64) -> Result<Literal, E> {
-                Ok(Literal::Number(value.into()))
+            fn visit_u64<E>(self, value: u64) -> Result<JsonValue, E> {
+                Ok(JsonValue::Number(value.into()))
             }
 
-            fn visit_i64<E>(self, value: i64) -> Result<Literal, E> {
-                Ok(Literal::Number(value.into()))
+            fn visit_i64<E>(self, value: i64) -> Result<JsonValue, E> {
+                Ok(JsonValue::Number(value.into()))
             }
 
-            fn visit_f64<E>(self, value: f64) -> Result<Literal, E> {
-                Ok(Literal::Number(value.into()))
+            fn visit_f64<E>(self, value: f64) -> Result<JsonValue, E> {
+                Ok(JsonValue::Number(value.into()))
             }
 
-            fn visit_str<E>(self, value: &str) -> Result<Literal, E> {
-                Ok(Literal::Text(value.to_owned()))
+            fn visit_str<E>(self, value: &str) -> Result<JsonValue, E> {
+                Ok(JsonValue::Text(value.to_owned()))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Literal, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<JsonValue, A::Error> {
                 let mut items = Vec::new();
                 while let Some(item) = list.next_element()? {
                     items.push(item);
                 }
-                Ok(Literal::List(items))
+                Ok(JsonValue::List(items))
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Literal, A::Error> {
-                let mut members: Vec<(String, Literal)> = Vec::new();
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<JsonValue, A::Error> {
+                let mut members: Vec<(String, JsonValue)> = Vec::new();
                 let mut known = std::collections::HashSet::new();
-                while let Some((key, value)) = object.next_entry::<String, Literal>()? {
+                while let Some((key, value)) = object.next_entry::<String, JsonValue>()? {
                     if !known.insert(key.clone()) {
                         return Err(A::Error::custom(format!("the key {key:?} stands twice")));
                     }
                     members.push((key, value));
                 }
-                Ok(Literal::Object(members))
+                Ok(JsonValue::Object(members))
             }
         }
 
-        deserializer.deserialize_any(LiteralVisitor)
+        deserializer.deserialize_any(JsonVisitor)
     }
 }

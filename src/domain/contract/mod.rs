@@ -2,60 +2,60 @@
 //!
 //! It is compiled once, at load, from contract.json and the graph's signature; requests only follow the plan.
 
+mod accepts;
 mod admit;
-mod bind;
-mod choices;
+mod calibration_fit;
+mod coalition_inputs;
 mod compile;
 mod derive;
-mod draw;
+mod enum_values;
 mod example;
 mod feature;
-mod fingerprint;
+mod feature_sink;
 mod group;
+mod infer_output;
+mod input_hasher;
+mod instance_sampler;
 mod interpret;
+mod json_sink;
 mod keywords;
 mod label;
 mod literal;
-mod mix;
 mod output;
-mod pattern;
-mod place;
+mod output_row;
 mod probability;
-mod reader;
-mod recognise;
+mod regex;
 mod regression;
-mod row;
 mod rule;
-mod seat;
-mod takes;
+mod schema_reader;
 
 use std::collections::HashMap;
 
-pub use admit::{Admitted, EntityId, MAX_ENTITY_ID, Refusal};
+pub use admit::{AdmitError, Admitted, EntityId, MAX_ENTITY_ID};
 pub use compile::compile;
-pub use derive::{Derived, derive};
-pub use draw::{Drawing, Style, lengths_of};
+pub use derive::{DerivedContract, derive};
 pub use feature::{Dimension, Feature};
-pub use fingerprint::Fingerprint;
 pub use group::Grouping;
-pub use keywords::{SECOND_PASS, is_known};
+pub use infer_output::{ObservedOutputs, remedy};
+pub use input_hasher::InputHasher;
+pub use instance_sampler::{InstanceSampler, Style, lengths_of};
+pub use keywords::{FULL_VALIDATION_KEYWORDS, is_known};
 pub use label::{Labels, label_text, numbers};
-pub use literal::Literal;
-pub use output::{Decision, OutputPlan, Point, Scores, Task};
-pub use pattern::{Pattern, Undecided, unbounded};
-pub use probability::Summary;
-pub use reader::{Problem, nearest};
-pub use recognise::{Observed, remedy};
-pub use regression::{Band, Beside};
+pub use literal::JsonValue;
+pub use output::{DecisionRule, OutputPlan, PointEstimate, ScoreEncoding, Task};
+pub use probability::ProbabilitySummary;
+pub use regex::{Pattern, Undecided, unbounded};
+pub use regression::{AuxiliaryOutputs, QuantilePair};
+pub use schema_reader::{ContractProblem, did_you_mean};
 
 use crate::domain::tensor::{ElementType, Inputs};
 
-fn text(value: &str) -> Literal {
-    Literal::Text(value.to_owned())
+fn text(value: &str) -> JsonValue {
+    JsonValue::Text(value.to_owned())
 }
 
-fn object(members: Vec<(&str, Literal)>) -> Literal {
-    Literal::Object(members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+fn object(members: Vec<(&str, JsonValue)>) -> JsonValue {
+    JsonValue::Object(members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
 /// How one input of the graph is filled.
@@ -93,10 +93,10 @@ pub struct Contract {
     /// How many rows every run must have, where the graph fixes that.
     pub fixed_rows: Option<usize>,
     /// The keywords in use that the one-pass plan does not follow; empty for most contracts.
-    pub second_pass: Vec<String>,
-    closed: bool,
+    pub full_validation_keywords: Vec<String>,
+    denies_additional: bool,
     by_name: HashMap<String, usize>,
-    template: Inputs,
+    default_row: Inputs,
     /// A `false` for each feature.
-    unseen: Vec<bool>,
+    none_given: Vec<bool>,
 }

@@ -1,8 +1,8 @@
 //! The part `x-output` of a contract: which outputs of the graph make the prediction, and how.
 
 use super::{
-    reader::{Node, Problem, nearest},
-    regression::{Beside, read_regression},
+    regression::{AuxiliaryOutputs, read_regression},
+    schema_reader::{ContractProblem, SchemaNode, did_you_mean},
 };
 use crate::domain::signature::{OutputSpec, Signature, TensorSpec};
 use crate::domain::uncertainty::Coverage;
@@ -31,7 +31,7 @@ impl Task {
 
 /// How the scores of a classifier are to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scores {
+pub enum ScoreEncoding {
     /// One probability a class.
     Probabilities,
     /// The probability of the second of two classes.
@@ -42,7 +42,7 @@ pub enum Scores {
 
 /// How a class is chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Decision {
+pub enum DecisionRule {
     /// The class of the greatest probability, the first of equals.
     Greatest,
     /// The positive class from a probability on, else the likeliest of the others.
@@ -56,7 +56,7 @@ pub enum Decision {
 
 /// How a regression's value is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Point {
+pub enum PointEstimate {
     /// A column of the output.
     Column(usize),
     /// The mean of all columns, one an ensemble member.
@@ -74,9 +74,9 @@ pub enum OutputPlan {
         /// The output that holds the scores.
         requested: [String; 1],
         /// How to read them.
-        scores: Scores,
+        scores: ScoreEncoding,
         /// How the class is chosen.
-        decision: Decision,
+        decision: DecisionRule,
         /// The graph's own label, compared by `candor check` only.
         label: Option<String>,
     },
@@ -85,9 +85,9 @@ pub enum OutputPlan {
         /// The output that holds the value, then those with what stands beside it.
         requested: Vec<String>,
         /// Where in the first output.
-        point: Point,
+        point: PointEstimate,
         /// What else the model says.
-        beside: Beside,
+        auxiliary: AuxiliaryOutputs,
         /// The unit of the value.
         unit: Option<String>,
     },
@@ -134,7 +134,11 @@ impl OutputPlan {
 }
 
 /// Reads `x-output`; `None` after a problem was added.
-pub(super) fn read(node: &Node<'_>, signature: &Signature, problems: &mut Vec<Problem>) -> Option<OutputPlan> {
+pub(super) fn read(
+    node: &SchemaNode<'_>,
+    signature: &Signature,
+    problems: &mut Vec<ContractProblem>,
+) -> Option<OutputPlan> {
     let Some(output) = node.child("x-output") else {
         node.problem(problems, "x-output is missing: it says what the graph's outputs mean");
         return None;
@@ -143,7 +147,7 @@ pub(super) fn read(node: &Node<'_>, signature: &Signature, problems: &mut Vec<Pr
         Some("classification") => read_classification(&output, signature, problems),
         Some("regression") => read_regression(&output, signature, problems),
         Some("tensors") => {
-            output.only(&["task"], problems);
+            output.deny_unknown(&["task"], problems);
             let names = signature.outputs.iter().map(|spec| spec.name().to_owned());
             Some(OutputPlan::Tensors { requested: names.collect() })
         }
@@ -159,14 +163,14 @@ pub(super) fn read(node: &Node<'_>, signature: &Signature, problems: &mut Vec<Pr
 }
 
 /// Reads the coverage that the contract asks for, where it does.
-pub(super) fn read_coverage(node: &Node<'_>, problems: &mut Vec<Problem>) -> Option<Coverage> {
+pub(super) fn read_coverage(node: &SchemaNode<'_>, problems: &mut Vec<ContractProblem>) -> Option<Coverage> {
     let output = node.child("x-output")?;
     let level = output.number("coverage", problems)?.as_f64();
     let coverage = Coverage::new(level).filter(|coverage| Coverage::GRID.contains(coverage));
     if coverage.is_none() {
         let grid = Coverage::grid_text();
-        problems.push(Problem {
-            pointer: output.place("coverage"),
+        problems.push(ContractProblem {
+            pointer: output.pointer_to("coverage"),
             detail: format!("coverage must be one of {grid}; found {level}"),
         });
     }
@@ -175,13 +179,13 @@ pub(super) fn read_coverage(node: &Node<'_>, problems: &mut Vec<Problem>) -> Opt
 
 /// Finds the output that a member `{"tensor": …}` names.
 pub(super) fn find<'s>(
-    node: &Node<'_>,
+    node: &SchemaNode<'_>,
     key: &str,
     signature: &'s Signature,
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<ContractProblem>,
 ) -> Option<&'s OutputSpec> {
     let member = node.child(key)?;
-    member.only(&["tensor", "column", "levels"], problems);
+    member.deny_unknown(&["tensor", "column", "levels"], problems);
     let Some(name) = member.text("tensor", problems) else {
         member.problem(problems, "must be an object with the member \"tensor\"");
         return None;
@@ -189,7 +193,7 @@ pub(super) fn find<'s>(
     let found = signature.outputs.iter().find(|spec| spec.name() == name);
     if found.is_none() {
         let known = signature.outputs.iter().map(OutputSpec::name);
-        member.problem(problems, format!("the graph has no output {name:?}{}", nearest(name, known)));
+        member.problem(problems, format!("the graph has no output {name:?}{}", did_you_mean(name, known)));
     }
     found
 }
@@ -207,8 +211,15 @@ pub(super) fn columns(spec: &OutputSpec) -> Option<Option<usize>> {
     }
 }
 
-fn read_classification(node: &Node<'_>, signature: &Signature, problems: &mut Vec<Problem>) -> Option<OutputPlan> {
-    node.only(&["task", "classes", "probabilities", "logits", "label", "positive", "threshold", "coverage"], problems);
+fn read_classification(
+    node: &SchemaNode<'_>,
+    signature: &Signature,
+    problems: &mut Vec<ContractProblem>,
+) -> Option<OutputPlan> {
+    node.deny_unknown(
+        &["task", "classes", "probabilities", "logits", "label", "positive", "threshold", "coverage"],
+        problems,
+    );
     let classes: Vec<String> =
         node.texts("classes", problems).unwrap_or_default().into_iter().map(str::to_owned).collect();
     let distinct: std::collections::HashSet<&String> = classes.iter().collect();
@@ -239,19 +250,19 @@ fn read_classification(node: &Node<'_>, signature: &Signature, problems: &mut Ve
         _ => {}
     }
     let scores = match key {
-        "logits" => Scores::Logits,
-        _ if single => Scores::PositiveProbability,
-        _ => Scores::Probabilities,
+        "logits" => ScoreEncoding::Logits,
+        _ if single => ScoreEncoding::PositiveProbability,
+        _ => ScoreEncoding::Probabilities,
     };
     let decision = read_decision(node, &classes, problems);
     Some(OutputPlan::Classification { classes, requested: [spec.name().to_owned()], scores, decision, label })
 }
 
-fn read_decision(node: &Node<'_>, classes: &[String], problems: &mut Vec<Problem>) -> Decision {
+fn read_decision(node: &SchemaNode<'_>, classes: &[String], problems: &mut Vec<ContractProblem>) -> DecisionRule {
     let positive = node.text("positive", problems);
     let threshold = node.number("threshold", problems);
     match (positive, threshold) {
-        (None, None) => Decision::Greatest,
+        (None, None) => DecisionRule::Greatest,
         (Some(name), Some(threshold)) => {
             let threshold = threshold.as_f64();
             if !(0.0..=1.0).contains(&threshold) {
@@ -261,11 +272,11 @@ fn read_decision(node: &Node<'_>, classes: &[String], problems: &mut Vec<Problem
                 node.problem(problems, format!("positive must be one of the classes, found {name:?}"));
                 0
             });
-            Decision::Threshold { positive, threshold }
+            DecisionRule::Threshold { positive, threshold }
         }
         _ => {
             node.problem(problems, "positive and threshold belong together: give both, or neither");
-            Decision::Greatest
+            DecisionRule::Greatest
         }
     }
 }

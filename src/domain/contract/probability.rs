@@ -41,7 +41,12 @@ pub(super) fn check_all(values: &mut [Float]) -> Result<(), String> {
         (sum, low, high) = (sum + value, low.min(value), high.max(value));
     }
     if low < -bound || high > 1.0 + bound || (sum - 1.0).abs() > off {
-        return Err(format!("values from {} to {} that sum to {}", Short(low), Short(high), Short(sum)));
+        return Err(format!(
+            "values from {} to {} that sum to {}",
+            ShortNumber(low),
+            ShortNumber(high),
+            ShortNumber(sum)
+        ));
     }
     if low < 0.0 || high > 1.0 {
         for value in values {
@@ -57,15 +62,15 @@ pub(super) fn check_all(values: &mut [Float]) -> Result<(), String> {
 /// Describes the value if it is not a probability.
 pub(super) fn check_single(value: Float) -> Result<Float, String> {
     if misses_unit(value.as_f64(), tolerance(value.element()).bound) {
-        return Err(format!("{}", Short(value.as_f64())));
+        return Err(format!("{}", ShortNumber(value.as_f64())));
     }
     Ok(value.clamp_to_unit())
 }
 
 /// Formats a number with about four significant digits.
-struct Short(f64);
+struct ShortNumber(f64);
 
-impl fmt::Display for Short {
+impl fmt::Display for ShortNumber {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value = self.0;
         let size = value.abs();
@@ -90,7 +95,7 @@ impl fmt::Display for Short {
 
 /// The range and the row sums of one output over many rows.
 #[derive(Debug, Clone)]
-pub struct Summary {
+pub struct ProbabilitySummary {
     /// The number of rows; rows with NaN or infinity are not counted.
     pub rows: usize,
     /// The number of values per row.
@@ -104,7 +109,7 @@ pub struct Summary {
     tolerance: Tolerance,
 }
 
-impl Summary {
+impl ProbabilitySummary {
     /// Summarizes the rows of one output; ignores rows of a different width than the first.
     pub fn of<'a>(element: ElementType, rows: impl Iterator<Item = &'a [f64]>) -> Self {
         let mut summary = Self {
@@ -149,11 +154,16 @@ impl Summary {
     }
 }
 
-impl fmt::Display for Summary {
+impl fmt::Display for ProbabilitySummary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "values from {} to {}", Short(self.low), Short(self.high))?;
+        write!(formatter, "values from {} to {}", ShortNumber(self.low), ShortNumber(self.high))?;
         if self.width > 1 {
-            write!(formatter, ", rows that sum to {} to {}", Short(self.least_sum), Short(self.greatest_sum))?;
+            write!(
+                formatter,
+                ", rows that sum to {} to {}",
+                ShortNumber(self.least_sum),
+                ShortNumber(self.greatest_sum)
+            )?;
         }
         Ok(())
     }
@@ -189,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_summary_judges_every_row() {
-        let of = |rows: &[&[f64]]| Summary::of(ElementType::F32, rows.iter().copied());
+        let of = |rows: &[&[f64]]| ProbabilitySummary::of(ElementType::F32, rows.iter().copied());
         assert!(of(&[&[0.5, 0.5], &[0.1, 0.9], &[f64::NAN, 1.0]]).are_probabilities());
         assert!(of(&[&[0.3], &[0.9]]).are_probabilities(), "of the second class alone");
         assert!(!of(&[&[0.5, 0.5], &[0.1, 0.8]]).are_probabilities());

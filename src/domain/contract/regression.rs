@@ -1,9 +1,9 @@
 //! The part `x-output` of a regression: where its value stands, and what the model says beside it.
 
 use super::{
-    literal::Literal,
-    output::{OutputPlan, Point, columns, find},
-    reader::{Node, Problem},
+    literal::JsonValue,
+    output::{OutputPlan, PointEstimate, columns, find},
+    schema_reader::{ContractProblem, SchemaNode},
 };
 use crate::domain::{
     signature::{OutputSpec, Signature},
@@ -12,18 +12,18 @@ use crate::domain::{
 
 /// What a regression says beside its value. Each output is an index into the plan's `requested`.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Beside {
+pub struct AuxiliaryOutputs {
     /// The predicted standard deviation: the output and its column.
     pub sigma: Option<(usize, usize)>,
     /// The lowest and the highest quantile.
-    pub band: Option<Band>,
+    pub band: Option<QuantilePair>,
     /// The output with a column an ensemble member.
     pub members: Option<usize>,
 }
 
 /// The lowest and the highest of the model's quantiles.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Band {
+pub struct QuantilePair {
     /// The output: its first column is the lower one.
     pub output: usize,
     /// The column of the upper one.
@@ -33,11 +33,11 @@ pub struct Band {
 }
 
 pub(super) fn read_regression(
-    node: &Node<'_>,
+    node: &SchemaNode<'_>,
     signature: &Signature,
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<ContractProblem>,
 ) -> Option<OutputPlan> {
-    node.only(&["task", "value", "unit", "sigma", "quantiles", "members", "coverage"], problems);
+    node.deny_unknown(&["task", "value", "unit", "sigma", "quantiles", "members", "coverage"], problems);
     let unit = node.text("unit", problems).map(str::to_owned);
     let value = find(node, "value", signature, problems);
     let quantiles = find(node, "quantiles", signature, problems);
@@ -45,26 +45,26 @@ pub(super) fn read_regression(
     let sigma = find(node, "sigma", signature, problems);
     let levels = node.child("quantiles").and_then(|member| read_levels(&member, problems)).unwrap_or_default();
     let (spec, point) = find_point(node, (value, members, quantiles), &levels, problems)?;
-    let column = if let Point::Column(column) = point { column } else { 0 };
+    let column = if let PointEstimate::Column(column) = point { column } else { 0 };
     check_column(node, "a value", (spec, column), problems);
     if let Some(spec) = quantiles.filter(|spec| columns(spec).flatten().is_some_and(|found| found != levels.len())) {
         node.problem(problems, format!("quantiles lists {} levels, the output {spec} has other columns", levels.len()));
     }
     let mut requested = vec![spec.name().to_owned()];
-    let beside = Beside {
+    let beside = AuxiliaryOutputs {
         sigma: sigma.map(|spec| {
             let column = node.child("sigma").and_then(|member| member.count("column", problems)).unwrap_or(0);
             check_column(node, "sigma", (spec, column), problems);
             (output(&mut requested, spec), column)
         }),
-        band: quantiles.filter(|_| levels.len() > 1).map(|spec| Band {
+        band: quantiles.filter(|_| levels.len() > 1).map(|spec| QuantilePair {
             output: output(&mut requested, spec),
             upper: levels.len() - 1,
             levels: (levels[0], levels[levels.len() - 1]),
         }),
         members: members.map(|spec| output(&mut requested, spec)),
     };
-    Some(OutputPlan::Regression { requested, point, beside, unit })
+    Some(OutputPlan::Regression { requested, point, auxiliary: beside, unit })
 }
 
 /// The outputs that `value`, `members` and `quantiles` name.
@@ -72,21 +72,21 @@ type Named<'s> = (Option<&'s OutputSpec>, Option<&'s OutputSpec>, Option<&'s Out
 
 /// Where the value stands: in an output of its own, in the mean of the members, or in the median.
 fn find_point<'s>(
-    node: &Node<'_>,
+    node: &SchemaNode<'_>,
     found: Named<'s>,
     levels: &[f64],
-    problems: &mut Vec<Problem>,
-) -> Option<(&'s OutputSpec, Point)> {
+    problems: &mut Vec<ContractProblem>,
+) -> Option<(&'s OutputSpec, PointEstimate)> {
     match found {
         (Some(spec), _, _) => {
             let column = node.child("value").and_then(|member| member.count("column", problems)).unwrap_or(0);
-            Some((spec, Point::Column(column)))
+            Some((spec, PointEstimate::Column(column)))
         }
-        (None, Some(spec), _) => Some((spec, Point::Mean)),
+        (None, Some(spec), _) => Some((spec, PointEstimate::Mean)),
         #[expect(clippy::float_cmp, reason = "the median's level is written as 0.5")]
         (None, None, Some(spec)) => {
             if let Some(column) = levels.iter().position(|level| *level == 0.5) {
-                Some((spec, Point::Column(column)))
+                Some((spec, PointEstimate::Column(column)))
             } else {
                 node.problem(problems, "without a value, the levels of quantiles must hold the median, 0.5");
                 None
@@ -102,7 +102,12 @@ fn find_point<'s>(
 }
 
 /// A column that is not there, or holds no numbers, is a problem.
-fn check_column(node: &Node<'_>, what: &str, (spec, column): (&OutputSpec, usize), problems: &mut Vec<Problem>) {
+fn check_column(
+    node: &SchemaNode<'_>,
+    what: &str,
+    (spec, column): (&OutputSpec, usize),
+    problems: &mut Vec<ContractProblem>,
+) {
     if let Some(Some(found)) = columns(spec)
         && column >= found
     {
@@ -121,11 +126,11 @@ fn output(requested: &mut Vec<String>, spec: &OutputSpec) -> usize {
     })
 }
 
-fn read_levels(member: &Node<'_>, problems: &mut Vec<Problem>) -> Option<Vec<f64>> {
+fn read_levels(member: &SchemaNode<'_>, problems: &mut Vec<ContractProblem>) -> Option<Vec<f64>> {
     let mut levels = Vec::new();
     for item in member.list("levels", problems)? {
         match item.value {
-            Literal::Number(level) if (0.0..=1.0).contains(&level.as_f64()) => levels.push(level.as_f64()),
+            JsonValue::Number(level) if (0.0..=1.0).contains(&level.as_f64()) => levels.push(level.as_f64()),
             other => item.problem(problems, format!("a level is a number in 0 to 1, found {other}")),
         }
     }

@@ -1,10 +1,10 @@
 //! The rule for one scalar, compiled from a schema: types, bounds, choices, lengths, pattern. Checks values, places none.
 
 use super::{
-    choices::Choices,
-    literal::Literal,
-    pattern::{Pattern, Undecided, plain_pattern},
-    reader::{Node, Problem},
+    enum_values::EnumValues,
+    literal::JsonValue,
+    regex::{Pattern, Undecided, portable_regex},
+    schema_reader::{ContractProblem, SchemaNode},
 };
 use crate::domain::{
     number::Number,
@@ -14,9 +14,9 @@ use crate::domain::{
 
 /// The JSON types that a schema admits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Types(u8);
+pub(super) struct TypeSet(u8);
 
-impl Types {
+impl TypeSet {
     pub(super) const NUMBER: Self = Self(1);
     pub(super) const INTEGER: Self = Self(2);
     pub(super) const BOOLEAN: Self = Self(4);
@@ -55,11 +55,11 @@ impl Types {
     }
 
     /// Reads the `type` keyword; `None` where there is none or it cannot be used.
-    pub(super) fn read(node: &Node<'_>, problems: &mut Vec<Problem>) -> Option<Self> {
+    pub(super) fn read(node: &SchemaNode<'_>, problems: &mut Vec<ContractProblem>) -> Option<Self> {
         let value = node.child("type")?;
         let names: Vec<&str> = match value.value {
-            Literal::Text(name) => vec![name],
-            Literal::List(_) => node.texts("type", problems)?,
+            JsonValue::Text(name) => vec![name],
+            JsonValue::List(_) => node.texts("type", problems)?,
             _ => {
                 value.problem(problems, format!("must be a type or a list of types, found {}", value.value.kind()));
                 return None;
@@ -117,16 +117,16 @@ impl Bound {
 /// The numbers that keep every rule of a feature, so that most of them need no closer look. Whatever lies outside may
 /// still be admitted: then the rules themselves decide.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Quiet {
+pub(super) struct FastRange {
     low: f64,
     high: f64,
     whole: bool,
 }
 
-impl Quiet {
+impl FastRange {
     /// Within these the double is the number itself, whole ones too, and every `float` can come near it.
     #[expect(clippy::cast_precision_loss, reason = "one below 2^53 is exact")]
-    const WIDEST: f64 = (crate::domain::number::MAX_EXACT - 1) as f64;
+    const MAX_RANGE: f64 = (crate::domain::number::MAX_EXACT - 1) as f64;
 
     fn narrow(&mut self, bound: &Bound) {
         let limit = bound.limit.as_f64();
@@ -151,7 +151,7 @@ impl Quiet {
 
     /// Writes the number to its element if it keeps the rules and the element can hold it; says whether it was done.
     #[inline]
-    pub(super) fn put(self, number: Number, buffer: &mut Buffer, index: usize) -> bool {
+    pub(super) fn write_if_within(self, number: Number, buffer: &mut Buffer, index: usize) -> bool {
         let value = number.as_f64();
         #[expect(clippy::cast_possible_truncation, reason = "within 2^53 only a fraction can be lost, which is seen")]
         let whole = value as i64;
@@ -172,11 +172,11 @@ impl Quiet {
 
 /// The rule for a scalar.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Rule {
-    pub(super) types: Types,
+pub(super) struct ScalarRule {
+    pub(super) types: TypeSet,
     pub(super) bounds: Vec<Bound>,
     pub(super) multiple_of: Option<u64>,
-    pub(super) choices: Option<Choices>,
+    pub(super) choices: Option<EnumValues>,
     pub(super) min_length: Option<usize>,
     pub(super) max_length: Option<usize>,
     pattern: Option<Pattern>,
@@ -184,9 +184,9 @@ pub(super) struct Rule {
     pub(super) deferred: Vec<&'static str>,
 }
 
-impl Rule {
+impl ScalarRule {
     /// Compiles the keywords of a scalar's schema. `types` is what the `type` keyword or the tensor says.
-    pub(super) fn read(node: &Node<'_>, types: Types, problems: &mut Vec<Problem>) -> Self {
+    pub(super) fn read(node: &SchemaNode<'_>, types: TypeSet, problems: &mut Vec<ContractProblem>) -> Self {
         let mut rule = Self { types, ..Self::default() };
         for (key, kind) in [
             ("minimum", BoundKind::Minimum),
@@ -204,30 +204,30 @@ impl Rule {
         rule
     }
 
-    fn read_multiple(&mut self, node: &Node<'_>, problems: &mut Vec<Problem>) {
+    fn read_multiple(&mut self, node: &SchemaNode<'_>, problems: &mut Vec<ContractProblem>) {
         let Some(step) = node.number("multipleOf", problems) else { return };
         let largest = i128::from(crate::domain::number::MAX_EXACT);
         match step.as_whole().filter(|whole| *whole <= largest).map(u64::try_from) {
             Some(Ok(whole)) if whole > 0 => self.multiple_of = Some(whole),
             // A step with a fraction needs decimal arithmetic, which the second pass has.
             None if step.as_f64() > 0.0 => self.deferred.push("multipleOf"),
-            _ => problems.push(Problem {
-                pointer: node.place("multipleOf"),
+            _ => problems.push(ContractProblem {
+                pointer: node.pointer_to("multipleOf"),
                 detail: format!("must be above zero, found {step}"),
             }),
         }
     }
 
-    fn read_pattern(&mut self, node: &Node<'_>, problems: &mut Vec<Problem>) {
+    fn read_pattern(&mut self, node: &SchemaNode<'_>, problems: &mut Vec<ContractProblem>) {
         let Some(pattern) = node.text("pattern", problems) else { return };
-        match plain_pattern(pattern).map(|plain| Pattern::new(&plain)) {
+        match portable_regex(pattern).map(|plain| Pattern::new(&plain)) {
             Some(Ok(compiled)) => self.pattern = Some(compiled),
             // Unicode classes and the like: the second pass translates them from ECMA-262.
             _ => self.deferred.push("pattern"),
         }
     }
 
-    fn read_choices(&mut self, node: &Node<'_>, problems: &mut Vec<Problem>) {
+    fn read_choices(&mut self, node: &SchemaNode<'_>, problems: &mut Vec<ContractProblem>) {
         let listed =
             node.list("enum", problems).map(|items| items.iter().map(|item| item.value.clone()).collect::<Vec<_>>());
         let single = node.child("const").map(|value| vec![value.value.clone()]);
@@ -239,17 +239,17 @@ impl Rule {
         if choices.is_empty() {
             node.problem(problems, "no value is left by enum and const");
         }
-        self.choices = Some(Choices::new(&choices));
+        self.choices = Some(EnumValues::new(&choices));
     }
 
     /// The numbers that keep the rule, for a tensor of this type; `None` where only a closer look can tell.
-    pub(super) fn quiet(&self, element: ElementType) -> Option<Quiet> {
+    pub(super) fn fast_range(&self, element: ElementType) -> Option<FastRange> {
         let plain = self.choices.is_none() && self.multiple_of.is_none();
-        let fractions = self.types.has(Types::NUMBER) && element.is_float();
-        if !plain || !(self.types.has(Types::NUMBER) || self.types.has(Types::INTEGER)) {
+        let fractions = self.types.has(TypeSet::NUMBER) && element.is_float();
+        if !plain || !(self.types.has(TypeSet::NUMBER) || self.types.has(TypeSet::INTEGER)) {
             return None;
         }
-        let mut quiet = Quiet { low: -Quiet::WIDEST, high: Quiet::WIDEST, whole: !fractions };
+        let mut quiet = FastRange { low: -FastRange::MAX_RANGE, high: FastRange::MAX_RANGE, whole: !fractions };
         self.bounds.iter().for_each(|bound| quiet.narrow(bound));
         Some(quiet)
     }
@@ -257,7 +257,7 @@ impl Rule {
     /// Reports what is wrong with a number: the code, and what would be right.
     #[inline]
     pub(super) fn check_number(&self, number: Number, mut report: impl FnMut(ViolationCode, String)) {
-        if !(self.types.has(Types::NUMBER) || self.types.has(Types::INTEGER) && number.is_whole()) {
+        if !(self.types.has(TypeSet::NUMBER) || self.types.has(TypeSet::INTEGER) && number.is_whole()) {
             return report(ViolationCode::WrongType, self.expectation());
         }
         for bound in &self.bounds {
@@ -286,7 +286,7 @@ impl Rule {
     /// Reports what is wrong with a text. Lengths count characters, as JSON Schema does.
     #[inline]
     pub(super) fn check_text(&self, text: &str, mut report: impl FnMut(ViolationCode, String)) {
-        if !self.types.has(Types::TEXT) {
+        if !self.types.has(TypeSet::TEXT) {
             return report(ViolationCode::WrongType, self.expectation());
         }
         if let Some(choices) = &self.choices
@@ -317,7 +317,7 @@ impl Rule {
 
     /// Reports what is wrong with a truth value.
     pub(super) fn check_bool(&self, value: bool, mut report: impl FnMut(ViolationCode, String)) {
-        if !self.types.has(Types::BOOLEAN) {
+        if !self.types.has(TypeSet::BOOLEAN) {
             return report(ViolationCode::WrongType, self.expectation());
         }
         if let Some(choices) = &self.choices
@@ -329,7 +329,7 @@ impl Rule {
 
     /// Reports what is wrong with null.
     pub(super) fn check_null(&self, mut report: impl FnMut(ViolationCode, String)) {
-        if !self.types.has(Types::NULL) {
+        if !self.types.has(TypeSet::NULL) {
             report(ViolationCode::NullNotAllowed, format!("cannot be null; it {}", self.expectation()));
         } else if let Some(choices) = &self.choices
             && !choices.has_null()
@@ -339,15 +339,15 @@ impl Rule {
     }
 
     /// Whether a value is admitted.
-    pub(super) fn admits(&self, value: &Literal) -> bool {
+    pub(super) fn admits(&self, value: &JsonValue) -> bool {
         let mut fine = true;
         let report = |_, _| fine = false;
         match value {
-            Literal::Null => self.check_null(report),
-            Literal::Bool(flag) => self.check_bool(*flag, report),
-            Literal::Number(number) => self.check_number(*number, report),
-            Literal::Text(text) => self.check_text(text, report),
-            Literal::List(_) | Literal::Object(_) => fine = false,
+            JsonValue::Null => self.check_null(report),
+            JsonValue::Bool(flag) => self.check_bool(*flag, report),
+            JsonValue::Number(number) => self.check_number(*number, report),
+            JsonValue::Text(text) => self.check_text(text, report),
+            JsonValue::List(_) | JsonValue::Object(_) => fine = false,
         }
         fine
     }

@@ -6,12 +6,12 @@
 //! which coalitions to ask for, and what follows from the answers. Rows are made and run elsewhere.
 
 mod coalition;
-mod plan;
+mod permutations;
 mod report;
+mod sampling;
 mod shapley;
-mod shuffle;
 
 pub use coalition::Coalition;
-pub use plan::{Game, MOST_EXACT_PLAYERS, Plan, Range};
-pub use report::{Contribution, Explanation, Feature};
+pub use report::{Contribution, DisplayedFeature, Explanation};
+pub use sampling::{MAX_EXACT_PLAYERS, Range, SamplingPlan, ShapleyProblem};
 pub use shapley::{Estimate, Method};

@@ -1,7 +1,7 @@
 //! An explanation as it is answered: the contributions of the features by name, the largest first.
 
 use super::{Estimate, Method};
-use crate::domain::{contract::Literal, float::Float, tensor::ElementType};
+use crate::domain::{contract::JsonValue, float::Float, tensor::ElementType};
 
 /// What the baseline is made of; part of every explanation.
 const BASELINE: &str = "profile median/mode";
@@ -31,9 +31,9 @@ pub struct Contribution {
     /// The feature's name.
     pub feature: String,
     /// Its value in the instance; null where it is missing, sensitive, or an array.
-    pub value: Literal,
+    pub value: JsonValue,
     /// Its value in the baseline; null likewise.
-    pub baseline: Literal,
+    pub baseline: JsonValue,
     /// Its Shapley value: a probability, or in the target's unit.
     pub contribution: Float,
     /// The standard error of that: 0 where it is exact, null where it is not known.
@@ -42,13 +42,13 @@ pub struct Contribution {
 
 /// A feature as it is shown.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Feature {
+pub struct DisplayedFeature {
     /// Its name.
     pub name: String,
     /// Its value in the instance.
-    pub value: Literal,
+    pub value: JsonValue,
     /// Its value in the baseline.
-    pub baseline: Literal,
+    pub baseline: JsonValue,
 }
 
 impl Explanation {
@@ -57,7 +57,12 @@ impl Explanation {
     /// type in which the model answers.
     ///
     /// `None` where a number does not fit that type.
-    pub fn new(estimate: &Estimate, players: &[usize], features: Vec<Feature>, element: ElementType) -> Option<Self> {
+    pub fn new(
+        estimate: &Estimate,
+        players: &[usize],
+        features: Vec<DisplayedFeature>,
+        element: ElementType,
+    ) -> Option<Self> {
         let round = |value: f64| Some(Float::round(value, element)).filter(|rounded| rounded.as_f64().is_finite());
         let mut found = vec![(0.0, Some(0.0)); features.len()];
         for ((feature, contribution), error) in
@@ -65,7 +70,7 @@ impl Explanation {
         {
             found[*feature] = (*contribution, *error);
         }
-        let mut shown: Vec<(f64, Option<f64>, Feature)> = found
+        let mut shown: Vec<(f64, Option<f64>, DisplayedFeature)> = found
             .into_iter()
             .zip(features)
             .map(|((contribution, error), feature)| (contribution, error, feature))
@@ -101,8 +106,8 @@ impl Explanation {
 mod tests {
     use super::*;
 
-    fn feature(name: &str) -> Feature {
-        Feature { name: name.to_owned(), value: Literal::Bool(true), baseline: Literal::Null }
+    fn feature(name: &str) -> DisplayedFeature {
+        DisplayedFeature { name: name.to_owned(), value: JsonValue::Bool(true), baseline: JsonValue::Null }
     }
 
     fn estimate(contributions: &[f64]) -> Estimate {

@@ -62,14 +62,14 @@ pub(super) fn exact(players: usize, worth: &[f64]) -> Vec<f64> {
 /// The running mean and spread of what permutations say of each player. One sample is the mean of a permutation and its
 /// reverse (antithetic: where the one overstates a player, the other tends to understate it; Mitchell et al. 2022).
 #[derive(Debug, Clone)]
-pub(super) struct Tally {
+pub(super) struct RunningStats {
     pub(super) pairs: usize,
     pub(super) means: Vec<f64>,
     /// The sums of squared deviations from the means (Welford 1962).
     squares: Vec<f64>,
 }
 
-impl Tally {
+impl RunningStats {
     pub(super) fn new(players: usize) -> Self {
         Self { pairs: 0, means: vec![0.0; players], squares: vec![0.0; players] }
     }
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_tally_gives_mean_and_standard_error() {
-        let mut tally = Tally::new(2);
+        let mut tally = RunningStats::new(2);
         tally.add(&[1.0, 5.0]);
         assert_eq!((tally.standard_error(0), tally.means[1]), (None, 5.0));
         for sample in [[2.0, 5.0], [3.0, 5.0], [6.0, 5.0]] {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Isotonic, Quantiles, Report, ScoreKind, Scores, Temperature, VennAbers};
-use crate::domain::contract::Literal;
+use crate::domain::contract::JsonValue;
 
 /// The format's number.
 pub const FORMAT: u32 = 1;
@@ -11,7 +11,7 @@ pub const FORMAT: u32 = 1;
 /// A calibration, as it stands in its file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Calibration {
+pub struct CalibrationDocument {
     /// The format's number, [`FORMAT`].
     pub format: u32,
     /// The model.onnx that it was made for: `sha256:` and hexadecimal.
@@ -19,9 +19,9 @@ pub struct Calibration {
     /// When it was made (RFC 3339).
     pub created: String,
     /// The rows that it was made from.
-    pub data: Source,
+    pub data: CalibrationSource,
     /// What is done to outputs.
-    pub rule: Rule,
+    pub rule: CalibrationRule,
     /// How well it did.
     pub report: Report,
 }
@@ -29,7 +29,7 @@ pub struct Calibration {
 /// The rows of a calibration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Source {
+pub struct CalibrationSource {
     /// The name of the file, without its directory.
     pub file: String,
     /// Its digest: `sha256:` and hexadecimal.
@@ -41,7 +41,7 @@ pub struct Source {
 /// What is done to outputs, by task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Rule {
+pub enum CalibrationRule {
     /// Probabilities, and sets of classes.
     Classification {
         /// The classes, in the contract's order.
@@ -145,7 +145,7 @@ pub struct Groups {
 #[serde(deny_unknown_fields)]
 pub struct Group {
     /// The value; null where it is missing.
-    pub value: Literal,
+    pub value: JsonValue,
     /// Their quantiles. Where there are too few rows for a bound, the quantile of all rows is used.
     pub quantiles: Quantiles,
 }
@@ -157,9 +157,9 @@ impl ProbabilityMap {
         match self {
             Self::Uncalibrated => (scores.probabilities(), None),
             Self::Temperature(temperature) => (temperature.apply(scores), None),
-            Self::Isotonic(curve) => (two(curve.apply(positive(scores))), None),
+            Self::Isotonic(curve) => (two(curve.apply(positive_probability(scores))), None),
             Self::VennAbers(tables) => {
-                let bounds = tables.bounds(positive(scores));
+                let bounds = tables.bounds(positive_probability(scores));
                 (two(VennAbers::merge(bounds)), Some(bounds))
             }
         }
@@ -172,19 +172,19 @@ impl ProbabilityMap {
 }
 
 /// The graph's own probability of the second of two classes: what the methods for two classes calibrate.
-pub(in crate::domain) fn positive(scores: Scores<'_>) -> f64 {
+pub(in crate::domain) fn positive_probability(scores: Scores<'_>) -> f64 {
     match scores.kind {
         ScoreKind::Probabilities => scores.values[1],
         ScoreKind::Logits => 1.0 / (1.0 + (scores.values[0] - scores.values[1]).exp()),
     }
 }
 
-impl Calibration {
+impl CalibrationDocument {
     /// The quantiles by group, where there are any.
     pub fn groups(&self) -> Option<&Groups> {
         match &self.rule {
-            Rule::Classification { sets, .. } => sets.as_ref()?.groups.as_ref(),
-            Rule::Regression { groups, .. } => groups.as_ref(),
+            CalibrationRule::Classification { sets, .. } => sets.as_ref()?.groups.as_ref(),
+            CalibrationRule::Regression { groups, .. } => groups.as_ref(),
         }
     }
 
@@ -195,7 +195,7 @@ impl Calibration {
             problems.push(format!("format must be {FORMAT}; found {}", self.format));
         }
         let quantiles = match &self.rule {
-            Rule::Classification { classes, probabilities, sets, .. } => {
+            CalibrationRule::Classification { classes, probabilities, sets, .. } => {
                 problems.extend(map_problems(probabilities, classes.len()));
                 let misplaced = |sets: &Sets| sets.method == SetMethod::Aps && sets.groups.is_some();
                 if sets.as_ref().is_some_and(misplaced) {
@@ -203,7 +203,7 @@ impl Calibration {
                 }
                 sets.as_ref().map(|sets| &sets.quantiles)
             }
-            Rule::Regression { intervals, quantiles, .. } => {
+            CalibrationRule::Regression { intervals, quantiles, .. } => {
                 if let Intervals::Cqr { lower, upper } = intervals
                     && lower >= upper
                 {
@@ -214,7 +214,7 @@ impl Calibration {
         };
         let by_group = self.groups().into_iter().flat_map(|groups| &groups.groups).map(|group| &group.quantiles);
         problems.extend(quantiles.into_iter().chain(by_group).filter_map(|quantiles| quantiles.check().err()));
-        let scalar = |group: &Group| !matches!(group.value, Literal::List(_) | Literal::Object(_));
+        let scalar = |group: &Group| !matches!(group.value, JsonValue::List(_) | JsonValue::Object(_));
         if self.groups().is_some_and(|groups| !groups.groups.iter().all(scalar)) {
             problems.push("the value of a group is a string, a number, a boolean or null".to_owned());
         }

@@ -1,13 +1,13 @@
 //! A calibration made ready to serve at one coverage: each row costs a few comparisons.
 
 use super::{
-    Calibration, Coverage, DrawKey, Groups, Intervals, ProbabilityMap, Quantiles, Rule, Scale, Scores, SetMethod,
-    aps_set, cqr, lac_set, method, normalized, split,
+    ApsRandomizer, CalibrationDocument, CalibrationRule, Coverage, Groups, Intervals, ProbabilityMap, Quantiles, Scale,
+    Scores, SetMethod, aps_set, cqr, lac_set, method, normalized, split,
 };
 
 /// What must be said beside an assessment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Notice {
+pub enum AssessmentNotice {
     /// No class fits.
     EmptySet,
     /// The interval has no bound.
@@ -16,7 +16,7 @@ pub enum Notice {
     PooledGroup,
 }
 
-impl Notice {
+impl AssessmentNotice {
     /// The code of the warning.
     pub fn code(self) -> &'static str {
         match self {
@@ -29,7 +29,7 @@ impl Notice {
 
 /// What of an instance, beside its outputs, its assessment depends on.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Membership<'a> {
+pub struct AssessContext<'a> {
     /// Its group, as an index into the calibration's groups; `None` where it is in none of them.
     pub group: Option<usize>,
     /// The fingerprint of its features, for the draw of APS.
@@ -38,7 +38,7 @@ pub struct Membership<'a> {
 
 /// What a regression's outputs say of one row.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Measured {
+pub struct RegressionOutputs {
     /// The value.
     pub value: f64,
     /// The model's own standard deviation, where it gives one.
@@ -51,7 +51,7 @@ pub struct Measured {
 
 /// A classification, calibrated.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Classified {
+pub struct CalibratedClassification {
     /// One probability a class.
     pub probabilities: Vec<f64>,
     /// The least and the greatest probability of the second of two classes.
@@ -63,7 +63,7 @@ pub struct Classified {
     /// The coverage of the set.
     pub coverage: Option<f64>,
     /// What must be said.
-    pub notices: Vec<Notice>,
+    pub notices: Vec<AssessmentNotice>,
 }
 
 /// The interval of a regression.
@@ -76,14 +76,14 @@ pub struct Interval {
     /// Its coverage.
     pub coverage: f64,
     /// What must be said.
-    pub notices: Vec<Notice>,
+    pub notices: Vec<AssessmentNotice>,
 }
 
 /// A calibration at one coverage.
 #[derive(Debug, Clone)]
 pub struct Calibrator {
     coverage: Coverage,
-    rule: Served,
+    rule: CompiledRule,
     /// A typical half-width, for the buckets of a histogram.
     width: Option<f64>,
     /// Quantiles of the predicted values, for the buckets of another.
@@ -91,20 +91,20 @@ pub struct Calibrator {
 }
 
 #[derive(Debug, Clone)]
-enum Served {
-    Classification { map: ProbabilityMap, sets: Option<(SetMethod, Bounds, DrawKey)> },
-    Regression { intervals: Intervals, bounds: Bounds },
+enum CompiledRule {
+    Classification { map: ProbabilityMap, sets: Option<(SetMethod, Thresholds, ApsRandomizer)> },
+    Regression { intervals: Intervals, bounds: Thresholds },
 }
 
 /// The quantiles at the chosen coverage; infinite where nothing bounds the score.
 #[derive(Debug, Clone)]
-struct Bounds {
+struct Thresholds {
     pooled: f64,
     /// One a group, and whether it is the group's own; `None` where there are no groups.
     by_group: Option<Vec<(f64, bool)>>,
 }
 
-impl Bounds {
+impl Thresholds {
     fn new(quantiles: &Quantiles, groups: Option<&Groups>, coverage: Coverage) -> Result<Self, String> {
         let at = |quantiles: &Quantiles| {
             quantiles.at(coverage).ok_or_else(|| {
@@ -114,7 +114,8 @@ impl Bounds {
         };
         let pooled = at(quantiles)?;
         let group = |groups: &Groups| {
-            let own = |group: &super::Group| Ok(group.quantiles.within(coverage, at(&group.quantiles)?, pooled));
+            let own =
+                |group: &super::Group| Ok(group.quantiles.group_or_pooled(coverage, at(&group.quantiles)?, pooled));
             groups.groups.iter().map(own).collect::<Result<_, String>>()
         };
         Ok(Self { pooled, by_group: groups.map(group).transpose()? })
@@ -125,8 +126,8 @@ impl Bounds {
         self.by_group.as_ref().and_then(|bounds| bounds.get(group?)).copied().unwrap_or((self.pooled, false))
     }
 
-    fn notices(&self, grouped: bool) -> Vec<Notice> {
-        if self.by_group.is_some() && !grouped { vec![Notice::PooledGroup] } else { Vec::new() }
+    fn notices(&self, grouped: bool) -> Vec<AssessmentNotice> {
+        if self.by_group.is_some() && !grouped { vec![AssessmentNotice::PooledGroup] } else { Vec::new() }
     }
 }
 
@@ -135,19 +136,23 @@ impl Calibrator {
     ///
     /// # Errors
     /// The coverage is not on the grid; the message lists it.
-    pub fn new(calibration: &Calibration, coverage: Coverage) -> Result<Self, String> {
+    pub fn new(calibration: &CalibrationDocument, coverage: Coverage) -> Result<Self, String> {
         let rule = match &calibration.rule {
-            Rule::Classification { probabilities, sets, .. } => {
-                let key = DrawKey::new(&calibration.model_sha256);
+            CalibrationRule::Classification { probabilities, sets, .. } => {
+                let key = ApsRandomizer::new(&calibration.model_sha256);
                 let bounds = |sets: &super::Sets| {
-                    Bounds::new(&sets.quantiles, sets.groups.as_ref(), coverage)
+                    Thresholds::new(&sets.quantiles, sets.groups.as_ref(), coverage)
                         .map(|bounds| (sets.method, bounds, key))
                 };
-                Served::Classification { map: probabilities.clone(), sets: sets.as_ref().map(bounds).transpose()? }
+                CompiledRule::Classification {
+                    map: probabilities.clone(),
+                    sets: sets.as_ref().map(bounds).transpose()?,
+                }
             }
-            Rule::Regression { intervals, quantiles, groups } => {
-                Served::Regression { intervals: *intervals, bounds: Bounds::new(quantiles, groups.as_ref(), coverage)? }
-            }
+            CalibrationRule::Regression { intervals, quantiles, groups } => CompiledRule::Regression {
+                intervals: *intervals,
+                bounds: Thresholds::new(quantiles, groups.as_ref(), coverage)?,
+            },
         };
         let width = calibration.report.levels.iter().filter(|level| level.coverage <= coverage);
         let width = width.filter_map(|level| level.mean_size).next_back().map(|size| size / 2.0);
@@ -160,9 +165,9 @@ impl Calibrator {
     }
 
     /// The coverage that answers claim; `None` where there are no sets.
-    pub fn claimed(&self) -> Option<Coverage> {
+    pub fn claimed_coverage(&self) -> Option<Coverage> {
         match &self.rule {
-            Served::Classification { sets: None, .. } => None,
+            CompiledRule::Classification { sets: None, .. } => None,
             _ => Some(self.coverage),
         }
     }
@@ -170,32 +175,39 @@ impl Calibrator {
     /// The name of the method, with groups where there are any.
     pub fn method(&self) -> &'static str {
         match &self.rule {
-            Served::Classification { map, sets } => {
+            CompiledRule::Classification { map, sets } => {
                 let grouped = sets.as_ref().is_some_and(|(_, bounds, _)| bounds.by_group.is_some());
                 method::classification(map, sets.as_ref().map(|sets| sets.0), grouped)
             }
-            Served::Regression { intervals, bounds } => method::regression(intervals, bounds.by_group.is_some()),
+            CompiledRule::Regression { intervals, bounds } => method::regression(intervals, bounds.by_group.is_some()),
         }
     }
 
     /// The calibrated probabilities and the set of one row. `None` where the calibration is for a regression.
-    pub fn classify(&self, scores: Scores<'_>, of: Membership<'_>) -> Option<Classified> {
-        let Served::Classification { map, sets } = &self.rule else { return None };
+    pub fn classify(&self, scores: Scores<'_>, of: AssessContext<'_>) -> Option<CalibratedClassification> {
+        let CompiledRule::Classification { map, sets } = &self.rule else { return None };
         let (probabilities, bounds) = map.apply(scores);
         let Some((set_method, quantiles, key)) = sets else {
             let method = method::classification(map, None, false);
-            return Some(Classified { probabilities, bounds, set: None, method, coverage: None, notices: Vec::new() });
+            return Some(CalibratedClassification {
+                probabilities,
+                bounds,
+                set: None,
+                method,
+                coverage: None,
+                notices: Vec::new(),
+            });
         };
         let (quantile, grouped) = quantiles.of(of.group);
         let set = match set_method {
             SetMethod::Lac => lac_set(&probabilities, quantile),
-            SetMethod::Aps => aps_set(&probabilities, key.draw(of.features_hash), quantile),
+            SetMethod::Aps => aps_set(&probabilities, key.uniform(of.features_hash), quantile),
         };
         let mut notices = quantiles.notices(grouped);
         if set.is_empty() {
-            notices.push(Notice::EmptySet);
+            notices.push(AssessmentNotice::EmptySet);
         }
-        Some(Classified {
+        Some(CalibratedClassification {
             probabilities,
             bounds,
             set: Some(set),
@@ -206,13 +218,13 @@ impl Calibrator {
     }
 
     /// The interval of one row. `None` where the calibration is for a classification.
-    pub fn regress(&self, measured: Measured, of: Membership<'_>) -> Option<Interval> {
-        let Served::Regression { intervals, bounds } = &self.rule else { return None };
+    pub fn regress(&self, measured: RegressionOutputs, of: AssessContext<'_>) -> Option<Interval> {
+        let CompiledRule::Regression { intervals, bounds } = &self.rule else { return None };
         let (quantile, grouped) = bounds.of(of.group);
         let mut notices = bounds.notices(grouped);
         let ends = intervals.ends(measured, quantile);
         if ends.is_none() {
-            notices.push(Notice::UnboundedInterval);
+            notices.push(AssessmentNotice::UnboundedInterval);
         }
         let method = method::regression(intervals, grouped);
         Some(Interval { ends, method, coverage: self.coverage.as_f64(), notices })
@@ -222,9 +234,9 @@ impl Calibrator {
     /// `None` for a classification, or where nothing has a bound.
     pub fn uncertainty_buckets(&self) -> Option<Vec<f64>> {
         const AROUND: [f64; 13] = [0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0];
-        let regression = matches!(self.rule, Served::Regression { .. });
+        let regression = matches!(self.rule, CompiledRule::Regression { .. });
         let width = self.width.filter(|width| regression && *width > 0.0)?;
-        Some(AROUND.iter().map(|factor| short(width * factor)).collect())
+        Some(AROUND.iter().map(|factor| short_number(width * factor)).collect())
     }
 }
 
@@ -232,19 +244,19 @@ impl Calibrator {
     /// Bucket bounds for the predicted values of a regression, in the target's unit: the quantiles of those that the
     /// calibration saw; `None` for a classification.
     pub fn value_buckets(&self) -> Option<Vec<f64>> {
-        let bounds: Vec<f64> = self.values.iter().copied().map(short).collect();
+        let bounds: Vec<f64> = self.values.iter().copied().map(short_number).collect();
         (!bounds.is_empty()).then_some(bounds)
     }
 }
 
 /// Three significant digits: the bound becomes a label, and labels are to be read.
-fn short(value: f64) -> f64 {
+fn short_number(value: f64) -> f64 {
     format!("{value:.2e}").parse().unwrap_or(value)
 }
 
 impl Intervals {
     /// The interval of one row; `None` where it has no bound, or the row has not what the method needs.
-    pub(in crate::domain) fn ends(self, measured: Measured, quantile: f64) -> Option<(f64, f64)> {
+    pub(in crate::domain) fn ends(self, measured: RegressionOutputs, quantile: f64) -> Option<(f64, f64)> {
         match self {
             Self::SplitConformal => split(measured.value, quantile),
             Self::NormalizedConformal { scale } => normalized(measured.value, measured.scale(scale)?, quantile),
@@ -253,7 +265,7 @@ impl Intervals {
     }
 
     /// The score of one row; infinite where the row has not what the method needs.
-    pub(in crate::domain) fn score(self, measured: Measured, target: f64) -> f64 {
+    pub(in crate::domain) fn score(self, measured: RegressionOutputs, target: f64) -> f64 {
         let score = match self {
             Self::SplitConformal => Some(super::split_score(target, measured.value)),
             Self::NormalizedConformal { scale } => {
@@ -265,7 +277,7 @@ impl Intervals {
     }
 }
 
-impl Measured {
+impl RegressionOutputs {
     fn scale(self, scale: Scale) -> Option<f64> {
         match scale {
             Scale::Sigma => self.sigma,

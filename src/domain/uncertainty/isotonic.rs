@@ -15,12 +15,12 @@ pub struct Isotonic {
 
 /// Rows of equal score: how many, and how many of them have the second class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(super) struct BlockCounts {
     pub(super) rows: u64,
     pub(super) positives: u64,
 }
 
-impl Tally {
+impl BlockCounts {
     pub(super) fn join(self, other: Self) -> Self {
         Self { rows: self.rows + other.rows, positives: self.positives + other.positives }
     }
@@ -37,12 +37,12 @@ impl Tally {
 }
 
 /// The distinct scores, rising, each with its tally.
-pub(super) fn tallies(rows: impl Iterator<Item = (f64, bool)>) -> (Vec<f64>, Vec<Tally>) {
+pub(super) fn tallies(rows: impl Iterator<Item = (f64, bool)>) -> (Vec<f64>, Vec<BlockCounts>) {
     let mut sorted: Vec<(f64, bool)> = rows.collect();
     sorted.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
-    let (mut scores, mut tallies): (Vec<f64>, Vec<Tally>) = (Vec::new(), Vec::new());
+    let (mut scores, mut tallies): (Vec<f64>, Vec<BlockCounts>) = (Vec::new(), Vec::new());
     for (score, positive) in sorted {
-        let one = Tally { rows: 1, positives: positive.into() };
+        let one = BlockCounts { rows: 1, positives: positive.into() };
         match (scores.last(), tallies.last_mut()) {
             // Zero and minus zero are one score.
             (Some(last), Some(tally)) if *last >= score => *tally = tally.join(one),
@@ -60,7 +60,7 @@ impl Isotonic {
     pub fn fit(rows: impl Iterator<Item = (f64, bool)>) -> Self {
         let (distinct, tallies) = tallies(rows);
         // Blocks of equal value: their first and last distinct score, and their tally.
-        let mut blocks: Vec<(usize, usize, Tally)> = Vec::new();
+        let mut blocks: Vec<(usize, usize, BlockCounts)> = Vec::new();
         for (index, tally) in tallies.into_iter().enumerate() {
             let mut block = (index, index, tally);
             while let Some(before) = blocks.last().filter(|before| before.2.reaches(block.2)) {

@@ -7,28 +7,31 @@ mod coverage;
 mod interval;
 mod isotonic;
 pub mod method;
+mod prediction_set;
 mod quantiles;
 mod report;
 mod scores;
-mod set;
 mod temperature;
 mod venn_abers;
 
-pub(in crate::domain) use calibration::positive;
+pub(in crate::domain) use calibration::positive_probability;
 pub use calibration::{
-    Calibration, FORMAT, Group, Groups, Intervals, ProbabilityMap, Rule, Scale, SetMethod, Sets, Source,
+    CalibrationDocument, CalibrationRule, CalibrationSource, FORMAT, Group, Groups, Intervals, ProbabilityMap, Scale,
+    SetMethod, Sets,
 };
-pub use calibrator::{Calibrator, Classified, Interval, Measured, Membership, Notice};
+pub use calibrator::{
+    AssessContext, AssessmentNotice, CalibratedClassification, Calibrator, Interval, RegressionOutputs,
+};
 pub use coverage::Coverage;
 pub use interval::{cqr, cqr_score, normalized, normalized_score, split, split_score};
 pub use isotonic::Isotonic;
+pub use prediction_set::{ApsRandomizer, aps_score, aps_set, lac_score, lac_set};
 pub(in crate::domain) use quantiles::quantile_of_sorted;
-pub use quantiles::{Level, Quantiles};
-pub use report::{Bin, Candidate, GroupReport, LevelReport, PointError, Quality, Report};
-pub use scores::{LEAST_PROBABILITY, ScoreKind, Scores, softmax};
-pub use set::{DrawKey, aps_score, aps_set, lac_score, lac_set};
+pub use quantiles::{QuantileAt, Quantiles};
+pub use report::{Bin, Candidate, GroupReport, LevelReport, PointError, ProbabilityMetrics, Report};
+pub use scores::{MIN_PROBABILITY, ScoreKind, Scores, softmax};
 pub use temperature::Temperature;
-pub use venn_abers::{Steps, VennAbers};
+pub use venn_abers::{StepFunction, VennAbers};
 
 use super::float::Float;
 
@@ -49,7 +52,7 @@ pub struct Assessment {
     /// Venn-Abers only: the least and the greatest probability of the predicted class.
     pub probability_interval: Option<(Float, Float)>,
     /// What must be said beside it.
-    pub notices: Vec<Notice>,
+    pub notices: Vec<AssessmentNotice>,
 }
 
 impl Assessment {

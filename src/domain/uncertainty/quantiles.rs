@@ -7,7 +7,7 @@ use super::Coverage;
 /// The quantile at one level.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Level {
+pub struct QuantileAt {
     /// The level.
     pub coverage: Coverage,
     /// The greatest score that a row may have; `None`: too few rows for a bound.
@@ -21,14 +21,14 @@ pub struct Quantiles {
     /// How many scores there were.
     pub rows: usize,
     /// The quantiles, by rising level.
-    pub levels: Vec<Level>,
+    pub levels: Vec<QuantileAt>,
 }
 
 impl Quantiles {
     /// The quantiles at every level of the grid. Scores may be infinite (a row that no bound covers), but not NaN.
     pub fn of(mut scores: Vec<f64>) -> Self {
         scores.sort_unstable_by(f64::total_cmp);
-        let at = |coverage: Coverage| Level { coverage, quantile: quantile_of_sorted(&scores, coverage) };
+        let at = |coverage: Coverage| QuantileAt { coverage, quantile: quantile_of_sorted(&scores, coverage) };
         Self { rows: scores.len(), levels: Coverage::GRID.map(at).to_vec() }
     }
 
@@ -41,7 +41,7 @@ impl Quantiles {
     /// The bound of a group at a level, and whether it is the group's own: `own` where it has one, else the one over all
     /// rows. That one may lie below the group's own bound at a lower level; the greater is taken then, so that sets stay
     /// nested and a group of wide scores is not told less at more coverage.
-    pub(super) fn within(&self, coverage: Coverage, own: f64, pooled: f64) -> (f64, bool) {
+    pub(super) fn group_or_pooled(&self, coverage: Coverage, own: f64, pooled: f64) -> (f64, bool) {
         if own.is_finite() {
             return (own, true);
         }

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Coverage;
-use crate::domain::contract::Literal;
+use crate::domain::contract::JsonValue;
 
 /// The report of a calibration. Everything in it was measured on rows that the measured thing was not fitted to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,10 +16,10 @@ pub struct Report {
     pub conformal_rows: usize,
     /// Classification: the graph's own probabilities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<Quality>,
+    pub before: Option<ProbabilityMetrics>,
     /// Classification: the calibrated ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<Quality>,
+    pub after: Option<ProbabilityMetrics>,
     /// Classification: the methods that were tried, with their cross-fitted log loss.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<Candidate>,
@@ -39,7 +39,7 @@ pub struct Report {
 /// How good probabilities are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Quality {
+pub struct ProbabilityMetrics {
     /// The share of rows whose likeliest class is the true one.
     pub accuracy: f64,
     /// Expected calibration error of the likeliest class's probability, over the bins.
@@ -112,15 +112,15 @@ pub struct LevelReport {
 #[serde(deny_unknown_fields)]
 pub struct GroupReport {
     /// The value of the feature.
-    pub value: Literal,
+    pub value: JsonValue,
     /// Rows of the group, of all that were given.
     pub rows: usize,
     /// Classification: the graph's own probabilities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<Quality>,
+    pub before: Option<ProbabilityMetrics>,
     /// Classification: the calibrated ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<Quality>,
+    pub after: Option<ProbabilityMetrics>,
     /// Regression: the error of the value itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<PointError>,

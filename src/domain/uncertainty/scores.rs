@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Probabilities below this one count as this one before their logarithm is taken: the resolution of a float32 near 1,
 /// as scikit-learn's `log_loss` has it for float32. A forest's flat 0 would else outweigh every other row.
-pub const LEAST_PROBABILITY: f64 = f32::EPSILON as f64;
+pub const MIN_PROBABILITY: f64 = f32::EPSILON as f64;
 
 /// What the scores are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ impl Scores<'_> {
     /// Logits, or the logarithms of the probabilities, which are logits of the same distribution.
     pub fn logits(self) -> Vec<f64> {
         match self.kind {
-            ScoreKind::Probabilities => self.values.iter().map(|value| value.max(LEAST_PROBABILITY).ln()).collect(),
+            ScoreKind::Probabilities => self.values.iter().map(|value| value.max(MIN_PROBABILITY).ln()).collect(),
             ScoreKind::Logits => self.values.to_vec(),
         }
     }

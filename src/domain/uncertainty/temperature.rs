@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::scores::{Scores, softmax};
 
 /// The bounds of `1/T`. Beyond them the probabilities are flat, or 0 and 1, as far as a double can tell.
-const LEAST_INVERSE: f64 = 1e-3;
-const GREATEST_INVERSE: f64 = 1e3;
+const MIN_INVERSE: f64 = 1e-3;
+const MAX_INVERSE: f64 = 1e3;
 
 /// Enough for a bracket of a million to shrink to nothing by halves.
-const MOST_STEPS: usize = 100;
+const MAX_STEPS: usize = 100;
 
 /// The temperature: probabilities are `softmax(z / T)` of the logits, or of the logarithms of the probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -30,14 +30,17 @@ impl Temperature {
     /// Where every row is right, the loss has no minimum above `T = 0`, which would claim certainty. No number of right
     /// answers shows that: `T` is then where the mean confidence is `(n + 1)/(n + 2)`, Laplace's rule of succession.
     pub fn fit(logits: &[f64], classes: usize, labels: &[usize]) -> Self {
-        let rows: Vec<Row<'_>> =
-            logits.chunks_exact(classes).zip(labels).map(|(values, label)| Row::new(values, *label)).collect();
+        let rows: Vec<ScoreRow<'_>> =
+            logits.chunks_exact(classes).zip(labels).map(|(values, label)| ScoreRow::new(values, *label)).collect();
         if rows.iter().all(|row| row.values.iter().all(|value| *value >= row.greatest)) {
             // Every row is undecided, at every temperature.
             return Self { temperature: 1.0 };
         }
-        let inverse =
-            if rows.iter().all(|row| row.truth >= row.greatest) { succession(&rows) } else { least_loss(&rows) };
+        let inverse = if rows.iter().all(|row| row.truth >= row.greatest) {
+            laplace_temperature(&rows)
+        } else {
+            least_loss(&rows)
+        };
         Self { temperature: 1.0 / inverse }
     }
 
@@ -60,13 +63,13 @@ impl Temperature {
     }
 }
 
-struct Row<'a> {
+struct ScoreRow<'a> {
     values: &'a [f64],
     truth: f64,
     greatest: f64,
 }
 
-impl<'a> Row<'a> {
+impl<'a> ScoreRow<'a> {
     fn new(values: &'a [f64], label: usize) -> Self {
         Self { values, truth: values[label], greatest: values.iter().copied().fold(f64::NEG_INFINITY, f64::max) }
     }
@@ -90,15 +93,15 @@ impl<'a> Row<'a> {
 }
 
 /// The slope and the curvature of the summed log loss at `β`.
-fn slope(rows: &[Row<'_>], inverse: f64) -> (f64, f64) {
+fn slope(rows: &[ScoreRow<'_>], inverse: f64) -> (f64, f64) {
     rows.iter().fold((0.0, 0.0), |(slope, curvature), row| {
         let (_, mean, variance) = row.moments(inverse);
         (slope + mean - (row.truth - row.greatest), curvature + variance)
     })
 }
 
-fn least_loss(rows: &[Row<'_>]) -> f64 {
-    let (mut low, mut high) = (LEAST_INVERSE, GREATEST_INVERSE);
+fn least_loss(rows: &[ScoreRow<'_>]) -> f64 {
+    let (mut low, mut high) = (MIN_INVERSE, MAX_INVERSE);
     if slope(rows, low).0 >= 0.0 {
         return low;
     }
@@ -106,7 +109,7 @@ fn least_loss(rows: &[Row<'_>]) -> f64 {
         return high;
     }
     let mut inverse = 1.0;
-    for _ in 0..MOST_STEPS {
+    for _ in 0..MAX_STEPS {
         let (gradient, curvature) = slope(rows, inverse);
         if gradient > 0.0 {
             high = inverse;
@@ -125,11 +128,11 @@ fn least_loss(rows: &[Row<'_>]) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
-fn succession(rows: &[Row<'_>]) -> f64 {
+fn laplace_temperature(rows: &[ScoreRow<'_>]) -> f64 {
     let count = rows.len() as f64;
     let wanted = (count + 1.0) / (count + 2.0);
-    let (mut low, mut high) = (LEAST_INVERSE, GREATEST_INVERSE);
-    for _ in 0..MOST_STEPS {
+    let (mut low, mut high) = (MIN_INVERSE, MAX_INVERSE);
+    for _ in 0..MAX_STEPS {
         let middle = (low * high).sqrt();
         let confidence: f64 = rows.iter().map(|row| 1.0 / row.moments(middle).0).sum();
         if confidence / count < wanted {

@@ -6,12 +6,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::isotonic::{Tally, check_curve, tallies};
+use super::isotonic::{BlockCounts, check_curve, tallies};
 
 /// A step function of the score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Steps {
+pub struct StepFunction {
     /// The scores where it steps, rising.
     pub scores: Vec<f64>,
     /// The probabilities there, never falling.
@@ -23,13 +23,13 @@ pub struct Steps {
 #[serde(deny_unknown_fields)]
 pub struct VennAbers {
     /// The probability of the second class were the row of the first: from each score on; 0 before them all.
-    pub lower: Steps,
+    pub lower: StepFunction,
     /// The probability of the second class were the row of the second: up to each score; 1 after them all.
-    pub upper: Steps,
+    pub upper: StepFunction,
 }
 
 /// A block of an isotonic fit: the index of its far end, and its tally.
-type Block = (usize, Tally);
+type Block = (usize, BlockCounts);
 
 impl VennAbers {
     /// Makes the tables from scores and whether each row has the second class.
@@ -41,8 +41,8 @@ impl VennAbers {
         let (scores, tallies) = tallies(rows);
         let (below, above) = (prefixes(&tallies), suffixes(&tallies));
         let with = |positives: u64| {
-            let value = |(index, tally): (usize, &Tally)| {
-                let mut joined = tally.join(Tally { rows: 1, positives });
+            let value = |(index, tally): (usize, &BlockCounts)| {
+                let mut joined = tally.join(BlockCounts { rows: 1, positives });
                 let (mut left, mut right) = (index, index + 1);
                 loop {
                     if left > 0 && below[left - 1].1.reaches(joined) {
@@ -58,7 +58,7 @@ impl VennAbers {
             };
             tallies.iter().enumerate().map(value).collect::<Vec<f64>>()
         };
-        Self { lower: Steps::from_each(&scores, &with(0)), upper: Steps::up_to_each(&scores, &with(1)) }
+        Self { lower: StepFunction::from_each(&scores, &with(0)), upper: StepFunction::up_to_each(&scores, &with(1)) }
     }
 
     /// The least and the greatest probability of the second class at a score.
@@ -82,7 +82,7 @@ impl VennAbers {
     }
 }
 
-impl Steps {
+impl StepFunction {
     /// Steps that hold from each score on: of equal values the first score is kept.
     fn from_each(scores: &[f64], values: &[f64]) -> Self {
         let kept = |index: &usize| *index == 0 || values[*index] > values[index - 1];
@@ -102,7 +102,7 @@ impl Steps {
 }
 
 /// For each index, the last block of the isotonic fit of everything up to it, with its first index.
-fn prefixes(tallies: &[Tally]) -> Vec<Block> {
+fn prefixes(tallies: &[BlockCounts]) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::with_capacity(tallies.len());
     for (index, tally) in tallies.iter().enumerate() {
         let mut block = (index, *tally);
@@ -116,7 +116,7 @@ fn prefixes(tallies: &[Tally]) -> Vec<Block> {
 }
 
 /// For each index, the first block of the isotonic fit of everything from it on, with its last index.
-fn suffixes(tallies: &[Tally]) -> Vec<Block> {
+fn suffixes(tallies: &[BlockCounts]) -> Vec<Block> {
     let mut blocks: Vec<Block> = tallies.iter().copied().enumerate().collect();
     for index in (0..tallies.len()).rev() {
         let mut block = (index, tallies[index]);

@@ -7,10 +7,10 @@ use std::{
 
 use candor::{
     api::{
-        http::{Scrapes, Services, front, status},
+        http::{AppState, Scrapes, build_service, status},
         transport::Connection,
     },
-    domain::code::ErrorCode,
+    domain::error_code::ErrorCode,
     lifecycle::{Phase, Shutdown},
     security::MetricsAccess,
     serving::Recorder,
@@ -149,9 +149,9 @@ fn timed_out() -> Vec<(&'static str, Reply)> {
 /// cannot be met from outside by intent, so the front is asked directly.
 fn refused_while_draining() -> Vec<(&'static str, Reply)> {
     let shutdown = Shutdown::default();
-    shutdown.advance(Phase::Closing);
+    shutdown.advance(Phase::Draining);
     let (repository, metrics) = fake::repository(|value| value, 1);
-    let services = Services {
+    let services = AppState {
         repository,
         recorder: Recorder::new(Arc::clone(&metrics)),
         scrapes: Arc::new(Scrapes::new(metrics)),
@@ -164,7 +164,7 @@ fn refused_while_draining() -> Vec<(&'static str, Reply)> {
     };
     let request = axum::http::Request::post("/predict").header("host", "x").body(axum::body::Body::from("{}"));
     let reply = block_on(async {
-        let response = front(services).answer(request.expect("a request"), &Connection::detached()).await;
+        let response = build_service(services).answer(request.expect("a request"), &Connection::detached()).await;
         let (parts, body) = response.into_parts();
         let headers =
             parts.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or("?").to_owned()));

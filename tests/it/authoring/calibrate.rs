@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use candor::authoring::{AuthoringError, Calibrated, CalibrationWishes, calibrate};
+use candor::authoring::{AuthoringError, CalibrateOptions, CalibrationReport, calibrate};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -24,10 +24,9 @@ const CREATED: i64 = 1_795_219_200;
 fn calibrated(
     version: &Path,
     data: &Path,
-    wish: impl FnOnce(&mut CalibrationWishes),
-) -> Result<Calibrated, AuthoringError> {
-    let mut wishes =
-        CalibrationWishes { target: Some("y".to_owned()), created: CREATED, ..CalibrationWishes::default() };
+    wish: impl FnOnce(&mut CalibrateOptions),
+) -> Result<CalibrationReport, AuthoringError> {
+    let mut wishes = CalibrateOptions { target: Some("y".to_owned()), created: CREATED, ..CalibrateOptions::default() };
     wish(&mut wishes);
     calibrate(loader(), version, data, &wishes, &mut |_| {})
 }

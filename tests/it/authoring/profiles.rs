@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use candor::{authoring::reprofile, dataset::Reading};
+use candor::{authoring::rebuild_profile, dataset::ReadOptions};
 use serde_json::json;
 
 use super::{json, loader};
@@ -18,14 +18,15 @@ fn a_profile_is_made_anew_and_listed() {
     edit(&version.join("version.json"), |version| version["files"]["profile.json"] = json!("sha256:0"));
     fs::remove_file(version.join("profile.json")).expect("removed");
     let data = root().join("tests/fixtures/churn/churn.csv");
-    let refused = reprofile(loader(), &version, &data, &Reading::default()).err().expect("refused").to_string();
+    let refused =
+        rebuild_profile(loader(), &version, &data, &ReadOptions::default()).err().expect("refused").to_string();
     assert!(refused.contains("lists \"profile.json\", which cannot be read"), "{refused}");
 
     edit(&version.join("version.json"), |version| version["files"]["profile.json"] = json!(null));
     edit(&version.join("version.json"), |version| {
         version["files"].as_object_mut().expect("files").remove("profile.json");
     });
-    let made = reprofile(loader(), &version, &data, &Reading::default()).expect("a profile");
+    let made = rebuild_profile(loader(), &version, &data, &ReadOptions::default()).expect("a profile");
     assert_eq!((made.profile.rows, made.notes.len()), (200, 0), "{:?}", made.notes);
     let profile = json(&version.join("profile.json"));
     assert_eq!(profile["features"]["contract_months"]["kind"], "category", "listed numbers are categories");
@@ -50,7 +51,8 @@ fn rows_that_only_the_second_pass_refuses_are_told() {
     let models = of_two_passes();
     let data = models.path().join("rows.csv");
     fs::write(&data, "a,b\n1,1\n2,1\n9,1\n").expect("written");
-    let made = reprofile(loader(), &models.path().join("model/1"), &data, &Reading::default()).expect("a profile");
+    let made =
+        rebuild_profile(loader(), &models.path().join("model/1"), &data, &ReadOptions::default()).expect("a profile");
     assert_eq!(made.notes.len(), 1, "{:?}", made.notes);
     let note = &made.notes[0];
     assert!(note.starts_with("2 of 3 rows that were tried would be refused: ") && note.contains("not"), "{note}");
@@ -62,7 +64,7 @@ fn a_baseline_keeps_the_second_pass_too() {
     let models = of_two_passes();
     let data = models.path().join("rows.csv");
     fs::write(&data, "a,b\n1,1\n2,1\n9,1\n").expect("written");
-    reprofile(loader(), &models.path().join("model/1"), &data, &Reading::default()).expect("a profile");
+    rebuild_profile(loader(), &models.path().join("model/1"), &data, &ReadOptions::default()).expect("a profile");
     fs::remove_file(&data).expect("removed");
     let server = Server::over(models.path());
     let reply = server.post("/predict", r#"{"features":{"a":9,"b":1},"explain":true}"#);

@@ -2,21 +2,21 @@
 
 use std::fs;
 
-use candor::authoring::Wishes;
+use candor::authoring::InitOptions;
 
 use super::{iris, make};
 use crate::harness::{fixture, root};
 
-type Wish = fn(&mut Wishes);
+type Wish = fn(&mut InitOptions);
 
 /// A refusal: the table's file, its bytes, what the operator says, and the message, in which `{t}` is the table.
 type Case = (&'static str, &'static [u8], Wish, &'static str);
 
-fn species(wishes: &mut Wishes) {
+fn species(wishes: &mut InitOptions) {
     wishes.target = Some("species".to_owned());
 }
 
-fn none(_: &mut Wishes) {}
+fn none(_: &mut InitOptions) {}
 
 const CASES: &[Case] = &[
     ("zero.csv", b"", species, "{t}: is empty: it has no columns and no rows"),

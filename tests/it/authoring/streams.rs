@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, fs};
 
-use candor::dataset::{Reading, Table, describe};
+use candor::dataset::{ReadOptions, Table, describe};
 
 #[test]
 fn a_long_table_is_read_row_by_row() {
@@ -14,7 +14,7 @@ fn a_long_table_is_read_row_by_row() {
         let _ = writeln!(text, "{row},plan{},\"a note, of row {row}\"", row % 3);
     }
     fs::write(&path, &text).expect("written");
-    let table = Table::open(&path, &Reading::default()).expect("a table");
+    let table = Table::open(&path, &ReadOptions::default()).expect("a table");
     let before = peak_kib();
     let columns = describe(&table).expect("columns");
     let grown = peak_kib().saturating_sub(before);

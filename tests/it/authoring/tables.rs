@@ -1,40 +1,40 @@
 //! Tables of every type that other programs write.
 
 use candor::{
-    dataset::{Cell, ColumnKind, Place, Reading, Table, describe},
-    domain::{contract::Literal, number::Number},
+    dataset::{Cell, ColumnKind, ReadOptions, RowLocation, Table, describe},
+    domain::{contract::JsonValue, number::Number},
 };
 
 use crate::harness::root;
 
 fn number(value: f64) -> Cell {
-    Cell::Value(Literal::Number(Number::from(value)))
+    Cell::Value(JsonValue::Number(Number::from(value)))
 }
 
 fn text(text: &str) -> Cell {
-    Cell::Value(Literal::Text(text.to_owned()))
+    Cell::Value(JsonValue::Text(text.to_owned()))
 }
 
 /// The columns of `tests/fixtures/make_parquet.py`: what the cells are, and what the column is taken for.
 fn columns() -> Vec<(&'static str, ColumnKind, [Cell; 3])> {
-    let flag = |flag| Cell::Value(Literal::Bool(flag));
+    let flag = |flag| Cell::Value(JsonValue::Bool(flag));
     let list = |rows: &[&[f64]]| {
-        let row = |row: &&[f64]| Literal::List(row.iter().map(|value| Literal::Number((*value).into())).collect());
-        Cell::Value(Literal::List(rows.iter().map(row).collect()))
+        let row = |row: &&[f64]| JsonValue::List(row.iter().map(|value| JsonValue::Number((*value).into())).collect());
+        Cell::Value(JsonValue::List(rows.iter().map(row).collect()))
     };
     vec![
         ("int64", ColumnKind::Integer, [number(1.0), Cell::Missing, number(-3.0)]),
         ("uint8", ColumnKind::Integer, [number(1.0), number(2.0), number(255.0)]),
         ("float", ColumnKind::Number, [number(0.1), Cell::Missing, number(1.5)]),
-        ("double", ColumnKind::Foreign, [number(0.1), Cell::Missing, Cell::Foreign("an infinite number")]),
+        ("double", ColumnKind::Foreign, [number(0.1), Cell::Missing, Cell::Unsupported("an infinite number")]),
         ("bool", ColumnKind::Boolean, [flag(true), flag(false), Cell::Missing]),
         ("text", ColumnKind::Text, [text("a"), text(""), text("zwölf")]),
         ("category", ColumnKind::Text, [text("x"), text("y"), text("x")]),
-        ("bytes", ColumnKind::Text, [Cell::Foreign("bytes that are no text"), text("ok"), Cell::Missing]),
+        ("bytes", ColumnKind::Text, [Cell::Unsupported("bytes that are no text"), text("ok"), Cell::Missing]),
         ("date", ColumnKind::Text, [text("2026-03-01"), Cell::Missing, text("1970-01-01")]),
         ("decimal", ColumnKind::Number, [number(1.25), number(-3.0), Cell::Missing]),
         ("list", ColumnKind::List, [list(&[&[1.0, 2.0], &[3.0, 4.0]]), list(&[]), Cell::Missing]),
-        ("struct", ColumnKind::Foreign, [const { Cell::Foreign("a group of fields") }; 3]),
+        ("struct", ColumnKind::Foreign, [const { Cell::Unsupported("a group of fields") }; 3]),
     ]
 }
 
@@ -42,10 +42,10 @@ fn columns() -> Vec<(&'static str, ColumnKind, [Cell; 3])> {
 fn parquet_of_every_type_and_compression() {
     for compression in ["snappy", "gzip", "zstd"] {
         let path = root().join(format!("tests/fixtures/tables/types.{compression}.parquet"));
-        let table = Table::open(&path, &Reading::default()).expect("a table");
+        let table = Table::open(&path, &ReadOptions::default()).expect("a table");
         let rows: Vec<_> = table.rows().expect("rows").collect::<Result<_, _>>().expect("rows");
         let found = describe(&table).expect("columns").columns;
-        assert_eq!(rows.last().map(|row| row.place), Some(Place::Row(3)));
+        assert_eq!(rows.last().map(|row| row.place), Some(RowLocation::Row(3)));
         for (index, (name, kind, cells)) in columns().into_iter().enumerate() {
             let read = [0, 1, 2].map(|row: usize| rows[row].cells[index].clone());
             assert_eq!((table.columns()[index].as_str(), read), (name, cells), "{compression}");
@@ -64,13 +64,13 @@ fn a_damaged_parquet_file_is_told_and_never_panics() {
         bytes[at] ^= 0x55;
         std::fs::write(&path, &bytes).expect("written");
         // Some bytes are values or padding, and change nothing that can be seen.
-        let outcome = Table::open(&path, &Reading::default()).and_then(|table| describe(&table));
+        let outcome = Table::open(&path, &ReadOptions::default()).and_then(|table| describe(&table));
         if let Err(error) = outcome {
             assert!(error.to_string().contains("t.parquet: "), "{error}");
         }
     }
     std::fs::write(&path, &whole[..whole.len() / 2]).expect("written");
-    let error = Table::open(&path, &Reading::default()).expect_err("refused").to_string();
+    let error = Table::open(&path, &ReadOptions::default()).expect_err("refused").to_string();
     assert!(error.contains("cannot be read as Parquet; is it damaged?"), "{error}");
 }
 
@@ -79,7 +79,7 @@ fn the_spellings_of_missing_values_can_be_said() {
     let place = tempfile::tempdir().expect("a directory");
     let path = place.path().join("t.csv");
     std::fs::write(&path, "a;b\n?;NA\n1;x\n").expect("written");
-    let reading = Reading { separator: Some(b';'), missing: vec!["?".to_owned()] };
+    let reading = ReadOptions { separator: Some(b';'), missing: vec!["?".to_owned()] };
     let found = describe(&Table::open(&path, &reading).expect("a table")).expect("columns").columns;
     assert_eq!((found[0].kind, found[0].missing), (ColumnKind::Integer, 1));
     assert_eq!((found[1].kind, found[1].missing), (ColumnKind::Text, 0), "NA is a text then");

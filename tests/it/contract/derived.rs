@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use candor::domain::{
-    contract::{self, Contract, Derived, Literal, Observed, compile},
+    contract::{self, Contract, DerivedContract, JsonValue, ObservedOutputs, compile},
     signature::Signature,
     tensor::{Buffer, Tensor},
 };
@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::{admit, compiled, signature, single};
 
 /// A contract by the signature alone.
-fn derive(title: &str, signature: &Signature) -> Derived {
-    contract::derive(title, signature, Observed::NOTHING)
+fn derive(title: &str, signature: &Signature) -> DerivedContract {
+    contract::derive(title, signature, ObservedOutputs::NOTHING)
 }
 
 /// The example of a contract, sent as a request.
@@ -60,15 +60,15 @@ fn every_shape_of_a_bare_graph_is_derived() {
             compile(&derived.document, &signature).unwrap_or_else(|problems| panic!("{inputs:?}: {problems:#?}"));
         assert_eq!(described(&derived.document), *features, "{inputs:?}");
         assert_eq!(contract.output.task().as_str(), *task, "{inputs:?} {outputs:?}: {:?}", derived.notes);
-        assert_eq!((contract.title.as_deref(), contract.second_pass.len()), (Some("bare"), 0));
+        assert_eq!((contract.title.as_deref(), contract.full_validation_keywords.len()), (Some("bare"), 0));
         example_is_admitted(&contract, &format!("{inputs:?}"));
     }
 }
 
 /// The properties of a derived contract in words.
-fn described(document: &Literal) -> String {
-    let Some(Literal::Object(properties)) = document.get("properties") else { panic!("no properties") };
-    let describe = |(name, schema): &(String, Literal)| {
+fn described(document: &JsonValue) -> String {
+    let Some(JsonValue::Object(properties)) = document.get("properties") else { panic!("no properties") };
+    let describe = |(name, schema): &(String, JsonValue)| {
         let (mut words, mut schema) = (format!("{name} "), schema);
         while let Some(items) = schema.get("items") {
             words += &schema.get("minItems").map_or_else(|| "[]".to_owned(), |size| format!("[{size}]"));
@@ -126,8 +126,11 @@ fn what_a_graph_answered_decides_what_its_outputs_mean() {
         ),
     ];
     for (name, rows, expected, note) in cases {
-        let derived =
-            contract::derive("bare", &signature, Observed { rows: &rows, class_lists: &LISTS, open_vectors: false });
+        let derived = contract::derive(
+            "bare",
+            &signature,
+            ObservedOutputs { rows: &rows, class_lists: &LISTS, open_vectors: false },
+        );
         let contract = compile(&derived.document, &signature).expect("it fits its own graph");
         let classes: Vec<&str> = contract.output.classes().iter().map(String::as_str).collect();
         assert_eq!(classes, expected.map_or(Vec::new(), |names| names.to_vec()), "{name}: {:?}", derived.notes);
@@ -168,7 +171,7 @@ fn the_bundled_contracts_admit_their_examples_and_golden_cases() {
         let read = |file: &str| std::fs::read_to_string(folder.join(file)).expect("a bundled file");
         let document: Value = serde_json::from_str(&read("contract.json")).expect("a contract is JSON");
         let contract = compiled(&document, &signature);
-        assert_eq!(contract.second_pass, Vec::<String>::new(), "{name}");
+        assert_eq!(contract.full_validation_keywords, Vec::<String>::new(), "{name}");
         example_is_admitted(&contract, name);
         for example in document["examples"].as_array().into_iter().flatten() {
             let admitted = admit(&contract, json!({"features": example}).to_string().as_bytes());

@@ -1,6 +1,6 @@
 //! Bodies that are not JSON, as this API understands it: nesting, duplicate keys, tokens, encodings, wherever they stand.
 
-use candor::domain::contract::{Contract, Refusal};
+use candor::domain::contract::{AdmitError, Contract};
 use serde_json::json;
 
 use super::{admit, compiled, single};
@@ -12,7 +12,7 @@ fn contract(schema: &serde_json::Value, input: &str) -> Contract {
 
 /// Whether a body is refused as malformed, rather than for what it says.
 fn is_malformed(contract: &Contract, body: &[u8]) -> bool {
-    matches!(admit(contract, body), Err(Refusal::Malformed(_)))
+    matches!(admit(contract, body), Err(AdmitError::Malformed(_)))
 }
 
 fn lists(depth: usize) -> String {
@@ -66,10 +66,10 @@ fn duplicate_keys_are_refused_at_every_level() {
         (r#"{"features": {"x": 1, "y": 1, "y": 1}}"#, "/features/y"),
     ];
     for (body, pointer) in cases {
-        let Err(Refusal::Violations(violations)) = admit(&open, body.as_bytes()) else {
+        let Err(AdmitError::Violations(violations)) = admit(&open, body.as_bytes()) else {
             panic!("{body} was not refused")
         };
-        let duplicate = violations.listed().iter().find(|violation| violation.code.as_str() == "duplicate");
+        let duplicate = violations.first_n().iter().find(|violation| violation.code.as_str() == "duplicate");
         assert_eq!(duplicate.map(|violation| violation.pointer.as_str()), Some(pointer), "{body}");
     }
     for body in [
@@ -172,7 +172,7 @@ fn nothing_may_stand_around_the_body() {
     }
     let wide: Vec<u8> = good.encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert!(is_malformed(&number, &wide));
-    let Err(Refusal::Malformed(error)) = admit(&number, b"{\"features\":\n  {\"x\": NaN}}") else {
+    let Err(AdmitError::Malformed(error)) = admit(&number, b"{\"features\":\n  {\"x\": NaN}}") else {
         panic!("it was not refused")
     };
     assert_eq!((error.line(), error.column()), (2, 9), "{error}");

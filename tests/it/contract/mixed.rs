@@ -1,6 +1,6 @@
 //! Instances between two others, as explanations ask for them.
 
-use candor::domain::contract::{Contract, Literal};
+use candor::domain::contract::{Contract, JsonValue};
 use serde_json::{Value, json};
 
 use super::{admitted, compiled, signature};
@@ -38,13 +38,13 @@ fn each_feature_is_taken_from_the_one_or_the_other() {
     let one = json!([1.5, null, "one", true, [1, 2, 3]]);
     let other = json!([2.5, 7.0, "other", false, [9]]);
     let (from, to) = (admitted(&contract, &body(&one)).inputs, admitted(&contract, &body(&other)).inputs);
-    assert_eq!(contract.differing(&from, &to), [0, 1, 2, 3, 4]);
+    assert_eq!(contract.differing_features(&from, &to), [0, 1, 2, 3, 4]);
     for mask in 0..32_usize {
         let taken = |feature: &usize| mask >> feature & 1 == 1;
         let mixed: Vec<&Value> =
             (0..5).map(|feature| if taken(&feature) { &other[feature] } else { &one[feature] }).collect();
         let expected = admitted(&contract, &body(&json!(mixed))).inputs;
-        let found = contract.mixed(&from, &to, (0..5).filter(taken));
+        let found = contract.with_features_from(&from, &to, (0..5).filter(taken));
         // As text, where NaN is like NaN.
         assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{mask:05b}");
     }
@@ -64,8 +64,8 @@ fn features_that_are_alike_are_no_players() {
     let baseline = admitted(&contract, &body(&usual)).inputs;
     for (instance, expected) in cases {
         let inputs = admitted(&contract, &body(&instance)).inputs;
-        assert_eq!(contract.differing(&baseline, &inputs), expected, "{instance}");
-        assert_eq!(contract.differing(&inputs, &baseline), expected, "{instance}");
+        assert_eq!(contract.differing_features(&baseline, &inputs), expected, "{instance}");
+        assert_eq!(contract.differing_features(&inputs, &baseline), expected, "{instance}");
     }
 }
 
@@ -73,7 +73,7 @@ fn features_that_are_alike_are_no_players() {
 fn a_long_text_is_shown_cut_in_an_explanation() {
     let contract = contract();
     let word = contract.features.iter().find(|feature| feature.name == "word").expect("the feature");
-    let shown = |text: &str| word.shown(Some(&Literal::Text(text.to_owned())));
-    assert_eq!(shown("short"), Literal::Text("short".into()));
-    assert_eq!(shown(&"é".repeat(5_000_000)), Literal::Text("é".repeat(64) + "…"));
+    let shown = |text: &str| word.display_value(Some(&JsonValue::Text(text.to_owned())));
+    assert_eq!(shown("short"), JsonValue::Text("short".into()));
+    assert_eq!(shown(&"é".repeat(5_000_000)), JsonValue::Text("é".repeat(64) + "…"));
 }

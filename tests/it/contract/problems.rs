@@ -328,5 +328,5 @@ fn whole_arrays_are_compared_by_the_second_pass() {
     let schema =
         json!({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2, "enum": [[1, 2], [3, 4]]});
     let (document, signature) = single(&schema, "t float32[?, 2]");
-    assert_eq!(super::compiled(&document, &signature).second_pass, ["enum"]);
+    assert_eq!(super::compiled(&document, &signature).full_validation_keywords, ["enum"]);
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use candor::runtime::Auto;
+use candor::runtime::ThreadCount;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -190,7 +190,7 @@ fn rows_that_share_runs_of_two_workers_get_their_own_answers() {
     let server = Server::start(|config| {
         config.repository.models = models.path().to_path_buf();
         config.repository.default_model = String::new();
-        config.runtime.workers = Auto::Exactly(2);
+        config.runtime.workers = ThreadCount::Fixed(2);
     });
     let plan = &server.get("/models/churn/versions/1").json()["runtime"]["plan"];
     assert_eq!((&plan["placement"], &plan["workers"]), (&json!("workers"), &json!(2)));

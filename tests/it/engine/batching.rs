@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use candor::runtime::{EngineOptions, Placement, Policy, Priority, SubmitError, computing};
+use candor::runtime::{EngineOptions, Placement, Policy, Priority, SubmitError, compute_threads_busy};
 
 use super::{Bare, Caller, LONG, until};
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     harness::PATIENCE,
 };
 
-const BOTH: [Placement; 2] = [Placement::Workers, Placement::Callers];
+const BOTH: [Placement; 2] = [Placement::Workers, Placement::Inline];
 
 fn engine(placement: Placement, change: impl FnOnce(&mut Policy)) -> (Bare, crate::fake::Gate) {
     let (executor, gate) = gated();
@@ -64,8 +64,8 @@ fn a_caller_goes_on_with_whole_runs_of_what_waits() {
         }
         value
     });
-    let policy = Policy { worth_rows: 2, max_rows: 2, ..options(16).policy };
-    let options = EngineOptions { placement: Placement::Callers, policy, capacity: 16 };
+    let policy = Policy { preferred_rows: 2, max_rows: 2, ..options(16).policy };
+    let options = EngineOptions { placement: Placement::Inline, policy, capacity: 16 };
     let bare = Bare::start(Box::new(executor), options);
     // A machine may hold a thread up just there, and then the next caller takes over: but not every time.
     until("a caller goes on", || {
@@ -86,7 +86,7 @@ fn a_caller_goes_on_with_whole_runs_of_what_waits() {
 /// Threads that serve do not look for their next request meanwhile: the worker needs the processor more.
 #[test]
 fn a_worker_computes_while_it_runs() {
-    let executor = Fake(|value: f64| if computing() { value } else { -1.0 });
+    let executor = Fake(|value: f64| if compute_threads_busy() { value } else { -1.0 });
     let bare = Bare::start(Box::new(executor), options(16));
     assert_eq!(bare.predict(1.0).answer(), (1.0, 1));
 }
@@ -151,7 +151,7 @@ fn where_waiting_pays_a_batch_waits_until_it_is_full_or_the_delay_is_over() {
 fn a_stopped_engine_finishes_what_waits_and_takes_nothing_more() {
     let at_once = Duration::ZERO;
     for (placement, delay) in
-        [(Placement::Workers, at_once), (Placement::Workers, LONG / 2), (Placement::Callers, at_once)]
+        [(Placement::Workers, at_once), (Placement::Workers, LONG / 2), (Placement::Inline, at_once)]
     {
         let (bare, gate) = engine(placement, |policy| (policy.max_rows, policy.max_delay) = (4, delay));
         // With a delay, these are rows that wait for others to come.
@@ -161,7 +161,7 @@ fn a_stopped_engine_finishes_what_waits_and_takes_nothing_more() {
         let stopped = thread::spawn(move || engine.stop());
         until("no row is taken", || {
             let soon = bare.ask(9.0, Duration::ZERO, Priority::Predict).outcome();
-            matches!(soon, Err(SubmitError::Closed))
+            matches!(soon, Err(SubmitError::ShuttingDown))
         });
         if let Some(first) = first {
             gate.open();

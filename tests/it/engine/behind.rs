@@ -15,11 +15,11 @@ fn they_fill_a_part_of_the_queue_and_none_of_the_predictions() {
     let explaining: Vec<Caller> = (1..=2).map(|at| bare.queue(f64::from(at), Priority::Explain, at)).collect();
     for priority in [Priority::Explain, Priority::Background] {
         let refused = bare.ask(9.0, LONG, priority).outcome();
-        assert!(matches!(refused, Err(SubmitError::Full { .. })), "a quarter of eight is taken: {refused:?}");
+        assert!(matches!(refused, Err(SubmitError::QueueFull { .. })), "a quarter of eight is taken: {refused:?}");
     }
     let predicting: Vec<Caller> = (3..=10).map(|at| bare.queue(f64::from(at), Priority::Predict, at)).collect();
     let refused = bare.predict(9.0).outcome();
-    assert!(matches!(refused, Err(SubmitError::Full { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(SubmitError::QueueFull { .. })), "{refused:?}");
     for _ in 0..11 {
         gate.open();
     }
@@ -45,7 +45,7 @@ fn a_prediction_is_not_judged_by_the_rows_behind_it() {
     let estimate = bare.engine.estimate();
     assert!(estimate < Duration::from_secs(20), "half a run and its own, not the three behind it: {estimate:?}");
     let refused = bare.ask(9.0, Duration::from_secs(40), Priority::Explain).outcome();
-    assert!(matches!(refused, Err(SubmitError::Late { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(SubmitError::WouldMissDeadline { .. })), "{refused:?}");
     (0..4).for_each(|_| gate.open());
     assert!(explaining.into_iter().all(|caller| caller.outcome().is_ok()) && first.outcome().is_ok());
 }

@@ -85,9 +85,9 @@ fn a_run_that_nobody_waits_for_is_stopped() {
 /// Callers that leave at every moment of a row's way: the executor is never lost, nor what it was told to stop.
 #[test]
 fn nothing_is_lost_by_callers_that_leave_at_any_moment() {
-    for placement in [Placement::Workers, Placement::Callers] {
+    for placement in [Placement::Workers, Placement::Inline] {
         let executor = stoppable::Stoppable::default();
-        let policy = Policy { worth_rows: 4, max_rows: 4, ..options(64).policy };
+        let policy = Policy { preferred_rows: 4, max_rows: 4, ..options(64).policy };
         let bare = Bare::start(Box::new(executor), EngineOptions { placement, policy, capacity: 64 });
         let bare = Arc::new(bare);
         thread::scope(|scope| {

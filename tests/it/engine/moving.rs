@@ -33,7 +33,7 @@ fn two_long_runs(bare: &Bare, gate: &Gate) {
 #[test]
 fn rows_that_wait_while_a_version_moves_are_answered() {
     let (executor, gate) = gated();
-    let bare = Bare::start(executor, EngineOptions { placement: Placement::Callers, ..options(8) });
+    let bare = Bare::start(executor, EngineOptions { placement: Placement::Inline, ..options(8) });
     two_long_runs(&bare, &gate);
     let first = bare.predict(1.0);
     gate.begun();
@@ -57,7 +57,7 @@ fn rows_that_wait_while_a_version_moves_are_answered() {
 #[test]
 fn a_row_that_moved_with_its_version_keeps_its_deadline() {
     let (executor, gate) = gated_or_stopped();
-    let bare = Bare::start(executor, EngineOptions { placement: Placement::Callers, ..options(8) });
+    let bare = Bare::start(executor, EngineOptions { placement: Placement::Inline, ..options(8) });
     two_long_runs(&bare, &gate);
     let first = bare.predict(1.0);
     gate.begun();
@@ -67,7 +67,7 @@ fn a_row_that_moved_with_its_version_keeps_its_deadline() {
     gate.open();
     first.answer();
     assert_eq!(gate.begun(), [2.0], "the worker has it");
-    assert_eq!(endless.outcome().expect_err("nobody opened the gate"), SubmitError::Expired);
+    assert_eq!(endless.outcome().expect_err("nobody opened the gate"), SubmitError::DeadlineExceeded);
 }
 
 /// The same with a real graph, seen from outside: the very first run, on each thread that serves, would never end.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use candor::domain::explanation::{Coalition, Estimate, Game, Method, Plan, Range};
+use candor::domain::explanation::{Coalition, Estimate, Method, Range, SamplingPlan, ShapleyProblem};
 use proptest::prelude::*;
 
 /// The most players of a game here.
@@ -22,7 +22,8 @@ fn mask(players: usize, coalition: &Coalition) -> usize {
 /// Plays a game with so many rows; fewer than all coalitions are sampled.
 fn play(players: usize, worth: impl Fn(usize) -> f64, rows: usize) -> Estimate {
     let full = worth((1 << players) - 1);
-    let mut plan = Plan::new(&Game { players, worth: full, range: Range::Seen, rows, seed: b"games" });
+    let mut plan =
+        SamplingPlan::new(&ShapleyProblem { players, worth: full, range: Range::Observed, rows, seed: b"games" });
     loop {
         let batch = plan.next(7);
         if batch.is_empty() {
@@ -30,7 +31,7 @@ fn play(players: usize, worth: impl Fn(usize) -> f64, rows: usize) -> Estimate {
         }
         for coalition in batch {
             let value = worth(mask(players, &coalition));
-            plan.learn(coalition, value);
+            plan.record(coalition, value);
         }
     }
 }
@@ -138,8 +139,8 @@ fn the_standard_error_tells_how_far_the_estimate_is() {
     let exact = by_definition(players, &table);
     let mut squares = Vec::new();
     for seed in 0..40_u8 {
-        let game = Game { players, worth: table[&0xfff], range: Range::Fixed(0.0), rows: 700, seed: &[seed] };
-        let mut plan = Plan::new(&game);
+        let game = ShapleyProblem { players, worth: table[&0xfff], range: Range::Fixed(0.0), rows: 700, seed: &[seed] };
+        let mut plan = SamplingPlan::new(&game);
         loop {
             let batch = plan.next(64);
             if batch.is_empty() {
@@ -147,7 +148,7 @@ fn the_standard_error_tells_how_far_the_estimate_is() {
             }
             for coalition in batch {
                 let value = table[&mask(players, &coalition)];
-                plan.learn(coalition, value);
+                plan.record(coalition, value);
             }
         }
         let estimate = plan.estimate().expect("an estimate");

@@ -159,7 +159,7 @@ fn until_closed(repository: &Repository) {
     let row = || Inputs { tensors: vec![Tensor { shape: vec![1, 4], buffer: Buffer::F64(vec![9.0; 4]) }], rows: 1 };
     until("no row is taken", || {
         let refused = block_on(version.engine.execute(row(), std::time::Instant::now(), Priority::Predict));
-        matches!(refused, Err(SubmitError::Closed))
+        matches!(refused, Err(SubmitError::ShuttingDown))
     });
 }
 

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use candor::repository::{Loader, ModelDirectory, list};
+use candor::repository::{Loader, ModelDirectory, scan};
 use serde_json::json;
 
 use super::{add_refused, add_table, reasons};
@@ -126,7 +126,7 @@ fn only_regular_files_of_a_fair_size_are_read() {
 /// The loader of a command with little patience.
 fn impatient() -> Loader {
     let settings = crate::harness::config().runtime;
-    let library = candor::runtime::Library::load(&settings.library).expect("ONNX Runtime");
+    let library = candor::runtime::OrtLibrary::load(&settings.library).expect("ONNX Runtime");
     Loader::new(library, settings).with_time_limit(Duration::from_millis(300))
 }
 
@@ -137,7 +137,7 @@ fn a_run_of_init_that_never_ends_is_stopped() {
     let table = place.path().join("t.csv");
     fs::write(&table, "x,steps\n1,1\n1,9000000000000\n").expect("written");
     let out = place.path().join("models/m/1");
-    let wishes = candor::authoring::Wishes::default();
+    let wishes = candor::authoring::InitOptions::default();
     let made = candor::authoring::init(&impatient(), &fixture("slow_loop.onnx"), &table, Some(&out), &wishes);
     let error = made.err().expect("refused").to_string();
     assert!(error.contains("the run took longer than 300 ms and was stopped"), "{error}");
@@ -146,10 +146,11 @@ fn a_run_of_init_that_never_ends_is_stopped() {
 
 #[test]
 fn a_prepared_version_stops_runs_that_never_end_and_goes_on() {
-    let model: ModelDirectory = list(&fixture("slow_loop.onnx")).expect("a model").models.remove(0);
+    let model: ModelDirectory = scan(&fixture("slow_loop.onnx")).expect("a model").models.remove(0);
     let settings = candor::repository::ModelSettings::default();
-    let mut prepared =
-        impatient().prepare(&model.name, &model.versions[0], &settings).unwrap_or_else(|errors| panic!("{errors:?}"));
+    let mut prepared = impatient()
+        .verify_package(&model.name, &model.versions[0], &settings)
+        .unwrap_or_else(|errors| panic!("{errors:?}"));
     let row = |steps: i64| {
         let features = serde_json::from_value(json!({ "x": 4, "steps": steps })).expect("a literal");
         prepared.admit(&features).expect("admitted")

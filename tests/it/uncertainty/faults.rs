@@ -4,10 +4,10 @@
 
 use candor::domain::{
     calibration::{
-        ClassificationOptions, ClassificationRows, MethodChoice, RegressionOptions, RegressionRows, RowGroups, Spread,
-        classification, regression,
+        ClassificationOptions, ClassificationRows, MethodChoice, RegressionOptions, RegressionRows, RowGroups,
+        ScaleSource, calibrate_classifier, calibrate_regressor,
     },
-    contract::Literal,
+    contract::JsonValue,
     uncertainty::{ScoreKind, SetMethod},
 };
 
@@ -26,7 +26,7 @@ fn good(classes: usize) -> ClassificationRows {
 
 fn told(rows: &ClassificationRows, method: MethodChoice, sets: SetMethod) -> String {
     let options = ClassificationOptions { method, sets: Some(sets) };
-    classification(rows, options).map_or_else(|faults| faults.to_string(), |_| "nothing".to_owned())
+    calibrate_classifier(rows, options).map_or_else(|faults| faults.to_string(), |_| "nothing".to_owned())
 }
 
 #[test]
@@ -76,9 +76,9 @@ fn methods_that_do_not_fit_the_rows_are_refused_by_name() {
         assert_eq!(told(&rows, MethodChoice::Auto, SetMethod::Lac), "nothing", "auto takes another");
     }
     let mut grouped = good(2);
-    grouped.groups = Some(RowGroups { feature: "f".into(), values: vec![Literal::Bool(true)], of_row: vec![0; 30] });
+    grouped.groups = Some(RowGroups { feature: "f".into(), values: vec![JsonValue::Bool(true)], of_row: vec![0; 30] });
     assert_eq!(told(&grouped, MethodChoice::Auto, SetMethod::Aps), "groups go with lac sets, not with aps");
-    let values = (0..30_u64).map(|row| Literal::Number(row.into())).collect();
+    let values = (0..30_u64).map(|row| JsonValue::Number(row.into())).collect();
     grouped.groups = Some(RowGroups { feature: "age".into(), values, of_row: (0..30).collect() });
     let found = told(&grouped, MethodChoice::Auto, SetMethod::Lac);
     assert!(
@@ -101,7 +101,7 @@ fn rows_of_a_regression_are_checked() {
             |rows| rows.values.fill(3.0),
             "the model gives the same answer for all 10 rows: look whether the right columns",
         ),
-        (|rows| rows.spread = Spread::Sigma(vec![1.0; 3]), "there are 3 deviations for 10 rows"),
+        (|rows| rows.spread = ScaleSource::Sigma(vec![1.0; 3]), "there are 3 deviations for 10 rows"),
         (
             |rows| {
                 rows.values.truncate(4);
@@ -115,11 +115,11 @@ fn rows_of_a_regression_are_checked() {
         let mut rows = RegressionRows {
             values: (0..10).map(f64::from).collect(),
             targets: (0..10).map(|row| f64::from(row * row)).collect(),
-            spread: Spread::None,
+            spread: ScaleSource::None,
             groups: None,
         };
         change(&mut rows);
-        let found = regression(&rows, RegressionOptions::default());
+        let found = calibrate_regressor(&rows, RegressionOptions::default());
         let found = found.map_or_else(|faults| faults.to_string(), |_| "nothing".to_owned());
         assert!(found.starts_with(expected), "{found:?} for {expected:?}");
     }
@@ -130,10 +130,10 @@ fn many_faults_are_counted() {
     let rows = RegressionRows {
         values: (0..100).map(f64::from).collect(),
         targets: vec![f64::NAN; 100],
-        spread: Spread::None,
+        spread: ScaleSource::None,
         groups: None,
     };
-    let faults = regression(&rows, RegressionOptions::default()).expect_err("nothing but NaN");
+    let faults = calibrate_regressor(&rows, RegressionOptions::default()).expect_err("nothing but NaN");
     assert_eq!((faults.listed.len(), faults.total), (20, 100));
     assert!(faults.to_string().ends_with("and 80 more"));
 }

@@ -5,11 +5,13 @@
 
 use candor::domain::{
     calibration::{
-        ClassificationOptions, ClassificationRows, MethodChoice, RegressionOptions, RegressionRows, RowGroups, Spread,
-        classification, regression,
+        ClassificationOptions, ClassificationRows, MethodChoice, RegressionOptions, RegressionRows, RowGroups,
+        ScaleSource, calibrate_classifier, calibrate_regressor,
     },
-    contract::Literal,
-    uncertainty::{Calibration, Coverage, Intervals, ProbabilityMap, Rule, Scale, ScoreKind, SetMethod},
+    contract::JsonValue,
+    uncertainty::{
+        CalibrationDocument, CalibrationRule, Coverage, Intervals, ProbabilityMap, Scale, ScoreKind, SetMethod,
+    },
 };
 
 use super::calibration;
@@ -35,10 +37,10 @@ fn two_classes(rows: usize, sharpness: f64, shift: f64) -> (ClassificationRows, 
     (held_out, truth)
 }
 
-fn chosen(rule: &Rule) -> &ProbabilityMap {
+fn chosen(rule: &CalibrationRule) -> &ProbabilityMap {
     match rule {
-        Rule::Classification { probabilities, .. } => probabilities,
-        Rule::Regression { .. } => panic!("a regression"),
+        CalibrationRule::Classification { probabilities, .. } => probabilities,
+        CalibrationRule::Regression { .. } => panic!("a regression"),
     }
 }
 
@@ -51,7 +53,7 @@ fn distance(rows: &ClassificationRows, truth: &[f64], map: &ProbabilityMap) -> f
 fn the_best_method_is_taken_and_the_others_are_told() {
     // Too sure by a factor: one temperature is the whole truth.
     let (rows, truth) = two_classes(2000, 3.0, 0.0);
-    let (rule, report) = classification(&rows, ClassificationOptions::default()).expect("a calibration");
+    let (rule, report) = calibrate_classifier(&rows, ClassificationOptions::default()).expect("a calibration");
     let ProbabilityMap::Temperature(found) = chosen(&rule) else { panic!("{:?}", report.candidates) };
     assert!((found.temperature - 3.0).abs() < 0.5, "{found:?}");
     let names: Vec<&str> = report.candidates.iter().map(|candidate| candidate.method.as_str()).collect();
@@ -64,7 +66,7 @@ fn the_best_method_is_taken_and_the_others_are_told() {
 
     // Trained on balanced classes, served on others: only a curve can shift the odds.
     let (rows, truth) = two_classes(2000, 1.0, 2.0);
-    let (rule, report) = classification(&rows, ClassificationOptions::default()).expect("a calibration");
+    let (rule, report) = calibrate_classifier(&rows, ClassificationOptions::default()).expect("a calibration");
     assert!(matches!(chosen(&rule), ProbabilityMap::VennAbers(_)), "{:?}", report.candidates);
     assert!(distance(&rows, &truth, chosen(&rule)) < 0.3 * distance(&rows, &truth, &ProbabilityMap::Uncalibrated));
 }
@@ -74,7 +76,8 @@ fn a_method_that_is_asked_for_is_used() {
     let (rows, _) = two_classes(200, 2.0, 0.0);
     for method in MethodChoice::ALL {
         for sets in [None, Some(SetMethod::Lac), Some(SetMethod::Aps)] {
-            let (rule, report) = classification(&rows, ClassificationOptions { method, sets }).expect("a calibration");
+            let (rule, report) =
+                calibrate_classifier(&rows, ClassificationOptions { method, sets }).expect("a calibration");
             assert!(method == MethodChoice::Auto || chosen(&rule).name() == method.as_str());
             let halves = (report.fitted_rows, report.conformal_rows);
             let expected = match (method, sets) {
@@ -92,7 +95,7 @@ fn a_method_that_is_asked_for_is_used() {
 #[test]
 fn the_report_tells_how_each_level_covers() {
     let (rows, _) = two_classes(1000, 2.0, 0.0);
-    let (_, report) = classification(&rows, ClassificationOptions::default()).expect("a calibration");
+    let (_, report) = calibrate_classifier(&rows, ClassificationOptions::default()).expect("a calibration");
     for level in &report.levels {
         assert!((level.empirical - level.coverage.as_f64()).abs() < 0.06, "{level:?}");
         assert!(level.mean_size.is_some_and(|size| size > 0.0 && size <= 2.0), "{level:?}");
@@ -105,13 +108,13 @@ fn the_report_tells_how_each_level_covers() {
     // 30 rows bound nothing at 0.99: said as it is.
     let (rows, _) = two_classes(30, 2.0, 0.0);
     let options = ClassificationOptions { method: MethodChoice::Uncalibrated, sets: Some(SetMethod::Lac) };
-    let (_, report) = classification(&rows, options).expect("a calibration");
+    let (_, report) = calibrate_classifier(&rows, options).expect("a calibration");
     let last = report.levels.last().expect("a level");
     assert_eq!((last.coverage, last.mean_size, last.rows_needed), (Coverage::GRID[8], None, 99));
     assert!((last.unbounded - 1.0).abs() < 1e-12 && (last.empirical - 1.0).abs() < 1e-12);
 }
 
-fn noisy(rows: usize, spread: impl Fn(&[f64]) -> Spread) -> RegressionRows {
+fn noisy(rows: usize, spread: impl Fn(&[f64]) -> ScaleSource) -> RegressionRows {
     let sigma: Vec<f64> = (0..rows).map(|row| if row % 4 == 0 { 5.0 } else { 0.5 }).collect();
     let values: Vec<f64> = (0..rows).map(|row| 10.0 * uniform(row, 0)).collect();
     let noise = |row: usize| 2.0 * (uniform(row, 1) - 0.5) * sigma[row];
@@ -125,35 +128,36 @@ fn noisy(rows: usize, spread: impl Fn(&[f64]) -> Spread) -> RegressionRows {
 
 #[test]
 fn a_regression_uses_what_its_model_says() {
-    let quantiles = |sigma: &[f64]| Spread::Quantiles {
+    let quantiles = |sigma: &[f64]| ScaleSource::Quantiles {
         levels: (0.05, 0.95),
         lower: (0..sigma.len()).map(|row| 10.0 * uniform(row, 0) - 0.9 * sigma[row]).collect(),
         upper: (0..sigma.len()).map(|row| 10.0 * uniform(row, 0) + 0.9 * sigma[row]).collect(),
     };
     let width = |rows: &RegressionRows, expected: Intervals| {
-        let (rule, report) = regression(rows, RegressionOptions::default()).expect("a calibration");
-        assert!(matches!(rule, Rule::Regression { intervals, .. } if intervals == expected), "{rule:?}");
+        let (rule, report) = calibrate_regressor(rows, RegressionOptions::default()).expect("a calibration");
+        assert!(matches!(rule, CalibrationRule::Regression { intervals, .. } if intervals == expected), "{rule:?}");
         report.levels[5].mean_size.expect("it is bounded")
     };
-    let plain = width(&noisy(400, |_| Spread::None), Intervals::SplitConformal);
-    let sigma = noisy(400, |sigma| Spread::Sigma(sigma.to_vec()));
+    let plain = width(&noisy(400, |_| ScaleSource::None), Intervals::SplitConformal);
+    let sigma = noisy(400, |sigma| ScaleSource::Sigma(sigma.to_vec()));
     let own = width(&sigma, Intervals::NormalizedConformal { scale: Scale::Sigma });
-    let members = noisy(400, |sigma| Spread::Members(sigma.to_vec()));
+    let members = noisy(400, |sigma| ScaleSource::Members(sigma.to_vec()));
     width(&members, Intervals::NormalizedConformal { scale: Scale::Members });
     let cqr = width(&noisy(400, quantiles), Intervals::Cqr { lower: 0.05, upper: 0.95 });
     assert!(own < 0.7 * plain && cqr < 0.7 * plain, "{plain} {own} {cqr}: who knows the noise is narrower");
-    let (rule, _) = regression(&sigma, RegressionOptions { plain: true }).expect("a calibration");
-    assert!(matches!(rule, Rule::Regression { intervals: Intervals::SplitConformal, .. }));
+    let (rule, _) =
+        calibrate_regressor(&sigma, RegressionOptions { force_split_conformal: true }).expect("a calibration");
+    assert!(matches!(rule, CalibrationRule::Regression { intervals: Intervals::SplitConformal, .. }));
 }
 
 #[test]
 fn groups_get_their_own_quantiles_where_they_have_rows() {
-    let mut rows = noisy(400, |_| Spread::None);
-    let values = ["calm", "wild", "rare"].map(|name| Literal::Text(name.into())).to_vec();
+    let mut rows = noisy(400, |_| ScaleSource::None);
+    let values = ["calm", "wild", "rare"].map(|name| JsonValue::Text(name.into())).to_vec();
     let of_row = (0..400).map(|row| if row < 4 { 2 } else { usize::from(row % 4 == 0) }).collect();
     rows.groups = Some(RowGroups { feature: "sea".into(), values, of_row });
-    let (rule, report) = regression(&rows, RegressionOptions::default()).expect("a calibration");
-    let Rule::Regression { groups: Some(groups), .. } = &rule else { panic!("{rule:?}") };
+    let (rule, report) = calibrate_regressor(&rows, RegressionOptions::default()).expect("a calibration");
+    let CalibrationRule::Regression { groups: Some(groups), .. } = &rule else { panic!("{rule:?}") };
     let at = |group: usize| groups.groups[group].quantiles.at(Coverage::DEFAULT).expect("on the grid");
     assert!(at(0) < 0.6 && at(1) > 3.0 && at(2).is_infinite(), "{} {} {}", at(0), at(1), at(2));
     let counts: Vec<usize> = report.groups.iter().map(|group| group.rows).collect();
@@ -168,11 +172,11 @@ fn a_calibration_is_the_same_every_time_and_reads_back() {
     let (rows, _) = two_classes(300, 2.0, 0.5);
     for method in MethodChoice::ALL {
         let options = ClassificationOptions { method, sets: Some(SetMethod::Lac) };
-        let (rule, report) = classification(&rows, options).expect("a calibration");
-        assert_eq!(classification(&rows, options), Ok((rule.clone(), report.clone())));
-        let written = Calibration { report, ..calibration(rule) };
+        let (rule, report) = calibrate_classifier(&rows, options).expect("a calibration");
+        assert_eq!(calibrate_classifier(&rows, options), Ok((rule.clone(), report.clone())));
+        let written = CalibrationDocument { report, ..calibration(rule) };
         let text = serde_json::to_string(&written).expect("JSON");
-        let read: Calibration = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let read: CalibrationDocument = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
         assert_eq!(read, written);
     }
 }

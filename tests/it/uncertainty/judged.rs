@@ -7,11 +7,11 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use candor::domain::{
     calibration::{
-        ClassificationOptions, MethodChoice, RegressionOptions, RegressionRows, RowGroups, Spread, classification,
-        regression,
+        ClassificationOptions, MethodChoice, RegressionOptions, RegressionRows, RowGroups, ScaleSource,
+        calibrate_classifier, calibrate_regressor,
     },
-    contract::Literal,
-    uncertainty::{Calibration, SetMethod},
+    contract::JsonValue,
+    uncertainty::{CalibrationDocument, SetMethod},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -253,32 +253,32 @@ fn serve_at(version: &Path, coverage: f64) {
 }
 
 /// Writes intervals of `count` rows for the graph in this directory; every `rare`-th row is of the second group.
-fn intervals(version: &Path, count: usize, rare: usize) -> Calibration {
+fn intervals(version: &Path, count: usize, rare: usize) -> CalibrationDocument {
     let value = |row: usize| row as f64;
     let error = |row: usize| ((row as f64 * 0.618_033_988_749_895).fract() - 0.5) * 10.0;
     let rows = RegressionRows {
         values: (0..count).map(value).collect(),
         targets: (0..count).map(|row| value(row) + error(row)).collect(),
-        spread: Spread::None,
+        spread: ScaleSource::None,
         groups: (rare > 1).then(|| RowGroups {
             feature: "sex".into(),
-            values: [1_i64, 2].map(|value| Literal::Number(value.into())).to_vec(),
+            values: [1_i64, 2].map(|value| JsonValue::Number(value.into())).to_vec(),
             of_row: (0..count).map(|row| usize::from(row % rare == 0)).collect(),
         }),
     };
-    let (rule, report) = regression(&rows, RegressionOptions::default()).expect("a calibration");
-    finish(version, Calibration { report, ..calibration(rule) }, count)
+    let (rule, report) = calibrate_regressor(&rows, RegressionOptions::default()).expect("a calibration");
+    finish(version, CalibrationDocument { report, ..calibration(rule) }, count)
 }
 
 /// Writes sets of 60 rows for churn, one half of which fitted a temperature.
-fn sets(version: &Path) -> Calibration {
+fn sets(version: &Path) -> CalibrationDocument {
     let (rows, _) = held_out(60);
     let options = ClassificationOptions { method: MethodChoice::Temperature, sets: Some(SetMethod::Lac) };
-    let (rule, report) = classification(&rows, options).expect("a calibration");
-    finish(version, Calibration { report, ..calibration(rule) }, 60)
+    let (rule, report) = calibrate_classifier(&rows, options).expect("a calibration");
+    finish(version, CalibrationDocument { report, ..calibration(rule) }, 60)
 }
 
-fn finish(version: &Path, made: Calibration, rows: usize) -> Calibration {
+fn finish(version: &Path, made: CalibrationDocument, rows: usize) -> CalibrationDocument {
     let listed = read(&version.join("version.json"))["files"]["model.onnx"].as_str().expect("a digest").to_owned();
     let made = write(version, made.rule, Some(made.report), &listed);
     edit(&version.join("calibration.json"), |made| {

@@ -7,10 +7,10 @@ use candor::{
     domain::{
         calibration::{
             ClassificationOptions, ClassificationRows, MethodChoice, RegressionOptions, RegressionRows, RowGroups,
-            Spread, classification, regression,
+            ScaleSource, calibrate_classifier, calibrate_regressor,
         },
-        contract::Literal,
-        uncertainty::{Calibration, Report, Rule, ScoreKind, SetMethod},
+        contract::JsonValue,
+        uncertainty::{CalibrationDocument, CalibrationRule, Report, ScoreKind, SetMethod},
     },
 };
 
@@ -20,14 +20,14 @@ fn uniform(row: usize, step: f64) -> f64 {
     ((row + 1) as f64 * step).fract()
 }
 
-fn made((rule, report): (Rule, Report), rows: usize) -> Calibration {
-    let mut made = Calibration { report, ..calibration(rule) };
+fn made((rule, report): (CalibrationRule, Report), rows: usize) -> CalibrationDocument {
+    let mut made = CalibrationDocument { report, ..calibration(rule) };
     (made.data.rows, made.data.file) = (rows, "holdout <&\"> .csv".into());
     made
 }
 
 fn groups(rows: usize, names: &[&str]) -> Option<RowGroups> {
-    let value = |name: &&str| if name.is_empty() { Literal::Null } else { Literal::Text((*name).into()) };
+    let value = |name: &&str| if name.is_empty() { JsonValue::Null } else { JsonValue::Text((*name).into()) };
     // The first group has half of the rows, the second half of the others, and so on.
     let last = names.len().saturating_sub(1);
     let of_row = (0..rows).map(|row| ((row + 1).trailing_zeros() as usize).min(last)).collect();
@@ -36,7 +36,7 @@ fn groups(rows: usize, names: &[&str]) -> Option<RowGroups> {
 }
 
 /// A classifier that is too sure of itself.
-fn classified(rows: usize, names: &[&str], options: ClassificationOptions) -> Calibration {
+fn classified(rows: usize, names: &[&str], options: ClassificationOptions) -> CalibrationDocument {
     let truth: Vec<f64> = (0..rows).map(|row| 1.0 / (1.0 + (-6.0 * (uniform(row, 0.618_034) - 0.5)).exp())).collect();
     let model = |p: &f64| 1.0 / (1.0 + (-(2.2 * (p / (1.0 - p)).ln() + 0.4)).exp());
     let held_out = ClassificationRows {
@@ -47,15 +47,15 @@ fn classified(rows: usize, names: &[&str], options: ClassificationOptions) -> Ca
         draws: (0..rows).map(|row| uniform(row, 0.732_051)).collect(),
         groups: groups(rows, names),
     };
-    made(classification(&held_out, options).expect("a calibration"), rows)
+    made(calibrate_classifier(&held_out, options).expect("a calibration"), rows)
 }
 
-fn regressed(rows: usize, names: &[&str]) -> Calibration {
+fn regressed(rows: usize, names: &[&str]) -> CalibrationDocument {
     let values: Vec<f64> = (0..rows).map(|row| 150.0 + 80.0 * uniform(row, 0.618_034)).collect();
     let error = |row: usize| 90.0 * (uniform(row, 0.414_214) - 0.5) * if row.is_multiple_of(2) { 1.0 } else { 2.5 };
     let targets = values.iter().enumerate().map(|(row, value)| value + error(row)).collect();
-    let held_out = RegressionRows { values, targets, spread: Spread::None, groups: groups(rows, names) };
-    made(regression(&held_out, RegressionOptions::default()).expect("a calibration"), rows)
+    let held_out = RegressionRows { values, targets, spread: ScaleSource::None, groups: groups(rows, names) };
+    made(calibrate_regressor(&held_out, RegressionOptions::default()).expect("a calibration"), rows)
 }
 
 /// What every plot must be: XML, with a title and a description, everything on the sheet.
@@ -100,7 +100,7 @@ fn every_report_has_plots() {
         ("fewest intervals", regressed(5, &[])),
         ("intervals by group", regressed(300, &named)),
     ] {
-        let classifier = matches!(made.rule, Rule::Classification { .. });
+        let classifier = matches!(made.rule, CalibrationRule::Classification { .. });
         let diagram = reliability("churn/1 <&\">", &made);
         assert_eq!(diagram.is_some(), classifier, "{case}");
         let plot = coverage("churn/1 <&\">", &made, Some("mg/dl"));

@@ -1,12 +1,12 @@
 //! What holds for any scores: sets are nested as the level rises, the order of rows changes nothing, and no rows, one row
 //! and ties are met without surprise.
 
-use candor::domain::uncertainty::{Calibrator, ProbabilityMap};
 use candor::domain::uncertainty::{
-    Coverage, Intervals, Isotonic, Measured, Membership, Quantiles, Rule, ScoreKind, Scores, SetMethod, Sets,
-    Temperature, VennAbers, aps_score, aps_set, cqr, cqr_score, lac_set, normalized, normalized_score, softmax, split,
-    split_score,
+    AssessContext, CalibrationRule, Coverage, Intervals, Isotonic, Quantiles, RegressionOutputs, ScoreKind, Scores,
+    SetMethod, Sets, Temperature, VennAbers, aps_score, aps_set, cqr, cqr_score, lac_set, normalized, normalized_score,
+    softmax, split, split_score,
 };
+use candor::domain::uncertainty::{Calibrator, ProbabilityMap};
 use proptest::prelude::*;
 
 use super::{calibration, numbered};
@@ -110,17 +110,17 @@ proptest! {
     #[test]
     fn groups_are_nested_too(few in scores(), many in scores()) {
         // Also where a group has a bound of its own at one level and takes the pooled one at the next.
-        let rule = Rule::Regression {
+        let rule = CalibrationRule::Regression {
             intervals: Intervals::SplitConformal,
             quantiles: Quantiles::of([few.clone(), many.clone()].concat()),
             groups: Some(numbered(&[few, many])),
         };
         let made = calibration(rule);
         for group in [Some(0), Some(1), None] {
-            let of = Membership { group, features_hash: "" };
+            let of = AssessContext { group, features_hash: "" };
             let widths: Vec<f64> = Coverage::GRID.into_iter().map(|level| {
                 let calibrator = Calibrator::new(&made, level).expect("on the grid");
-                let found = calibrator.regress(Measured::default(), of).expect("a regression");
+                let found = calibrator.regress(RegressionOutputs::default(), of).expect("a regression");
                 found.ends.map_or(f64::INFINITY, |(low, high)| high - low)
             }).collect();
             prop_assert!(widths.is_sorted(), "{:?} {:?}", group, widths);
@@ -160,11 +160,11 @@ fn no_rows_and_one_row_bound_little() {
     let one = bounds(&Quantiles::of(vec![0.25]));
     assert!((one[0] - 0.25).abs() < 1e-15 && one[1..].iter().all(|bound| bound.is_infinite()), "{one:?}");
     let intervals = Intervals::SplitConformal;
-    let rule = Rule::Regression { intervals, quantiles: none.clone(), groups: None };
+    let rule = CalibrationRule::Regression { intervals, quantiles: none.clone(), groups: None };
     let calibrator = Calibrator::new(&calibration(rule), Coverage::DEFAULT).expect("on the grid");
-    let found = calibrator.regress(Measured::default(), Membership::default()).expect("a regression");
+    let found = calibrator.regress(RegressionOutputs::default(), AssessContext::default()).expect("a regression");
     assert_eq!((found.ends, found.notices.len()), (None, 1));
-    let rule = Rule::Classification {
+    let rule = CalibrationRule::Classification {
         classes: vec!["a".into(), "b".into()],
         scores: ScoreKind::Probabilities,
         probabilities: ProbabilityMap::Uncalibrated,
@@ -172,14 +172,17 @@ fn no_rows_and_one_row_bound_little() {
     };
     let calibrator = Calibrator::new(&calibration(rule), Coverage::DEFAULT).expect("on the grid");
     let scores = Scores { kind: ScoreKind::Probabilities, values: &[0.1, 0.9] };
-    let found = calibrator.classify(scores, Membership::default()).expect("a classification");
+    let found = calibrator.classify(scores, AssessContext::default()).expect("a classification");
     assert_eq!(found.set, Some(vec![0, 1]), "without a bound, all classes");
 }
 
 #[test]
 fn a_level_off_the_grid_is_refused_with_the_grid() {
-    let rule =
-        Rule::Regression { intervals: Intervals::SplitConformal, quantiles: Quantiles::of(vec![1.0]), groups: None };
+    let rule = CalibrationRule::Regression {
+        intervals: Intervals::SplitConformal,
+        quantiles: Quantiles::of(vec![1.0]),
+        groups: None,
+    };
     let refused = Calibrator::new(&calibration(rule), Coverage::new(0.42).expect("a level")).expect_err("off the grid");
     assert!(refused.contains("0.42") && refused.contains("0.5, 0.6"), "{refused}");
 }

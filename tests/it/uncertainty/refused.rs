@@ -3,8 +3,8 @@
 use std::fs;
 
 use candor::domain::{
-    calibration::{ClassificationOptions, MethodChoice, classification},
-    uncertainty::{Calibration, Coverage, Intervals, Level, Rule, ScoreKind, SetMethod},
+    calibration::{ClassificationOptions, MethodChoice, calibrate_classifier},
+    uncertainty::{CalibrationDocument, CalibrationRule, Coverage, Intervals, QuantileAt, ScoreKind, SetMethod},
 };
 use serde_json::json;
 
@@ -21,7 +21,8 @@ use crate::{
 fn the_nearest_to_the_model_chooses_the_coverage() {
     let (models, digest) = fixture_model("sigma", &json!({ "task": "regression", "value": { "tensor": "value" } }));
     let version = models.path().join("model/1");
-    let rule = Rule::Regression { intervals: Intervals::SplitConformal, quantiles: hundredths(99), groups: None };
+    let rule =
+        CalibrationRule::Regression { intervals: Intervals::SplitConformal, quantiles: hundredths(99), groups: None };
     write(&version, rule, None, &digest);
     let coverage = |server: &Server| ask(server, "model", &json!({ "a": 0.5, "b": -1.5 })).json()["coverage"].clone();
     let configured = Server::start(|config| {
@@ -42,7 +43,7 @@ fn the_nearest_to_the_model_chooses_the_coverage() {
 
 #[test]
 fn a_calibration_for_something_else_is_refused() {
-    type Change = fn(&mut Calibration);
+    type Change = fn(&mut CalibrationDocument);
     let cases: [(Change, &str); 7] = [
         (
             |made| made.model_sha256 = "sha256:other".into(),
@@ -51,7 +52,7 @@ fn a_calibration_for_something_else_is_refused() {
         (|made| made.format = 2, "format must be 1; found 2"),
         (
             |made| {
-                if let Rule::Classification { classes, .. } = &mut made.rule {
+                if let CalibrationRule::Classification { classes, .. } = &mut made.rule {
                     classes.reverse();
                 }
             },
@@ -59,7 +60,7 @@ fn a_calibration_for_something_else_is_refused() {
         ),
         (
             |made| {
-                if let Rule::Classification { scores, .. } = &mut made.rule {
+                if let CalibrationRule::Classification { scores, .. } = &mut made.rule {
                     *scores = ScoreKind::Logits;
                 }
             },
@@ -67,7 +68,7 @@ fn a_calibration_for_something_else_is_refused() {
         ),
         (
             |made| {
-                made.rule = Rule::Regression {
+                made.rule = CalibrationRule::Regression {
                     intervals: Intervals::SplitConformal,
                     quantiles: hundredths(9),
                     groups: Some(numbered(&[vec![1.0]])),
@@ -77,7 +78,7 @@ fn a_calibration_for_something_else_is_refused() {
         ),
         (
             |made| {
-                if let Rule::Classification { sets: Some(sets), .. } = &mut made.rule {
+                if let CalibrationRule::Classification { sets: Some(sets), .. } = &mut made.rule {
                     sets.groups = Some(numbered(&[vec![1.0]]));
                 }
             },
@@ -85,8 +86,8 @@ fn a_calibration_for_something_else_is_refused() {
         ),
         (
             |made| {
-                if let Rule::Classification { sets: Some(sets), .. } = &mut made.rule {
-                    sets.quantiles.levels = vec![Level { coverage: Coverage::DEFAULT, quantile: None }];
+                if let CalibrationRule::Classification { sets: Some(sets), .. } = &mut made.rule {
+                    sets.quantiles.levels = vec![QuantileAt { coverage: Coverage::DEFAULT, quantile: None }];
                 }
             },
             "quantiles must have the levels 0.5, 0.6",
@@ -94,7 +95,7 @@ fn a_calibration_for_something_else_is_refused() {
     ];
     let (rows, digest) = held_out(30);
     let options = ClassificationOptions { method: MethodChoice::Uncalibrated, sets: Some(SetMethod::Lac) };
-    let (rule, _) = classification(&rows, options).expect("a calibration");
+    let (rule, _) = calibrate_classifier(&rows, options).expect("a calibration");
     for (change, expected) in cases {
         let models = copy_models(&["churn"]);
         let version = models.path().join("churn/1");

@@ -7,13 +7,13 @@ use std::{fs, path::Path};
 
 use candor::domain::{
     calibration::{
-        ClassificationOptions, ClassificationRows, MethodChoice, RegressionOptions, RegressionRows, RowGroups, Spread,
-        classification, regression,
+        ClassificationOptions, ClassificationRows, MethodChoice, RegressionOptions, RegressionRows, RowGroups,
+        ScaleSource, calibrate_classifier, calibrate_regressor,
     },
-    contract::Literal,
+    contract::JsonValue,
     uncertainty::{
-        Calibration, Coverage, DrawKey, Intervals, ProbabilityMap, Quantiles, Report, Rule, Scale, ScoreKind, Scores,
-        SetMethod, aps_set, lac_set,
+        ApsRandomizer, CalibrationDocument, CalibrationRule, Coverage, Intervals, ProbabilityMap, Quantiles, Report,
+        Scale, ScoreKind, Scores, SetMethod, aps_set, lac_set,
     },
 };
 use serde_json::{Value, json};
@@ -42,14 +42,14 @@ pub(super) fn held_out(count: usize) -> (ClassificationRows, String) {
         groups: None,
     };
     let digest = server.get("/models/churn/versions/1").json()["model_sha256"].as_str().expect("a digest").to_owned();
-    let key = DrawKey::new(&format!("sha256:{digest}"));
+    let key = ApsRandomizer::new(&format!("sha256:{digest}"));
     for row in 0..count {
         let body = ask(server, "churn", &subscriber(row)).json();
         let p = float32(&body["probabilities"]["churn"]);
         rows.scores.extend([float32(&body["probabilities"]["stay"]), p]);
         let place = (row as f64 * 0.618_033_988_749_895).fract();
         rows.labels.push(usize::from(place < 0.25 + 0.5 * p));
-        rows.draws.push(key.draw(body["features_hash"].as_str().expect("a hash")));
+        rows.draws.push(key.uniform(body["features_hash"].as_str().expect("a hash")));
     }
     (rows, format!("sha256:{digest}"))
 }
@@ -65,26 +65,31 @@ fn near(found: &Value, expected: f64) -> bool {
 }
 
 /// Writes a calibration beside a graph, for that graph.
-pub(super) fn write(version: &Path, rule: Rule, report: Option<Report>, digest: &str) -> Calibration {
+pub(super) fn write(
+    version: &Path,
+    rule: CalibrationRule,
+    report: Option<Report>,
+    digest: &str,
+) -> CalibrationDocument {
     let made = calibration(rule);
     let report = report.unwrap_or_else(|| made.report.clone());
-    let made = Calibration { model_sha256: digest.to_owned(), report, ..made };
+    let made = CalibrationDocument { model_sha256: digest.to_owned(), report, ..made };
     fs::write(version.join("calibration.json"), serde_json::to_string_pretty(&made).expect("JSON")).expect("written");
     made
 }
 
 /// A server over churn with a calibration, and the rule that it serves.
-fn churn(options: ClassificationOptions, change: impl FnOnce(&mut ClassificationRows)) -> (Server, Rule) {
+fn churn(options: ClassificationOptions, change: impl FnOnce(&mut ClassificationRows)) -> (Server, CalibrationRule) {
     let (mut rows, digest) = held_out(60);
     change(&mut rows);
-    let (rule, report) = classification(&rows, options).expect("a calibration");
+    let (rule, report) = calibrate_classifier(&rows, options).expect("a calibration");
     let models = copy_models(&["churn"]);
     write(&models.path().join("churn/1"), rule.clone(), Some(report), &digest);
     (Server::over(models.path()), rule)
 }
 
-fn parts(rule: &Rule) -> (&ProbabilityMap, &Quantiles) {
-    let Rule::Classification { probabilities, sets: Some(sets), .. } = rule else { panic!("{rule:?}") };
+fn parts(rule: &CalibrationRule) -> (&ProbabilityMap, &Quantiles) {
+    let CalibrationRule::Classification { probabilities, sets: Some(sets), .. } = rule else { panic!("{rule:?}") };
     (probabilities, &sets.quantiles)
 }
 
@@ -153,13 +158,13 @@ fn aps_gives_a_replay_the_same_set() {
     let (server, rule) = churn(options, |_| {});
     let quantile = parts(&rule).1.at(Coverage::DEFAULT).expect("on the grid");
     let (again, digest) = held_out(20);
-    let key = DrawKey::new(&digest);
+    let key = ApsRandomizer::new(&digest);
     for row in 0..20 {
         let first = ask(&server, "churn", &subscriber(row)).json();
         let second = ask(&server, "churn", &subscriber(row)).json();
         assert_eq!(first["prediction_set"], second["prediction_set"]);
         assert_eq!(first["uncertainty_method"], "uncalibrated+aps");
-        let draw = key.draw(first["features_hash"].as_str().expect("a hash"));
+        let draw = key.uniform(first["features_hash"].as_str().expect("a hash"));
         let set = aps_set(again.scores(row).values, draw, quantile);
         let set: Vec<&str> = set.into_iter().map(|class| ["stay", "churn"][class]).collect();
         assert_eq!(first["prediction_set"], json!(set));
@@ -171,7 +176,7 @@ fn groups_answer_by_their_own_quantile_and_say_when_not() {
     let options = ClassificationOptions { method: MethodChoice::Uncalibrated, sets: Some(SetMethod::Lac) };
     let (server, _) = churn(options, |rows| {
         // 20 rows of each plan; of business only four are left to its own group.
-        let values = ["basic", "plus", "business"].map(|plan| Literal::Text(plan.into())).to_vec();
+        let values = ["basic", "plus", "business"].map(|plan| JsonValue::Text(plan.into())).to_vec();
         let of_row = (0..60).map(|row| if row % 3 == 2 && row > 12 { 0 } else { row % 3 }).collect();
         rows.groups = Some(RowGroups { feature: "plan".into(), values, of_row });
     });
@@ -251,7 +256,7 @@ fn regressions_answer_with_intervals_of_every_kind() {
     ];
     for (graph, output, intervals, method) in cases {
         let (models, digest) = fixture_model(graph, &output);
-        let rule = Rule::Regression { intervals, quantiles: hundredths(99), groups: None };
+        let rule = CalibrationRule::Regression { intervals, quantiles: hundredths(99), groups: None };
         write(&models.path().join("model/1"), rule, None, &digest);
         let server = Server::over(models.path());
         let found = ask(&server, "model", &json!({ "a": 0.5, "b": -1.5 })).json();
@@ -283,7 +288,8 @@ fn members_without_a_calibration_are_an_ensemble() {
 #[test]
 fn an_interval_without_a_bound_is_null_and_says_so() {
     let (models, digest) = fixture_model("sigma", &json!({ "task": "regression", "value": { "tensor": "value" } }));
-    let rule = Rule::Regression { intervals: Intervals::SplitConformal, quantiles: hundredths(5), groups: None };
+    let rule =
+        CalibrationRule::Regression { intervals: Intervals::SplitConformal, quantiles: hundredths(5), groups: None };
     write(&models.path().join("model/1"), rule, None, &digest);
     let server = Server::over(models.path());
     let found = ask(&server, "model", &json!({ "a": 0.5, "b": -1.5 })).json();
@@ -304,7 +310,7 @@ fn a_regression_is_calibrated_on_its_own_answers() {
     let server = Server::over(models.path());
     let version = server.get("/models/diabetes/versions/1").json();
     let example = version["example"]["features"].clone();
-    let mut rows = RegressionRows { values: Vec::new(), targets: Vec::new(), spread: Spread::None, groups: None };
+    let mut rows = RegressionRows { values: Vec::new(), targets: Vec::new(), spread: ScaleSource::None, groups: None };
     for row in 0..40 {
         let mut features = example.clone();
         let first = features.as_object_mut().and_then(|members| members.values_mut().find(|value| value.is_f64()));
@@ -314,7 +320,7 @@ fn a_regression_is_calibrated_on_its_own_answers() {
         rows.values.push(value);
         rows.targets.push(value + f64::from(row) - 20.0);
     }
-    let Ok((rule, report)) = regression(&rows, RegressionOptions::default()) else { panic!("no calibration") };
+    let Ok((rule, report)) = calibrate_regressor(&rows, RegressionOptions::default()) else { panic!("no calibration") };
     let digest = format!("sha256:{}", version["model_sha256"].as_str().expect("a digest"));
     write(&models.path().join("diabetes/1"), rule, Some(report), &digest);
     let server = Server::over(models.path());

@@ -10,11 +10,12 @@
 )]
 
 use candor::domain::{
-    calibration::{ClassificationOptions, ClassificationRows, classification},
-    splitmix::SplitMix64,
+    calibration::{ClassificationOptions, ClassificationRows, calibrate_classifier},
+    random::SplitMix64,
     uncertainty::{
-        Calibrator, Coverage, Intervals, Measured, Membership, Quantiles, Rule, Scale, ScoreKind, Scores, aps_score,
-        aps_set, cqr, cqr_score, lac_score, lac_set, normalized, normalized_score, softmax, split, split_score,
+        AssessContext, CalibrationRule, Calibrator, Coverage, Intervals, Quantiles, RegressionOutputs, Scale,
+        ScoreKind, Scores, aps_score, aps_set, cqr, cqr_score, lac_score, lac_set, normalized, normalized_score,
+        softmax, split, split_score,
     },
 };
 
@@ -30,7 +31,7 @@ struct Draws(SplitMix64);
 
 impl Draws {
     fn uniform(&mut self) -> f64 {
-        (self.0.draw() >> 11) as f64 / (1_u64 << 53) as f64
+        (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     fn index(&mut self, below: usize) -> usize {
@@ -110,7 +111,7 @@ fn simulate(name: &str, seed: u64, pool: usize, score: impl Fn(usize) -> f64, co
 const POOL: usize = 50_000;
 
 /// A regression whose spread depends on x, with a biased value and crude quantiles: the guarantee asks nothing of them.
-fn regression_pool(seed: u64) -> Vec<(Measured, f64)> {
+fn regression_pool(seed: u64) -> Vec<(RegressionOutputs, f64)> {
     let mut draws = Draws(SplitMix64::new(seed));
     let row = |_| {
         let x = draws.uniform() * 4.0 - 2.0;
@@ -118,7 +119,7 @@ fn regression_pool(seed: u64) -> Vec<(Measured, f64)> {
         let target = x.sin() + sigma * draws.normal();
         let value = x.sin() + 0.3;
         let band = Some((value - sigma, value + 0.5 * sigma));
-        (Measured { value, sigma: Some(sigma.sqrt()), spread: Some(sigma), band }, target)
+        (RegressionOutputs { value, sigma: Some(sigma.sqrt()), spread: Some(sigma), band }, target)
     };
     (0..POOL).map(row).collect()
 }
@@ -217,14 +218,16 @@ fn every_group_covers_as_the_law_says() {
             });
             // No quantile over all rows, so that nothing but a group's own can bound it.
             let (intervals, quantiles) = (Intervals::SplitConformal, Quantiles::of(Vec::new()));
-            let calibration = calibration(Rule::Regression { intervals, quantiles, groups: Some(numbered(&groups)) });
+            let calibration =
+                calibration(CalibrationRule::Regression { intervals, quantiles, groups: Some(numbered(&groups)) });
             for (level, counts) in LEVELS.into_iter().zip(&mut counts) {
                 let coverage = Coverage::new(level).expect("a level");
                 let calibrator = Calibrator::new(&calibration, coverage).expect("on the grid");
                 for (group, spread) in SPREADS.into_iter().enumerate() {
-                    let of = Membership { group: Some(group), features_hash: "" };
-                    let found =
-                        calibrator.regress(Measured { value: 2.0, ..Measured::default() }, of).expect("intervals");
+                    let of = AssessContext { group: Some(group), features_hash: "" };
+                    let found = calibrator
+                        .regress(RegressionOutputs { value: 2.0, ..RegressionOutputs::default() }, of)
+                        .expect("intervals");
                     assert_eq!(found.method == "mondrian-split-conformal", coverage.rank(rows).is_some());
                     for _ in 0..NEW_ROWS {
                         let target = 2.0 + pool[draws.index(POOL)] * spread;
@@ -260,9 +263,9 @@ fn the_whole_calibration_of_a_classifier_covers_as_the_law_says() {
             draws: Vec::new(),
             groups: None,
         };
-        let (rule, report) = classification(&held_out, ClassificationOptions::default()).expect("a calibration");
+        let (rule, report) = calibrate_classifier(&held_out, ClassificationOptions::default()).expect("a calibration");
         assert_eq!((report.fitted_rows, report.conformal_rows), (30, 30));
-        let Rule::Classification { probabilities, sets: Some(sets), .. } = rule else { panic!("no sets") };
+        let CalibrationRule::Classification { probabilities, sets: Some(sets), .. } = rule else { panic!("no sets") };
         for (index, level) in LEVELS.into_iter().enumerate() {
             let quantile = sets.quantiles.at(Coverage::new(level).expect("a level")).expect("on the grid");
             let mut inside = 0;

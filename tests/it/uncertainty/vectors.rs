@@ -4,11 +4,11 @@
 use std::fs;
 
 use candor::domain::{
-    calibration::{ClassificationOptions, ClassificationRows, MethodChoice, band, classification},
+    calibration::{ClassificationOptions, ClassificationRows, MethodChoice, calibrate_classifier, coverage_band},
     uncertainty::{
-        Calibrator, Coverage, Intervals, Isotonic, Measured, Membership, Quantiles, Rule, Scale, ScoreKind, Scores,
-        Temperature, VennAbers, aps_score, aps_set, cqr_score, lac_score, lac_set, normalized_score, softmax,
-        split_score,
+        AssessContext, CalibrationRule, Calibrator, Coverage, Intervals, Isotonic, Quantiles, RegressionOutputs, Scale,
+        ScoreKind, Scores, Temperature, VennAbers, aps_score, aps_set, cqr_score, lac_score, lac_set, normalized_score,
+        softmax, split_score,
     },
 };
 use serde_json::Value;
@@ -45,7 +45,7 @@ fn calibrator(intervals: Intervals, scores: &[f64], groups: Option<&[usize]>, co
     };
     let groups = groups.map(|of_row| numbered(&[0, 1, 2].map(|group| own(of_row, group))));
     let quantiles = Quantiles::of(scores.to_vec());
-    let calibration = calibration(Rule::Regression { intervals, quantiles, groups });
+    let calibration = calibration(CalibrationRule::Regression { intervals, quantiles, groups });
     Calibrator::new(&calibration, coverage).expect("it is on the grid")
 }
 
@@ -81,13 +81,13 @@ fn intervals_equal_those_of_mapie_and_crepes() {
         for (index, coverage) in levels(&vectors).into_iter().enumerate() {
             let calibrator = calibrator(intervals, &scores, grouped.then_some(&groups[..]), coverage);
             for row in 0..value.len() {
-                let measured = Measured {
+                let measured = RegressionOutputs {
                     value: value[row],
                     sigma: Some(sigma[row]),
                     spread: None,
                     band: Some((lower[row], upper[row])),
                 };
-                let of = Membership { group: grouped.then_some(group_of[row]), features_hash: "" };
+                let of = AssessContext { group: grouped.then_some(group_of[row]), features_hash: "" };
                 let found = calibrator.regress(measured, of).expect("a regression");
                 match &vectors[name][index][row] {
                     // crepes leaves a group without a bound; candor uses the quantile of all rows, and says so.
@@ -179,7 +179,7 @@ fn the_report_equals_scikit_learn_and_numpy() {
             groups: None,
         };
         let options = ClassificationOptions { method: MethodChoice::Uncalibrated, ..ClassificationOptions::default() };
-        let (_, report) = classification(&rows, options).expect("a calibration");
+        let (_, report) = calibrate_classifier(&rows, options).expect("a calibration");
         let found = report.before.expect("measured");
         let near = |found: f64, name: &str| (found - vectors[name].as_f64().expect("a number")).abs() < 1e-12;
         assert!(near(found.log_loss, "log_loss") && near(found.brier, "brier"), "{name}: {found:?}");
@@ -194,7 +194,7 @@ fn the_band_of_coverage_equals_that_of_scipy() {
         let [count, level, new, low, high] = case[..] else { panic!("five numbers") };
         let coverage = Coverage::new(level).expect("a level");
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole numbers")]
-        let found = band(coverage, count as usize, new as usize).expect("it is bounded");
+        let found = coverage_band(coverage, count as usize, new as usize).expect("it is bounded");
         assert!((found.0 * new - low).abs() < 1e-6 && (found.1 * new - high).abs() < 1e-6, "{case:?}: {found:?}");
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     domain::{
         contract::Feature,
         tensor::{ElementType, HALF_OVERFLOW},
-        violation::pointer_step,
+        violation::escape_pointer,
     },
     repository::ModelVersion,
 };
@@ -23,7 +23,7 @@ pub(super) fn by_name(version: &ModelVersion) -> Value {
     members.remove("$schema");
     // A reference inside the contract (`$ref`, below any keyword of the second pass) resolves against the contract, not
     // against the document around it.
-    if !version.contract.second_pass.is_empty() {
+    if !version.contract.full_validation_keywords.is_empty() {
         members.entry("$id").or_insert_with(|| json!(format!("/models/{}/contract", version.model.as_str())));
     }
     if let Some(Value::Object(properties)) = members.get_mut("properties") {
@@ -54,7 +54,7 @@ fn fragment(name: &str) -> String {
     use std::fmt::Write as _;
 
     let mut text = String::new();
-    for byte in pointer_step(name).bytes() {
+    for byte in escape_pointer(name).bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             text.push(char::from(byte));
         } else {
@@ -72,18 +72,18 @@ fn bound(feature: &Feature, element: ElementType, schema: &mut Value) {
         scalar = items;
     }
     let Value::Object(scalar) = scalar else { return };
-    if !feature.takes_number() || ["enum", "const", "$ref"].iter().any(|keyword| scalar.contains_key(*keyword)) {
+    if !feature.accepts_number() || ["enum", "const", "$ref"].iter().any(|keyword| scalar.contains_key(*keyword)) {
         return;
     }
     if !scalar.contains_key("type") {
-        scalar.insert("type".into(), json!(if feature.takes_whole_only() { "integer" } else { "number" }));
+        scalar.insert("type".into(), json!(if feature.accepts_whole_only() { "integer" } else { "number" }));
     }
     let Some(range) = Range::of(element) else { return };
     // The format of a float is no format of an integer.
-    if let Some(format) = range.format.filter(|_| range.whole || !feature.takes_whole_only()) {
+    if let Some(format) = range.format.filter(|_| range.whole || !feature.accepts_whole_only()) {
         scalar.entry("format").or_insert_with(|| json!(format));
     }
-    if range.whole && !feature.takes_whole_only() {
+    if range.whole && !feature.accepts_whole_only() {
         scalar.entry("multipleOf").or_insert_with(|| json!(1));
     }
     let (mut least, mut most) = (["minimum", "exclusiveMinimum"], ["maximum", "exclusiveMaximum"]);

@@ -5,20 +5,20 @@ use serde_json::{Map, Value, json};
 use super::{
     super::{
         problem,
-        routes::{Access, Name, ROUTES, Route},
+        routes::{ROUTES, Route, RouteAccess, RouteName},
     },
     View,
 };
-use crate::{domain::code::ErrorCode, repository::ModelVersion};
+use crate::{domain::error_code::ErrorCode, repository::ModelVersion};
 
 /// The name of the security scheme.
 pub(super) const TOKEN: &str = "token";
 
 /// The path of a route that is asked for a prediction of this version.
-pub(super) fn prediction(view: &View<'_>, version: &ModelVersion, name: Name) -> Value {
+pub(super) fn prediction(view: &View<'_>, version: &ModelVersion, name: RouteName) -> Value {
     let model = version.model.as_str();
     let (tag, path) = match name {
-        Name::Predict => ("predict", "/predict".to_owned()),
+        RouteName::Predict => ("predict", "/predict".to_owned()),
         _ => (model, format!("/models/{model}/predict")),
     };
     let schema = |part: &str| json!({ "$ref": format!("#/components/schemas/{model}.{part}") });
@@ -55,7 +55,7 @@ pub(super) fn prediction(view: &View<'_>, version: &ModelVersion, name: Name) ->
         },
         "responses": responses,
     });
-    secure(view, Access::Model, &mut operation);
+    secure(view, RouteAccess::Model, &mut operation);
     json!({ "post": operation })
 }
 
@@ -66,7 +66,7 @@ pub(super) fn operation(view: &View<'_>, route: &Route) -> Value {
     let mut responses = Map::new();
     responses.insert("200".to_owned(), response("It is", &content(route.name)));
     refusals(view, route, &mut responses);
-    if route.name == Name::Readyz {
+    if route.name == RouteName::Readyz {
         responses.insert("503".to_owned(), response("It is not, for these reasons", &content(route.name)));
     }
     let mut operation = json!({
@@ -81,31 +81,36 @@ pub(super) fn operation(view: &View<'_>, route: &Route) -> Value {
 }
 
 /// Says who may ask, where the server knows its callers.
-fn secure(view: &View<'_>, access: Access, operation: &mut Value) {
+fn secure(view: &View<'_>, access: RouteAccess, operation: &mut Value) {
     if view.secured {
         operation["security"] = match access {
-            Access::Open => json!([]),
-            Access::Reduced => json!([{}, { TOKEN: [] }]),
-            Access::Metrics if !view.secured_metrics => json!([]),
-            Access::Metrics | Access::Listed | Access::Model => json!([{ TOKEN: [] }]),
+            RouteAccess::Open => json!([]),
+            RouteAccess::Reduced => json!([{}, { TOKEN: [] }]),
+            RouteAccess::Metrics if !view.secured_metrics => json!([]),
+            RouteAccess::Metrics | RouteAccess::Listed | RouteAccess::Model => json!([{ TOKEN: [] }]),
         };
     }
 }
 
 /// The media types of an answer, each with its schema.
-fn content(name: Name) -> Value {
+fn content(name: RouteName) -> Value {
     let schema = |name: &str| json!({ "schema": { "$ref": format!("#/components/schemas/{name}") } });
     let (text, object) = (json!({ "schema": { "type": "string" } }), json!({ "schema": { "type": "object" } }));
     match name {
-        Name::Healthz | Name::Livez => json!({ "application/json": schema("Alive") }),
-        Name::Readyz => json!({ "application/json": schema("Ready") }),
-        Name::Models => json!({ "application/json": schema("Models") }),
-        Name::Contract | Name::VersionContract => json!({ "application/schema+json": object }),
-        Name::Metrics => json!({ "text/plain": text, "application/openmetrics-text": text }),
-        Name::Problems | Name::Problem => json!({ "text/plain": text, "application/json": object }),
-        Name::Docs => json!({ "text/html": text }),
-        Name::Root => json!({ "text/plain": text }),
-        Name::Model | Name::Version | Name::OpenApi | Name::Predict | Name::PredictModel | Name::PredictVersion => {
+        RouteName::Healthz | RouteName::Livez => json!({ "application/json": schema("Alive") }),
+        RouteName::Readyz => json!({ "application/json": schema("Ready") }),
+        RouteName::Models => json!({ "application/json": schema("Models") }),
+        RouteName::Contract | RouteName::VersionContract => json!({ "application/schema+json": object }),
+        RouteName::Metrics => json!({ "text/plain": text, "application/openmetrics-text": text }),
+        RouteName::Problems | RouteName::Problem => json!({ "text/plain": text, "application/json": object }),
+        RouteName::Docs => json!({ "text/html": text }),
+        RouteName::Root => json!({ "text/plain": text }),
+        RouteName::Model
+        | RouteName::Version
+        | RouteName::OpenApi
+        | RouteName::Predict
+        | RouteName::PredictModel
+        | RouteName::PredictVersion => {
             json!({ "application/json": object })
         }
     }
@@ -189,21 +194,21 @@ fn refusals(view: &View<'_>, route: &Route, responses: &mut Map<String, Value>) 
 /// Whether a route may answer with this code. Another method than its own is another operation, so `method_not_allowed`
 /// belongs to none.
 fn may_answer(code: ErrorCode, route: &Route, view: &View<'_>) -> bool {
-    let of_models = route.access.is_of_models();
+    let of_models = route.access.serves_models();
     let asks_for_token = match route.access {
-        Access::Open | Access::Reduced => false,
-        Access::Metrics => view.secured_metrics,
-        Access::Listed | Access::Model => view.secured,
+        RouteAccess::Open | RouteAccess::Reduced => false,
+        RouteAccess::Metrics => view.secured_metrics,
+        RouteAccess::Listed | RouteAccess::Model => view.secured,
     };
     match code {
         // Any request may have two hosts, and any handler may panic.
         ErrorCode::InvalidHeader | ErrorCode::Internal => true,
         ErrorCode::Unauthenticated => asks_for_token,
-        ErrorCode::Forbidden => asks_for_token && route.access != Access::Listed,
+        ErrorCode::Forbidden => asks_for_token && route.access != RouteAccess::Listed,
         ErrorCode::RateLimited => of_models && view.metered,
         ErrorCode::Draining => of_models,
         ErrorCode::NotFound => route.template.contains('{'),
-        ErrorCode::UnknownModel | ErrorCode::NotReady => route.access == Access::Model,
+        ErrorCode::UnknownModel | ErrorCode::NotReady => route.access == RouteAccess::Model,
         ErrorCode::UnknownVersion => route.template.contains("{version}"),
         ErrorCode::MethodNotAllowed => false,
         // The rest is about a body, and about running a model.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use candor::{
-    authoring::{Method, SetsWish},
+    authoring::{Method, SetChoice},
     domain::calibration::MethodChoice,
 };
 use serde_json::{Value, json};
@@ -45,10 +45,10 @@ fn every_method_and_every_set_serves_by_its_name() {
     let data = table(&models, "held-out.csv", 400, meek);
     let cases = [
         (MethodChoice::Temperature, None, "temperature+lac"),
-        (MethodChoice::Temperature, Some(SetsWish::Aps), "temperature+aps"),
-        (MethodChoice::Isotonic, Some(SetsWish::Lac), "isotonic+lac"),
-        (MethodChoice::VennAbers, Some(SetsWish::None), "venn-abers"),
-        (MethodChoice::Uncalibrated, Some(SetsWish::Aps), "uncalibrated+aps"),
+        (MethodChoice::Temperature, Some(SetChoice::Aps), "temperature+aps"),
+        (MethodChoice::Isotonic, Some(SetChoice::Lac), "isotonic+lac"),
+        (MethodChoice::VennAbers, Some(SetChoice::None), "venn-abers"),
+        (MethodChoice::Uncalibrated, Some(SetChoice::Aps), "uncalibrated+aps"),
         (MethodChoice::Auto, None, "temperature+lac"),
     ];
     for (method, sets, name) in cases {
@@ -59,7 +59,7 @@ fn every_method_and_every_set_serves_by_its_name() {
         let made = made.expect("a calibration");
         assert_eq!(made.method, name);
         let plots: Vec<bool> = ["reliability.svg", "coverage.svg"].map(|plot| version.join(plot).is_file()).to_vec();
-        assert_eq!(plots, [true, sets != Some(SetsWish::None)], "{name}: none is left of an earlier calibration");
+        assert_eq!(plots, [true, sets != Some(SetChoice::None)], "{name}: none is left of an earlier calibration");
         let report = &made.calibration.report;
         let (before, after) = (report.before.as_ref().expect("before"), report.after.as_ref().expect("after"));
         if method != MethodChoice::Uncalibrated {
@@ -68,7 +68,7 @@ fn every_method_and_every_set_serves_by_its_name() {
         let server = Server::over(models.path());
         let found = ask(&server, "model", &json!({ "a": 0.5, "b": -0.25 })).json();
         assert_eq!(found["uncertainty_method"], name, "{found:#}");
-        let covered = if sets == Some(SetsWish::None) { Value::Null } else { json!(0.9) };
+        let covered = if sets == Some(SetChoice::None) { Value::Null } else { json!(0.9) };
         assert_eq!(found["coverage"], covered);
         assert_eq!(found["prediction_set"].is_array(), !covered.is_null());
         assert_eq!(found["probability_interval"].is_array(), method == MethodChoice::VennAbers, "{found:#}");
@@ -189,7 +189,7 @@ fn every_format_of_table_makes_the_same_calibration() {
         let made = calibrated(&version, &iris(&format!("iris.{format}")), |wishes| {
             wishes.target = Some("species".to_owned());
             wishes.training_rows = true;
-            wishes.sets = Some(SetsWish::Aps);
+            wishes.sets = Some(SetChoice::Aps);
         });
         let made = made.expect("a calibration").calibration;
         (made.rule, made.report)
@@ -218,7 +218,7 @@ fn copies_of_rows_are_told() {
     let models = two_classes();
     let version = models.path().join("model/1");
     let data = table(&models, "once.csv", 60, meek);
-    let told = |made: candor::authoring::Calibrated| made.notes.iter().any(|note| note.contains("earlier row"));
+    let told = |made: candor::authoring::CalibrationReport| made.notes.iter().any(|note| note.contains("earlier row"));
     assert!(!told(calibrated(&version, &data, |_| {}).expect("a calibration")));
     let text = fs::read_to_string(&data).expect("a file");
     let rows: Vec<&str> = text.lines().skip(1).collect();

@@ -3,7 +3,7 @@
 use std::fs;
 
 use candor::{
-    authoring::{CalibrationWishes, Method, SetsWish},
+    authoring::{CalibrateOptions, Method, SetChoice},
     domain::calibration::MethodChoice,
 };
 use serde_json::{Value, json};
@@ -14,13 +14,13 @@ use crate::{
     workshop::{contract, package},
 };
 
-type Wish = fn(&mut CalibrationWishes);
+type Wish = fn(&mut CalibrateOptions);
 
 /// A refusal: the table's file, its text, what the operator says, and the message, in which `{t}` is the table, `{v}` the
 /// version's directory.
 type Case = (&'static str, &'static str, Wish, &'static str);
 
-fn plain(_: &mut CalibrationWishes) {}
+fn plain(_: &mut CalibrateOptions) {}
 
 /// Refuses each table in turn, and looks that the version is as it was.
 fn refuses(graph: &str, document: &Value, cases: &[Case]) {
@@ -162,7 +162,7 @@ const CLASSIFIER: &[Case] = &[
         "aps.csv",
         GOOD,
         |wishes| {
-            wishes.sets = Some(SetsWish::Aps);
+            wishes.sets = Some(SetChoice::Aps);
             wishes.group = Some("a".into());
         },
         "{v}: --group goes with --sets lac, not with aps",
@@ -171,7 +171,7 @@ const CLASSIFIER: &[Case] = &[
         "unset.csv",
         GOOD,
         |wishes| {
-            wishes.sets = Some(SetsWish::None);
+            wishes.sets = Some(SetChoice::None);
             wishes.group = Some("a".into());
             wishes.method = Some(Method::SplitConformal);
         },
@@ -182,7 +182,7 @@ const CLASSIFIER: &[Case] = &[
         "nothing.csv",
         GOOD,
         |wishes| {
-            wishes.sets = Some(SetsWish::None);
+            wishes.sets = Some(SetChoice::None);
             wishes.method = Some(Method::Classifier(MethodChoice::Uncalibrated));
         },
         "{v}: --method uncalibrated with --sets none leaves nothing to calibrate",
@@ -239,7 +239,7 @@ fn tables_that_make_no_calibration_of_a_regression() {
             "x,y\n1,1\n",
             |wishes| {
                 wishes.method = Some(Method::Classifier(MethodChoice::Temperature));
-                wishes.sets = Some(SetsWish::Lac);
+                wishes.sets = Some(SetChoice::Lac);
             },
             "{v}: --method temperature is for a classification; this is a regression, whose intervals follow from its \
              outputs (or, with split-conformal, from its value alone)\n{v}: --sets is for a classification; a regression \

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use candor::{domain::uncertainty::Coverage, repository::Loader, runtime::Library};
+use candor::{domain::uncertainty::Coverage, repository::Loader, runtime::OrtLibrary};
 use serde_json::json;
 
 use super::{calibrated, files, written};
@@ -125,14 +125,14 @@ fn the_coverage_that_is_served_is_told() {
     let models = copy_models(&["churn"]);
     let version = models.path().join("churn/1");
     let data = root().join(CHURN);
-    let churned = |wishes: &mut candor::authoring::CalibrationWishes| {
+    let churned = |wishes: &mut candor::authoring::CalibrateOptions| {
         wishes.target = Some("churned".to_owned());
         wishes.dry_run = true;
     };
     let settings = config().runtime;
-    let library = Library::load(&settings.library).expect("ONNX Runtime");
+    let library = OrtLibrary::load(&settings.library).expect("ONNX Runtime");
     let configured = Loader::new(library, settings).with_coverage(Coverage::GRID[3]);
-    let mut wishes = candor::authoring::CalibrationWishes::default();
+    let mut wishes = candor::authoring::CalibrateOptions::default();
     churned(&mut wishes);
     let made = candor::authoring::calibrate(&configured, &version, &data, &wishes, &mut |_| {}).expect("made");
     assert_eq!((made.coverage, made.coverage_of), (Coverage::GRID[3], None));

@@ -5,13 +5,13 @@
 
 use candor::{
     authoring::Instances,
-    dataset::{Reading, Table},
+    dataset::{ReadOptions, Table},
     domain::{
-        calibration::{ClassificationOptions, ClassificationRows, MethodChoice, band, classification},
+        calibration::{ClassificationOptions, ClassificationRows, MethodChoice, calibrate_classifier, coverage_band},
         prediction::Outcome,
-        uncertainty::{Coverage, Membership, ProbabilityMap, Rule, ScoreKind, Scores},
+        uncertainty::{AssessContext, CalibrationRule, Coverage, ProbabilityMap, ScoreKind, Scores},
     },
-    repository::{ModelSettings, Prepared, list},
+    repository::{ModelSettings, VerifiedVersion, scan},
 };
 
 use crate::{authoring::loader, harness::root};
@@ -31,12 +31,12 @@ struct Row {
 
 /// Asks the bundled version, as a server does, for every row of the table.
 fn ask() -> Vec<Row> {
-    let model = list(&root().join("models/churn/1")).expect("a version").models.remove(0);
-    let prepared = loader().prepare(&model.name, &model.versions[0], &ModelSettings::default());
+    let model = scan(&root().join("models/churn/1")).expect("a version").models.remove(0);
+    let prepared = loader().verify_package(&model.name, &model.versions[0], &ModelSettings::default());
     let mut prepared = prepared.unwrap_or_else(|errors| panic!("{errors:?}"));
     let contract = prepared.contract.clone();
     let table = root().join("tests/fixtures/churn/held-out.csv");
-    let table = Table::open(&table, &Reading::default()).expect("a table");
+    let table = Table::open(&table, &ReadOptions::default()).expect("a table");
     let column = |name: &str| -> Vec<String> {
         let instances = Instances::new(&table, &contract, Some(name)).expect("the column");
         instances.map(|instance| instance.expect("a row").target.text()).collect()
@@ -54,12 +54,15 @@ fn ask() -> Vec<Row> {
         .collect()
 }
 
-fn answer(prepared: &mut Prepared, features: &candor::domain::contract::Literal) -> (Vec<f64>, f64, Vec<usize>) {
+fn answer(
+    prepared: &mut VerifiedVersion,
+    features: &candor::domain::contract::JsonValue,
+) -> (Vec<f64>, f64, Vec<usize>) {
     let inputs = prepared.admit(features).expect("it is admitted");
     let (outputs, row) = prepared.run(&[&inputs]).remove(0).expect("it runs");
     let (_, scores) = prepared.contract.scores(&outputs, row).expect("scores");
     let calibrated = prepared.calibrated.as_ref().expect("a calibration");
-    let found = calibrated.assess(&prepared.contract, &outputs, row, Membership::default()).expect("an answer");
+    let found = calibrated.assess(&prepared.contract, &outputs, row, AssessContext::default()).expect("an answer");
     let Outcome::Classification { probabilities, .. } = found.outcome else { panic!("a classification") };
     (scores, probabilities[1].as_f64(), found.assessment.prediction_set.expect("a set"))
 }
@@ -84,8 +87,8 @@ fn fit(rows: &[&Row], factor: f64, method: MethodChoice) -> ProbabilityMap {
         draws: Vec::new(),
         groups: None,
     };
-    let made = classification(&rows, ClassificationOptions { method, sets: None }).expect("a calibration");
-    let (Rule::Classification { probabilities, .. }, _) = made else { panic!("a classification") };
+    let made = calibrate_classifier(&rows, ClassificationOptions { method, sets: None }).expect("a calibration");
+    let (CalibrationRule::Classification { probabilities, .. }, _) = made else { panic!("a classification") };
     probabilities
 }
 
@@ -100,7 +103,7 @@ fn calibrated_probabilities_are_near_the_true_ones() {
 
     // The law of new rows, at the coverage that is served.
     let covered = test.iter().filter(|row| row.set.contains(&row.left)).count() as f64 / test.len() as f64;
-    let (low, high) = band(Coverage::DEFAULT, 3334, test.len()).expect("a band");
+    let (low, high) = coverage_band(Coverage::DEFAULT, 3334, test.len()).expect("a band");
     assert!((low..=high).contains(&covered), "{low} {covered} {high}");
 
     // A model that is too sure, and one that is not sure enough: made honest again, by whatever method.

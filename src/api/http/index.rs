@@ -1,0 +1,77 @@
+//! `GET /`: what is served, and a command that works as it is.
+
+use std::fmt::Write as _;
+
+use axum::{
+    extract::{Request, State},
+    response::IntoResponse,
+};
+use http::{HeaderMap, header};
+
+use super::{SharedState, access_control::ModelVisibility};
+use crate::repository::{Catalog, ModelVersion};
+
+/// `GET /`
+pub(super) async fn index_text(State(services): State<SharedState>, request: Request) -> impl IntoResponse {
+    let sight = ModelVisibility::of(&services, request.extensions());
+    let page = page(&services.repository.catalog(), host(request.headers()), &sight);
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], page)
+}
+
+/// The longest name of a host that is repeated, in bytes; that of the domain name system.
+const MAX_HOST: usize = 255;
+
+/// The host as the client names it, where it looks like one: the page is made to be copied into a shell.
+fn host(headers: &HeaderMap) -> &str {
+    let given = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    given.filter(|host| (1..=MAX_HOST).contains(&host.len()) && host.bytes().all(plain)).unwrap_or("localhost")
+}
+
+fn page(catalog: &Catalog, host: &str, sight: &ModelVisibility) -> String {
+    let mut page = format!(
+        "Candor {}: ONNX models over HTTP, with a contract and an honest uncertainty.\n\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    match sight {
+        ModelVisibility::Nothing => {
+            page.push_str("Send `Authorization: Bearer <token>` to see the models that you may use.\n")
+        }
+        ModelVisibility::Everything | ModelVisibility::Of(_) => models(&mut page, catalog, host, sight),
+    }
+    page.push_str(
+        "\nMore:\n  GET  /docs             how to ask each model, in a browser\n  GET  /openapi.json     the same for programs\n\
+         \x20 GET  /models           what is loaded\n  GET  /readyz           whether every model is ready\n\
+         \x20 GET  /metrics          Prometheus and OpenMetrics\n  POST /models/{model}/predict\n",
+    );
+    page
+}
+
+/// The models that the reader may know of, and how to ask one.
+fn models(page: &mut String, catalog: &Catalog, host: &str, sight: &ModelVisibility) {
+    page.push_str("Models:\n");
+    for entry in catalog.models.values().filter(|entry| sight.covers(entry.name.as_str())) {
+        let versions: Vec<String> =
+            entry.versions.iter().map(|version| format!("{} ({})", version.name, version.state.as_str())).collect();
+        let default = if catalog.default_name() == Some(entry.name.as_str()) { "  the default" } else { "" };
+        let _ = writeln!(page, "  {:<20} {}{default}", entry.name.as_str(), versions.join(", "));
+    }
+    match catalog.example_version_within(|name| sight.covers(name)) {
+        Some(version) => {
+            let default = catalog.default_name() == Some(version.model.as_str());
+            let token = matches!(sight, ModelVisibility::Of(_));
+            let _ = write!(page, "\nTry:\n  {}\n", example_curl(version, host, default, token));
+        }
+        None => page.push_str("\nNo model is ready yet; GET /readyz says why.\n"),
+    }
+}
+
+/// A command that asks a model for its own example, with the token in the shell's variable where the server wants one.
+pub fn example_curl(version: &ModelVersion, host: &str, default: bool, token: bool) -> String {
+    let path = if default { "/predict".to_owned() } else { format!("/models/{}/predict", version.model) };
+    let features = serde_json::to_string(&version.example).unwrap_or_default();
+    // A quotation mark inside the shell's own would end them.
+    let features = features.replace('\'', "'\\''");
+    let token = if token { " -H \"authorization: Bearer $TOKEN\"" } else { "" };
+    format!("curl -s http://{host}{path}{token} -H 'content-type: application/json' -d '{{\"features\":{features}}}'")
+}

@@ -1,0 +1,41 @@
+//! The names in a path, such as a model's and a version's.
+
+use axum::{
+    extract::{FromRequestParts, Path},
+    response::Response,
+};
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::{problem, service::RequestContext};
+use crate::{
+    domain::{error_code::ErrorCode, violation::quote},
+    serving::{RequestProgress, ServeError},
+};
+
+/// The names, decoded. Bytes that are not UTF-8 are no name of ours, so such a path leads nowhere.
+pub(super) struct PathParams<T>(pub(super) T);
+
+impl<T, S> FromRequestParts<S> for PathParams<T>
+where
+    T: DeserializeOwned + Send,
+    S: Send + Sync,
+{
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(names)) => Ok(Self(names)),
+            Err(error) => {
+                let path = quote(parts.uri.path());
+                let detail = format!("there is nothing at {path}; the names in a path must be UTF-8");
+                let failure = ServeError::new(ErrorCode::NotFound, detail).with_cause(error);
+                Err(problem::problem_response(
+                    &failure,
+                    &RequestContext::of(&parts.extensions).request_id,
+                    RequestProgress::default(),
+                ))
+            }
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The rows of a table through the graph, in batches, as requests would go. Kept of each is what a calibration is made of:
+//! scores, target, group; so a table may be larger than memory.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+};
+
+use super::{CalibrateOptions, plan::CalibrationPlan, targets::Targets};
+use crate::{
+    authoring::{error::AuthoringError, instances::Instances, target::r_squared},
+    dataset::{RowLocation, Table},
+    domain::{
+        calibration::{
+            CalibrationErrors, ClassificationOptions, ClassificationRows, RegressionOptions, RegressionRows, RowGroups,
+            ScaleSource, calibrate_classifier, calibrate_regressor,
+        },
+        contract::{Contract, InputHasher, JsonValue, OutputPlan},
+        tensor::{Inputs, Tensor},
+        uncertainty::{ApsRandomizer, CalibrationRule, RegressionOutputs, Report, ScoreKind, SetMethod},
+    },
+    repository::VerifiedVersion,
+};
+
+/// Groups beyond these are no groups: the feature is a number that varies, or a name.
+const MAX_GROUPS: usize = 1000;
+
+/// How many rows are told of those that the contract does not admit.
+const MAX_LISTED: usize = 5;
+
+/// The rows of a table, and what is to be fitted to them.
+pub enum Rows {
+    /// Of a classifier.
+    Classification(ClassificationRows, ClassificationOptions),
+    /// Of a regression.
+    Regression(RegressionRows, RegressionOptions),
+}
+
+impl Rows {
+    /// Fits and measures.
+    pub(super) fn fit(&self) -> Result<(CalibrationRule, Report), CalibrationErrors> {
+        match self {
+            Self::Classification(rows, options) => calibrate_classifier(rows, *options),
+            Self::Regression(rows, options) => calibrate_regressor(rows, *options),
+        }
+    }
+
+    /// The share of a regression's variance that its values explain.
+    pub(super) fn explained(&self) -> Option<f64> {
+        let Self::Regression(rows, _) = self else { return None };
+        r_squared(&rows.values.iter().copied().zip(rows.targets.iter().copied()).collect::<Vec<_>>())
+    }
+
+    /// How many rows each class has.
+    pub(super) fn classes(&self) -> Vec<(String, usize)> {
+        let Self::Classification(rows, _) = self else { return Vec::new() };
+        let mut counts = vec![0; rows.classes.len()];
+        for label in &rows.labels {
+            counts[*label] += 1;
+        }
+        rows.classes.iter().cloned().zip(counts).collect()
+    }
+}
+
+/// Rows that wait for their run.
+type PendingRow = Vec<(RowLocation, Inputs)>;
+
+/// Collects what is kept of the rows.
+struct RowCollector {
+    contract: Contract,
+    graph: PathBuf,
+    /// Classification: the scores, row by row.
+    scores: Vec<f64>,
+    fingerprint: InputHasher,
+    /// The fingerprints of the rows so far.
+    fingerprints: HashSet<String>,
+    /// Rows whose features an earlier row has too.
+    copies: u64,
+    /// The draws of APS, where sets are made so.
+    draws: Option<(ApsRandomizer, Vec<f64>)>,
+    /// Regression: what the model says.
+    measured: Vec<RegressionOutputs>,
+    groups: Option<GroupIndex>,
+}
+
+/// The values of a feature that makes groups, as they come.
+struct GroupIndex {
+    feature: String,
+    values: Vec<JsonValue>,
+    /// The index of each value, by its JSON.
+    known: HashMap<String, usize>,
+    of_row: Vec<usize>,
+}
+
+/// Reads the whole table, and runs its rows. Problems of the rows are told all together.
+pub(super) fn collect_rows(
+    prepared: &mut VerifiedVersion,
+    table: &Table,
+    plan: CalibrationPlan,
+    wishes: &CalibrateOptions,
+    seen: &mut dyn FnMut(u64),
+) -> Result<(Rows, Targets), AuthoringError> {
+    let contract = prepared.contract.clone();
+    let target = wishes.target.as_deref().unwrap_or_default();
+    let mut truths = Targets::new(&contract, target);
+    let mut refused = RefusedRows::default();
+    let mut collected = RowCollector::new(prepared, &contract, plan, wishes);
+    let (most, mut waiting) = (prepared.max_rows().max(1), PendingRow::new());
+    for instance in Instances::new(table, &contract, Some(target))? {
+        let instance = instance?;
+        truths.add(instance.place, &instance.target);
+        seen(truths.rows());
+        match prepared.admit(&contract.instance(&instance.values)) {
+            Ok(inputs) => waiting.push((instance.place, inputs)),
+            Err(detail) => refused.add(instance.place, detail),
+        }
+        // What cannot be used is not run; the table is read to its end, so that everything is told.
+        if !truths.all_valid() || refused.count > 0 {
+            waiting.clear();
+        } else if waiting.len() == most {
+            collected.run(prepared, &mut waiting)?;
+        }
+    }
+    let mut problems = truths.problems(table);
+    problems.extend(refused.problems(table));
+    if !problems.is_empty() {
+        return Err(AuthoringError::NeedsDecision(problems.join("\n")));
+    }
+    collected.run(prepared, &mut waiting)?;
+    truths.copies = collected.copies;
+    let rows = collected.rows(plan, &mut truths);
+    Ok((rows, truths))
+}
+
+/// Rows that the contract does not admit.
+#[derive(Default)]
+struct RefusedRows {
+    count: u64,
+    first: Vec<(RowLocation, String)>,
+}
+
+impl RefusedRows {
+    fn add(&mut self, place: RowLocation, detail: String) {
+        self.count += 1;
+        if self.first.len() < MAX_LISTED {
+            self.first.push((place, detail));
+        }
+    }
+
+    fn problems(self, table: &Table) -> Vec<String> {
+        let mut told: Vec<String> =
+            self.first.into_iter().map(|(place, detail)| table.row_error(place, detail).to_string()).collect();
+        if self.count > MAX_LISTED as u64 {
+            let detail = format!("the contract does not admit {} rows in all; those above are the first", self.count);
+            told.push(table.table_error(detail).to_string());
+        }
+        told
+    }
+}
+
+impl RowCollector {
+    fn new(prepared: &VerifiedVersion, contract: &Contract, plan: CalibrationPlan, wishes: &CalibrateOptions) -> Self {
+        let by_aps = matches!(plan, CalibrationPlan::Classification(options) if options.sets == Some(SetMethod::Aps));
+        let draws = by_aps.then(|| (ApsRandomizer::new(&prepared.model_sha256()), Vec::new()));
+        let group = |feature: &String| GroupIndex {
+            feature: feature.clone(),
+            values: Vec::new(),
+            known: HashMap::new(),
+            of_row: Vec::new(),
+        };
+        Self {
+            contract: contract.clone(),
+            graph: prepared.graph().to_path_buf(),
+            scores: Vec::new(),
+            fingerprint: prepared.fingerprint(),
+            fingerprints: HashSet::new(),
+            copies: 0,
+            draws,
+            measured: Vec::new(),
+            groups: wishes.group.as_ref().map(group),
+        }
+    }
+
+    /// Runs the rows that wait, and keeps what is needed of each.
+    fn run(&mut self, prepared: &mut VerifiedVersion, waiting: &mut PendingRow) -> Result<(), AuthoringError> {
+        let inputs: Vec<&Inputs> = waiting.iter().map(|(_, inputs)| inputs).collect();
+        if inputs.is_empty() {
+            return Ok(());
+        }
+        for ((place, inputs), result) in waiting.iter().zip(prepared.run(&inputs)) {
+            let kept = match result {
+                Ok((outputs, row)) => self.store(inputs, &outputs, row),
+                Err(error) => Err(error.to_string()),
+            };
+            kept.map_err(|detail| AuthoringError::Run {
+                path: self.graph.clone(),
+                detail: format!("{place}: {detail}"),
+            })?;
+        }
+        waiting.clear();
+        Ok(())
+    }
+
+    fn store(&mut self, inputs: &Inputs, outputs: &[Tensor], row: usize) -> Result<(), String> {
+        if let OutputPlan::Classification { .. } = self.contract.output {
+            let (_, scores) = self.contract.scores(outputs, row).map_err(|error| error.to_string())?;
+            self.scores.extend(scores);
+        } else {
+            self.measured.push(self.contract.regression_outputs(outputs, row).map_err(|error| error.to_string())?);
+        }
+        let fingerprint = self.fingerprint.of(inputs);
+        if let Some((key, draws)) = &mut self.draws {
+            draws.push(key.uniform(&fingerprint));
+        }
+        self.copies += u64::from(!self.fingerprints.insert(fingerprint));
+        match &mut self.groups {
+            Some(groups) => groups.add(self.contract.group_value(&groups.feature, inputs)?),
+            None => Ok(()),
+        }
+    }
+
+    fn rows(self, plan: CalibrationPlan, truths: &mut Targets) -> Rows {
+        let groups = self.groups.map(GroupIndex::sorted);
+        match plan {
+            CalibrationPlan::Classification(options) => {
+                let rows = ClassificationRows {
+                    classes: self.contract.output.classes().to_vec(),
+                    kind: self.contract.score_kind().unwrap_or(ScoreKind::Probabilities),
+                    scores: self.scores,
+                    labels: std::mem::take(&mut truths.labels),
+                    draws: self.draws.map(|(_, draws)| draws).unwrap_or_default(),
+                    groups,
+                };
+                Rows::Classification(rows, options)
+            }
+            CalibrationPlan::Regression(options) => {
+                let rows = RegressionRows {
+                    values: self.measured.iter().map(|measured| measured.value).collect(),
+                    targets: std::mem::take(&mut truths.numbers),
+                    spread: spread(&self.contract, &self.measured),
+                    groups,
+                };
+                Rows::Regression(rows, options)
+            }
+        }
+    }
+}
+
+/// What the model says beside its value: its quantiles, else its deviation, else that of its members.
+fn spread(contract: &Contract, measured: &[RegressionOutputs]) -> ScaleSource {
+    let column = |pick: fn(&RegressionOutputs) -> Option<f64>| measured.iter().map(pick).collect::<Option<Vec<f64>>>();
+    let OutputPlan::Regression { auxiliary: beside, .. } = &contract.output else { return ScaleSource::None };
+    let band = beside.band.map(|band| band.levels);
+    let quantiles = band.zip(column(|row| row.band.map(|band| band.0)).zip(column(|row| row.band.map(|band| band.1))));
+    if let Some((levels, (lower, upper))) = quantiles {
+        return ScaleSource::Quantiles { levels, lower, upper };
+    }
+    let sigma = beside.sigma.and_then(|_| column(|row| row.sigma)).map(ScaleSource::Sigma);
+    let members = || beside.members.and_then(|_| column(|row| row.spread)).map(ScaleSource::Members);
+    sigma.or_else(members).unwrap_or(ScaleSource::None)
+}
+
+impl GroupIndex {
+    fn add(&mut self, value: JsonValue) -> Result<(), String> {
+        let text = serde_json::to_string(&value).unwrap_or_default();
+        let next = self.values.len();
+        let index = *self.known.entry(text).or_insert(next);
+        if index == next {
+            if next == MAX_GROUPS {
+                let feature = &self.feature;
+                return Err(format!(
+                    "--group: {feature:?} has more than {MAX_GROUPS} values; choose a feature of few values"
+                ));
+            }
+            self.values.push(value);
+        }
+        self.of_row.push(index);
+        Ok(())
+    }
+
+    /// The groups in the order of their values, so that the order of the rows changes nothing: numbers by size, texts by
+    /// their letters, a missing value last.
+    fn sorted(self) -> RowGroups {
+        let mut order: Vec<usize> = (0..self.values.len()).collect();
+        order.sort_by(|left, right| compare(&self.values[*left], &self.values[*right]));
+        let mut place = vec![0; order.len()];
+        for (to, from) in order.iter().enumerate() {
+            place[*from] = to;
+        }
+        RowGroups {
+            feature: self.feature,
+            values: order.iter().map(|index| self.values[*index].clone()).collect(),
+            of_row: self.of_row.iter().map(|index| place[*index]).collect(),
+        }
+    }
+}
+
+fn compare(left: &JsonValue, right: &JsonValue) -> std::cmp::Ordering {
+    match (left, right) {
+        (JsonValue::Number(left), JsonValue::Number(right)) => left.as_f64().total_cmp(&right.as_f64()),
+        (JsonValue::Null, JsonValue::Null) => std::cmp::Ordering::Equal,
+        (JsonValue::Null, _) => std::cmp::Ordering::Greater,
+        (_, JsonValue::Null) => std::cmp::Ordering::Less,
+        (left, right) => left.to_string().cmp(&right.to_string()),
+    }
+}

@@ -1,0 +1,136 @@
+//! The targets of a table's rows, as classes or as numbers; what is wrong with them is counted, and told once.
+
+use crate::{
+    authoring::target::{ClassEncoding, class_index, number, text},
+    dataset::{Cell, RowLocation, Table},
+    domain::contract::{Contract, Task},
+};
+
+/// The targets that were read.
+pub(super) struct Targets {
+    /// The column.
+    target: String,
+    /// The classes; empty for a regression.
+    classes: Vec<String>,
+    classification: bool,
+    rows: u64,
+    /// Classification: the class of each row.
+    pub(super) labels: Vec<usize>,
+    /// Regression: the number of each row.
+    pub(super) numbers: Vec<f64>,
+    /// Rows whose features an earlier row has too.
+    pub(super) copies: u64,
+    missing: InvalidTargets,
+    unknown: InvalidTargets,
+    named: InvalidTargets,
+    numbered: InvalidTargets,
+}
+
+/// Rows that have something in common: how many, and the first.
+#[derive(Default)]
+struct InvalidTargets {
+    count: u64,
+    first: Option<(RowLocation, String)>,
+}
+
+impl InvalidTargets {
+    fn add(&mut self, place: RowLocation, cell: &Cell) {
+        self.count += 1;
+        self.first.get_or_insert_with(|| (place, cell.text()));
+    }
+}
+
+impl Targets {
+    pub(super) fn new(contract: &Contract, target: &str) -> Self {
+        Self {
+            target: target.to_owned(),
+            classes: contract.output.classes().to_vec(),
+            classification: contract.output.task() == Task::Classification,
+            rows: 0,
+            labels: Vec::new(),
+            numbers: Vec::new(),
+            copies: 0,
+            missing: InvalidTargets::default(),
+            unknown: InvalidTargets::default(),
+            named: InvalidTargets::default(),
+            numbered: InvalidTargets::default(),
+        }
+    }
+
+    pub(super) fn add(&mut self, place: RowLocation, cell: &Cell) {
+        self.rows += 1;
+        if matches!(cell, Cell::Missing) || matches!(cell, Cell::Untyped(text) if text.trim().is_empty()) {
+            self.missing.add(place, cell);
+        } else if !self.classification {
+            match number(cell) {
+                Some(number) => self.numbers.push(number),
+                None => self.unknown.add(place, cell),
+            }
+        } else if let Some((label, manner)) = class_index(&self.classes, &text(cell)) {
+            self.labels.push(label);
+            let counted = if manner == ClassEncoding::Name { &mut self.named } else { &mut self.numbered };
+            counted.add(place, cell);
+        } else {
+            self.unknown.add(place, cell);
+        }
+    }
+
+    /// How many rows were read.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Whether every target so far can be used.
+    pub(super) fn all_valid(&self) -> bool {
+        self.missing.count == 0 && self.unknown.count == 0 && (self.named.count == 0 || self.numbered.count == 0)
+    }
+
+    /// What is wrong, a sentence each.
+    pub(super) fn problems(&self, table: &Table) -> Vec<String> {
+        let (target, rows) = (&self.target, self.rows);
+        let mut problems = Vec::new();
+        if rows == 0 {
+            problems.push(table.table_error("has columns and no rows".to_owned()));
+        }
+        if let Some((place, _)) = &self.missing.first {
+            problems.push(table.table_error(format!(
+                "the target {target:?} has no value in {} of {rows} rows, the first of them in {place}: a calibration \
+                 needs rows whose outcome is known",
+                self.missing.count
+            )));
+        }
+        if let Some((place, found)) = &self.unknown.first {
+            let others = match self.unknown.count - 1 {
+                0 => String::new(),
+                others => format!(", and {others} more such rows"),
+            };
+            let right = self.right();
+            problems.push(table.row_error(*place, format!("the target {target:?} holds {found:?}, {right}{others}")));
+        }
+        if let (Some((named_at, named)), Some((numbered_at, numbered))) = (&self.named.first, &self.numbered.first) {
+            problems.push(table.table_error(format!(
+                "the target {target:?} holds names of classes ({named:?} in {named_at}) and other values ({numbered:?} in \
+                 {numbered_at}) that could only be their numbers: write one or the other; the classes are {}",
+                self.classes.join(", ")
+            )));
+        }
+        problems.into_iter().map(|problem| problem.to_string()).collect()
+    }
+
+    fn right(&self) -> String {
+        if self.classification {
+            let (last, classes) = (self.classes.len().saturating_sub(1), self.classes.join(", "));
+            format!("which is no class of the contract: {classes}, or their numbers 0 to {last}")
+        } else {
+            "which is no finite number".to_owned()
+        }
+    }
+
+    /// How class numbers were read, where the table has such.
+    pub(super) fn reading(&self) -> Option<String> {
+        self.numbered.first.as_ref()?;
+        let pairs: Vec<String> =
+            self.classes.iter().enumerate().map(|(index, class)| format!("{index} for {class}")).collect();
+        Some(format!("the target {:?} holds numbers of classes: {} were taken", self.target, pairs.join(", ")))
+    }
+}

@@ -1,0 +1,164 @@
+//! The calibration of a classifier: probabilities from one half of the rows, quantiles of sets from the other.
+
+use super::{
+    MIN_CONFORMAL_ROWS, MIN_FITTED_ROWS,
+    calibration_metrics::probability_metrics,
+    conformal_fit::{ConformityScores, RowCoverage},
+    error::{CalibrationError, CalibrationErrors},
+    method_selection::{FittedMethod, MethodChoice, select_method},
+    rows::ClassificationRows,
+    split::shuffled,
+};
+use crate::domain::uncertainty::{
+    CalibrationRule, GroupReport, LevelReport, Report, SetMethod, Sets, aps_score, aps_set, lac_score, lac_set,
+};
+
+/// What a person can choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClassificationOptions {
+    /// How probabilities are made.
+    pub method: MethodChoice,
+    /// How sets are made; `None` for no sets.
+    pub sets: Option<SetMethod>,
+}
+
+impl Default for ClassificationOptions {
+    fn default() -> Self {
+        Self { method: MethodChoice::Auto, sets: Some(SetMethod::Lac) }
+    }
+}
+
+/// Calibrates a classifier on held-out rows.
+///
+/// # Errors
+/// [`CalibrationErrors`]: everything that keeps these rows from making a calibration.
+pub fn calibrate_classifier(
+    rows: &ClassificationRows,
+    options: ClassificationOptions,
+) -> Result<(CalibrationRule, Report), CalibrationErrors> {
+    rows.check()?;
+    if options.sets == Some(SetMethod::Aps) {
+        if rows.groups.is_some() {
+            return Err(CalibrationError::GroupsNeedLac.into());
+        }
+        if rows.draws.len() != rows.len() {
+            return Err(CalibrationError::Lengths { what: "draws", found: rows.draws.len(), rows: rows.len() }.into());
+        }
+    }
+    let order = shuffled(rows.len());
+    let (fitting, conformal) = split(&order, options)?;
+    let chosen = select_method(rows, fitting, options.method)?;
+    let before: Vec<Vec<f64>> = (0..rows.len()).map(|row| rows.scores(row).probabilities()).collect();
+    let after = out_of_sample(rows, fitting, &chosen);
+    let served: Vec<Vec<f64>> = (0..rows.len()).map(|row| chosen.map.apply(rows.scores(row)).0).collect();
+    let (sets, levels, by_group) = match options.sets {
+        Some(method) => conform(rows, conformal, &served, method)?,
+        None => (None, Vec::new(), Vec::new()),
+    };
+    let measure = |probabilities: &[Vec<f64>], group: Option<usize>| {
+        let inside = |row: &usize| group.is_none_or(|group| group_of(rows, *row) == Some(group));
+        let chosen = (0..rows.len()).filter(inside).map(|row| (probabilities[row].as_slice(), rows.labels[row]));
+        probability_metrics(&chosen.collect::<Vec<_>>())
+    };
+    let groups = rows.groups.iter().flat_map(|groups| groups.values.iter().enumerate()).map(|(group, value)| {
+        let count = (0..rows.len()).filter(|row| group_of(rows, *row) == Some(group)).count();
+        let some = |probabilities: &[Vec<f64>]| (count > 0).then(|| measure(probabilities, Some(group)));
+        let levels = by_group.get(group).cloned().unwrap_or_default();
+        let (before, after) = (some(&before), some(&after));
+        GroupReport { value: value.clone(), rows: count, before, after, error: None, levels }
+    });
+    let fitted = options.method != MethodChoice::Uncalibrated;
+    let report = Report {
+        fitted_rows: if fitted { fitting.len() } else { 0 },
+        conformal_rows: conformal.len(),
+        before: Some(measure(&before, None)),
+        after: Some(measure(&after, None)),
+        candidates: chosen.candidates,
+        error: None,
+        values: Vec::new(),
+        levels,
+        groups: groups.collect(),
+    };
+    let rule = CalibrationRule::Classification {
+        classes: rows.classes.clone(),
+        scores: rows.kind,
+        probabilities: chosen.map,
+        sets,
+    };
+    Ok((rule, report))
+}
+
+fn group_of(rows: &ClassificationRows, row: usize) -> Option<usize> {
+    rows.groups.as_ref().map(|groups| groups.of_row[row])
+}
+
+/// The rows that probabilities are chosen and fitted on, and those that give quantiles.
+fn split(order: &[usize], options: ClassificationOptions) -> Result<(&[usize], &[usize]), CalibrationError> {
+    let rows = order.len();
+    let (fitting, conformal) = match (options.method, options.sets) {
+        // Nothing is fitted, so nothing is lost by looking at every row.
+        (MethodChoice::Uncalibrated, Some(_)) => (order, order),
+        (_, None) => order.split_at(rows),
+        (_, Some(_)) => order.split_at(rows / 2),
+    };
+    let needed = match (options.method, options.sets) {
+        (MethodChoice::Uncalibrated, _) => MIN_CONFORMAL_ROWS,
+        (_, None) => MIN_FITTED_ROWS,
+        (_, Some(_)) => 2 * MIN_FITTED_ROWS,
+    };
+    let purpose = match options.method {
+        MethodChoice::Uncalibrated => "the calibration of a classifier",
+        _ => "fitting probabilities (which the method uncalibrated does not)",
+    };
+    if rows < needed {
+        return Err(CalibrationError::TooFewRows { rows, needed, purpose });
+    }
+    Ok((fitting, conformal))
+}
+
+/// The calibrated probabilities of every row, each by a fit that the row had no part in.
+fn out_of_sample(rows: &ClassificationRows, fitting: &[usize], chosen: &FittedMethod) -> Vec<Vec<f64>> {
+    let mut probabilities: Vec<Vec<f64>> = vec![Vec::new(); rows.len()];
+    for (row, values) in fitting.iter().zip(&chosen.cross_fitted) {
+        probabilities[*row].clone_from(values);
+    }
+    for (row, values) in probabilities.iter_mut().enumerate().filter(|(_, values)| values.is_empty()) {
+        *values = chosen.map.apply(rows.scores(row)).0;
+    }
+    probabilities
+}
+
+type Conformed = (Option<Sets>, Vec<LevelReport>, Vec<Vec<LevelReport>>);
+
+/// The quantiles of the sets, and how they cover.
+fn conform(
+    rows: &ClassificationRows,
+    conformal: &[usize],
+    served: &[Vec<f64>],
+    method: SetMethod,
+) -> Result<Conformed, CalibrationError> {
+    let score = |row: &usize| match method {
+        SetMethod::Lac => lac_score(&served[*row], rows.labels[*row]),
+        SetMethod::Aps => aps_score(&served[*row], rows.draws[*row], rows.labels[*row]),
+    };
+    let scored = ConformityScores {
+        rows: conformal,
+        scores: conformal.iter().map(score).collect(),
+        groups: rows.groups.as_ref(),
+    };
+    scored.check()?;
+    let (levels, by_group) = scored.measure(|row, quantile| {
+        let set = match method {
+            SetMethod::Lac => lac_set(&served[row], quantile),
+            SetMethod::Aps => aps_set(&served[row], rows.draws[row], quantile),
+        };
+        let size = quantile.is_finite().then_some(count(set.len()));
+        RowCoverage { covered: set.contains(&rows.labels[row]), size }
+    });
+    Ok((Some(Sets { method, quantiles: scored.quantiles(), groups: scored.groups() }), levels, by_group))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far fewer classes than 2^53")]
+fn count(classes: usize) -> f64 {
+    classes as f64
+}

@@ -1,0 +1,145 @@
+//! Which method makes probabilities: fitted to all but one part of the rows and judged on that part, in turn; the least
+//! log loss wins.
+
+use super::{
+    calibration_metrics::log_loss,
+    error::{CalibrationError, CalibrationErrors},
+    rows::ClassificationRows,
+    split::folds,
+};
+use crate::domain::uncertainty::{Candidate, Isotonic, ProbabilityMap, Scores, Temperature, VennAbers};
+
+/// A method that a person can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MethodChoice {
+    /// The one of least cross-fitted log loss.
+    #[default]
+    Auto,
+    /// The graph's own probabilities.
+    Uncalibrated,
+    /// One temperature.
+    Temperature,
+    /// A curve, for two classes.
+    Isotonic,
+    /// Two tables, for two classes.
+    VennAbers,
+}
+
+impl MethodChoice {
+    /// Every choice, in the order of the documentation.
+    pub const ALL: [Self; 5] = [Self::Auto, Self::Uncalibrated, Self::Temperature, Self::Isotonic, Self::VennAbers];
+
+    /// The methods that `auto` chooses from; of equals the first, which is the simplest.
+    const METHODS: [Self; 4] = [Self::Uncalibrated, Self::Temperature, Self::VennAbers, Self::Isotonic];
+
+    /// The choice as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Uncalibrated => "uncalibrated",
+            Self::Temperature => "temperature",
+            Self::Isotonic => "isotonic",
+            Self::VennAbers => "venn-abers",
+        }
+    }
+
+    /// The choice that is written so.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|choice| choice.as_str() == text)
+    }
+
+    fn two_classes_only(self) -> bool {
+        matches!(self, Self::Isotonic | Self::VennAbers)
+    }
+
+    /// Fits the method to some of the rows.
+    fn fit(self, rows: &ClassificationRows, chosen: &[usize]) -> Result<ProbabilityMap, String> {
+        let positives = chosen.iter().filter(|row| rows.labels[**row] == 1).count();
+        if self.two_classes_only() && (positives == 0 || positives == chosen.len()) {
+            return Err("the rows that it would be fitted to have one class only".to_owned());
+        }
+        let scored = chosen
+            .iter()
+            .map(|row| (crate::domain::uncertainty::positive_probability(rows.scores(*row)), rows.labels[*row] == 1));
+        Ok(match self {
+            Self::Auto | Self::Uncalibrated => ProbabilityMap::Uncalibrated,
+            Self::Temperature => {
+                let logits: Vec<f64> = chosen.iter().flat_map(|row| rows.scores(*row).logits()).collect();
+                let labels: Vec<usize> = chosen.iter().map(|row| rows.labels[*row]).collect();
+                ProbabilityMap::Temperature(Temperature::fit(&logits, rows.classes.len(), &labels))
+            }
+            Self::Isotonic => ProbabilityMap::Isotonic(Isotonic::fit(scored)),
+            Self::VennAbers => ProbabilityMap::VennAbers(VennAbers::fit(scored)),
+        })
+    }
+}
+
+/// A method, fitted, and how it did.
+pub(super) struct FittedMethod {
+    pub(super) map: ProbabilityMap,
+    /// Everything that was tried.
+    pub(super) candidates: Vec<Candidate>,
+    /// The probabilities of the rows it was fitted to, in their order, each by a fit without its part.
+    pub(super) cross_fitted: Vec<Vec<f64>>,
+}
+
+/// Chooses and fits a method on some of the rows, given in shuffled order.
+pub(super) fn select_method(
+    rows: &ClassificationRows,
+    chosen: &[usize],
+    choice: MethodChoice,
+) -> Result<FittedMethod, CalibrationErrors> {
+    let classes = rows.classes.len();
+    if choice.two_classes_only() && classes != 2 {
+        return Err(CalibrationError::TwoClassesOnly { method: choice.as_str(), classes }.into());
+    }
+    let mut tried: Vec<(Candidate, Vec<Vec<f64>>)> = Vec::new();
+    for method in MethodChoice::METHODS {
+        let wanted = choice == MethodChoice::Auto || choice == method || method == MethodChoice::Uncalibrated;
+        if !wanted || (method.two_classes_only() && classes != 2) {
+            continue;
+        }
+        let (log_loss, unusable, probabilities) = match cross_fit(rows, chosen, method) {
+            Ok(probabilities) => (Some(mean_loss(rows, chosen, &probabilities)), None, probabilities),
+            Err(reason) => (None, Some(reason), Vec::new()),
+        };
+        let method = method.as_str().to_owned();
+        tried.push((Candidate { method, log_loss, chosen: false, unusable }, probabilities));
+    }
+    let eligible = tried
+        .iter()
+        .enumerate()
+        .filter(|(_, (candidate, _))| choice == MethodChoice::Auto || candidate.method == choice.as_str());
+    let losses = eligible.filter_map(|(index, (candidate, _))| Some((index, candidate.log_loss?)));
+    let Some((best, _)) = losses.min_by(|left, right| left.1.total_cmp(&right.1)) else {
+        let reason = tried.iter().find_map(|(candidate, _)| candidate.unusable.clone()).unwrap_or_default();
+        return Err(CalibrationError::Unusable { method: choice.as_str().to_owned(), reason }.into());
+    };
+    tried[best].0.chosen = true;
+    let method = MethodChoice::parse(&tried[best].0.method).unwrap_or_default();
+    let map = method.fit(rows, chosen).map_err(|reason| {
+        CalibrationErrors::from(CalibrationError::Unusable { method: method.as_str().to_owned(), reason })
+    })?;
+    let cross_fitted = std::mem::take(&mut tried[best].1);
+    Ok(FittedMethod { map, candidates: tried.into_iter().map(|(candidate, _)| candidate).collect(), cross_fitted })
+}
+
+/// The probabilities of the chosen rows, each by a fit without its part.
+fn cross_fit(rows: &ClassificationRows, chosen: &[usize], method: MethodChoice) -> Result<Vec<Vec<f64>>, String> {
+    let mut probabilities = vec![Vec::new(); chosen.len()];
+    for (held, left) in folds(chosen.len()) {
+        let left: Vec<usize> = left.into_iter().map(|position| chosen[position]).collect();
+        let map = method.fit(rows, &left)?;
+        for position in held {
+            let scores: Scores<'_> = rows.scores(chosen[position]);
+            probabilities[position] = map.apply(scores).0;
+        }
+    }
+    Ok(probabilities)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
+fn mean_loss(rows: &ClassificationRows, chosen: &[usize], probabilities: &[Vec<f64>]) -> f64 {
+    let losses = chosen.iter().zip(probabilities).map(|(row, values)| log_loss(values, rows.labels[*row]));
+    losses.sum::<f64>() / chosen.len() as f64
+}

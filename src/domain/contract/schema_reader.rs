@@ -1,0 +1,171 @@
+//! Reads a contract's JSON with types, and collects every problem with its place instead of stopping at the first.
+
+use super::literal::JsonValue;
+use crate::domain::{number::Number, violation::escape_pointer};
+
+/// Something in a contract that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContractProblem {
+    /// Where: a JSON Pointer into contract.json.
+    pub pointer: String,
+    /// What was found and what would be right.
+    pub detail: String,
+}
+
+impl std::fmt::Display for ContractProblem {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let place = if self.pointer.is_empty() { "/" } else { &self.pointer };
+        write!(formatter, "{place}: {}", self.detail)
+    }
+}
+
+/// One object of the contract, and where it stands.
+#[derive(Debug, Clone)]
+pub(super) struct SchemaNode<'a> {
+    pub(super) value: &'a JsonValue,
+    pub(super) pointer: String,
+}
+
+impl<'a> SchemaNode<'a> {
+    pub(super) fn root(value: &'a JsonValue) -> Self {
+        Self { value, pointer: String::new() }
+    }
+
+    pub(super) fn child(&self, key: &str) -> Option<Self> {
+        self.value.get(key).map(|value| Self { value, pointer: self.pointer_to(key) })
+    }
+
+    pub(super) fn pointer_to(&self, key: &str) -> String {
+        format!("{}/{}", self.pointer, escape_pointer(key))
+    }
+
+    pub(super) fn problem(&self, problems: &mut Vec<ContractProblem>, detail: impl Into<String>) {
+        problems.push(ContractProblem { pointer: self.pointer.clone(), detail: detail.into() });
+    }
+
+    fn expected(&self, problems: &mut Vec<ContractProblem>, wanted: &str) {
+        self.problem(problems, format!("must be {wanted}, found {}: {}", self.value.kind(), self.value));
+    }
+
+    pub(super) fn members(&self) -> &'a [(String, JsonValue)] {
+        match self.value {
+            JsonValue::Object(members) => members,
+            _ => &[],
+        }
+    }
+
+    /// The members of the object at `key`, each as a node.
+    pub(super) fn object(&self, key: &str, problems: &mut Vec<ContractProblem>) -> Option<Vec<(&'a str, Self)>> {
+        let node = self.child(key)?;
+        if !matches!(node.value, JsonValue::Object(_)) {
+            node.expected(problems, "an object");
+            return None;
+        }
+        let children =
+            node.members().iter().map(|(name, value)| (name.as_str(), Self { value, pointer: node.pointer_to(name) }));
+        Some(children.collect())
+    }
+
+    /// The items of the array at `key`, each as a node.
+    pub(super) fn list(&self, key: &str, problems: &mut Vec<ContractProblem>) -> Option<Vec<Self>> {
+        let node = self.child(key)?;
+        let JsonValue::List(items) = node.value else {
+            node.expected(problems, "an array");
+            return None;
+        };
+        let children =
+            items.iter().enumerate().map(|(index, value)| Self { value, pointer: node.pointer_to(&index.to_string()) });
+        Some(children.collect())
+    }
+
+    pub(super) fn text(&self, key: &str, problems: &mut Vec<ContractProblem>) -> Option<&'a str> {
+        let node = self.child(key)?;
+        let text = node.as_text();
+        if text.is_none() {
+            node.expected(problems, "a string");
+        }
+        text
+    }
+
+    pub(super) fn as_text(&self) -> Option<&'a str> {
+        match self.value {
+            JsonValue::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(super) fn texts(&self, key: &str, problems: &mut Vec<ContractProblem>) -> Option<Vec<&'a str>> {
+        let mut texts = Vec::new();
+        for item in self.list(key, problems)? {
+            match item.as_text() {
+                Some(text) => texts.push(text),
+                None => item.expected(problems, "a string"),
+            }
+        }
+        Some(texts)
+    }
+
+    pub(super) fn number(&self, key: &str, problems: &mut Vec<ContractProblem>) -> Option<Number> {
+        let node = self.child(key)?;
+        if let JsonValue::Number(number) = node.value {
+            return Some(*number);
+        }
+        node.expected(problems, "a number");
+        None
+    }
+
+    pub(super) fn count(&self, key: &str, problems: &mut Vec<ContractProblem>) -> Option<usize> {
+        let node = self.child(key)?;
+        if let JsonValue::Number(number) = node.value
+            && let Some(count) = number.as_whole().and_then(|whole| usize::try_from(whole).ok())
+        {
+            return Some(count);
+        }
+        node.expected(problems, "a whole number, zero or above");
+        None
+    }
+
+    pub(super) fn flag(&self, key: &str, problems: &mut Vec<ContractProblem>) -> Option<bool> {
+        let node = self.child(key)?;
+        if let JsonValue::Bool(flag) = node.value {
+            return Some(*flag);
+        }
+        node.expected(problems, "true or false");
+        None
+    }
+
+    /// Reports members whose names are among `refused`, and why.
+    pub(super) fn deny(&self, refused: &[&str], why: &str, problems: &mut Vec<ContractProblem>) {
+        for (name, _) in self.members().iter().filter(|(name, _)| refused.contains(&name.as_str())) {
+            problems.push(ContractProblem { pointer: self.pointer_to(name), detail: format!("{name:?} {why}") });
+        }
+    }
+
+    /// Reports members whose names are none of `known`.
+    pub(super) fn deny_unknown(&self, known: &[&str], problems: &mut Vec<ContractProblem>) {
+        for (name, _) in self.members() {
+            if !known.contains(&name.as_str()) {
+                let detail = format!("unknown member{}", did_you_mean(name, known.iter().copied()));
+                problems.push(ContractProblem { pointer: self.pointer_to(name), detail });
+            }
+        }
+    }
+}
+
+/// `; did you mean …?` where one of the known names is close, else nothing.
+pub fn did_you_mean<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+    let length = name.chars().count();
+    known
+        .into_iter()
+        // The distance costs the product of the lengths, and a request may send a very long name.
+        .filter(|candidate| length.abs_diff(candidate.chars().count()) <= max_edit_distance(candidate))
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= max_edit_distance(candidate))
+        .min()
+        .map_or_else(String::new, |(_, candidate)| format!("; did you mean {candidate:?}?"))
+}
+
+/// The greatest distance at which a name is still taken for a slip of the pen.
+fn max_edit_distance(candidate: &str) -> usize {
+    1 + candidate.len() / 4
+}

@@ -1,0 +1,165 @@
+//! What an operator is told about a package that loads: where its calibration promises less than it seems to, and how
+//! grave that is. Decides from the files alone; whether a package loads at all is decided elsewhere.
+
+use super::{
+    calibration::{FOLDS, coverage_band},
+    uncertainty::{CalibrationDocument, CalibrationRule, Coverage, Groups, LevelReport, Quantiles},
+};
+
+/// How grave a finding is. Neither kind refuses a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// What the answers say does not hold, or will not help anyone.
+    Warning,
+    /// Good to know.
+    Note,
+}
+
+impl Severity {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// Something to know about a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How grave it is.
+    pub weight: Severity,
+    /// What was found, and what would be right.
+    pub detail: String,
+}
+
+impl Finding {
+    /// A warning.
+    pub fn warning(detail: impl Into<String>) -> Self {
+        Self { weight: Severity::Warning, detail: detail.into() }
+    }
+
+    /// A note.
+    pub fn note(detail: impl Into<String>) -> Self {
+        Self { weight: Severity::Note, detail: detail.into() }
+    }
+}
+
+/// Groups that are named in one finding, at the most.
+const MAX_NAMED: usize = 5;
+
+/// Judges a calibration at the coverage that is served. `trained` are the digests of the tables that the model is known
+/// to have been trained on, in hexadecimal.
+pub fn check_calibration(calibration: &CalibrationDocument, coverage: Coverage, trained: &[&str]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let plain = |digest: &str| digest.strip_prefix("sha256:").unwrap_or(digest).to_ascii_lowercase();
+    if trained.iter().any(|digest| plain(digest) == plain(&calibration.data.sha256)) {
+        let file = &calibration.data.file;
+        findings.push(Finding::warning(format!(
+            "was made from {file}, the very table that the model was trained on: on new rows it is less sure than this \
+             says; run `candor calibrate` with rows that were held out"
+        )));
+    }
+    let Some((quantiles, meaning)) = claimed_coverage(&calibration.rule) else { return findings };
+    findings.extend(unbounded(calibration, quantiles, coverage, meaning));
+    let report = calibration.report.levels.iter().find(|level| level.coverage == coverage);
+    findings.extend(report.and_then(|level| coverage_out_of_band(level, quantiles.rows, "")));
+    if let Some(groups) = calibration.groups() {
+        findings.extend(small_groups(groups, coverage));
+        for group in &groups.groups {
+            let report = calibration.report.groups.iter().find(|report| report.value == group.value);
+            let level = report.and_then(|report| report.levels.iter().find(|level| level.coverage == coverage));
+            let of = format!(" where {} is {}", groups.feature, group.value);
+            let own = coverage.rank(group.quantiles.rows).and(level);
+            findings.extend(own.and_then(|level| coverage_out_of_band(level, group.quantiles.rows, &of)));
+        }
+    }
+    findings
+}
+
+/// The quantiles over all rows, and what an answer is without a bound; `None` where no coverage is claimed.
+fn claimed_coverage(rule: &CalibrationRule) -> Option<(&Quantiles, &'static str)> {
+    match rule {
+        CalibrationRule::Classification { sets, .. } => {
+            sets.as_ref().map(|sets| (&sets.quantiles, "every prediction set holds all classes"))
+        }
+        CalibrationRule::Regression { quantiles, .. } => Some((quantiles, "no interval has a bound")),
+    }
+}
+
+/// No quantile bounds a score at this level.
+fn unbounded(
+    calibration: &CalibrationDocument,
+    quantiles: &Quantiles,
+    coverage: Coverage,
+    meaning: &str,
+) -> Option<Finding> {
+    if quantiles.at(coverage)?.is_finite() {
+        return None;
+    }
+    let (rows, level, needed) = (quantiles.rows, coverage.as_f64(), coverage.rows_needed());
+    if coverage.rank(rows).is_some() {
+        return Some(Finding::warning(format!(
+            "too many of its {rows} rows have no finite score for a bound at coverage {level}: {meaning}; look whether \
+             the model gives spreads of 0"
+        )));
+    }
+    // Where probabilities were fitted, the other half of the rows gave the quantiles.
+    let (all, why) = match calibration.report.fitted_rows {
+        0 => (needed, String::new()),
+        _ => (2 * needed, format!(", of which one half fits the probabilities and the other gives the {needed}")),
+    };
+    Some(Finding::warning(format!(
+        "its quantiles come from {rows} rows, and coverage {level} needs {needed}: {meaning}; run `candor calibrate` with \
+         {all} rows or more{why}, or serve a lower coverage"
+    )))
+}
+
+/// The measured coverage lies outside of the band. Each part of the cross-fitting was held against the quantile of the
+/// rows outside of it, so the law for that many rows is the one to hold it to.
+fn coverage_out_of_band(level: &LevelReport, rows: usize, of: &str) -> Option<Finding> {
+    let (low, high) = coverage_band(level.coverage, rows - rows.div_ceil(FOLDS), rows)?;
+    let (found, wanted) = (level.empirical, level.coverage.as_f64());
+    let told = format!(
+        "by cross-fitting, {found:.3} of {rows} rows{of} were covered at coverage {wanted}; in 99 of 100 cases it is \
+         {low:.3} to {high:.3}"
+    );
+    if level.unbounded > 0.0 {
+        None
+    } else if found < low {
+        Some(Finding::warning(format!(
+            "{told}. It covers less than it says: run `candor calibrate` again, with rows drawn at random from those that \
+             are like the ones to be served"
+        )))
+    } else if found > high {
+        Some(Finding::note(format!(
+            "{told}. It covers more than it says, so answers are vaguer than they need be: many rows have equal scores"
+        )))
+    } else {
+        None
+    }
+}
+
+/// Groups with too few rows for a quantile of their own.
+fn small_groups(groups: &Groups, coverage: Coverage) -> Option<Finding> {
+    let small: Vec<String> = groups
+        .groups
+        .iter()
+        .filter(|group| coverage.rank(group.quantiles.rows).is_none())
+        .map(|group| format!("{} ({})", group.value, group.quantiles.rows))
+        .collect();
+    if small.is_empty() {
+        return None;
+    }
+    let (feature, level, needed) = (&groups.feature, coverage.as_f64(), coverage.rows_needed());
+    let named = small.iter().take(MAX_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = if small.len() > MAX_NAMED { ", …" } else { "" };
+    let told = format!(
+        "{} of {} values of {feature} have fewer than the {needed} rows that coverage {level} needs, and share the quantile \
+         of all rows: {named}{more}",
+        small.len(),
+        groups.groups.len()
+    );
+    Some(if small.len() == groups.groups.len() { Finding::warning(told) } else { Finding::note(told) })
+}

@@ -1,0 +1,128 @@
+//! A version's calibration: read from calibration.json, held against model and contract, ready at the chosen coverage.
+
+use std::path::{Path, PathBuf};
+
+use super::error::LoadError;
+use crate::domain::{
+    contract::{Contract, Grouping, OutputPlan},
+    prediction::{InterpretError, Prediction, Warning},
+    tensor::{Inputs, Tensor},
+    uncertainty::{AssessContext, Assessment, AssessmentNotice, CalibrationDocument, Calibrator, Coverage},
+    violation::escape_pointer,
+};
+
+/// calibration.json: its place, and what it says.
+#[derive(Debug)]
+pub(super) struct CalibrationFile {
+    pub(super) path: PathBuf,
+    pub(super) calibration: CalibrationDocument,
+}
+
+/// A calibration that serves.
+#[derive(Debug)]
+pub struct ServedCalibration {
+    /// What the file says.
+    pub calibration: CalibrationDocument,
+    /// The same at the coverage that is served.
+    pub calibrator: Calibrator,
+    /// Finds the group of an instance, where there are groups.
+    pub grouping: Option<Grouping>,
+}
+
+/// Reads calibration.json; everything that is wrong with it by itself, or because it was made for another model than the
+/// one with this digest; `None` where there is no model to compare with.
+pub(super) fn read(path: PathBuf, text: &str, graph_digest: Option<&str>) -> Result<CalibrationFile, Vec<LoadError>> {
+    let content = |detail: String| LoadError::Content { path: path.clone(), detail };
+    let calibration: CalibrationDocument =
+        serde_json::from_str(text).map_err(|error| vec![content(error.to_string())])?;
+    let mut problems = calibration.problems();
+    if let Some(digest) = graph_digest.map(|digest| format!("sha256:{digest}"))
+        && calibration.model_sha256 != digest
+    {
+        let made_for = &calibration.model_sha256;
+        problems.push(format!(
+            "was made for a model.onnx with digest {made_for}; this one has {digest}: run `candor calibrate` again"
+        ));
+    }
+    if problems.is_empty() {
+        Ok(CalibrationFile { path, calibration })
+    } else {
+        Err(problems.into_iter().map(content).collect())
+    }
+}
+
+impl ServedCalibration {
+    /// Makes a calibration ready to serve with a contract at a coverage.
+    pub(super) fn new(file: &CalibrationFile, contract: &Contract, coverage: Coverage) -> Result<Self, Vec<LoadError>> {
+        let content = |detail: String| LoadError::Content { path: file.path.clone(), detail };
+        let grouping = contract.check_calibration(&file.calibration).map_err(|found| {
+            let again = |detail| content(format!("{detail}: run `candor calibrate` again"));
+            found.into_iter().map(again).collect::<Vec<_>>()
+        })?;
+        let calibrator = Calibrator::new(&file.calibration, coverage).map_err(|detail| vec![content(detail)])?;
+        Ok(Self { calibration: file.calibration.clone(), calibrator, grouping })
+    }
+
+    /// The group of an instance, where there are groups and it is in one.
+    pub fn group(&self, inputs: &Inputs) -> Option<usize> {
+        self.grouping.as_ref()?.find(inputs)
+    }
+
+    /// Makes the prediction for one row.
+    ///
+    /// # Errors
+    /// As [`Contract::interpret`].
+    pub fn assess(
+        &self,
+        contract: &Contract,
+        outputs: &[Tensor],
+        row: usize,
+        of: AssessContext<'_>,
+    ) -> Result<Prediction, InterpretError> {
+        contract.assess(outputs, row, &self.calibrator, of)
+    }
+
+    /// What the notices of an assessment say to the caller.
+    pub fn warnings<'a>(&'a self, assessment: &'a Assessment) -> impl Iterator<Item = Warning> + 'a {
+        assessment.notices.iter().map(|notice| self.warning(*notice))
+    }
+
+    fn warning(&self, notice: AssessmentNotice) -> Warning {
+        let level = self.calibrator.coverage().as_f64();
+        let feature = self.grouping.as_ref().map_or("", Grouping::feature);
+        let (pointer, detail) = match notice {
+            AssessmentNotice::EmptySet => {
+                let detail = format!(
+                    "no class is likely enough for a set at coverage {level}: a higher coverage makes sets larger"
+                );
+                (String::new(), detail)
+            }
+            AssessmentNotice::UnboundedInterval => (
+                String::new(),
+                format!("the interval has no bound at coverage {level}: the calibration has too few rows"),
+            ),
+            AssessmentNotice::PooledGroup => (
+                format!("/features/{}", escape_pointer(feature)),
+                format!("the calibration has too few rows with this {feature}: the quantile of all rows was used"),
+            ),
+        };
+        Warning { pointer, code: notice.code(), detail, feature: None }
+    }
+}
+
+/// What to say of a version without a calibration, and the command that would change that.
+pub(super) fn missing_calibration_note(plan: &OutputPlan, directory: Option<&Path>) -> Option<String> {
+    let command = match directory {
+        Some(path) => format!("`candor calibrate --data <held-out table> --target <column> {}`", path.display()),
+        None => "`candor init`, which makes a package of it, and then `candor calibrate`".to_owned(),
+    };
+    match plan {
+        OutputPlan::Classification { .. } => Some(format!(
+            "there is no calibration.json: its uncertainty is the model's own claim; to measure it: {command}"
+        )),
+        OutputPlan::Regression { .. } => Some(format!(
+            "there is no calibration.json: no coverage is claimed for its answers; to change that: {command}"
+        )),
+        OutputPlan::Tensors { .. } => None,
+    }
+}

@@ -1,0 +1,52 @@
+//! What a file is that ONNX Runtime cannot read, told by its first bytes: the mistakes that people make.
+
+/// As much of a file as its kind can be told by.
+const HEAD: usize = 64;
+
+/// What the file is in place of an ONNX graph, and what would be right; `None` where that cannot be told.
+pub(super) fn describe_non_onnx(file: &[u8]) -> Option<&'static str> {
+    file_kind(&file[..file.len().min(HEAD)])
+}
+
+fn file_kind(head: &[u8]) -> Option<&'static str> {
+    let printable = |byte: &u8| !byte.is_ascii_control() || byte.is_ascii_whitespace();
+    match head {
+        head if head.starts_with(b"version https://git-lfs") => {
+            Some("it is a Git LFS pointer and not the file itself; `git lfs pull` gets that")
+        }
+        [0x80, 2..=5, ..] => Some("it is a Python pickle; export the model to ONNX, such as with skl2onnx"),
+        [b'P', b'K', 3, 4, ..] => Some("it is a zip archive, as PyTorch and Keras write; export the model to ONNX"),
+        [0x89, b'H', b'D', b'F', ..] => Some("it is an HDF5 file, as Keras writes; export the model to ONNX"),
+        [] => None,
+        // An ONNX graph begins with the number of its format, which no text does.
+        head if head.iter().all(printable) => Some("it is a text and no ONNX graph"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_mistakes_are_told() {
+        let cases: [(&[u8], Option<&str>); 8] = [
+            (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a", Some("Git LFS")),
+            (b"\x80\x04\x95\xb3\x00", Some("pickle")),
+            (b"PK\x03\x04\x00\x00", Some("zip")),
+            (b"\x89HDF\r\n\x1a\n", Some("HDF5")),
+            ("age,größe\n1,2\n".as_bytes(), Some("a text")),
+            (b"\x08\x0a\x12\x08skl2onnx", None),
+            (b"\x00\x01", None),
+            (b"", None),
+        ];
+        for (head, expected) in cases {
+            let found = file_kind(head);
+            let same = match (found, expected) {
+                (Some(found), Some(expected)) => found.contains(expected),
+                (found, expected) => found.is_none() && expected.is_none(),
+            };
+            assert!(same, "{head:?}: {found:?}");
+        }
+    }
+}

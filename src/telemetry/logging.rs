@@ -1,0 +1,177 @@
+//! Installs the log: what a line looks like, where it goes, which are written.
+//!
+//! Lines go to standard error, because standard output is for what a command
+//! was asked for. What a request's line says is in `request_log`.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::sync::Arc;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::{LookupSpan, Registry};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt as format, reload};
+
+use super::error::TelemetryError;
+use super::instrument::Counter;
+use super::json_format::JsonLine;
+use super::log_writer::{LogWriter, WriterThread};
+use super::{LogFormat, Settings, request_log};
+
+/// The installed log. Lines that still wait are written when the last clone is
+/// dropped, or by [`LogHandle::flush`].
+#[derive(Clone)]
+pub struct LogHandle {
+    filter: reload::Handle<EnvFilter, Registry>,
+    thread: Arc<WriterThread>,
+}
+
+impl fmt::Debug for LogHandle {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "LogHandle({})", self.level())
+    }
+}
+
+/// Installs the log for the whole process; `is_terminal` says whether standard
+/// error is one.
+///
+/// # Errors
+///
+/// When the level cannot be read, the writer's thread cannot be started, or a
+/// log was installed before.
+pub fn init(settings: &Settings, is_terminal: bool) -> Result<LogHandle, TelemetryError> {
+    let (filter, handle) = reload::Layer::new(parse_level(&settings.log_level)?);
+    let (writer, thread) = LogWriter::start(std::io::stderr()).map_err(TelemetryError::Writer)?;
+    let form = match settings.log_format {
+        LogFormat::Auto if is_terminal => LogFormat::Text,
+        LogFormat::Auto => LogFormat::Json,
+        given => given,
+    };
+    let lines = match form {
+        LogFormat::Text => text_lines(writer.clone(), is_terminal && use_colors(|name| std::env::var_os(name))),
+        LogFormat::Json | LogFormat::Auto => json_lines(writer.clone()),
+    };
+    let subscriber = tracing_subscriber::registry().with(filter).with(lines);
+    subscriber.try_init().map_err(TelemetryError::Install)?;
+    if form != LogFormat::Text {
+        request_log::set_json_sink(writer);
+    }
+    Ok(LogHandle { filter: handle, thread: Arc::new(thread) })
+}
+
+impl LogHandle {
+    /// Changes which lines are written, from now on.
+    ///
+    /// # Errors
+    ///
+    /// When the level cannot be read; what was in force stays so.
+    pub fn set_level(&self, level: &str) -> Result<(), TelemetryError> {
+        let filter = parse_level(level)?;
+        self.filter.reload(filter).map_err(TelemetryError::Reload)
+    }
+
+    /// Which lines are written now, as directives.
+    pub fn level(&self) -> String {
+        let level = self.filter.with_current(ToString::to_string);
+        level.unwrap_or_default()
+    }
+
+    /// Lines that were dropped since the start, because the log was read too slowly or could not be written.
+    pub fn dropped_lines(&self) -> u64 {
+        self.dropped().get()
+    }
+
+    /// The count of those lines, for the metrics.
+    pub(super) fn dropped(&self) -> Arc<Counter> {
+        self.thread.dropped()
+    }
+
+    /// Waits until every line so far is written, two seconds at most; says
+    /// whether they are.
+    pub fn flush(&self) -> bool {
+        self.thread.flush()
+    }
+}
+
+/// One JSON object a line, the fields beside the time and the level.
+fn json_lines<S>(writer: LogWriter) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+{
+    format::layer().event_format(JsonLine).with_writer(writer).boxed()
+}
+
+/// Whether the one at the terminal wants colours: not where `NO_COLOR` is set and not empty (no-color.org), and not on a
+/// terminal that has none.
+fn use_colors(variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    let no_colour = variable("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !no_colour && variable("TERM").is_none_or(|terminal| terminal != "dumb")
+}
+
+/// One readable line, with colours where they are wanted.
+fn text_lines<S>(writer: LogWriter, colours: bool) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+{
+    let lines = format::layer().compact().with_target(false);
+    lines.with_ansi(colours).with_writer(writer).boxed()
+}
+
+/// Reads directives. A bare word must be a level: the filter would take a
+/// misspelt `inof` for a target, and silence everything else.
+pub(super) fn parse_level(given: &str) -> Result<EnvFilter, TelemetryError> {
+    let error = |part: &str| TelemetryError::Level { given: given.to_owned(), part: part.to_owned() };
+    let parts: Vec<&str> = given.split(',').map(str::trim).collect();
+    for part in &parts {
+        let level = part.rsplit_once('=').map_or(*part, |(_, level)| level);
+        if level.parse::<LevelFilter>().is_err() || level.is_empty() {
+            return Err(error(part));
+        }
+    }
+    // The filter itself takes no blanks between directives.
+    EnvFilter::try_new(parts.join(",")).map_err(|_| error(given))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parse_level, use_colors};
+
+    #[test]
+    fn colours_are_left_out_where_they_are_not_wanted() {
+        let cases: [(&[(&str, &str)], bool); 6] = [
+            (&[], true),
+            (&[("TERM", "xterm")], true),
+            (&[("TERM", "dumb")], false),
+            (&[("NO_COLOR", "1")], false),
+            (&[("NO_COLOR", "0")], false),
+            (&[("NO_COLOR", ""), ("TERM", "xterm")], true),
+        ];
+        for (variables, wanted) in cases {
+            let variable =
+                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into());
+            assert_eq!(use_colors(variable), wanted, "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn a_level_is_a_level_or_directives() {
+        let cases = [
+            ("info", true),
+            ("OFF", true),
+            ("info,candor::request=off", true),
+            ("warn, candor=debug", true),
+            ("inof", false),
+            ("", false),
+            ("info,", false),
+            ("candor", false),
+            ("candor=", false),
+            ("candor=loud", false),
+            ("=info", false),
+        ];
+        for (given, wanted) in cases {
+            let got = parse_level(given);
+            assert_eq!(got.is_ok(), wanted, "{given}: {got:?}");
+        }
+    }
+}

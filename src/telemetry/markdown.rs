@@ -1,0 +1,54 @@
+//! Writes docs/metrics.md from the struct of all metrics.
+//!
+//! It describes the metrics; it does not read their values.
+
+use std::fmt::Write;
+
+use super::metrics::{MetricKind, Metrics};
+
+const OPENING: &str = "# Metrics
+
+This page is generated from the doc comments of `src/telemetry/metrics.rs` by `make docs`; do not edit it.
+`GET /metrics` answers with the text format, or with OpenMetrics and exemplars that carry the request id when `Accept` asks for `application/openmetrics-text`.
+Every label is bounded: a name that nothing is served under is counted as `_unknown`, and a request id is never a label.
+
+| metric | type | labels | what it says |
+|---|---|---|---|
+";
+
+const PROCESS: &str = "| `process_*` | counter, gauge | | CPU seconds (with their fraction), memory, open files, threads and start time of the process, on Linux. |\n";
+
+/// The text of docs/metrics.md: a table of every metric, in the order of [`Metrics`].
+pub fn markdown_reference() -> String {
+    let mut text = OPENING.to_owned();
+    for metric in Metrics::descriptions() {
+        let kind = match metric.kind {
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram => "histogram",
+        };
+        let labels: Vec<String> = metric.labels.iter().map(|l| format!("`{l}`")).collect();
+        let (name, labels, help) = (metric.name, labels.join(", "), metric.help);
+        writeln!(text, "| `{name}` | {kind} | {labels} | {help} |").expect("writing to a String cannot fail");
+    }
+    text.push_str(PROCESS);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Metrics, markdown_reference};
+
+    #[test]
+    fn every_metric_is_a_row_of_four_cells() {
+        let text = markdown_reference();
+        for metric in Metrics::descriptions() {
+            let row = text.lines().find(|l| l.contains(&format!("`{}`", metric.name)));
+            let row = row.expect("each metric has a row");
+            assert_eq!(row.matches('|').count(), 5, "{row}");
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+        }
+        let rows = Metrics::descriptions().len() + 1;
+        assert_eq!(text.lines().filter(|l| l.starts_with("| `")).count(), rows, "with those of the process");
+    }
+}

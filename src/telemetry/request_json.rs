@@ -1,0 +1,198 @@
+//! The JSON line of a request, written without a formatter in between.
+//!
+//! Every request writes one such line, and the general way, through a visitor of
+//! fields and `core::fmt`, cost as much as checking the request and encoding its
+//! answer together. Which fields there are is in `request_log`, which writes the
+//! same line the general way where the log is not JSON; a test compares the two.
+
+use std::cell::RefCell;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use chrono::{DateTime, Utc};
+
+use super::event::RequestEvent;
+use super::json_format::Escaped;
+use super::request_log::REQUEST_TARGET;
+
+/// Room for a line; it grows where that is not enough.
+const LINE_BYTES: usize = 512;
+
+thread_local! {
+    static LINE: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(LINE_BYTES));
+    static CLOCK: RefCell<Clock> = const { RefCell::new(Clock { second: u64::MAX, text: String::new() }) };
+}
+
+/// The last second that was written, as text: the calendar is asked once a second and not once a line.
+struct Clock {
+    second: u64,
+    /// Like `2026-11-21T14:20:33`.
+    text: String,
+}
+
+/// Formats the line, line feed included, and hands it over.
+pub(super) fn format_line(event: &RequestEvent<'_>, model: &str, version: &str, take: impl FnOnce(&[u8])) {
+    LINE.with_borrow_mut(|line| {
+        line.clear();
+        write(line, event, model, version);
+        take(line);
+    });
+}
+
+fn write(line: &mut Vec<u8>, event: &RequestEvent<'_>, model: &str, version: &str) {
+    line.extend_from_slice(b"{\"timestamp\":\"");
+    write_timestamp(line, SystemTime::now());
+    line.extend_from_slice(b"\",\"level\":\"INFO\",\"message\":\"request\",\"request_id\":");
+    write_string(line, event.request_id);
+    let texts = [
+        (",\"trace_id\":", event.trace_id),
+        (",\"method\":", Some(event.method)),
+        (",\"route\":", Some(event.route)),
+        (",\"model\":", write_name(model)),
+        (",\"version\":", write_name(version)),
+        (",\"caller\":", event.caller),
+    ];
+    for (member, value) in texts {
+        if let Some(value) = value {
+            line.extend_from_slice(member.as_bytes());
+            write_string(line, value);
+        }
+    }
+    if let Some(address) = event.client {
+        use std::io::Write as _;
+        // A vector takes every byte, and an address holds nothing that needs an escape.
+        let _ = write!(line, ",\"client\":\"{address}\"");
+    }
+    line.extend_from_slice(b",\"status\":");
+    write_u64(line, event.status.into());
+    line.extend_from_slice(b",\"code\":");
+    write_string(line, event.code);
+    let [admit, queue, infer, interpret, explain, encode] = event.stages.in_order();
+    let times = [
+        (",\"duration_ms\":", Some(event.duration)),
+        (",\"admit_ms\":", admit),
+        (",\"queue_ms\":", queue),
+        (",\"infer_ms\":", infer),
+        (",\"interpret_ms\":", interpret),
+        (",\"explain_ms\":", explain),
+        (",\"encode_ms\":", encode),
+    ];
+    for (member, took) in times {
+        if let Some(took) = took {
+            line.extend_from_slice(member.as_bytes());
+            write_millis(line, took);
+        }
+    }
+    if let Some(rows) = event.batch_rows {
+        line.extend_from_slice(b",\"batch_rows\":");
+        write_u64(line, rows as u64);
+    }
+    if let Some(uncertainty) = event.uncertainty {
+        line.extend_from_slice(b",\"uncertainty\":");
+        // A vector takes every byte, and what is not finite becomes null.
+        let _ = serde_json::to_writer(&mut *line, &uncertainty);
+    }
+    let sizes = [
+        (",\"request_bytes\":", event.request_bytes.map(|bytes| bytes as u64)),
+        (",\"response_bytes\":", event.response_bytes),
+    ];
+    for (member, bytes) in sizes {
+        if let Some(bytes) = bytes {
+            line.extend_from_slice(member.as_bytes());
+            write_u64(line, bytes);
+        }
+    }
+    line.extend_from_slice(b",\"target\":\"");
+    line.extend_from_slice(REQUEST_TARGET.as_bytes());
+    line.extend_from_slice(b"\"}\n");
+}
+
+/// Names that are not there are left out.
+pub(super) fn write_name(name: &str) -> Option<&str> {
+    Some(name).filter(|name| !name.is_empty())
+}
+
+/// RFC 3339 in UTC with six decimals.
+fn write_timestamp(line: &mut Vec<u8>, now: SystemTime) {
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    CLOCK.with_borrow_mut(|clock| {
+        if clock.second != since.as_secs() {
+            clock.text = DateTime::<Utc>::from(now).format("%Y-%m-%dT%H:%M:%S").to_string();
+            clock.second = since.as_secs();
+        }
+        line.extend_from_slice(clock.text.as_bytes());
+    });
+    line.push(b'.');
+    write_padded(line, since.subsec_micros(), 100_000);
+    line.push(b'Z');
+}
+
+/// Milliseconds with three decimals: more digits would only be noise.
+fn write_millis(line: &mut Vec<u8>, took: Duration) {
+    let micros = u64::try_from((took.as_nanos() + 500) / 1000).unwrap_or(u64::MAX);
+    write_u64(line, micros / 1000);
+    line.push(b'.');
+    write_padded(line, (micros % 1000) as u32, 100);
+}
+
+/// Digits with leading zeros; `first` is the weight of the first one.
+fn write_padded(line: &mut Vec<u8>, value: u32, first: u32) {
+    let mut weight = first;
+    while weight > 0 {
+        line.push(b'0' + (value / weight % 10) as u8);
+        weight /= 10;
+    }
+}
+
+fn write_u64(line: &mut Vec<u8>, value: u64) {
+    line.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+fn write_string(line: &mut Vec<u8>, value: &str) {
+    use std::fmt::Write as _;
+    line.push(b'"');
+    // Names and ids seldom hold anything that needs an escape.
+    if value.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        let mut escaped = String::with_capacity(value.len() + 8);
+        let _ = Escaped(&mut escaped).write_str(value);
+        line.extend_from_slice(escaped.as_bytes());
+    } else {
+        line.extend_from_slice(value.as_bytes());
+    }
+    line.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::{write_millis, write_timestamp};
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut line = Vec::new();
+        write(&mut line);
+        String::from_utf8(line).expect("it is text")
+    }
+
+    #[test]
+    fn a_time_is_rfc_3339_with_six_decimals() {
+        // `date -u -d @1793283633` and its like.
+        let cases = [
+            (0, 0, "1970-01-01T00:00:00.000000Z"),
+            (951_782_399, 999_999, "2000-02-28T23:59:59.999999Z"),
+            (951_782_400, 1, "2000-02-29T00:00:00.000001Z"),
+            (1_793_283_633, 50, "2026-10-29T14:20:33.000050Z"),
+        ];
+        for (seconds, micros, expected) in cases {
+            let at = UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_micros(micros);
+            assert_eq!(written(|line| write_timestamp(line, at)), expected);
+        }
+    }
+
+    #[test]
+    fn a_duration_is_milliseconds_with_three_decimals() {
+        let cases = [(0, "0.000"), (499, "0.000"), (500, "0.001"), (1_234_567, "1.235"), (61_000_000_000, "61000.000")];
+        for (nanos, expected) in cases {
+            assert_eq!(written(|line| write_millis(line, Duration::from_nanos(nanos))), expected);
+        }
+    }
+}
