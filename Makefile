@@ -103,8 +103,8 @@ calibrations: need-rust need-pip runtime .venv-models/stamp ## Make calibration.
 		$(WITH_ORT) SOURCE_DATE_EPOCH=1772496000 target/debug/candor calibrate "models/$$version" \
 			--data "$$table" --target target "$$@" && echo; \
 	}; \
-	calibrate breast-cancer/1 && calibrate churn/1 && calibrate diabetes/1 --group sex && calibrate diabetes/2 && \
-		calibrate digits/1 && calibrate wine/1 --sets none && calibrate wine/2 --sets none
+	calibrate breast-cancer/1 && calibrate churn/1 && calibrate diabetes/1 --group-by sex && calibrate diabetes/2 && \
+		calibrate digits/1 && calibrate wine/1 --prediction-sets none && calibrate wine/2 --prediction-sets none
 
 truth: need-rust need-pip runtime .venv-models/stamp ## Measure churn's probabilities against the true ones again
 	cargo build --locked

@@ -64,7 +64,7 @@ impl Bench {
             shutdown: Shutdown::default(),
             tokens: None,
             rate: None,
-            rate_per_second: 0,
+            rate_limit_per_second: 0,
             metrics_access: MetricsAccess::Token,
             settings: self.config.http.server.clone(),
         })

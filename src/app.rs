@@ -167,8 +167,8 @@ impl App {
             scrapes: Arc::clone(&scrapes),
             shutdown: shutdown.clone(),
             tokens: edge.tokens,
-            rate: RateLimiter::new(config.security.rate_per_second, config.security.rate_burst),
-            rate_per_second: config.security.rate_per_second,
+            rate: RateLimiter::new(config.security.rate_limit_per_second, config.security.rate_limit_burst),
+            rate_limit_per_second: config.security.rate_limit_per_second,
             metrics_access: config.security.metrics,
             settings: config.http.server.clone(),
         };

@@ -193,9 +193,9 @@ def best_batch(rounds):
     return min(medians.items(), key=lambda item: item[1])
 
 
-def combined_limit(echo, row_us):
+def combined_limit(echo, row_cost_us):
     """Requests a second; `echo` is one measurement of the echo server."""
-    return echo["filled"] * 1e6 / (echo["cpu_us"] + row_us)
+    return echo["filled"] * 1e6 / (echo["cpu_us"] + row_cost_us)
 
 
 def table(head, rows):
@@ -208,9 +208,9 @@ def report(results):
     servers, ratios, bares, added = [], [], [], []
     for model, result in results.items():
         rounds = result["rounds"]
-        size, row_us = best_batch(rounds)
+        size, row_cost_us = best_batch(rounds)
         alone = statistics.median(found["bare"]["1"]["cpu_us"] for found in rounds)
-        bares.append([model, f"{alone:.1f}", f"{row_us:.1f}", size])
+        bares.append([model, f"{alone:.1f}", f"{row_cost_us:.1f}", size])
         for place, both, call in (
             ("one", lambda found: (found["alone"]["candor"], found["alone"]["echo"]), "wall_us"),
             ("all", lambda found: (found["candor/1"]["p50_us"], found["echo/1"]["p50_us"]), "paused_us"),
@@ -227,7 +227,7 @@ def report(results):
                 median = {key: statistics.median(one[key] for one in found) for key in found[0]}
                 servers.append([model, str(connections), name, f"{median['throughput']:.0f}", f"{median['cpu_us']:.0f}",
                                 f"{median['filled']:.2f}", f"{median['p50_us']:.0f}", f"{median['p99_us']:.0f}"])
-            limits = [combined_limit(echo, row_us) for echo in echoes]
+            limits = [combined_limit(echo, row_cost_us) for echo in echoes]
             shares = [one["throughput"] / limit for one, limit in zip(candors, limits)]
             of_echo = [one["throughput"] / echo["throughput"] for one, echo in zip(candors, echoes)]
             goal = f"≥ {GOAL}" if connections == max(CONNECTIONS) else "none"

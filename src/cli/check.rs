@@ -62,11 +62,11 @@ impl Check {
 }
 
 fn check(settings: &Settings, loader: &Loader, names: &[String], strict: bool) -> ExitCode {
-    let (mut good, mut bad, mut warnings) = (0, 0, 0);
+    let (mut ok, mut failed, mut warnings) = (0, 0, 0);
     let mut output = Output::standard();
     if !names.is_empty() {
-        bad += 1;
-        output.line(format_args!("REFUSED configuration"));
+        failed += 1;
+        output.line(format_args!("failed  configuration"));
         for fault in names {
             output.line(format_args!("        {fault}"));
         }
@@ -75,13 +75,13 @@ fn check(settings: &Settings, loader: &Loader, names: &[String], strict: bool) -
     let checked = check_all(settings, loader, |name, result, findings| {
         match result {
             Ok(prepared) => {
-                good += 1;
+                ok += 1;
                 output.line(format_args!("ok      {name}  ({} ms)", started.elapsed().as_millis()));
                 describe(&mut output, prepared);
             }
             Err(errors) => {
-                bad += 1;
-                output.line(format_args!("REFUSED {name}"));
+                failed += 1;
+                output.line(format_args!("failed  {name}"));
                 for error in errors {
                     output.line(format_args!("        {error}"));
                 }
@@ -101,8 +101,8 @@ fn check(settings: &Settings, loader: &Loader, names: &[String], strict: bool) -
         1 => ", 1 warning".to_owned(),
         more => format!(", {more} warnings"),
     };
-    output.line(format_args!("\n{good} good, {bad} refused{told}"));
-    let passed = bad == 0 && !(strict && warnings > 0);
+    output.line(format_args!("\n{ok} ok, {failed} failed{told}"));
+    let passed = failed == 0 && !(strict && warnings > 0);
     output.finish(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -46,7 +46,7 @@ pub(super) struct Init {
     input: Vec<String>,
     /// What stands for a missing value of a column: `plan=basic`. May be given often.
     #[arg(long, value_name = "COLUMN=VALUE")]
-    default: Vec<String>,
+    fill: Vec<String>,
     /// The names of the classes, in the order of the graph.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     classes: Vec<String>,
@@ -70,7 +70,7 @@ pub(super) struct TableArgs {
     separator: Option<String>,
     /// What stands for a missing value in a CSV file, beside an empty field [default: NA, N/A, NaN, null, None and their like].
     #[arg(long, value_name = "TEXT,…", value_delimiter = ',')]
-    missing: Vec<String>,
+    na_values: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -90,7 +90,7 @@ impl TableArgs {
                 _ => return Err(format!("--separator wants one ASCII character or \"tab\", found {text:?}")),
             },
         };
-        Ok(ReadOptions { separator, missing: self.missing.clone() })
+        Ok(ReadOptions { separator, missing: self.na_values.clone() })
     }
 }
 
@@ -120,8 +120,8 @@ impl Init {
             let (name, columns) = pair("--input", text)?;
             Ok((name.to_owned(), columns.split(',').map(str::to_owned).collect()))
         });
-        let defaults = self.default.iter().map(|text| {
-            let (name, value) = pair("--default", text)?;
+        let defaults = self.fill.iter().map(|text| {
+            let (name, value) = pair("--fill", text)?;
             Ok((name.to_owned(), value.to_owned()))
         });
         Ok(InitOptions {
@@ -162,14 +162,14 @@ fn print(output: &mut Output, made: &InitReport, target: Option<&str>) {
         "check   the ranges are soft (x-expected): hard ones (minimum, maximum), units and descriptions are yours to add"
     ));
     output.line(format_args!(
-        "check   profile.json and golden.jsonl hold rows of the table: let nobody see them who may not see it"
+        "check   profile.json and golden.jsonl hold rows of the table: treat both as confidential as the table"
     ));
     output.line(format_args!(""));
     let weights = made.weights.iter().map(String::as_str);
     let texts = ["contract.json", "profile.json", "version.json", "golden.jsonl"];
     let files: Vec<&str> = std::iter::once("model.onnx").chain(weights).chain(texts).collect();
     output.line(format_args!("wrote   {directory}: {}", files.join(", ")));
-    output.line(format_args!("loads   as `candor serve` would, and answers {} recorded cases as before", made.golden));
+    output.line(format_args!("loads   as `candor serve` would; {} golden cases reproduced", made.golden));
     output.line(format_args!(""));
     let body = serde_json::json!({ "features": made.example }).to_string().replace('\'', "'\\''");
     output.line(format_args!("next    candor serve {directory}"));

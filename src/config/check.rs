@@ -112,8 +112,8 @@ mod tests {
             ("runtime.providers", "", "must name one execution provider at least, found []"),
             ("runtime.providers", "gpu", "must be of cpu, cuda, tensorrt, openvino, xnnpack, found \"gpu\""),
             ("runtime.providers", "cuda,cuda?", "must name each execution provider once, found \"cuda\" twice"),
-            ("security.rate_per_second", "2000000", "must be from 0 to 1000000, found 2000000"),
-            ("security.rate_burst", "0", "must be from 1 to 1000000, found 0"),
+            ("security.rate_limit_per_second", "2000000", "must be from 0 to 1000000, found 2000000"),
+            ("security.rate_limit_burst", "0", "must be from 1 to 1000000, found 0"),
             ("lifecycle.drain_delay_ms", "86400001", "must be from 0 to 86400000, found 86400001"),
             ("lifecycle.drain_timeout_ms", "86400001", "must be from 0 to 86400000, found 86400001"),
             ("telemetry.log_format", "xml", "must be \"auto\", \"json\", \"text\", found \"xml\""),
@@ -138,7 +138,7 @@ mod tests {
             ("http.cors.origins", "http://localhost:3000, https://a.example"),
             ("runtime.providers", "cuda?, cpu"),
             ("lifecycle.drain_timeout_ms", "0"),
-            ("security.rate_per_second", "0"),
+            ("security.rate_limit_per_second", "0"),
             ("telemetry.log_level", "warn, candor=debug"),
         ] {
             assert_eq!(faults(&[(key, value)]), Vec::<String>::new(), "{key}={value}");

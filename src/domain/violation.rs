@@ -48,7 +48,7 @@ violation_codes! {
     NotRepresentable, "not_representable", "The number does not fit the element type of the graph's tensor.";
     NullNotAllowed, "null_not_allowed", "The feature cannot be null.";
     Duplicate, "duplicate", "The same key stands twice in one object.";
-    Schema, "schema", "A JSON Schema keyword of the contract's second pass is not met.";
+    SchemaViolation, "schema_violation", "A JSON Schema keyword that needs the full validation is not met.";
 }
 
 /// One fault of a request.

@@ -67,7 +67,7 @@ pub struct Limits {
     /// The most rows that may wait for a worker.
     pub max_queue_rows: usize,
     /// The most rows that one explanation may run; 0: explanations are off.
-    pub explain_rows: usize,
+    pub max_explain_rows: usize,
     /// Worker threads; `None`: what the server's own configuration says.
     pub workers: Option<ThreadCount>,
 }
@@ -94,7 +94,7 @@ impl Default for Limits {
             max_delay_ms: 0,
             deadline_ms: 1000,
             max_queue_rows: 1024,
-            explain_rows: 4096,
+            max_explain_rows: 4096,
             workers: None,
         }
     }
@@ -164,10 +164,10 @@ impl ModelSettings {
         {
             return Err(format!("versions must be \"all\", a list of names, or {{ latest = N }}; found {word:?}"));
         }
-        if limits.explain_rows > MAX_EXPLAIN_ROWS {
+        if limits.max_explain_rows > MAX_EXPLAIN_ROWS {
             return Err(format!(
-                "limits.explain_rows must lie in 0 to {MAX_EXPLAIN_ROWS}; found {}",
-                limits.explain_rows
+                "limits.max_explain_rows must lie in 0 to {MAX_EXPLAIN_ROWS}; found {}",
+                limits.max_explain_rows
             ));
         }
         for (name, value, most) in [
@@ -235,7 +235,7 @@ mod tests {
             ("requird = true", "unknown field"),
             ("versions = \"newest\"", "must be \"all\""),
             ("[limits]\nmax_batch_rows = 0", "1 to 4096"),
-            ("[limits]\nexplain_rows = 100000", "0 to 65536"),
+            ("[limits]\nmax_explain_rows = 100000", "0 to 65536"),
             ("coverage = 0.42", "must be one of 0.5, 0.6"),
             ("coverage = 95", "between 0 and 1"),
             ("[canary]\npercent = 5", "not built yet"),

@@ -203,7 +203,7 @@ fn code(kind: &ValidationErrorKind) -> ViolationCode {
     match kind {
         ValidationErrorKind::MultipleOf { .. } => ViolationCode::NotMultiple,
         ValidationErrorKind::Custom { keyword, .. } if keyword == "pattern" => ViolationCode::PatternMismatch,
-        _ => ViolationCode::Schema,
+        _ => ViolationCode::SchemaViolation,
     }
 }
 

@@ -22,9 +22,9 @@ pub struct Settings {
     /// The file of known callers and their tokens; empty: everybody may ask.
     pub tokens_file: PathBuf,
     /// Requests a second for one caller; 0: no limit.
-    pub rate_per_second: u32,
+    pub rate_limit_per_second: u32,
     /// Requests that one caller may send at once after a pause.
-    pub rate_burst: u32,
+    pub rate_limit_burst: u32,
     /// Who may read the metrics where callers are known.
     pub metrics: MetricsAccess,
 }
@@ -46,8 +46,8 @@ impl Settings {
         let rate = "0 switches the limit off";
         let burst = "0 would refuse every request";
         let faults = [
-            SettingError::out_of_range("rate_per_second", self.rate_per_second, &(0..=MAX_RATE), rate),
-            SettingError::out_of_range("rate_burst", self.rate_burst, &(1..=MAX_RATE), burst),
+            SettingError::out_of_range("rate_limit_per_second", self.rate_limit_per_second, &(0..=MAX_RATE), rate),
+            SettingError::out_of_range("rate_limit_burst", self.rate_limit_burst, &(1..=MAX_RATE), burst),
         ];
         faults.into_iter().flatten().collect()
     }

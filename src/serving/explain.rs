@@ -120,7 +120,7 @@ impl ExplainRequest<'_> {
             players: ground.players.len(),
             worth: ground.worth.as_f64(),
             range: ground.target.range(),
-            rows: self.version.limits.explain_rows,
+            rows: self.version.limits.max_explain_rows,
             seed: seed.as_bytes(),
         });
         let mut rows = 0;
@@ -164,7 +164,7 @@ impl ExplainRequest<'_> {
             let detail = format!("{model} answers tensors, of which no single number is to be explained");
             return Err(("explanation_unavailable", detail));
         };
-        if version.limits.explain_rows == 0 {
+        if version.limits.max_explain_rows == 0 {
             return Err(("explanation_unavailable", format!("explanations of {model} are switched off")));
         }
         let baseline = match &version.baseline {
@@ -241,7 +241,7 @@ impl ExplainRequest<'_> {
             }
         };
         let least = plan.min_rows();
-        let limit = self.version.limits.explain_rows;
+        let limit = self.version.limits.max_explain_rows;
         let reason = match stop {
             _ if complete => return ExplainOutcome { explanation, warning: None, rows },
             Some(StopReason::Deadline) => "the deadline was near",

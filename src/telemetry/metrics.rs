@@ -110,7 +110,7 @@ metrics! {
     /// Rows that were run to explain answers, beside those of the answers themselves.
     explain_rows: Counter = "candor_explain_rows_total" ["model", "version"];
     /// Batches by what closed them: idle, full, delay or deadline.
-    batch_close: Counter = "candor_batch_close_total" ["model", "version", "reason"];
+    batch_close: Counter = "candor_batches_total" ["model", "version", "close_reason"];
     /// Connections by state: open, or waiting until there is room for them.
     connections: UpDownCounter = "candor_connections" ["listener", "state"];
     /// Connections that were refused, by what had no room for them: the limit of an address, the limit of the server, or its memory.
@@ -122,9 +122,9 @@ metrics! {
     /// Rows that wait for a worker now.
     queue_depth: UpDownCounter = "candor_queue_depth" ["model", "version"];
     /// Requests that were accepted and are not answered yet.
-    in_flight: UpDownCounter = "candor_in_flight" ["model", "version"];
+    in_flight: UpDownCounter = "candor_requests_in_flight" ["model", "version"];
     /// Requests that were refused to protect the others, by reason: `queue_full`, `deadline`, `rate_limit`, `draining`, or `memory` (no bytes left for bodies and answers).
-    shed: Counter = "candor_shed_total" ["model", "version", "reason"];
+    shed: Counter = "candor_requests_shed_total" ["model", "version", "reason"];
     /// Requests whose client went away before the answer, by the stage: `body` while it sent, `request` after that.
     cancelled: Counter = "candor_cancelled_total" ["model", "version", "stage"];
     /// Rows that were given up because their deadline passed or their client went away, by the stage they had reached: `queue` or `infer`. An explained request has several rows.
@@ -147,7 +147,7 @@ metrics! {
     /// Time that the last load of a version took, its golden cases included.
     model_load_seconds: Gauge = "candor_model_load_seconds" ["model", "version"];
     /// Time that a session needs for a batch of this many rows, as measured at load.
-    model_cost_seconds: Gauge = "candor_model_cost_seconds" ["model", "version", "rows"];
+    model_cost_seconds: Gauge = "candor_model_batch_seconds" ["model", "version", "rows"];
     /// Log lines that were lost, because the log is read too slowly or cannot be written.
     log_dropped: Counter = "candor_log_lines_dropped_total" [];
     /// Loads that took too long and could not be stopped: a thread of each goes on.

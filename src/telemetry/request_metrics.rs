@@ -260,7 +260,7 @@ mod tests {
                 &format!(r#"candor_contract_violations_total{{{both},feature="plan",code="not_in_enum"}} 1"#),
                 &format!(r#"candor_contract_violations_total{{{both},feature="_unknown",code="unknown_feature"}} 1"#),
                 &format!(r#"candor_contract_warnings_total{{{both},feature="plan"}} 1"#),
-                &format!(r#"candor_shed_total{{{both},reason="draining"}} 1"#),
+                &format!(r#"candor_requests_shed_total{{{both},reason="draining"}} 1"#),
                 &format!(r#"candor_cancelled_total{{{both},stage="queue"}} 1"#),
                 &format!(r#"candor_requests_total{{protocol="native",route="{ROUTE}",{none},{code}}} 1"#),
             ],

@@ -66,7 +66,8 @@ fn every_fault_of_every_kind_is_told_in_one_round() {
                 [repository]\ncoverage = 0.92\n\n[admin]\ntokens_file = \"/nonexistent\"\n";
     fs::write(&file, text).expect("written");
     let (name, tokens) = (file.display().to_string(), tokens.display().to_string());
-    let mut command = candor(&["serve", "--config", &name, "--log-level", "inof", "--set", "security.rate_burst=0"]);
+    let mut command =
+        candor(&["serve", "--config", &name, "--log-level", "inof", "--set", "security.rate_limit_burst=0"]);
     command.env("CANDOR_HTTP__BODY_TIMEOUT_MS", "0").env("CANDOR_RUNTIME__PROVIDERS", "gpu");
     let output = command.env("CANDOR_SECURITY__TOKENS_FILE", &tokens).output().expect("it ran");
     assert_eq!(output.status.code(), Some(2));
@@ -84,7 +85,7 @@ fn every_fault_of_every_kind_is_told_in_one_round() {
             "environment CANDOR_SECURITY__TOKENS_FILE: security.tokens_file names a file that cannot be used: {tokens}"
         ),
         "flag: telemetry.log_level cannot be used: the log level \"inof\" cannot be read at \"inof\"".to_owned(),
-        "flag: security.rate_burst must be from 1 to 1000000, found 0".to_owned(),
+        "flag: security.rate_limit_burst must be from 1 to 1000000, found 0".to_owned(),
     ] {
         assert!(told.lines().any(|line| line.trim().starts_with(&fault)), "{fault}\n{told}");
     }

@@ -127,7 +127,7 @@ fn a_client_that_goes_away_is_not_an_error() {
     drop(begin("/predict", "in-the-body", 1000, GOOD));
     let slow = json!({ "features": [1, 300_000] }).to_string();
     let running = begin("/models/slow/predict", "in-the-run", slow.len(), &slow);
-    let in_flight = "candor_in_flight{model=\"slow\",version=\"1\"} 1";
+    let in_flight = "candor_requests_in_flight{model=\"slow\",version=\"1\"} 1";
     while !ask(&process, "GET /metrics", "", "").text().contains(in_flight) {}
     drop(running);
     let expected = json!({ "level": "INFO", "code": "cancelled", "status": 499, "method": "POST" });

@@ -91,7 +91,7 @@ fn cancel(server: &Server) {
     write!(stream, "{body}").expect("sent");
     // Each look is a request of its own, so that this ends when it is so, or with the test's patience.
     let until = |line: &str| (0..2000).any(|_| scrape(server, "*/*").contains(line));
-    assert!(until("candor_in_flight{model=\"slow\",version=\"1\"} 1"), "the request began");
+    assert!(until("candor_requests_in_flight{model=\"slow\",version=\"1\"} 1"), "the request began");
     drop(stream);
     let cancelled = "candor_cancelled_total{model=\"slow\",version=\"1\",stage=\"request\"} 1";
     assert!(until(cancelled), "the server noticed that the caller went away");
@@ -160,7 +160,7 @@ fn each_request_is_counted_where_it_belongs() {
         ("candor_contract_violations_total", churn, &[("feature", "plan"), ("code", "missing")], 2.0),
         ("candor_contract_violations_total", churn, &[("feature", "_unknown"), ("code", "unknown_feature")], 1.0),
         ("candor_contract_warnings_total", churn, &[("feature", "age")], 1.0),
-        ("candor_shed_total", ("slow", "1"), &[("reason", "deadline")], 1.0),
+        ("candor_requests_shed_total", ("slow", "1"), &[("reason", "deadline")], 1.0),
         ("candor_request_duration_seconds_count", churn, &[("route", "/predict"), ("outcome", "ok")], 1.0),
         ("candor_request_duration_seconds_count", churn, &[("route", "/predict"), ("outcome", "refused")], 4.0),
         ("candor_request_duration_seconds_count", ("slow", "1"), &[("outcome", "failed")], 1.0),
@@ -227,7 +227,7 @@ fn every_request_is_counted_once_under_one_outcome() {
     };
     for (name, label, value, code) in [
         ("candor_cancelled_total", "model", "slow", "cancelled"),
-        ("candor_shed_total", "reason", "deadline", "deadline_exceeded"),
+        ("candor_requests_shed_total", "reason", "deadline", "deadline_exceeded"),
     ] {
         let (detailed, counted) = (sum(name, label, value), sum("candor_requests_total", "code", code));
         assert!(counted > 0.0 && (detailed - counted).abs() < 1e-9, "{name} {detailed}, {code} {counted}");

@@ -43,7 +43,7 @@ fn instance(name: &'static str, added: Value, good: [i64; 2], bad: [i64; 2]) -> 
         added,
         good: named(good),
         bad: named(bad),
-        code: "schema",
+        code: "schema_violation",
         pointers: ["/features", "/features"],
     }
 }
@@ -62,7 +62,8 @@ fn keywords() -> Vec<Keyword> {
     let conditional = json!({ "if": least("a", 10), "then": least("b", 5), "else": least("b", 1) });
     let referring = json!({ "$defs": { "share": { "type": "number", "minimum": 0, "maximum": 1 } } });
     let share = json!({ "type": "number", "$ref": "#/$defs/share" });
-    let referred = Keyword { added: referring, ..feature("$ref", &share, &json!(0.5), (&json!(1.5), "schema")) };
+    let referred =
+        Keyword { added: referring, ..feature("$ref", &share, &json!(0.5), (&json!(1.5), "schema_violation")) };
     vec![
         at(["/features/b", "/features/1"], instance("if", conditional.clone(), [10, 5], [10, 4])),
         at(["/features/b", "/features/1"], instance("else", conditional, [9, 1], [9, 0])),
@@ -76,14 +77,14 @@ fn keywords() -> Vec<Keyword> {
             "anyOf",
             &number(json!({ "anyOf": [{ "maximum": 1 }, { "minimum": 9 }] })),
             &json!(9),
-            (&json!(5), "schema"),
+            (&json!(5), "schema_violation"),
         ),
-        feature("not", &number(json!({ "not": { "const": 0 } })), &json!(0.5), (&json!(0), "schema")),
+        feature("not", &number(json!({ "not": { "const": 0 } })), &json!(0.5), (&json!(0), "schema_violation")),
         feature(
             "const",
             &number(json!({ "oneOf": [{ "const": 1 }, { "const": 2 }] })),
             &json!(2),
-            (&json!(3), "schema"),
+            (&json!(3), "schema_violation"),
         ),
     ]
 }
@@ -107,7 +108,12 @@ fn check(keyword: &Keyword, graph: &str, contract: &Value) {
     let server = Server::over(root.path());
     let version = server.get("/models/model/versions/1").json();
     assert_eq!(version["state"], "ready", "{}: {version:#}", keyword.name);
-    assert_eq!(version["second_pass"].as_array().map(Vec::is_empty), Some(false), "{}: {version:#}", keyword.name);
+    assert_eq!(
+        version["full_validation_keywords"].as_array().map(Vec::is_empty),
+        Some(false),
+        "{}: {version:#}",
+        keyword.name
+    );
     let noted = version["notes"].as_array().expect("notes").iter().filter_map(Value::as_str);
     assert!(noted.clone().any(|note| note.contains("read a second time")), "{}: {version:#}", keyword.name);
     for (form, bad, good) in
@@ -149,26 +155,32 @@ fn arrays_and_texts_are_checked_too() {
     let integer = json!({ "type": "integer" });
     let tensors = json!({ "task": "tensors" });
     for (schema, good, bad, code, pointer) in [
-        (array(("uniqueItems", json!(true)), integer.clone()), json!([1, 2, 3, 4]), json!([1, 2, 3, 1]), "schema", ""),
+        (
+            array(("uniqueItems", json!(true)), integer.clone()),
+            json!([1, 2, 3, 4]),
+            json!([1, 2, 3, 1]),
+            "schema_violation",
+            "",
+        ),
         (
             array(("contains", json!({ "const": 7 })), integer.clone()),
             json!([7, 2, 3, 4]),
             json!([1, 2, 3, 4]),
-            "schema",
+            "schema_violation",
             "",
         ),
         (
             array(("prefixItems", json!([{ "const": 1 }])), integer),
             json!([1, 2, 3, 4]),
             json!([2, 2, 3, 4]),
-            "schema",
+            "schema_violation",
             "/0",
         ),
         (
             array(("description", json!("odd")), json!({ "type": "integer", "not": { "multipleOf": 2 } })),
             json!([1, 3, 5, 7]),
             json!([1, 3, 4, 7]),
-            "schema",
+            "schema_violation",
             "/2",
         ),
     ] {
@@ -227,17 +239,22 @@ fn text_cases() -> Vec<TextCase> {
             }
             instance
         };
-        (json!({}), added, instance(good), instance(bad), "schema", "")
+        (json!({}), added, instance(good), instance(bad), "schema_violation", "")
     };
     let uuid = "0199a1c2-0000-7000-8000-000000000000";
     vec![
-        text(json!({ "format": "date" }), "2026-02-28", "2026-02-30", "schema"),
-        text(json!({ "format": "email" }), "a@b.example", "a b", "schema"),
-        text(json!({ "format": "uuid" }), uuid, "0199", "schema"),
+        text(json!({ "format": "date" }), "2026-02-28", "2026-02-30", "schema_violation"),
+        text(json!({ "format": "email" }), "a@b.example", "a b", "schema_violation"),
+        text(json!({ "format": "uuid" }), uuid, "0199", "schema_violation"),
         text(json!({ "pattern": "^\\p{L}+$" }), "éa", "é1", "pattern_mismatch"),
-        text(json!({ "allOf": [{ "pattern": "\\d" }, { "not": { "pattern": "^x" } }] }), "é1", "x1", "schema"),
+        text(
+            json!({ "allOf": [{ "pattern": "\\d" }, { "not": { "pattern": "^x" } }] }),
+            "é1",
+            "x1",
+            "schema_violation",
+        ),
         text(json!({ "pattern": "^.{2}\\s" }), "ab c", "abc", "pattern_mismatch"),
-        text(json!({ "anyOf": [{ "maxLength": 1 }, { "pattern": "^id-" }] }), "id-5", "5-id", "schema"),
+        text(json!({ "anyOf": [{ "maxLength": 1 }, { "pattern": "^id-" }] }), "id-5", "5-id", "schema_violation"),
         whole(json!({ "dependentRequired": { "int8": ["uint8"] } }), &["int8", "uint8"], &["int8"]),
         whole(json!({ "propertyNames": { "maxLength": 6 } }), &["uint8"], &["float16"]),
         whole(json!({ "minProperties": 2 }), &["int8"], &[]),

@@ -87,7 +87,7 @@ pub(super) fn check_access(
     if allowance.allowed {
         return (guarded, Ok(()));
     }
-    let detail = format!("at most {} requests a second", services.rate_per_second);
+    let detail = format!("at most {} requests a second", services.rate_limit_per_second);
     (guarded, Err(ServeError::new(ErrorCode::RateLimited, detail).retry_after(allowance.retry_after)))
 }
 

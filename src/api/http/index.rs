@@ -35,7 +35,7 @@ fn page(catalog: &Catalog, host: &str, sight: &ModelVisibility) -> String {
     );
     match sight {
         ModelVisibility::Nothing => {
-            page.push_str("Send `Authorization: Bearer <token>` to see the models that you may use.\n")
+            page.push_str("Send `Authorization: Bearer <token>` to see the models that you may use.\n");
         }
         ModelVisibility::Everything | ModelVisibility::Of(_) => models(&mut page, catalog, host, sight),
     }

@@ -119,7 +119,7 @@ pub struct AppState {
     /// The limit on each caller, where there is one.
     pub rate: Option<RateLimiter>,
     /// What that limit is, in requests a second; for messages.
-    pub rate_per_second: u32,
+    pub rate_limit_per_second: u32,
     /// Who may read the metrics where callers are known.
     pub metrics_access: MetricsAccess,
     /// The settings.

@@ -194,7 +194,7 @@ fn ready_version_detail(entry: &ModelEntry, version: &ModelVersion) -> Value {
         "classes": version.contract.output.classes(),
         "contract": version.contract_id,
         "contract_url": format!("/models/{model}/versions/{}/contract", version.version.as_str()),
-        "second_pass": version.contract.full_validation_keywords,
+        "full_validation_keywords": version.contract.full_validation_keywords,
         "provenance": version.provenance,
         "model_sha256": version.graph_sha256,
         "uncertainty_method": version.uncertainty_method(),
@@ -204,7 +204,7 @@ fn ready_version_detail(entry: &ModelEntry, version: &ModelVersion) -> Value {
             "max_batch_rows": if version.contract.batched { version.limits.max_batch_rows } else { 1 },
             "max_queue_rows": version.limits.max_queue_rows,
             "deadline_ms": version.limits.deadline_ms,
-            "explain_rows": version.limits.explain_rows,
+            "max_explain_rows": version.limits.max_explain_rows,
         },
         "runtime": {
             "providers": version.providers,

@@ -12,7 +12,7 @@ fn percent(share: f64) -> String {
 }
 
 /// Of rows that may have been trained on.
-pub(super) fn training_rows(named_by: &str) -> String {
+pub(super) fn calibrated_on_training_data(named_by: &str) -> String {
     format!(
         "{named_by} says that the model was trained on these very rows: if that is so, everything here flatters it, and no \
          coverage holds"

@@ -269,7 +269,7 @@ impl GroupIndex {
             if next == MAX_GROUPS {
                 let feature = &self.feature;
                 return Err(format!(
-                    "--group: {feature:?} has more than {MAX_GROUPS} values; choose a feature of few values"
+                    "--group-by: {feature:?} has more than {MAX_GROUPS} values; choose a feature of few values"
                 ));
             }
             self.values.push(value);

@@ -38,7 +38,7 @@ pub struct CalibrateOptions {
     /// How the table is to be read.
     pub reading: ReadOptions,
     /// Whether the table may be the one that the model was trained on.
-    pub training_rows: bool,
+    pub allow_training_data: bool,
     /// Whether nothing is to be written.
     pub dry_run: bool,
     /// The time that the file says it was made at, in seconds since 1970.
@@ -122,11 +122,11 @@ pub fn calibrate(
     check_target(&table, wishes.target.as_deref())?;
     let sha256 = table.sha256()?;
     let trained_on = trained_on(&prepared, &sha256);
-    if let Some(what) = trained_on.filter(|_| !wishes.training_rows) {
+    if let Some(what) = trained_on.filter(|_| !wishes.allow_training_data) {
         return Err(table
             .table_error(format!(
                 "is the very table that {what} names: a model is surer of rows that it was trained on than of any other. \
-                 Give rows that were held out, or say --training-rows if it was not trained on these"
+                 Give rows that were held out, or say --allow-training-data if it was not trained on these"
             ))
             .into());
     }
@@ -153,7 +153,8 @@ pub fn calibrate(
     let served = prepared.bind_calibration(&path, &text).map_err(|errors| {
         AuthoringError::NeedsDecision(errors.iter().map(LoadError::to_string).collect::<Vec<_>>().join("\n"))
     })?;
-    let mut notes: Vec<String> = trained_on.map(advice::training_rows).into_iter().chain(truths.reading()).collect();
+    let mut notes: Vec<String> =
+        trained_on.map(advice::calibrated_on_training_data).into_iter().chain(truths.reading()).collect();
     notes.extend(advice::duplicate_rows(truths.copies, truths.rows()));
     notes.extend(advice::worse_than_mean(rows.explained()));
     notes.extend(advice::of(&calibration, prepared.coverage, &classes));

@@ -29,7 +29,7 @@ pub(super) fn plan(contract: &Contract, wishes: &CalibrateOptions) -> Result<Cal
         }
     };
     if let Some(feature) = &wishes.group {
-        problems.extend(contract.grouping(feature, &[]).err().map(|detail| format!("--group: {detail}")));
+        problems.extend(contract.grouping(feature, &[]).err().map(|detail| format!("--group-by: {detail}")));
     }
     if let Some(target) = wishes.target.as_ref().filter(|name| contract.features.iter().any(|own| own.name == **name)) {
         problems.push(format!("--target: {target:?} is a feature of the contract, so it cannot be what is predicted"));
@@ -59,16 +59,18 @@ fn classification(classes: usize, wishes: &CalibrateOptions, problems: &mut Vec<
     };
     match (&wishes.group, sets) {
         (Some(_), Some(SetMethod::Aps)) => {
-            problems.push("--group goes with --sets lac, not with aps".to_owned());
+            problems.push("--group-by goes with --prediction-sets lac, not with aps".to_owned());
         }
         (Some(_), None) => {
-            problems
-                .push("--group makes quantiles by group, and --sets none asks for no quantiles: drop one".to_owned());
+            problems.push(
+                "--group-by makes quantiles by group, and --prediction-sets none asks for no quantiles: drop one"
+                    .to_owned(),
+            );
         }
         _ => {}
     }
     if method == MethodChoice::Uncalibrated && sets.is_none() {
-        problems.push("--method uncalibrated with --sets none leaves nothing to calibrate".to_owned());
+        problems.push("--method uncalibrated with --prediction-sets none leaves nothing to calibrate".to_owned());
     }
     CalibrationPlan::Classification(ClassificationOptions { method, sets })
 }
@@ -82,7 +84,7 @@ fn regression(wishes: &CalibrateOptions, problems: &mut Vec<String>) -> Calibrat
         ));
     }
     if wishes.sets.is_some() {
-        problems.push("--sets is for a classification; a regression gets intervals".to_owned());
+        problems.push("--prediction-sets is for a classification; a regression gets intervals".to_owned());
     }
     CalibrationPlan::Regression(RegressionOptions {
         force_split_conformal: wishes.method == Some(Method::SplitConformal),

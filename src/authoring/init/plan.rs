@@ -56,7 +56,7 @@ pub(super) fn plan(
     let used = |name: &str| features.iter().flatten().any(|(feature, _)| feature == name);
     if problems.is_empty() {
         let unused = wishes.defaults.iter().filter(|(name, _)| !used(name));
-        problems.extend(unused.map(|(name, _)| format!("--default: {name:?} is no feature")));
+        problems.extend(unused.map(|(name, _)| format!("--fill: {name:?} is no feature")));
     }
     if problems.is_empty() { Ok(PackagePlan { placed, features, notes }) } else { Err(problems) }
 }

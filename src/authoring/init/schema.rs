@@ -30,7 +30,7 @@ pub(super) fn scalar(column: &Column, spec: &TensorSpec, default: Option<&str>) 
     if let Some(text) = default {
         members.insert(
             "default".to_owned(),
-            literal(kind, text).ok_or_else(|| format!("--default {name}={text}: the feature is of type {kind}"))?,
+            literal(kind, text).ok_or_else(|| format!("--fill {name}={text}: the feature is of type {kind}"))?,
         );
         required = false;
     }
@@ -42,7 +42,7 @@ pub(super) fn scalar(column: &Column, spec: &TensorSpec, default: Option<&str>) 
         } else if default.is_none() {
             return Err(format!(
                 "column {name:?} has no value in {} rows, and the input {spec} has no NaN: say what stands for it with \
-                 --default {name}=VALUE",
+                 --fill {name}=VALUE",
                 column.missing
             ));
         }

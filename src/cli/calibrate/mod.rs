@@ -44,13 +44,13 @@ pub(in crate::cli) struct Calibrate {
     method: Option<MethodFlag>,
     /// How sets of classes are made [default: lac].
     #[arg(long, value_name = "SETS")]
-    sets: Option<SetsFlag>,
+    prediction_sets: Option<PredictionSetsFlag>,
     /// A feature of few values, each of which gets quantiles of its own (Mondrian).
     #[arg(long, value_name = "FEATURE")]
-    group: Option<String>,
+    group_by: Option<String>,
     /// Take the table although profile.json or version.json names it as what the model was trained on.
     #[arg(long)]
-    training_rows: bool,
+    allow_training_data: bool,
     /// Print the report and write nothing.
     #[arg(long)]
     dry_run: bool,
@@ -64,7 +64,7 @@ pub(in crate::cli) struct Calibrate {
 enum MethodFlag {
     /// The method of least log loss on rows that it was not fitted to.
     Auto,
-    /// The probabilities of the model, made bolder or meeker by one number.
+    /// Temperature scaling: one number sharpens or softens all probabilities.
     Temperature,
     /// A rising curve, for two classes.
     Isotonic,
@@ -77,7 +77,7 @@ enum MethodFlag {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum SetsFlag {
+enum PredictionSetsFlag {
     /// Every class that is likely enough: the smallest sets.
     Lac,
     /// The likeliest classes until they are likely enough together: sets that are larger where the instance is hard.
@@ -117,14 +117,14 @@ impl Calibrate {
                 MethodFlag::Uncalibrated => Method::Classifier(MethodChoice::Uncalibrated),
                 MethodFlag::SplitConformal => Method::SplitConformal,
             }),
-            sets: self.sets.map(|sets| match sets {
-                SetsFlag::Lac => SetChoice::Lac,
-                SetsFlag::Aps => SetChoice::Aps,
-                SetsFlag::None => SetChoice::None,
+            sets: self.prediction_sets.map(|sets| match sets {
+                PredictionSetsFlag::Lac => SetChoice::Lac,
+                PredictionSetsFlag::Aps => SetChoice::Aps,
+                PredictionSetsFlag::None => SetChoice::None,
             }),
-            group: self.group.clone(),
+            group: self.group_by.clone(),
             reading: self.table.reading()?,
-            training_rows: self.training_rows,
+            allow_training_data: self.allow_training_data,
             dry_run: self.dry_run,
             created: created()?,
         })

@@ -77,7 +77,7 @@ fn candidates(report: &Report) -> String {
     let measured = format!("of the {} rows that choose, each by a fit without it", report.fitted_rows);
     let mut rows = vec![vec!["method".to_owned(), "log loss".to_owned(), measured]];
     for candidate in &report.candidates {
-        let mark = if candidate.chosen { "<- taken" } else { "" };
+        let mark = if candidate.chosen { "<- selected" } else { "" };
         let loss = candidate.log_loss.map_or_else(|| "-".to_owned(), decimals);
         rows.push(vec![candidate.method.clone(), loss, mark.to_owned()]);
     }
@@ -87,10 +87,10 @@ fn candidates(report: &Report) -> String {
 fn levels(made: &CalibrationReport) -> String {
     let report = &made.calibration.report;
     let grouped = made.calibration.groups().is_some();
-    let size = if is_regression(made) { "mean width" } else { "mean set" };
+    let size = if is_regression(made) { "mean width" } else { "mean set size" };
     let empties = report.levels.iter().any(|level| level.empty > 0.0);
-    let mut titles = vec!["coverage", "held the truth"];
-    titles.extend((!grouped).then_some("chance allows"));
+    let mut titles = vec!["coverage", "observed"];
+    titles.extend((!grouped).then_some("99 % range"));
     titles.push(size);
     titles.extend(empties.then_some("empty"));
     titles.extend(["rows needed", ""]);
@@ -123,8 +123,8 @@ fn level_notes(level: &LevelReport, band: Option<(f64, f64)>, made: &Calibration
         _ if made.calibration.report.conformal_rows < level.rows_needed => said.push("too few rows for a bound"),
         // A fifth of the rows is left out, in turn, to measure the others.
         _ if level.unbounded > 0.0 => said.push("a bound, and too few rows to measure it"),
-        Some((low, _)) if level.empirical < low => said.push("fewer than chance allows"),
-        Some((_, high)) if level.empirical > high => said.push("more than was asked for (equal scores)"),
+        Some((low, _)) if level.empirical < low => said.push("below the 99 % range"),
+        Some((_, high)) if level.empirical > high => said.push("above the 99 % range (tied scores)"),
         _ => {}
     }
     said.join(", ")
@@ -146,8 +146,8 @@ fn groups(made: &CalibrationReport) -> String {
     if probabilities {
         head.extend(["ECE before", "after"].map(str::to_owned));
     }
-    head.push(format!("held the truth at {}", made.coverage.as_f64()));
-    head.push(if is_regression(made) { "mean width" } else { "mean set" }.to_owned());
+    head.push(format!("observed coverage at {}", made.coverage.as_f64()));
+    head.push(if is_regression(made) { "mean width" } else { "mean set size" }.to_owned());
     head.push("quantile".to_owned());
     let mut rows = vec![head];
     for (report, group) in made.calibration.report.groups.iter().zip(&groups.groups) {

@@ -55,7 +55,7 @@ fn compile_for(document: &JsonValue, signature: &Signature) -> Result<Contract, 
     apply_required(&node, &mut features, &mut problems);
     let coverage = output::read_coverage(&node, &mut problems);
     let output = output::read(&node, signature, &mut problems);
-    second_pass.extend(features.iter().flat_map(|feature| feature.second_pass.clone()));
+    second_pass.extend(features.iter().flat_map(|feature| feature.full_validation_keywords.clone()));
     let Some(output) = output.filter(|_| problems.is_empty()) else { return Err(problems) };
     second_pass.sort();
     second_pass.dedup();

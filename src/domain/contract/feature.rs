@@ -69,7 +69,7 @@ pub struct Feature {
     pub(super) expected: Option<Expected>,
     pub(super) codes: Vec<(String, Number)>,
     /// The keywords that need the second pass.
-    pub(super) second_pass: Vec<String>,
+    pub(super) full_validation_keywords: Vec<String>,
 }
 
 impl Feature {
@@ -130,7 +130,7 @@ impl Feature {
             default: node.child("default").map(|value| value.value.clone()),
             expected: read_expected(node, problems),
             codes: read_codes(node, spec.element, problems),
-            second_pass,
+            full_validation_keywords: second_pass,
         };
         feature.read_null(node, null_admitted, spec.element, problems);
         feature.check_types(node, spec, problems);

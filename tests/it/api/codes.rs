@@ -54,8 +54,8 @@ fn refused_by_security() -> Vec<(&'static str, Reply)> {
     std::fs::write(file.path(), text).expect("written");
     let server = Server::start(|config| {
         config.security.tokens_file = file.path().to_path_buf();
-        config.security.rate_per_second = 1;
-        config.security.rate_burst = 2;
+        config.security.rate_limit_per_second = 1;
+        config.security.rate_limit_burst = 2;
     });
     let with = |path: &str| server.send("POST", path, &[JSON, ("authorization", "Bearer s3cret")], GOOD.as_bytes());
     let good = with("/predict");
@@ -158,7 +158,7 @@ fn refused_while_draining() -> Vec<(&'static str, Reply)> {
         shutdown,
         tokens: None,
         rate: None,
-        rate_per_second: 0,
+        rate_limit_per_second: 0,
         metrics_access: MetricsAccess::Token,
         settings: config().http.server,
     };

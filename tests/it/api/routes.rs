@@ -118,7 +118,7 @@ fn what_is_loaded_is_told() {
         (Some("ready"), Some("uncalibrated+lac"))
     );
     assert_eq!(version["provenance"]["training_data"]["tag"], "churn-2026-02-28");
-    let limits = json!({ "max_batch_rows": 32, "max_queue_rows": 1024, "deadline_ms": 1000, "explain_rows": 4096 });
+    let limits = json!({ "max_batch_rows": 32, "max_queue_rows": 1024, "deadline_ms": 1000, "max_explain_rows": 4096 });
     assert_eq!(version["limits"], limits);
     assert_eq!(version["runtime"]["providers"], json!(["cpu"]));
     assert_eq!(server.get("/models/churn").json()["versions"][0], version);

@@ -25,7 +25,7 @@ fn a_bare_model_and_a_table_become_a_served_model() {
         "        the model predicts the class of the table in 146 of 150 rows that were drawn",
         "sepal_length     150        -  numbers from 4.3 to 7.9, median 5.8",
         "check   the columns feed X float32[?, 4] in the order of the table: it must be that of the training",
-        "loads   as `candor serve` would, and answers 22 recorded cases as before",
+        "loads   as `candor serve` would; 22 golden cases reproduced",
     ] {
         assert!(told.lines().any(|told| told == line), "{line}\n{told}");
     }

@@ -129,7 +129,7 @@ const CASES: &[Case] = &[
             species(wishes);
             wishes.defaults = vec![("species".to_owned(), "x".to_owned())];
         },
-        "{t}: --default: \"species\" is no feature",
+        "{t}: --fill: \"species\" is no feature",
     ),
 ];
 
@@ -169,7 +169,7 @@ const GRAPHS: &[(&str, &str, Wish, &str)] = &[
         "models/churn/1/model.onnx",
         "a,b,c,d,e,plan,payment_method,autopay\n1,2,3,4,5,,card,true\n1,2,3,4,5,basic,card,true\n",
         none,
-        "column \"plan\" has no value in 1 rows, and the input plan string[?, 1] has no NaN: say what stands for it with --default plan=VALUE",
+        "column \"plan\" has no value in 1 rows, and the input plan string[?, 1] has no NaN: say what stands for it with --fill plan=VALUE",
     ),
     (
         "models/churn/1/model.onnx",

@@ -137,14 +137,14 @@ fn where_waiting_pays_a_batch_waits_until_it_is_full_or_the_delay_is_over() {
     assert_eq!(gate.begun(), [1.0, 2.0, 3.0]);
     gate.open();
     assert!(third.outcome().is_ok() && rows.into_iter().all(|caller| caller.answer().1 == 3));
-    assert_eq!(bare.counted(&super::series("batch_close_total", "fake", ",reason=\"full\"")), 1);
+    assert_eq!(bare.counted(&super::series("batches_total", "fake", ",close_reason=\"full\"")), 1);
 
     let delay = Duration::from_millis(30);
     let (bare, gate) = engine(Placement::Workers, |policy| (policy.max_rows, policy.max_delay) = (3, delay));
     gate.open();
     let completed = bare.predict(1.0).outcome().expect("an answer");
     assert!(completed.queue >= delay, "it waited for others: {:?}", completed.queue);
-    assert_eq!(bare.counted(&super::series("batch_close_total", "fake", ",reason=\"delay\"")), 1);
+    assert_eq!(bare.counted(&super::series("batches_total", "fake", ",close_reason=\"delay\"")), 1);
 }
 
 #[test]

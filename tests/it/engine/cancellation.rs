@@ -25,7 +25,7 @@ fn a_caller_that_goes_away_frees_its_place_in_the_queue() {
     wait_for(&server, &series("queue_depth", "fake", ""), 1);
     let refused = server.post("/predict", r#"{"features":{"x":3}}"#);
     assert_eq!((refused.status, refused.code().as_str()), (503, "overloaded"));
-    assert_eq!(scraped(&server, &series("shed_total", "fake", ",reason=\"queue_full\"")), 1);
+    assert_eq!(scraped(&server, &series("requests_shed_total", "fake", ",reason=\"queue_full\"")), 1);
 
     drop(waiting);
     wait_for(&server, &series("queue_depth", "fake", ""), 0);
@@ -60,14 +60,14 @@ fn a_run_that_nobody_waits_for_is_stopped() {
     let cancelled = |stage: &str| scraped(&server, &series("abandoned_rows_total", "slow", stage));
 
     let left = [under_way(&server, &endless), under_way(&server, &endless)];
-    wait_for(&server, &series("in_flight", "slow", ""), 2);
+    wait_for(&server, &series("requests_in_flight", "slow", ""), 2);
     // One waits, so the other is run.
     wait_for(&server, &series("queue_depth", "slow", ""), 1);
     drop(left);
     let mut kept = Kept::open(server.address).expect("a connection");
     let reply = kept.ask(&quick).expect("an answer");
     assert_eq!((reply.status, &reply.json()["prediction"]), (200, &json!(2.5)));
-    wait_for(&server, &series("in_flight", "slow", ""), 0);
+    wait_for(&server, &series("requests_in_flight", "slow", ""), 0);
     // The second may have been begun before it was seen that its caller had gone, too.
     let stopped = cancelled(",stage=\"infer\"");
     assert!(stopped >= 1 && stopped + cancelled(",stage=\"queue\"") == 2, "{stopped}");

@@ -49,7 +49,7 @@ fn a_deadline_below_the_cost_of_a_row_is_refused_at_once() {
     assert_eq!(reply.json()["detail"], "x-deadline-ms gave 2000 ms; a row of fake takes about 3000 ms");
     assert_eq!(reply.header("retry-after"), None, "it will not be better later");
     assert!(gate.is_quiet(), "nothing was run");
-    assert_eq!(scraped(&server, &series("shed_total", "fake", ",reason=\"deadline\"")), 1);
+    assert_eq!(scraped(&server, &series("requests_shed_total", "fake", ",reason=\"deadline\"")), 1);
     assert_eq!(scraped(&server, &series("abandoned_rows_total", "fake", ",stage=\"queue\"")), 0);
 }
 
@@ -107,7 +107,7 @@ fn a_deadline_that_passes_is_told_and_gives_the_place_up() {
     wait_for(&server, &series("abandoned_rows_total", "fake", ",stage=\"queue\""), 1);
     // The one that is run learns it too, though its run goes on.
     wait_for(&server, &series("abandoned_rows_total", "fake", ",stage=\"infer\""), 1);
-    wait_for(&server, &series("in_flight", "fake", ""), 0);
+    wait_for(&server, &series("requests_in_flight", "fake", ""), 0);
     drop(running);
     gate.open();
     assert!(gate.is_quiet(), "the row whose deadline has passed was not run");

@@ -170,7 +170,7 @@ fn the_rows_of_one_explanation_are_bounded() {
     let other: Value = other.map(|(name, value)| (name.clone(), json!(number(value) * 1.3))).collect();
     // Thirty features: 59 rows for the baseline and a first pair, at most 58 for each further one.
     for (limit, least) in [(58, 0), (59, 59), (116, 59), (400, 342)] {
-        let root = explainable("breast-cancer/1", Some(&profile(&usual)), &format!("explain_rows = {limit}\n"));
+        let root = explainable("breast-cancer/1", Some(&profile(&usual)), &format!("max_explain_rows = {limit}\n"));
         let answer = explained(root.path(), &other);
         assert_eq!(codes(&answer), ["explanation_incomplete"], "{answer}");
         let detail = answer["warnings"][0]["detail"].as_str().expect("a detail");

@@ -80,7 +80,7 @@ fn an_explanation_says_what_each_feature_adds() {
         assert!(metrics.contains(line), "{line}\n{metrics}");
     }
     let about = server.get("/models/churn/versions/1").json();
-    assert_eq!(about["limits"]["explain_rows"], 4096);
+    assert_eq!(about["limits"]["max_explain_rows"], 4096);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_sampled_explanation_is_the_same_each_time() {
     let usual = &about["example"]["features"];
     let other = usual.as_object().expect("by name").iter();
     let other: Value = other.map(|(name, value)| (name.clone(), json!(number(value) * 1.3))).collect();
-    let root = explainable("breast-cancer/1", Some(&profile(usual)), "explain_rows = 600\n");
+    let root = explainable("breast-cancer/1", Some(&profile(usual)), "max_explain_rows = 600\n");
     let server = Server::over(root.path());
     let (once, again) = (explain(&server, &other).json(), explain(&server, &other).json());
     assert!(same(&once["explanation"], &again["explanation"]), "{once}\n{again}");
@@ -163,7 +163,7 @@ fn a_baseline_that_the_contract_refuses_is_replaced_or_named() {
 #[test]
 fn what_cannot_be_explained_is_answered_all_the_same_and_says_why() {
     let none = explainable("churn/1", None, "");
-    let off = explainable("churn/1", Some(&profile(&subscriber())), "explain_rows = 0\n");
+    let off = explainable("churn/1", Some(&profile(&subscriber())), "max_explain_rows = 0\n");
     let cases = [
         (
             none.path(),

@@ -24,7 +24,7 @@ fn check(model: &str, method: &str) {
     let cases: Vec<Value> = cases().into_iter().filter(|case| case["model"] == model).collect();
     assert!(cases.len() >= 2, "{model}");
     for case in &cases {
-        let root = explainable(model, Some(&profile(&case["baseline"])), "explain_rows = 16000\n");
+        let root = explainable(model, Some(&profile(&case["baseline"])), "max_explain_rows = 16000\n");
         let answer = explained(root.path(), &case["features"]);
         assert_eq!(answer["warnings"], serde_json::json!([]), "{model}");
         let explanation = &answer["explanation"];

@@ -68,7 +68,7 @@ fn unfinished_bodies_of_http_2() {
 
 /// Requests that were refused for lack of memory.
 fn shed(process: &Process) -> f64 {
-    metric(process.address, "candor_shed_total", &["memory"])
+    metric(process.address, "candor_requests_shed_total", &["memory"])
 }
 
 /// What keeps a body unfinished: the connection and its streams.

@@ -56,7 +56,7 @@ fn check_does_not_wait_for_ever() {
     let output = candor(&[&["check", path.as_str()][..], &set].concat()).output().expect("it ran");
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("REFUSED endless 1\n        loading took longer than 300 ms"), "{text}");
+    assert!(text.contains("failed  endless 1\n        loading took longer than 300 ms"), "{text}");
     assert!(text.contains("ok      wine 1"), "{text}");
 }
 

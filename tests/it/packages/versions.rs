@@ -83,7 +83,7 @@ fn the_newest_version_is_the_greatest_and_model_toml_chooses() {
         }
         let checked = candor(&["check", &root.path().display().to_string()]).output().expect("it ran");
         let text = String::from_utf8_lossy(&checked.stdout);
-        let good = format!("\n{} good, 0 refused\n", loaded.len());
+        let good = format!("\n{} ok, 0 failed\n", loaded.len());
         assert!(checked.status.success() && text.ends_with(&good), "{names:?} {settings}: {text}");
     }
 }

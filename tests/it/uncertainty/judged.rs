@@ -326,7 +326,7 @@ fn check_judges_calibration_and_profile() {
         assert!(same, "{}: {expected:#?}\n{told:#?}", case.name);
     }
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.ends_with("\n13 good, 2 refused, 8 warnings\n"), "{text}");
+    assert!(text.ends_with("\n13 ok, 2 failed, 8 warnings\n"), "{text}");
 }
 
 #[test]
@@ -334,10 +334,10 @@ fn warnings_refuse_nothing_unless_one_is_strict() {
     let repository = uncalibrated_models(&["diabetes/1"]);
     let version = repository.path().join("diabetes/1");
     for (rows, strict, code, ending) in [
-        (60, false, 0, "\n1 good, 0 refused\n"),
-        (60, true, 0, "\n1 good, 0 refused\n"),
-        (8, false, 0, "\n1 good, 0 refused, 1 warning\n"),
-        (8, true, 1, "\n1 good, 0 refused, 1 warning\n"),
+        (60, false, 0, "\n1 ok, 0 failed\n"),
+        (60, true, 0, "\n1 ok, 0 failed\n"),
+        (8, false, 0, "\n1 ok, 0 failed, 1 warning\n"),
+        (8, true, 1, "\n1 ok, 0 failed, 1 warning\n"),
     ] {
         intervals(&version, rows, 1);
         let mut command = candor(&["check"]);

@@ -188,7 +188,7 @@ fn every_format_of_table_makes_the_same_calibration() {
     let [csv, jsonl, parquet] = ["csv", "jsonl", "parquet"].map(|format| {
         let made = calibrated(&version, &iris(&format!("iris.{format}")), |wishes| {
             wishes.target = Some("species".to_owned());
-            wishes.training_rows = true;
+            wishes.allow_training_data = true;
             wishes.sets = Some(SetChoice::Aps);
         });
         let made = made.expect("a calibration").calibration;

@@ -147,7 +147,7 @@ const CLASSIFIER: &[Case] = &[
         "group.csv",
         GOOD,
         |wishes| wishes.group = Some("c".into()),
-        "{v}: --group: groups go by \"c\", which is no feature of the contract",
+        "{v}: --group-by: groups go by \"c\", which is no feature of the contract",
     ),
     (
         "many.csv",
@@ -165,7 +165,7 @@ const CLASSIFIER: &[Case] = &[
             wishes.sets = Some(SetChoice::Aps);
             wishes.group = Some("a".into());
         },
-        "{v}: --group goes with --sets lac, not with aps",
+        "{v}: --group-by goes with --prediction-sets lac, not with aps",
     ),
     (
         "unset.csv",
@@ -175,8 +175,8 @@ const CLASSIFIER: &[Case] = &[
             wishes.group = Some("a".into());
             wishes.method = Some(Method::SplitConformal);
         },
-        "{v}: --method split-conformal is for a regression; this is a classification\n{v}: --group makes quantiles by \
-             group, and --sets none asks for no quantiles: drop one",
+        "{v}: --method split-conformal is for a regression; this is a classification\n{v}: --group-by makes quantiles by \
+             group, and --prediction-sets none asks for no quantiles: drop one",
     ),
     (
         "nothing.csv",
@@ -185,7 +185,7 @@ const CLASSIFIER: &[Case] = &[
             wishes.sets = Some(SetChoice::None);
             wishes.method = Some(Method::Classifier(MethodChoice::Uncalibrated));
         },
-        "{v}: --method uncalibrated with --sets none leaves nothing to calibrate",
+        "{v}: --method uncalibrated with --prediction-sets none leaves nothing to calibrate",
     ),
 ];
 
@@ -242,7 +242,7 @@ fn tables_that_make_no_calibration_of_a_regression() {
                 wishes.sets = Some(SetChoice::Lac);
             },
             "{v}: --method temperature is for a classification; this is a regression, whose intervals follow from its \
-             outputs (or, with split-conformal, from its value alone)\n{v}: --sets is for a classification; a regression \
+             outputs (or, with split-conformal, from its value alone)\n{v}: --prediction-sets is for a classification; a regression \
              gets intervals",
         ),
     ];
@@ -268,7 +268,7 @@ fn tasks_and_methods_that_do_not_go_together() {
             "array.jsonl",
             rows,
             |wishes| wishes.group = Some("v".into()),
-            "{v}: --group: \"v\" is an array and makes no groups",
+            "{v}: --group-by: \"v\" is an array and makes no groups",
         ),
         (
             "three.jsonl",

@@ -205,8 +205,8 @@ fn log_loaded(version: &ModelVersion) {
         placement = version.plan.placement.as_str(),
         workers = version.plan.workers,
         intra_threads = version.plan.intra_threads,
-        row_us = u64::try_from(cost.as_micros()).unwrap_or(u64::MAX),
-        batch_difference = version.probe.largest_difference,
+        row_cost_us = u64::try_from(cost.as_micros()).unwrap_or(u64::MAX),
+        batch_max_abs_diff = version.probe.largest_difference,
         uncertainty_method = version.uncertainty_method(),
         load_ms = u64::try_from(version.load.as_millis()).unwrap_or(u64::MAX),
         "loaded"
