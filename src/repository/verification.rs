@@ -238,7 +238,7 @@ impl VerifiedVersion {
                     Err(error) => {
                         failed.extend(cases.iter().map(|case| {
                             golden::golden_error(path, case.line, format!("in a batch: it fails: {error}"))
-                        }))
+                        }));
                     }
                 }
             }

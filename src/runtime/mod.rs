@@ -10,9 +10,10 @@ mod convert;
 mod detached;
 mod engine;
 mod error_message;
+mod executor;
 mod external_data;
 mod file_kind;
-mod lease;
+mod leader;
 mod model_bytes;
 mod onnx;
 mod onnx_proto;
@@ -21,16 +22,20 @@ mod onnxruntime_version;
 mod plan;
 mod probe;
 mod queue;
+mod reply;
 mod run;
-mod run_interest;
+mod run_control;
+mod scheduler;
 mod session;
 mod session_io;
 mod slow_runs;
+mod slowdown;
 mod thread_priority;
+mod ticket;
 mod watchdog;
 mod worker;
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,20 +43,20 @@ pub use batch::{merge, pad, row_values};
 pub use batching::{Policy, Priority};
 pub use cancellation::{Cancellation, Cancelled};
 pub use detached::{DetachedError, run_detached};
-pub use engine::{Completed, Engine, EngineOptions, Interrupt, SubmitError};
+pub use engine::Engine;
+pub use executor::{Executor, Interrupt, RunError};
 pub use model_bytes::{ModelBytes, NestedWeights};
 pub use onnxruntime::{DISABLE_TELEMETRY, EXPECTED_VERSION, OrtLibrary, OrtLibraryError};
 pub use plan::{ExecutionPlan, Placement, PlanInputs, ThreadCount, available_cpus, plan};
 pub use probe::{Cost, Probe, median_run_time, probe};
+pub use reply::{Completed, SubmitError};
 pub use run::{BatchRun, RowResult, run_batch};
+pub use scheduler::EngineOptions;
 pub use session::{OpenError, OrtExecutor, PROVIDERS, SessionOptions};
 pub use thread_priority::{ComputeGuard, compute_threads_busy, lower_thread_priority};
 pub use watchdog::Watchdog;
 
-use crate::domain::{
-    setting::SettingError,
-    tensor::{Inputs, Tensor},
-};
+use crate::domain::setting::SettingError;
 
 /// What an operator can set about the runtime.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -72,44 +77,5 @@ impl Settings {
     pub fn errors(&self) -> Vec<SettingError> {
         let numbers = [self.workers.range_error("workers"), self.intra_threads.range_error("intra_threads")];
         numbers.into_iter().flatten().chain(session::provider_errors(&self.providers)).collect()
-    }
-}
-
-/// A run of the graph failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RunError {
-    /// The runtime reported a failure: what may stand in the log, without values of features. Never for a client.
-    #[error("{0}")]
-    Failed(String),
-    /// The outputs have more elements than an answer may have.
-    #[error("the outputs have {elements} elements a row; {max_elements} are the most")]
-    TooLarge {
-        /// The elements of one row.
-        elements: usize,
-        /// The most elements of one row.
-        max_elements: usize,
-    },
-    /// The run took longer than it may, and was stopped.
-    #[error("the run took longer than {} ms and was stopped", limit.as_millis())]
-    TimedOut {
-        /// How long it may take.
-        limit: Duration,
-    },
-    /// The executor panicked.
-    #[error("the run panicked")]
-    Panicked,
-}
-
-/// Something that runs a batch: a session, or a test's fake.
-pub trait Executor: Send + 'static {
-    /// Runs the graph; the outputs come in the order in which they were requested.
-    ///
-    /// # Errors
-    /// [`RunError`] when the graph fails on these inputs.
-    fn run(&mut self, inputs: &Inputs) -> Result<Vec<Tensor>, RunError>;
-
-    /// How a run can be stopped from another thread, where it can.
-    fn interrupt(&self) -> Option<Interrupt> {
-        None
     }
 }

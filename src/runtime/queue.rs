@@ -1,299 +1,290 @@
-//! The rows that wait and the executors that are free, under one lock.
+//! The queue of one engine: rows that wait, sessions that are free, runs under way. Plain data behind the scheduler's
+//! lock. Its fields are private; every change is one of the transitions below.
+//!
+//! ```text
+//! a row
+//!             push            take                    end of the run
+//!   admitted ──────▶ queued ─────────▶ running ───────────────────────▶ completed
+//!                     │ │ │ take_leader              end of the run
+//!                     │ │ └────────────▶ leading (its caller runs it) ─▶ completed
+//!                     │ │ take_expired
+//!                     │ └──────────────▶ expired
+//!                     │ remove
+//!                     └────────────────▶ cancelled (its caller has gone)
+//!
+//! a session slot
+//!           acquire                begin_run            end_run             release
+//!   free ────────────▶ leased ───────────────▶ busy ─────────────▶ leased ───────────▶ free, or leased to the row that
+//!                                                                                     take_leader names
+//!
+//! the engine:   inline ── switch_to_workers ──▶ workers (never back)          open ── close ──▶ closed
+//! ```
+//!
+//! Invariants: a row leaves the queue by exactly one transition, so it is run at most once and answered once;
+//! `low_priority_rows` and the metric `candor_queue_depth` follow every one of them; a slot is in one place only.
+//!
+//! `L` is what a row gets that is to lead: the scheduler's lease of a slot.
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    thread::JoinHandle,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use tokio::sync::oneshot;
 
 use super::{
-    Completed, EngineOptions, Placement, SubmitError,
-    admission::{Backlog, estimate},
-    batching::{BatchDecision, Policy, Priority, QueuedRow, decide},
-    lease::{SessionLease, SessionSlot},
-    run_interest::RowInterest,
+    batching::{Priority, QueuedRow, next_leader},
+    executor::{Executor, Interrupt},
+    reply::Completed,
+    run_control::{ActiveRun, RowInterest},
     slow_runs::SlowRunDetector,
-    watchdog::{ActiveRun, Watchdog},
 };
-use crate::{
-    domain::tensor::Inputs,
-    telemetry::{BatchCloseReason, VersionMetrics},
-};
+use crate::{domain::tensor::Inputs, telemetry::UpDownCounter};
 
-/// A row that waits.
-pub(super) struct Job {
+/// A caller that runs alone yields once in this many runs, to find out whether others would join: a yield costs a few
+/// microseconds, and pays only if they do.
+const YIELD_PROBE_INTERVAL: u32 = 32;
+
+/// A queued row with everything that is needed to run and answer it.
+pub(super) struct Job<L> {
     pub(super) id: u64,
-    pub(super) waiting: QueuedRow,
+    pub(super) row: QueuedRow,
     pub(super) inputs: Inputs,
-    pub(super) reply: oneshot::Sender<QueueReply>,
-    pub(super) watch: Arc<RowInterest>,
+    pub(super) reply: oneshot::Sender<QueueReply<L>>,
+    pub(super) interest: Arc<RowInterest>,
 }
 
-/// What a waiting row is told.
-pub(super) enum QueueReply {
-    /// It was run. The inputs come back to be freed where they were made: memory that one thread makes and another frees
+/// What a waiting caller receives.
+pub(super) enum QueueReply<L> {
+    /// The row was run. The inputs come back to be freed by the thread that allocated them: freeing across threads
     /// costs both.
     Done(Completed, Inputs),
-    /// An executor is free: run yourself, and whoever waits with you.
-    BecomeLeader(SessionLease, Inputs),
-    /// Its deadline passed while it waited.
+    /// A session is free: run the row yourself, with the rows that may join it.
+    BecomeLeader(L, Inputs),
+    /// The deadline passed while the row waited.
     Expired,
 }
 
-/// How often a caller that runs alone looks around: it costs a few microseconds, and pays only in company.
-const YIELD_PROBE_INTERVAL: u32 = 32;
+/// A session that runs on callers' threads or on a worker, and how its runs are stopped.
+pub(super) struct SessionSlot {
+    /// The slot's index in the engine.
+    pub(super) number: usize,
+    pub(super) executor: Box<dyn Executor>,
+    pub(super) interrupt: Option<Interrupt>,
+}
 
-pub(super) struct QueueState {
-    pub(super) jobs: VecDeque<Job>,
-    pub(super) free: Vec<SessionSlot>,
+impl SessionSlot {
+    pub(super) fn new(number: usize, executor: Box<dyn Executor>) -> Self {
+        Self { number, interrupt: executor.interrupt(), executor }
+    }
+}
+
+/// The numbers that admission judges a new row by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct QueueLoad {
+    /// Predictions that wait.
+    pub(super) predictions: usize,
+    /// Other rows that wait.
+    pub(super) low_priority: usize,
     /// Rows that are being run.
     pub(super) running: usize,
-    /// Executors that run them.
+    /// Sessions that run them.
     pub(super) busy: usize,
-    pub(super) closed: bool,
-    /// What runs on callers' threads, by the station's number.
-    pub(super) active_runs: Vec<Option<ActiveRun>>,
-    pub(super) slow_runs: SlowRunDetector,
-    /// When the watchdog looks next.
-    pub(super) next_check: Instant,
-    /// How many of the rows that wait are no predictions.
+    /// Sessions that are free; not counted if workers own them.
+    pub(super) free: usize,
+}
+
+/// See the module.
+pub(super) struct QueueState<L> {
+    jobs: VecDeque<Job<L>>,
+    free: Vec<SessionSlot>,
+    running_rows: usize,
+    busy_slots: usize,
+    closed: bool,
+    /// The runs that the watchdog stops at their deadline, by slot number.
+    active_runs: Vec<Option<ActiveRun>>,
+    slow_runs: SlowRunDetector,
+    /// When the watchdog checks next.
+    next_check: Instant,
     low_priority_rows: usize,
     /// Whether other rows joined the last run that a caller led.
-    pub(super) last_batch_shared: bool,
-    /// Runs that callers led, for [`State::looks_around`].
+    last_batch_shared: bool,
     led_runs: u32,
-    next: u64,
+    next_id: u64,
+    depth: Arc<UpDownCounter>,
 }
 
-impl QueueState {
-    /// Keeps account of a row that no longer waits.
-    pub(super) fn left(&mut self, job: &Job) {
-        self.low_priority_rows -= usize::from(job.waiting.is_low_priority());
-    }
-
-    /// Whether a caller that found an executor free should first let its thread do what else is ready, so that the rows
-    /// that come of it join the run: where the last run had company, and now and then to find out.
-    pub(super) fn should_yield_first(&mut self) -> bool {
-        self.led_runs = self.led_runs.wrapping_add(1);
-        self.last_batch_shared || self.led_runs.is_multiple_of(YIELD_PROBE_INTERVAL)
-    }
-}
-
-/// Rows that are no predictions have this part of the queue to themselves, and no more: they must not fill it.
-const LOW_PRIORITY_QUEUE_DIVISOR: usize = 4;
-
-/// Everything that the callers and the workers of one version share.
-pub(super) struct EngineShared {
-    state: Mutex<QueueState>,
-    pub(super) work_available: Condvar,
-    watchdog: Watchdog,
-    pub(super) policy: Policy,
-    pub(super) metrics: Arc<VersionMetrics>,
-    pub(super) workers: Mutex<Vec<JoinHandle<()>>>,
-    /// Whether workers run the rows, and not callers.
-    uses_workers: AtomicBool,
-    capacity: usize,
-    executors: usize,
-    /// How much slower runs are now than at the probe, as the bits of a double; a moving average.
-    slowdown: AtomicU64,
-}
-
-impl EngineShared {
-    pub(super) fn new(
-        options: EngineOptions,
-        executors: usize,
-        metrics: Arc<VersionMetrics>,
-        watchdog: &Watchdog,
-    ) -> Self {
-        let EngineOptions { placement, policy, capacity } = options;
-        let state = QueueState {
+impl<L> QueueState<L> {
+    /// An empty queue before `slots` sessions, none of which is free yet. `depth` follows the number of rows.
+    pub(super) fn new(slots: usize, depth: Arc<UpDownCounter>) -> Self {
+        Self {
             jobs: VecDeque::new(),
             free: Vec::new(),
-            running: 0,
-            busy: 0,
+            running_rows: 0,
+            busy_slots: 0,
             closed: false,
-            active_runs: (0..executors).map(|_| None).collect(),
+            active_runs: (0..slots).map(|_| None).collect(),
             slow_runs: SlowRunDetector::default(),
             next_check: Instant::now(),
             low_priority_rows: 0,
             last_batch_shared: false,
             led_runs: 0,
-            next: 0,
-        };
-        let pace = AtomicU64::new(1.0_f64.to_bits());
-        let (workers, by_workers) = (Mutex::default(), AtomicBool::new(placement == Placement::Workers));
-        Self {
-            state: Mutex::new(state),
-            work_available: Condvar::new(),
-            watchdog: watchdog.clone(),
-            policy,
-            metrics,
-            workers,
-            uses_workers: by_workers,
-            capacity,
-            executors,
-            slowdown: pace,
+            next_id: 0,
+            depth,
         }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, QueueState> {
-        // Runs happen outside of the lock, and nothing under it panics, so a poisoned state is still whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The rows that wait, oldest first.
+    pub(super) fn rows(&self) -> impl ExactSizeIterator<Item = &QueuedRow> {
+        self.jobs.iter().map(|job| &job.row)
     }
 
-    /// Whether workers run the rows, and not callers.
-    pub(super) fn uses_workers(&self) -> bool {
-        self.uses_workers.load(Ordering::Relaxed)
+    pub(super) fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
     }
 
-    /// Runs turned out too long for the threads that ask, whatever the probe measured: each executor gets a worker when it
-    /// is handed on.
-    pub(super) fn switch_to_workers(&self) {
-        self.uses_workers.store(true, Ordering::Relaxed);
-    }
-
-    /// How long a row that comes now would take. Predictions go before everything else, which does not delay them.
-    pub(super) fn estimate(&self, state: &QueueState, priority: Priority) -> Duration {
-        // A caller that looks around has its executor already, and does not run yet.
-        let free = if self.uses_workers() { self.executors.saturating_sub(state.busy) } else { state.free.len() };
-        let before =
-            if priority == Priority::Predict { state.jobs.len() - state.low_priority_rows } else { state.jobs.len() };
-        let backlog = Backlog { waiting: before, running: state.running, free, executors: self.executors };
-        estimate(backlog, &self.policy, self.slowdown())
-    }
-
-    /// How long a row would take if nothing else were to be done.
-    fn idle_estimate(&self) -> Duration {
-        let backlog = Backlog { waiting: 0, running: 0, free: self.executors, executors: self.executors };
-        estimate(backlog, &self.policy, self.slowdown())
-    }
-
-    fn slowdown(&self) -> f64 {
-        f64::from_bits(self.slowdown.load(Ordering::Relaxed))
-    }
-
-    /// The policy with what runs cost now.
-    pub(super) fn current_policy(&self) -> Policy {
-        Policy { cost: self.policy.cost.scaled(self.slowdown()), ..self.policy }
-    }
-
-    /// Refuses a row that finds no place, or that could not be answered in time.
-    pub(super) fn check_admission(
-        &self,
-        state: &QueueState,
-        now: Instant,
-        waiting: QueuedRow,
-    ) -> Result<(), SubmitError> {
-        if state.closed {
-            return Err(SubmitError::ShuttingDown);
-        }
-        let wait = self.estimate(state, waiting.priority);
-        let (taken, room) = if waiting.is_low_priority() {
-            (state.low_priority_rows, self.capacity.div_ceil(LOW_PRIORITY_QUEUE_DIVISOR))
-        } else {
-            (state.jobs.len() - state.low_priority_rows, self.capacity)
-        };
-        if taken >= room {
-            return Err(SubmitError::QueueFull { wait });
-        }
-        if now + wait <= waiting.deadline {
-            return Ok(());
-        }
-        let row = self.idle_estimate();
-        if now + row > waiting.deadline {
-            Err(SubmitError::DeadlineTooShort { row })
-        } else {
-            Err(SubmitError::WouldMissDeadline { wait })
+    pub(super) fn load(&self) -> QueueLoad {
+        QueueLoad {
+            predictions: self.jobs.len() - self.low_priority_rows,
+            low_priority: self.low_priority_rows,
+            running: self.running_rows,
+            busy: self.busy_slots,
+            free: self.free.len(),
         }
     }
 
-    /// Adds a row at the end and gives it a number.
-    pub(super) fn push(&self, state: &mut QueueState, job: impl FnOnce(u64) -> Job) -> u64 {
-        let id = state.next;
-        state.next += 1;
-        let job = job(id);
-        state.low_priority_rows += usize::from(job.waiting.is_low_priority());
-        if job.waiting.deadline < state.next_check {
-            state.next_check = job.waiting.deadline;
-            self.watchdog.wake();
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Takes no more rows and frees the idle sessions. Rows that wait are still run.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        self.free.clear();
+    }
+
+    /// Adds a row at the end. Returns the receiver of its reply and its id, and true if its deadline comes before the
+    /// watchdog's next check.
+    pub(super) fn push(
+        &mut self,
+        inputs: Inputs,
+        row: QueuedRow,
+        interest: Arc<RowInterest>,
+    ) -> (oneshot::Receiver<QueueReply<L>>, u64, bool) {
+        let (reply, receiver) = oneshot::channel();
+        let id = self.next_id;
+        self.next_id += 1;
+        self.low_priority_rows += usize::from(row.is_low_priority());
+        self.depth.inc();
+        self.jobs.push_back(Job { id, row, inputs, reply, interest });
+        let is_next = row.deadline < self.next_check;
+        if is_next {
+            self.next_check = row.deadline;
         }
-        state.jobs.push_back(job);
-        self.metrics.queue_depth.inc();
-        id
+        (receiver, id, is_next)
     }
 
-    /// Takes a row out again; `None` where it is no longer waiting.
-    pub(super) fn remove(&self, id: u64) -> Option<Job> {
-        let mut state = self.lock();
-        let place = state.jobs.iter().position(|job| job.id == id)?;
-        self.metrics.queue_depth.dec();
-        let job = state.jobs.remove(place)?;
-        state.left(&job);
-        Some(job)
+    /// Takes the row with this id out, because its caller has gone. Returns false if it no longer waits.
+    pub(super) fn remove(&mut self, id: u64) -> bool {
+        let index = self.jobs.iter().position(|job| job.id == id);
+        index.and_then(|index| self.take_one(index)).is_some()
     }
 
-    /// Takes out the rows whose deadlines have passed; gives the earliest deadline of the others.
-    pub(super) fn take_expired(&self, state: &mut QueueState, now: Instant) -> (Vec<Job>, Option<Instant>) {
-        let late = |job: &Job| job.waiting.deadline <= now;
-        let rows = (0..state.jobs.len()).filter(|row| late(&state.jobs[*row])).collect::<Vec<_>>();
-        let jobs = if rows.is_empty() { Vec::new() } else { self.take_rows(state, rows) };
-        (jobs, state.jobs.iter().map(|job| job.waiting.deadline).min())
-    }
-
-    /// Decides, and takes the rows of a batch out.
-    pub(super) fn next_batch(&self, state: &mut QueueState, now: Instant) -> NextBatch {
-        // No more rows come to a closed queue, so none are waited for.
-        let max_delay = if state.closed { Duration::ZERO } else { self.policy.max_delay };
-        let policy = Policy { max_delay, ..self.current_policy() };
-        match decide(state.jobs.iter().map(|job| &job.waiting), now, &policy, None) {
-            BatchDecision::Run { rows, reason } => NextBatch::Batch(self.take_rows(state, rows), reason),
-            BatchDecision::Wait(until) => NextBatch::Wait(until),
-            BatchDecision::Idle => NextBatch::Idle,
-        }
-    }
-
-    pub(super) fn take_rows(&self, state: &mut QueueState, mut rows: Vec<usize>) -> Vec<Job> {
+    /// Takes out the rows of a batch, by their indices. They come in the order of the queue.
+    pub(super) fn take(&mut self, mut rows: Vec<usize>) -> Vec<Job<L>> {
         let in_front = rows.iter().enumerate().all(|(index, row)| index == *row);
-        let jobs: Vec<Job> = if in_front {
-            state.jobs.drain(..rows.len()).collect()
-        } else {
-            rows.sort_unstable();
-            let mut jobs: Vec<Job> = rows.iter().rev().filter_map(|row| state.jobs.remove(*row)).collect();
-            jobs.reverse();
-            jobs
-        };
-        for job in &jobs {
-            state.left(job);
-            self.metrics.queue_depth.dec();
+        if in_front {
+            let jobs: Vec<Job<L>> = self.jobs.drain(..rows.len()).collect();
+            for job in &jobs {
+                self.on_left(job);
+            }
+            return jobs;
         }
+        rows.sort_unstable();
+        let mut jobs: Vec<Job<L>> = rows.iter().rev().filter_map(|row| self.take_one(*row)).collect();
+        jobs.reverse();
         jobs
     }
 
-    /// Keeps account of how runs compare with what the probe measured.
-    pub(super) fn observe_run(&self, rows: usize, took: Duration) {
-        /// Runs of this time altogether are what the average remembers, however short each of them is.
-        const AVERAGING_TIME: Duration = Duration::from_millis(100);
-        const MAX_WEIGHT: f64 = 0.1;
-        let expected = self.policy.cost.batch_time(rows).as_secs_f64();
-        if expected > 0.0 {
-            let before = self.slowdown();
-            // A single odd run must not close the door for everyone after it.
-            let now = (took.as_secs_f64() / expected).clamp(0.1, 10.0);
-            let weight = took.div_duration_f64(took + AVERAGING_TIME).min(MAX_WEIGHT);
-            self.slowdown.store((before + weight * (now - before)).to_bits(), Ordering::Relaxed);
+    /// Takes out the row that is to lead the next run; `None` if no row can still be in time.
+    pub(super) fn take_leader(&mut self, now: Instant, high_water: usize) -> Option<Job<L>> {
+        next_leader(self.rows(), now, high_water).and_then(|index| self.take_one(index))
+    }
+
+    /// Takes out the rows whose deadlines have passed, and notes when the watchdog has to check next: at the earliest
+    /// deadline of the others, within `interval` of now.
+    pub(super) fn take_expired(
+        &mut self,
+        now: Instant,
+        interval: std::ops::RangeInclusive<Duration>,
+    ) -> (Vec<Job<L>>, Instant) {
+        let expired: Vec<usize> =
+            self.rows().enumerate().filter(|(_, row)| row.deadline <= now).map(|(index, _)| index).collect();
+        let jobs = if expired.is_empty() { Vec::new() } else { self.take(expired) };
+        let (earliest, latest) = (now + *interval.start(), now + *interval.end());
+        self.next_check = self.rows().map(|row| row.deadline).min().unwrap_or(latest).clamp(earliest, latest);
+        (jobs, self.next_check)
+    }
+
+    fn take_one(&mut self, index: usize) -> Option<Job<L>> {
+        let job = self.jobs.remove(index)?;
+        self.on_left(&job);
+        Some(job)
+    }
+
+    fn on_left(&mut self, job: &Job<L>) {
+        self.low_priority_rows -= usize::from(job.row.is_low_priority());
+        self.depth.dec();
+    }
+
+    /// Takes a free session.
+    pub(super) fn acquire(&mut self) -> Option<SessionSlot> {
+        self.free.pop()
+    }
+
+    /// Makes a session free, or drops it if the engine is closed.
+    pub(super) fn release(&mut self, slot: SessionSlot) {
+        if !self.closed {
+            self.free.push(slot);
         }
     }
-}
 
-/// What was picked.
-pub(super) enum NextBatch {
-    Batch(Vec<Job>, BatchCloseReason),
-    Wait(Instant),
-    Idle,
+    /// A slot begins to run so many rows. The watchdog stops `run` at its deadline.
+    pub(super) fn begin_run(&mut self, slot: usize, rows: usize, run: ActiveRun) {
+        self.running_rows += rows;
+        self.busy_slots += 1;
+        self.active_runs[slot] = Some(run);
+    }
+
+    /// The run has ended.
+    pub(super) fn end_run(&mut self, slot: usize, rows: usize) {
+        self.running_rows -= rows;
+        self.busy_slots -= 1;
+        self.active_runs[slot].take().map(ActiveRun::end);
+    }
+
+    /// Stops the runs whose deadlines have passed. Returns whether there was one.
+    pub(super) fn stop_late_runs(&mut self, now: Instant) -> bool {
+        // Not `any`: each of them must be stopped.
+        self.active_runs.iter_mut().flatten().filter_map(|run| run.stop_if_late(now).then_some(())).count() > 0
+    }
+
+    /// Takes in the time of a run on a caller's thread. Returns true if the model is too slow for such threads.
+    pub(super) fn is_too_slow_inline(&mut self, took: Duration, expected: Duration) -> bool {
+        self.slow_runs.observe(took, expected)
+    }
+
+    /// Notes whether other rows joined the run that a caller leads.
+    pub(super) fn note_led_run(&mut self, shared: bool) {
+        self.last_batch_shared = shared;
+    }
+
+    /// Whether a caller that found a session free should first yield once, so that rows which are ready on its thread can
+    /// join: if rows joined the last run, and now and then to find out. Rows of low priority always yield: they come
+    /// many at a time, and their latency does not matter to microseconds.
+    pub(super) fn should_yield_first(&mut self, priority: Priority) -> bool {
+        self.led_runs = self.led_runs.wrapping_add(1);
+        priority != Priority::Predict || self.last_batch_shared || self.led_runs.is_multiple_of(YIELD_PROBE_INTERVAL)
+    }
 }

@@ -1,85 +1,51 @@
 //! Keeps deadlines where nobody else would: of rows that wait for a caller's thread, of runs on such threads, and of runs
-//! that have a limit of their own. One thread for all versions of a process.
+//! with a time limit of their own. One thread for all versions of a process.
 //!
-//! A run that nobody can still be waiting for blocks the very thread that would notice; if every thread that serves were
-//! blocked like that, nobody would. And a clock for every row that waits would cost each a call of the system. Versions that
-//! begin with workers need no watchdog: their callers wait with a clock of their own, which is nothing beside such a run, and
-//! the last one to leave stops it.
+//! An inline run blocks the I/O thread that would notice its deadline, so deadlines are enforced from a separate thread;
+//! and a timer for every waiting row would cost each of them. Engines that begin with workers are not watched: their callers wait with a
+//! timeout, which is cheap beside such a run, and the last one to go stops it.
 
 use std::{
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     thread::Thread,
     time::{Duration, Instant},
 };
 
-use super::{
-    Interrupt,
-    queue::{EngineShared, QueueReply},
-};
+use super::{executor::Interrupt, run_control::ActiveRun};
 
-/// How often it looks at least: a run may go on for so long after its last deadline.
+/// The longest time between two checks if nothing is due.
 const MAX_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How often it looks at most: a row may wait for so long after its deadline.
-const MIN_INTERVAL: Duration = Duration::from_millis(1);
-
-/// A run that is watched.
-pub(super) struct ActiveRun {
-    /// The latest deadline of its rows.
-    until: Instant,
-    interrupt: Option<Interrupt>,
-    stopped: bool,
+/// Something with deadlines: an engine. The scheduler implements it; it lies above this module.
+pub(super) trait Watched: Send + Sync {
+    /// Enforces the deadlines that have passed. Returns when to check again.
+    fn check(&self, now: Instant) -> Instant;
 }
 
-impl ActiveRun {
-    /// A run that somebody waits for until then.
-    pub(super) fn new(until: Instant, interrupt: Option<Interrupt>) -> Self {
-        Self { until, interrupt, stopped: false }
-    }
-
-    /// Stops it where it is late; whether it did.
-    fn stop(&mut self, now: Instant) -> bool {
-        let Some(interrupt) = self.interrupt.as_ref().filter(|_| !self.stopped && now > self.until) else {
-            return false;
-        };
-        interrupt(true);
-        self.stopped = true;
-        true
-    }
-
-    /// It has ended: the next run of its executor must not be stopped in its place. Whether it was stopped.
-    pub(super) fn end(self) -> bool {
-        if let Some(interrupt) = self.interrupt.filter(|_| self.stopped) {
-            interrupt(false);
-        }
-        self.stopped
-    }
-}
-
-/// The one thread that watches. Clones are the same; the thread starts with the first that is watched, and ends with the
-/// last clone.
+/// The one thread that watches. Clones are the same; the thread starts with the first engine or run that is watched, and
+/// ends with the last clone.
 #[derive(Clone, Default)]
 pub struct Watchdog(Arc<WatchdogShared>);
 
 #[derive(Default)]
 struct WatchdogShared {
     state: Mutex<WatchdogState>,
-    /// Apart from the state, so that a row that is due soon wakes the thread without a further lock.
-    thread: std::sync::OnceLock<Thread>,
+    /// Apart from the state, so that waking the thread takes no lock.
+    thread: OnceLock<Thread>,
 }
 
 #[derive(Default)]
 struct WatchdogState {
-    engines: Vec<Weak<EngineShared>>,
-    /// Runs with a limit of their own, by number.
+    engines: Vec<Weak<dyn Watched>>,
+    /// Runs with a time limit of their own, by number.
     limited_runs: Vec<(u64, ActiveRun)>,
     next: u64,
 }
 
 impl WatchdogShared {
     fn lock(&self) -> MutexGuard<'_, WatchdogState> {
-        // Nothing under the lock panics, so a poisoned state is still whole.
+        // Nothing under the lock panics, so a poisoned state is still consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -93,31 +59,30 @@ impl Drop for WatchdogShared {
 }
 
 impl Watchdog {
-    /// Keeps the deadlines of an engine for as long as the engine is there.
+    /// Keeps the deadlines of an engine for as long as the engine exists.
     ///
     /// # Errors
-    /// The operating system's own when the thread cannot be started.
-    pub(super) fn add_engine(&self, engine: &Arc<EngineShared>) -> io::Result<()> {
+    /// Returns the OS error if the thread cannot be started.
+    pub(super) fn watch(&self, engine: &Arc<dyn Watched>) -> io::Result<()> {
         self.start()?;
         self.0.lock().engines.push(Arc::downgrade(engine));
         self.wake();
         Ok(())
     }
 
-    /// Watches a run that must end by then. Without a thread the run has no limit, which was said when the watchdog could
-    /// not start.
-    pub(super) fn limit_run(&self, until: Instant, interrupt: Interrupt) -> RunLimit<'_> {
+    /// Stops a run at `deadline` unless the returned limit is ended before.
+    pub(super) fn limit_run(&self, deadline: Instant, interrupt: Interrupt) -> RunLimit<'_> {
         if let Err(error) = self.start() {
             tracing::error!(%error, "the watchdog could not be started: runs have no time limit");
         }
         let mut state = self.0.lock();
         let number = state.next;
         state.next += 1;
-        state.limited_runs.push((number, ActiveRun::new(until, Some(interrupt))));
+        state.limited_runs.push((number, ActiveRun::new(deadline, Some(interrupt))));
         RunLimit { watchdog: self, number }
     }
 
-    /// Something is due before the thread would look by itself.
+    /// Checks now: something is due before the next check.
     pub(super) fn wake(&self) {
         if let Some(thread) = self.0.thread.get() {
             thread.unpark();
@@ -136,75 +101,53 @@ impl Watchdog {
     }
 }
 
-/// A run with a limit, until it is dropped.
+/// The time limit of one run, until it is ended or dropped.
 pub(super) struct RunLimit<'w> {
     watchdog: &'w Watchdog,
     number: u64,
 }
 
 impl RunLimit<'_> {
-    /// The run has ended; whether it was stopped because its time was over.
+    /// The run has ended. Returns whether it was stopped because its time was over.
     pub(super) fn end(self) -> bool {
         self.remove().is_some_and(ActiveRun::end)
     }
 
     fn remove(&self) -> Option<ActiveRun> {
         let mut state = self.watchdog.0.lock();
-        let place = state.limited_runs.iter().position(|(number, _)| *number == self.number)?;
-        Some(state.limited_runs.swap_remove(place).1)
+        let index = state.limited_runs.iter().position(|(number, _)| *number == self.number)?;
+        Some(state.limited_runs.swap_remove(index).1)
     }
 }
 
 impl Drop for RunLimit<'_> {
     fn drop(&mut self) {
-        // After `end` there is nothing left; a panic of the run comes here alone.
+        // Nothing is left after `end`; a run that panicked comes here only.
         self.remove().map(ActiveRun::end);
     }
 }
 
-/// Looks at everything again and again, until there is no watchdog any more.
+/// Checks again and again, until the last [`Watchdog`] is dropped.
 fn watch_loop(watched: &Weak<WatchdogShared>) {
     while let Some(alive) = watched.upgrade() {
         let pause = check_all(&alive);
         drop(alive);
-        // A wake-up since the look ends the pause at once.
+        // A wake-up since the check ends the pause at once.
         std::thread::park_timeout(pause);
     }
 }
 
-/// Looks once; how long the next look can wait.
+/// Checks everything once. Returns how long the next check can wait.
 fn check_all(watched: &WatchdogShared) -> Duration {
     let now = Instant::now();
-    let engines: Vec<Arc<EngineShared>> = {
+    let engines: Vec<Arc<dyn Watched>> = {
         let mut state = watched.lock();
-        state.limited_runs.iter_mut().for_each(|(_, run)| _ = run.stop(now));
+        state.limited_runs.iter_mut().for_each(|(_, run)| _ = run.stop_if_late(now));
         state.engines.retain(|engine| engine.strong_count() > 0);
         state.engines.iter().filter_map(Weak::upgrade).collect()
     };
-    let alarm = engines.iter().map(|engine| engine.enforce_deadlines(now)).min().unwrap_or(now + MAX_INTERVAL);
-    alarm.saturating_duration_since(Instant::now())
-}
-
-impl EngineShared {
-    /// Stops runs that are late, and tells rows that are; when to look again.
-    fn enforce_deadlines(&self, now: Instant) -> Instant {
-        let mut state = self.lock();
-        // Not only the first: each must be stopped.
-        let stopped = state.active_runs.iter_mut().flatten().filter_map(|run| run.stop(now).then_some(())).count();
-        if stopped > 0 {
-            // A version that held a thread for that long is not let near one again.
-            self.switch_to_workers();
-        }
-        let (late, next) = self.take_expired(&mut state, now);
-        let alarm = next.unwrap_or(now + MAX_INTERVAL).clamp(now + MIN_INTERVAL, now + MAX_INTERVAL);
-        state.next_check = alarm;
-        drop(state);
-        for job in late {
-            // The receiver may have been dropped; ignore the error.
-            let _ = job.reply.send(QueueReply::Expired);
-        }
-        alarm
-    }
+    let next = engines.iter().map(|engine| engine.check(now)).min().unwrap_or(now + MAX_INTERVAL);
+    next.min(now + MAX_INTERVAL).saturating_duration_since(Instant::now())
 }
 
 #[cfg(test)]

@@ -166,7 +166,7 @@ impl<'de> JsonSink<'de> for BodySink<'_, '_> {
             }
             match member {
                 BodyMember::Features => {
-                    object.next_value_seed(SinkSeed(FeaturesSink { filling: &mut *self.filling }))?
+                    object.next_value_seed(SinkSeed(FeaturesSink { filling: &mut *self.filling }))?;
                 }
                 BodyMember::EntityId => object.next_value_seed(SinkSeed(ScalarSink(
                     |value: Result<Scalar<'_>, _>| match take_entity_id(value) {
@@ -175,12 +175,12 @@ impl<'de> JsonSink<'de> for BodySink<'_, '_> {
                     },
                 )))?,
                 BodyMember::Explain => {
-                    object.next_value_seed(SinkSeed(ScalarSink(|value: Result<Scalar<'_>, _>| {
-                        match take_explain(value) {
+                    object.next_value_seed(SinkSeed(ScalarSink(
+                        |value: Result<Scalar<'_>, _>| match take_explain(value) {
                             Ok(explain) => *self.explain = explain,
                             Err(violation) => self.filling.violations.push(violation),
-                        }
-                    })))?
+                        },
+                    )))?;
                 }
             }
         }

@@ -185,7 +185,12 @@ impl<'de> JsonSink<'de> for FeatureSink<'_, '_> {
             // The template holds the default.
             Scalar::Null if feature.null == NullHandling::Default => {}
             Scalar::Null => {
-                self.state.reject(self.index, &[], ViolationCode::NullNotAllowed, "cannot be null; it must be an array")
+                self.state.reject(
+                    self.index,
+                    &[],
+                    ViolationCode::NullNotAllowed,
+                    "cannot be null; it must be an array",
+                );
             }
             _ => {
                 let detail = format!("must be an array; got {}", display_value(feature, value));
