@@ -20,7 +20,7 @@ const MAX_RANK: usize = 8;
 /// Keywords that apply to a whole feature and would be ignored in the items of an array.
 const FEATURE_ONLY_KEYWORDS: &[&str] = &["default", "x-unit", "x-expected", "x-missing", "x-codes", "x-sensitive"];
 
-/// How many elements one level of a nested array may have.
+/// The number of elements that one level of a nested array may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dimension {
     /// The minimum number of elements.

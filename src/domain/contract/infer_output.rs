@@ -175,8 +175,8 @@ fn scores_of<'a>(index: usize, spec: &'a OutputSpec, observed: ObservedOutputs<'
     (width > 1).then_some(ScoreColumns { spec, width, summary, rows })
 }
 
-/// Picks the scores that belong to a label: a `ZipMap`, else an output named `prob`, else valid probabilities, else the
-/// first.
+/// Picks the scores that belong to a label: a `ZipMap`, else an output whose name contains `prob`, else valid
+/// probabilities, else the first candidate.
 fn beside_label<'s, 'a>(scores: &'s [ScoreColumns<'a>]) -> Option<&'s ScoreColumns<'a>> {
     let map = scores.iter().find(|scores| matches!(scores.spec, OutputSpec::ZipMap { .. }));
     map.or_else(|| scores.iter().find(|scores| scores.named("prob")))
@@ -184,7 +184,8 @@ fn beside_label<'s, 'a>(scores: &'s [ScoreColumns<'a>]) -> Option<&'s ScoreColum
         .or_else(|| scores.first())
 }
 
-/// Picks probabilities if there is no label: the one valid output named `prob`, or the only candidate if it is valid.
+/// Picks probabilities if there is no label: the one valid output whose name contains `prob`, or the only candidate if
+/// it is valid.
 fn alone<'s, 'a>(scores: &'s [ScoreColumns<'a>]) -> Option<&'s ScoreColumns<'a>> {
     let mut named = scores.iter().filter(|scores| scores.named("prob") && scores.are_sound());
     if let (Some(only), None) = (named.next(), named.next()) {

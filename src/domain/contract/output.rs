@@ -76,7 +76,7 @@ pub enum OutputPlan {
         scores: ScoreEncoding,
         /// How the class is chosen.
         decision: DecisionRule,
-        /// The output that holds the graph's own label. Only `candor check` compares it.
+        /// The output that holds the graph's own label. Checks compare it with the class; predictions do not use it.
         label: Option<String>,
     },
     /// A number.
