@@ -1,5 +1,5 @@
-//! The value types that a feature accepts, for code that fills features from a table, and the checks of whether a
-//! profile fits a contract.
+//! The value types that a feature accepts, for code that fills features from a table, and checks of whether a profile
+//! fits a contract.
 
 use super::{Contract, Feature, JsonValue, enum_values::EnumValues, feature::NullHandling, rule::TypeSet};
 use crate::domain::{
@@ -9,7 +9,7 @@ use crate::domain::{
 };
 
 impl Feature {
-    /// Whether it accepts numbers, whether `number` or `integer`.
+    /// Whether it accepts numbers: `number` or `integer`.
     pub fn accepts_number(&self) -> bool {
         self.rule.types.has(TypeSet::NUMBER.with(TypeSet::INTEGER))
     }

@@ -8,7 +8,7 @@ impl Contract {
     /// calibration has groups.
     ///
     /// # Errors
-    /// Returns every difference, with the values of the calibration and of the contract.
+    /// Returns every difference; each message names what the calibration has and what the contract has.
     pub fn check_calibration(&self, calibration: &CalibrationDocument) -> Result<Option<Grouping>, Vec<String>> {
         let mut differences = Vec::new();
         match (&calibration.rule, &self.output) {
@@ -49,7 +49,7 @@ impl Contract {
         Err(differences)
     }
 
-    /// Returns what the scores of a classification are; `None` for other tasks.
+    /// Returns the kind of a classification's scores; `None` for other tasks.
     pub fn score_kind(&self) -> Option<ScoreKind> {
         match &self.output {
             OutputPlan::Classification { scores: ScoreEncoding::Logits, .. } => Some(ScoreKind::Logits),

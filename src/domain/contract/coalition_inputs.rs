@@ -5,8 +5,8 @@ use super::{Contract, Feature, JsonValue, feature::NullHandling};
 use crate::domain::{tensor::Inputs, violation::truncate};
 
 impl Contract {
-    /// Returns the indices of the features in which two instances differ. Bits are compared, so a missing value fed as
-    /// NaN equals another.
+    /// Returns the indices of the features in which two instances differ. The comparison is bitwise, so a missing value
+    /// fed as NaN equals another.
     pub fn differing_features(&self, one: &Inputs, other: &Inputs) -> Vec<usize> {
         let differs = |index: &usize| {
             let feature = &self.features[*index];
@@ -14,7 +14,7 @@ impl Contract {
             if feature.dimensions.is_empty() {
                 !one.buffer.bits_equal_at(&other.buffer, feature.offset)
             } else {
-                // An array feature does not share its tensor.
+                // An array feature has its tensor alone.
                 one.shape != other.shape || (0..one.buffer.len()).any(|at| !one.buffer.bits_equal_at(&other.buffer, at))
             }
         };

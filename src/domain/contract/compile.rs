@@ -310,7 +310,7 @@ fn default_row(inputs: &[InputPlan], features: &[Feature]) -> Inputs {
                 debug_assert!(end <= tensor.buffer.len(), "a default was checked to fit");
             }
             _ if feature.null == NullHandling::Nan => {
-                // Cannot fail: `NullHandling::Nan` is rejected at load for any tensor but a floating-point one.
+                // Cannot fail: only features of floating-point tensors have `NullHandling::Nan`.
                 let _ = tensor.buffer.put_nan(feature.offset);
             }
             _ => {}

@@ -1,5 +1,5 @@
-//! Derives a contract for a bare graph from its signature and its observed outputs, and lists what such a contract does
-//! not protect against.
+//! Derives a contract for a bare graph from its signature and its observed outputs, with notes on the limits of such a
+//! contract.
 
 use super::{
     infer_output::{ObservedOutputs, has_label_and_scores, infer_output},

@@ -59,7 +59,7 @@ fn between(low: Number, high: Number) -> Number {
 }
 
 impl ScalarRule {
-    /// Returns a number that the rule admits, as near to zero as the bounds allow.
+    /// Returns a number that the rule admits: zero if possible, else one at or near a bound. Falls back to zero.
     pub(super) fn example_number(&self) -> Number {
         let step = self.multiple_of.unwrap_or(1);
         let bounds = self.bounds.iter().map(|bound| bound.limit.as_f64());

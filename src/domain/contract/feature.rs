@@ -218,8 +218,8 @@ impl Feature {
         }
     }
 
-    /// Makes the texts of `x-codes` the choices, or checks that each choice has a code: a text without one cannot be
-    /// converted.
+    /// Makes the texts of `x-codes` the choices, or checks that each listed text has a code: a text without one cannot
+    /// be converted.
     fn read_choices_of_codes(&mut self, node: &SchemaNode<'_>, problems: &mut Vec<ContractProblem>) {
         if self.codes.is_empty() {
             return;

@@ -1,5 +1,5 @@
-//! Compares the graph's own label with its scores over many instances at load: whether the label is the arg max, the arg
-//! min or neither, and which label belongs to which column.
+//! Compares the graph's own label with its scores over many instances at load: whether the label is the arg max, the
+//! arg min or neither, and which label belongs to which column.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +29,8 @@ pub fn label_text(tensor: &Tensor) -> Option<String> {
 struct ScoreMatrix(BTreeMap<usize, BTreeMap<String, usize>>);
 
 impl ScoreMatrix {
-    /// Assigns each column a different label, the most frequent pairs first. Also returns how many rows these pairs cover.
+    /// Assigns each column a different label, the most frequent pairs first. Also returns the number of rows that these
+    /// pairs cover.
     fn names(&self) -> (BTreeMap<usize, String>, usize) {
         let mut pairs: Vec<(usize, &String, usize)> = Vec::new();
         for (column, labels) in &self.0 {

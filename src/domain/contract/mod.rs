@@ -85,7 +85,7 @@ pub struct Contract {
     pub features: Vec<Feature>,
     /// How each input of the graph is filled, in the graph's order.
     pub inputs: Vec<InputPlan>,
-    /// What the outputs mean.
+    /// The meaning of the outputs.
     pub output: OutputPlan,
     /// The coverage that the contract requests, if any.
     pub coverage: Option<crate::domain::uncertainty::Coverage>,

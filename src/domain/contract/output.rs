@@ -7,7 +7,7 @@ use super::{
 use crate::domain::signature::{OutputSpec, Signature, TensorSpec};
 use crate::domain::uncertainty::Coverage;
 
-/// What a model predicts.
+/// The kind of prediction that a model makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {
     /// One of several classes.

@@ -143,7 +143,8 @@ pub(super) fn portable_regex(pattern: &str) -> Option<String> {
             // Nested classes and class arithmetic exist only in the regex crate.
             '[' | '&' | '~' if in_class => return None,
             '-' if in_class && characters.peek() == Some(&'-') => return None,
-            // An empty class, a group with a flag or a count without a minimum means something else in ECMA-262.
+            // An empty or negated class, a group with a flag or a count without a minimum may mean something else in
+            // ECMA-262.
             '[' if matches!(characters.peek(), Some(']' | '^')) => return None,
             '(' if characters.peek() == Some(&'?') => return None,
             '{' if characters.peek() == Some(&',') => return None,
