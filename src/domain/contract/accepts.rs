@@ -1,4 +1,5 @@
-//! What a feature takes, for those who fill it from a table; and whether a profile fits a contract.
+//! The value types that a feature accepts, for code that fills features from a table, and checks of whether a profile
+//! fits a contract.
 
 use super::{Contract, Feature, JsonValue, enum_values::EnumValues, feature::NullHandling, rule::TypeSet};
 use crate::domain::{
@@ -8,42 +9,42 @@ use crate::domain::{
 };
 
 impl Feature {
-    /// Whether it takes numbers, whole or not.
+    /// Whether it accepts numbers: `number` or `integer`.
     pub fn accepts_number(&self) -> bool {
         self.rule.types.has(TypeSet::NUMBER.with(TypeSet::INTEGER))
     }
 
-    /// Whether it takes whole numbers and no others.
+    /// Whether integers are the only numbers that it accepts.
     pub fn accepts_whole_only(&self) -> bool {
         self.rule.types.has(TypeSet::INTEGER) && !self.rule.types.has(TypeSet::NUMBER)
     }
 
-    /// Whether it takes booleans.
+    /// Whether it accepts booleans.
     pub fn accepts_boolean(&self) -> bool {
         self.rule.types.has(TypeSet::BOOLEAN)
     }
 
-    /// Whether it takes texts.
+    /// Whether it accepts texts.
     pub fn accepts_text(&self) -> bool {
         self.rule.types.has(TypeSet::TEXT)
     }
 
-    /// Whether it takes arrays.
+    /// Whether it accepts arrays.
     pub fn accepts_array(&self) -> bool {
         !self.dimensions.is_empty()
     }
 
-    /// Whether it takes null.
+    /// Whether it accepts null.
     pub fn accepts_null(&self) -> bool {
         self.null != NullHandling::Refused
     }
 
-    /// The types in words, such as `an integer or null`.
+    /// Describes the accepted types, such as `an integer or null`.
     pub fn types(&self) -> String {
         if self.accepts_array() { "an array".to_owned() } else { self.rule.types.describe() }
     }
 
-    /// How a profile describes the feature.
+    /// Specifies how a profile describes the feature.
     pub fn profile_spec(&self) -> FeatureSpec {
         let kind = if self.accepts_array() {
             FeatureKind::Opaque
@@ -57,7 +58,7 @@ impl Feature {
 }
 
 impl Contract {
-    /// An instance of these values, one a feature. Null is left out where a feature does not take it and may be absent.
+    /// Builds an instance from one value per feature. Omits a null if the feature is optional and does not accept null.
     pub fn instance(&self, values: &[JsonValue]) -> JsonValue {
         let members = self
             .features
@@ -67,7 +68,8 @@ impl Contract {
         JsonValue::Object(members.map(|(feature, value)| (feature.name.clone(), value.clone())).collect())
     }
 
-    /// Where a profile does not fit, a sentence each: it must describe these features, in this order, by their types.
+    /// Returns one sentence for each way in which a profile does not fit. It must describe these features, in this
+    /// order, with matching types.
     pub fn profile_mismatches(&self, profile: &Profile) -> Vec<String> {
         let described: Vec<&str> = profile.features.iter().map(|(name, _)| name.as_str()).collect();
         let features: Vec<&str> = self.features.iter().map(|feature| feature.name.as_str()).collect();
@@ -90,7 +92,8 @@ impl Contract {
         faults
     }
 
-    /// Where a profile saw numbers that the contract refuses, a sentence each: the model knows them, callers may not ask.
+    /// Returns one sentence for each minimum or maximum of the training data that the contract rejects: the model knows
+    /// such values, but callers cannot send them.
     pub fn narrower_than(&self, profile: &Profile) -> Vec<String> {
         let both = self.features.iter().filter_map(|feature| Some((feature, profile.feature(&feature.name)?)));
         both.flat_map(|(feature, found)| feature.narrower_than(found)).collect()

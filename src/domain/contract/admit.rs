@@ -1,4 +1,5 @@
-//! From the bytes of a body to tensors in one pass: every member is checked and placed as it is read.
+//! Deserializes a request body into tensors in one pass: each value is validated and written to its tensor as it is
+//! read.
 
 use std::fmt;
 
@@ -19,50 +20,51 @@ use crate::domain::{
     violation::{MAX_LISTED, Violation, ViolationCode, Violations, quote, unescape_pointer},
 };
 
-/// The longest `entity_id` that is a text, in characters, as JSON Schema counts.
+/// The maximum length of an `entity_id` that is a text, in characters as JSON Schema counts them.
 pub const MAX_ENTITY_ID: usize = 256;
 
-/// Whom or what the instance is about, as the caller names it; recorded with the answer.
+/// The caller's identifier of the subject of the instance; recorded with the response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntityId {
     /// A text of at most 256 characters.
     Text(String),
-    /// A whole number.
+    /// An integer.
     Number(i128),
 }
 
-/// A request that keeps the contract.
+/// A request that satisfies the contract.
 #[derive(Debug, Clone)]
 pub struct Admitted {
     /// The tensors of the one instance.
     pub inputs: Inputs,
-    /// What the caller should know.
+    /// Warnings for the caller.
     pub warnings: Vec<Warning>,
-    /// Whom the instance is about.
+    /// The identifier of the subject, if the request has one.
     pub entity_id: Option<EntityId>,
-    /// Whether the caller wants to know why the prediction comes out as it does.
+    /// Whether the caller requested an explanation.
     pub explain: bool,
 }
 
-/// Why a body is not admitted.
+/// Why a body was rejected.
 #[derive(Debug)]
 pub enum AdmitError<E> {
-    /// It is not JSON.
+    /// It is not valid JSON.
     Malformed(E),
-    /// It is JSON that does not keep the contract.
+    /// It is valid JSON, but violates the contract.
     Violations(Violations),
 }
 
 impl Contract {
-    /// Reads a body `{"features": …, "entity_id": …, "explain": …}` against the contract.
+    /// Parses and validates a body `{"features": …, "entity_id": …, "explain": …}`.
     ///
     /// # Errors
-    /// [`AdmitError::Malformed`] with the deserializer's own error, or all violations of the contract.
+    /// Returns [`AdmitError::Malformed`] with the deserializer's error if the body is not valid JSON, or
+    /// [`AdmitError::Violations`] with all violations of the contract.
     pub fn admit<'de, D: Deserializer<'de>>(&self, body: D) -> Result<Admitted, AdmitError<D::Error>> {
         let mut filling = AdmitState {
             contract: self,
             inputs: self.default_row.clone(),
-            // A copy is cheaper than zeroed memory, which the allocator does not keep at hand.
+            // Cloning is cheaper than allocating zeroed memory, which the allocator does not keep ready.
             given: self.none_given.clone(),
             violations: Violations::default(),
             warnings: Vec::new(),
@@ -78,7 +80,7 @@ impl Contract {
         }
     }
 
-    /// Finds a feature by its name, first where the contract's order says it comes.
+    /// Finds a feature by name. Tries index `likely` first, the next one in the contract's order.
     #[inline]
     fn find(&self, name: &str, likely: usize) -> Option<usize> {
         match self.features.get(likely) {
@@ -92,7 +94,7 @@ fn violation(pointer: impl Into<String>, code: ViolationCode, detail: impl Into<
     Violation { pointer: pointer.into(), code, detail: detail.into(), feature: None }
 }
 
-/// The body itself.
+/// The sink for the whole body.
 struct BodySink<'f, 'c> {
     filling: &'f mut AdmitState<'c>,
     entity_id: &'f mut Option<EntityId>,
@@ -191,7 +193,7 @@ impl<'de> JsonSink<'de> for BodySink<'_, '_> {
     }
 }
 
-/// The member `features`: an object by name, or an array by position.
+/// The sink for the member `features`: an object by name, or an array by position.
 struct FeaturesSink<'f, 'c> {
     filling: &'f mut AdmitState<'c>,
 }
@@ -292,7 +294,7 @@ impl<'de> JsonSink<'de> for FeaturesSink<'_, '_> {
     }
 }
 
-/// A place that takes a scalar: the function gets it, or the name of what came instead.
+/// A sink that expects a scalar. The function receives the scalar, or the kind of the value found instead.
 struct ScalarSink<F>(F);
 
 impl<'de, F: FnOnce(Result<Scalar<'_>, &'static str>)> JsonSink<'de> for ScalarSink<F> {
@@ -311,7 +313,7 @@ impl<'de, F: FnOnce(Result<Scalar<'_>, &'static str>)> JsonSink<'de> for ScalarS
     }
 }
 
-/// Takes the member `entity_id`.
+/// Parses the member `entity_id`.
 fn take_entity_id(value: Result<Scalar<'_>, &'static str>) -> Result<Option<EntityId>, Violation> {
     let found = match value {
         Ok(Scalar::Null) => return Ok(None),
@@ -331,7 +333,7 @@ fn take_entity_id(value: Result<Scalar<'_>, &'static str>) -> Result<Option<Enti
     Err(violation("/entity_id", ViolationCode::WrongType, detail))
 }
 
-/// Takes the member `explain`.
+/// Parses the member `explain`.
 fn take_explain(value: Result<Scalar<'_>, &'static str>) -> Result<bool, Violation> {
     let found = match value {
         Ok(Scalar::Bool(explain)) => return Ok(explain),
@@ -341,7 +343,7 @@ fn take_explain(value: Result<Scalar<'_>, &'static str>) -> Result<bool, Violati
     Err(violation("/explain", ViolationCode::WrongType, format!("explain must be true or false; got {found}")))
 }
 
-/// Reads a key without keeping it, unless nobody knows it.
+/// Maps a key without copying it. The functions in use copy only unknown keys.
 struct KeySeed<F>(F);
 
 impl<'de, T, F: FnOnce(&str) -> T> DeserializeSeed<'de> for KeySeed<F> {

@@ -1,13 +1,14 @@
-//! Whether a calibration was made for this contract: the same task, classes, outputs and feature.
+//! Checks that a calibration was made for this contract: the same task, classes, outputs and grouping feature.
 
 use super::{Contract, Grouping, JsonValue, OutputPlan, ScoreEncoding};
 use crate::domain::uncertainty::{CalibrationDocument, CalibrationRule, Intervals, Scale, ScoreKind};
 
 impl Contract {
-    /// Holds a calibration against the contract. The grouping finds the group of an instance, where there are groups.
+    /// Checks a calibration against the contract. Returns the grouping that finds an instance's group, if the
+    /// calibration has groups.
     ///
     /// # Errors
-    /// Every difference, each naming what the calibration has and what the contract has.
+    /// Returns every difference; each message names what the calibration has and what the contract has.
     pub fn check_calibration(&self, calibration: &CalibrationDocument) -> Result<Option<Grouping>, Vec<String>> {
         let mut differences = Vec::new();
         match (&calibration.rule, &self.output) {
@@ -48,7 +49,7 @@ impl Contract {
         Err(differences)
     }
 
-    /// What the scores of a classification are.
+    /// Returns the kind of a classification's scores; `None` for other tasks.
     pub fn score_kind(&self) -> Option<ScoreKind> {
         match &self.output {
             OutputPlan::Classification { scores: ScoreEncoding::Logits, .. } => Some(ScoreKind::Logits),

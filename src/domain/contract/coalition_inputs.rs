@@ -1,11 +1,12 @@
-//! Instances between two others: some features as in the one, the rest as in the other. For explanations.
+//! Builds the input of a Shapley coalition from baseline and instance, and selects the feature values to show in an
+//! explanation.
 
 use super::{Contract, Feature, JsonValue, feature::NullHandling};
 use crate::domain::{tensor::Inputs, violation::truncate};
 
 impl Contract {
-    /// The features in which two instances differ, by their places in the contract's order. A missing value that is fed as
-    /// NaN is like another.
+    /// Returns the indices of the features in which two instances differ. The comparison is bitwise, so a missing value
+    /// fed as NaN equals another.
     pub fn differing_features(&self, one: &Inputs, other: &Inputs) -> Vec<usize> {
         let differs = |index: &usize| {
             let feature = &self.features[*index];
@@ -13,14 +14,14 @@ impl Contract {
             if feature.dimensions.is_empty() {
                 !one.buffer.bits_equal_at(&other.buffer, feature.offset)
             } else {
-                // An array has its tensor to itself.
+                // An array feature has its tensor alone.
                 one.shape != other.shape || (0..one.buffer.len()).any(|at| !one.buffer.bits_equal_at(&other.buffer, at))
             }
         };
         (0..self.features.len()).filter(differs).collect()
     }
 
-    /// The instance `one` with these features, by their places in the contract's order, as they are in `other`.
+    /// Returns the instance `one` with the features of these indices taken from `other`.
     #[must_use]
     pub fn with_features_from(&self, one: &Inputs, other: &Inputs, from_other: impl Iterator<Item = usize>) -> Inputs {
         let mut mixed = one.clone();
@@ -38,8 +39,8 @@ impl Contract {
 }
 
 impl Feature {
-    /// The value as it is shown beside what it contributes: the default where none is given, null for what must not be
-    /// quoted and for arrays, which would only be repeated. A long text is cut: the request chose its length.
+    /// The value to show next to the feature's contribution: the default if none is given, null for sensitive features
+    /// and for arrays, which would only be repeated. A long text is truncated, because the client chose its length.
     pub fn display_value(&self, given: Option<&JsonValue>) -> JsonValue {
         let default = || self.default.clone().unwrap_or(JsonValue::Null);
         match given {

@@ -1,4 +1,5 @@
-//! From contract.json and the graph's signature to a [`Contract`]: every difference is found, all are told at once.
+//! Compiles contract.json and the graph's signature into a [`Contract`]. Collects all problems and reports them
+//! together.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,13 +17,14 @@ use crate::domain::tensor::{Buffer, Inputs, Tensor};
 /// Compiles a contract for a graph.
 ///
 /// # Errors
-/// Every problem found: unknown keywords, features and tensors that do not fit each other, inputs fed twice or never.
+/// Returns every problem found: unknown keywords, features and tensors that do not fit each other, inputs fed twice or
+/// never.
 pub fn compile(document: &JsonValue, signature: &Signature) -> Result<Contract, Vec<ContractProblem>> {
     let problems = match compile_for(document, signature) {
         Ok(contract) => return Ok(contract),
         Err(problems) => problems,
     };
-    // A graph of a fixed number of rows may be meant as a batch of that many instances.
+    // A fixed first dimension may be the batch size, so retry with that dimension open.
     let Some(rows) = signature.fixed_rows() else { return Err(problems) };
     let contract = compile_for(document, &signature.with_open_rows()).map_err(|_| problems)?;
     Ok(Contract { fixed_rows: Some(rows), ..contract })
@@ -65,7 +67,7 @@ fn compile_for(document: &JsonValue, signature: &Signature) -> Result<Contract, 
     Ok(Contract {
         title: node.child("title").and_then(|title| title.as_text()).map(str::to_owned),
         description: node.child("description").and_then(|text| text.as_text()).map(str::to_owned),
-        // An array that takes in the first dimension too leaves none to put rows together along.
+        // An array feature that fills the first dimension too leaves no batch axis.
         batched: signature.is_batched() && inputs.iter().all(|input| input.leading == 1),
         fixed_rows: None,
         denies_additional: closed,
@@ -80,7 +82,7 @@ fn compile_for(document: &JsonValue, signature: &Signature) -> Result<Contract, 
     })
 }
 
-/// Reads `properties` by the order of `x-inputs` and gives each feature its place.
+/// Reads `properties` in the order of `x-inputs` and assigns each feature its tensor and offset.
 fn read_inputs(node: &SchemaNode<'_>, signature: &Signature, problems: &mut Vec<ContractProblem>) -> Vec<Feature> {
     let properties: Vec<(&str, SchemaNode<'_>)> = node.object("properties", problems).unwrap_or_default();
     let schemas: HashMap<&str, &SchemaNode<'_>> = properties.iter().map(|(name, schema)| (*name, schema)).collect();
@@ -98,7 +100,7 @@ fn read_inputs(node: &SchemaNode<'_>, signature: &Signature, problems: &mut Vec<
         let Some(tensor) = signature.inputs.iter().position(|spec| spec.name == name) else {
             let known = signature.inputs.iter().map(|spec| spec.name.as_str());
             input.problem(problems, format!("the graph has no input {name:?}{}", did_you_mean(name, known)));
-            // One wrong name is one problem: its features are not at fault.
+            // Report only the wrong tensor name, not its features as well.
             used.extend(listed);
             continue;
         };
@@ -138,7 +140,7 @@ fn read_inputs(node: &SchemaNode<'_>, signature: &Signature, problems: &mut Vec<
     features
 }
 
-/// Gives the features of one tensor their places, and says where their number or shape does not fit it.
+/// Assigns offsets to the features of one tensor, and reports if their number or shape does not fit it.
 fn assign_offsets(
     input: &SchemaNode<'_>,
     spec: &TensorSpec,
@@ -158,7 +160,7 @@ fn assign_offsets(
         scalars if scalars.iter().all(|feature| feature.dimensions.is_empty()) => {
             let room = match spec.instance_shape() {
                 [] => Some(1),
-                // An open width takes any number of them, but not none.
+                // An open width takes any number of features, but at least one.
                 [size] => size.or(Some(scalars.len().max(1))),
                 _ => None,
             };
@@ -188,7 +190,7 @@ fn assign_offsets(
     features
 }
 
-/// Holds the lengths of an array feature against the tensor's dimensions.
+/// Checks the lengths of an array feature against the tensor's dimensions, and sets those that the tensor fixes.
 fn check_array_shape(
     schema: &SchemaNode<'_>,
     array: &mut Feature,
@@ -223,8 +225,9 @@ fn check_array_shape(
     }
 }
 
-/// The dimensions that an array feature fills: all of them, where it has as many levels as the tensor has dimensions. A
-/// tensor whose open first dimension is a length, and no batch axis, is fed like that.
+/// Returns the tensor dimensions that an array feature fills: those of one instance, or all of them if the array has as
+/// many levels as the tensor has dimensions. The latter applies to a tensor whose open first dimension is a length, not
+/// a batch axis.
 fn shape_for<'s>(spec: &'s TensorSpec, array: &Feature) -> &'s [Option<usize>] {
     let whole = spec.has_batch_axis() && array.dimensions.len() == spec.shape.len();
     if whole { &spec.shape } else { spec.instance_shape() }
@@ -236,7 +239,7 @@ fn apply_required(node: &SchemaNode<'_>, features: &mut [Feature], problems: &mu
     for name in &required {
         match features.iter_mut().find(|feature| feature.name == *name) {
             Some(feature) => feature.required = true,
-            // It is told already that nothing feeds it.
+            // `read_inputs` has already reported that it feeds no tensor.
             None if properties.as_ref().is_some_and(|schemas| schemas.child(name).is_some()) => {}
             None => problems.push(ContractProblem {
                 pointer: "/required".into(),
@@ -261,7 +264,7 @@ fn apply_required(node: &SchemaNode<'_>, features: &mut [Feature], problems: &mu
     }
 }
 
-/// The shape of each input for one instance, where it is fixed.
+/// Plans how each input of the graph is filled.
 fn plan_inputs(signature: &Signature, features: &[Feature]) -> Vec<InputPlan> {
     let plan = |(index, spec): (usize, &TensorSpec)| {
         let mine: Vec<&Feature> = features.iter().filter(|feature| feature.tensor == index).collect();
@@ -286,7 +289,8 @@ fn plan_inputs(signature: &Signature, features: &[Feature]) -> Vec<InputPlan> {
     signature.inputs.iter().enumerate().map(plan).collect()
 }
 
-/// The inputs of an instance in which every feature is left out: defaults and NaN in their places, zeros elsewhere.
+/// Builds the inputs of an instance without any feature given: defaults and NaN where features have them, zeros
+/// elsewhere.
 fn default_row(inputs: &[InputPlan], features: &[Feature]) -> Inputs {
     let mut tensors: Vec<Tensor> = inputs
         .iter()
@@ -306,7 +310,7 @@ fn default_row(inputs: &[InputPlan], features: &[Feature]) -> Inputs {
                 debug_assert!(end <= tensor.buffer.len(), "a default was checked to fit");
             }
             _ if feature.null == NullHandling::Nan => {
-                // Refused at load for any tensor but a floating-point one.
+                // Cannot fail: only features of floating-point tensors have `NullHandling::Nan`.
                 let _ = tensor.buffer.put_nan(feature.offset);
             }
             _ => {}

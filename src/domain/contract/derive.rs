@@ -1,5 +1,5 @@
-//! A contract for a bare graph, from its signature and what it answered, and what such a contract does not protect
-//! against.
+//! Derives a contract for a bare graph from its signature and its observed outputs, with notes on the limits of such a
+//! contract.
 
 use super::{
     infer_output::{ObservedOutputs, has_label_and_scores, infer_output},
@@ -15,9 +15,9 @@ use crate::domain::{
 /// A derived contract.
 #[derive(Debug, Clone)]
 pub struct DerivedContract {
-    /// The contract, as contract.json would hold it.
+    /// The contract, in the format of contract.json.
     pub document: JsonValue,
-    /// What was recognised and what is not known, a sentence each, for the start-up log.
+    /// What was inferred and what is unknown, one sentence each, for the start-up log.
     pub notes: Vec<String>,
 }
 
@@ -25,8 +25,9 @@ fn count(value: usize) -> JsonValue {
     JsonValue::Number(Number::Unsigned(value as u64))
 }
 
-/// Derives a contract: a matrix `[N, k]` gives k scalar features, any other input one feature of its shape. The meaning
-/// of the outputs is held against what was observed.
+/// Derives a contract. An input `[N, k]` yields k scalar features if it is the only input and does not hold texts; any
+/// other input yields one feature of its shape. The inferred meaning of the outputs is checked against the observed
+/// outputs.
 pub fn derive(title: &str, signature: &Signature, observed: ObservedOutputs<'_>) -> DerivedContract {
     let rows = signature.fixed_rows().filter(|_| has_label_and_scores(signature));
     let signature = &rows.map_or_else(|| signature.clone(), |_| signature.with_open_rows());

@@ -1,9 +1,9 @@
-//! The values that `enum` and `const` leave, ready to be searched.
+//! The values that `enum` and `const` admit, prepared for lookup.
 
 use super::literal::JsonValue;
 use crate::domain::number::Number;
 
-/// The values that `enum` or `const` leave, sorted for the search.
+/// The values that `enum` or `const` admits, sorted for binary search.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct EnumValues {
     listed: Vec<JsonValue>,
@@ -46,7 +46,7 @@ impl EnumValues {
         &self.listed
     }
 
-    /// `must be one of basic, plus, business`, at most a dozen of them.
+    /// Describes the values, such as `must be one of basic, plus, business`. Shows at most 12 of them.
     pub(super) fn describe(&self) -> String {
         const MAX_SHOWN: usize = 12;
         let shown: Vec<String> = self.listed.iter().take(MAX_SHOWN).map(ToString::to_string).collect();

@@ -1,4 +1,4 @@
-//! An instance that a contract admits, for documentation, start-up messages and warm-up.
+//! Builds an example instance of a contract, for documentation, start-up messages and warm-up.
 
 use super::{
     Contract, Feature, JsonValue,
@@ -7,12 +7,12 @@ use super::{
 };
 use crate::domain::number::Number;
 
-/// The length of an example's array where the contract leaves it open.
+/// The length of an array in an example if the contract does not fix it.
 const OPEN_LENGTH: usize = 4;
 
 impl Contract {
-    /// An instance as `features` by name: each feature's default, first choice, or a number within its bounds. Where a
-    /// `pattern` stands alone, the text keeps its lengths only.
+    /// Returns an instance as `features` by name: each feature's default, first choice, or a number within its bounds.
+    /// A text with a `pattern` but without choices satisfies only the length limits.
     pub fn example(&self) -> JsonValue {
         JsonValue::Object(self.features.iter().map(|feature| (feature.name.clone(), feature.example())).collect())
     }
@@ -47,7 +47,7 @@ impl Feature {
     }
 }
 
-/// The middle of a range, whole where the range is wide enough for a whole number.
+/// Returns the middle of a range, rounded to a whole number if that lies in the range.
 fn between(low: Number, high: Number) -> Number {
     let middle = f64::midpoint(low.as_f64(), high.as_f64());
     let whole = middle.round();
@@ -59,7 +59,7 @@ fn between(low: Number, high: Number) -> Number {
 }
 
 impl ScalarRule {
-    /// A number that keeps the bounds, as near to zero as they allow.
+    /// Returns a number that the rule admits: zero if possible, else one at or near a bound. Falls back to zero.
     pub(super) fn example_number(&self) -> Number {
         let step = self.multiple_of.unwrap_or(1);
         let bounds = self.bounds.iter().map(|bound| bound.limit.as_f64());
@@ -89,7 +89,7 @@ impl ScalarRule {
             .unwrap_or(Number::Unsigned(0))
     }
 
-    /// A text that keeps the lengths; no pattern is looked at.
+    /// Returns a text within the length limits, ignoring the pattern.
     pub(super) fn example_text(&self) -> String {
         const SAMPLE: &str = "text";
         let length = SAMPLE.len().max(self.min_length.unwrap_or(0)).min(self.max_length.unwrap_or(usize::MAX));

@@ -1,4 +1,5 @@
-//! One feature of a contract: its schema compiled, its place in a tensor, what null and absence feed.
+//! One feature of a contract: its compiled schema, its position in a tensor, and its handling of null and missing
+//! values.
 
 use super::{
     enum_values::EnumValues,
@@ -16,19 +17,19 @@ use crate::domain::{
 /// The deepest nesting of an array feature.
 const MAX_RANK: usize = 8;
 
-/// Keywords that speak of a whole feature, and would be ignored in the items of an array.
+/// Keywords that apply to a whole feature and would be ignored in the items of an array.
 const FEATURE_ONLY_KEYWORDS: &[&str] = &["default", "x-unit", "x-expected", "x-missing", "x-codes", "x-sensitive"];
 
-/// How many elements one level of a nested array may have.
+/// The number of elements that one level of a nested array may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dimension {
-    /// The fewest elements.
+    /// The minimum number of elements.
     pub min: usize,
-    /// The most elements, where there is a limit.
+    /// The maximum number of elements, if limited.
     pub max: Option<usize>,
 }
 
-/// What null stands for.
+/// How null is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NullHandling {
     Refused,
@@ -36,7 +37,7 @@ pub(super) enum NullHandling {
     Default,
 }
 
-/// The soft rule `x-expected`: outside it there is a warning, not a refusal.
+/// The soft rule `x-expected`: a value outside it causes a warning, not a rejection.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Expected {
     pub(super) minimum: Option<Number>,
@@ -44,36 +45,36 @@ pub(super) struct Expected {
     pub(super) choices: Option<EnumValues>,
 }
 
-/// One feature, ready to check a value and to place it.
+/// A compiled feature: validates a value and writes it to its tensor.
 #[derive(Debug, Clone)]
 pub struct Feature {
     /// The name in the contract.
     pub name: String,
-    /// The unit of the value (`x-unit`), where the contract gives one.
+    /// The unit of the value (`x-unit`), if the contract has one.
     pub unit: Option<String>,
-    /// Whether the value must never be quoted.
+    /// Whether the value must never be shown (`x-sensitive`).
     pub sensitive: bool,
-    /// Whether the feature must be there.
+    /// Whether the feature is required.
     pub required: bool,
     /// The index of the graph input that it feeds.
     pub tensor: usize,
     /// The index of its first element in one instance of that tensor.
     pub offset: usize,
-    /// The levels of an array, outermost first; none for a scalar.
+    /// The levels of an array, outermost first; empty for a scalar.
     pub dimensions: Vec<Dimension>,
     pub(super) rule: ScalarRule,
-    /// The numbers that need no closer look.
+    /// The numbers that the fast path accepts; `None` if the feature has no fast path.
     pub(super) fast_range: Option<FastRange>,
     pub(super) null: NullHandling,
     pub(super) default: Option<JsonValue>,
     pub(super) expected: Option<Expected>,
     pub(super) codes: Vec<(String, Number)>,
-    /// The keywords that need the second pass.
+    /// The keywords that need full validation.
     pub(super) full_validation_keywords: Vec<String>,
 }
 
 impl Feature {
-    /// Compiles the schema of one feature for its place in a tensor. Problems are added; the feature is then not used.
+    /// Compiles the schema of one feature for its tensor. If it adds a problem, the feature must not be used.
     pub(super) fn read(
         node: &SchemaNode<'_>,
         name: &str,
@@ -97,7 +98,7 @@ impl Feature {
                     format!("the tensor takes either arrays or scalars, found {}", array_types.describe()),
                 );
             }
-            // The plan compares scalars only; whole arrays are compared by the second pass.
+            // The compiled plan compares only scalars; full validation compares whole arrays.
             second_pass
                 .extend(["enum", "const"].iter().filter(|key| inner.child(key).is_some()).map(ToString::to_string));
             dimensions.push(Dimension {
@@ -197,7 +198,7 @@ impl Feature {
         }
     }
 
-    /// Refuses JSON types that the tensor's element type cannot take.
+    /// Reports JSON types that the tensor's element type cannot hold.
     fn check_types(&self, node: &SchemaNode<'_>, spec: &TensorSpec, problems: &mut Vec<ContractProblem>) {
         let text_feeds_number =
             !self.codes.is_empty() && !matches!(spec.element, ElementType::Text | ElementType::Bool);
@@ -217,7 +218,8 @@ impl Feature {
         }
     }
 
-    /// A text without a code feeds nothing: the codes are the choices, or hold all of them.
+    /// Makes the texts of `x-codes` the choices, or checks that each listed text has a code: a text without one cannot
+    /// be converted.
     fn read_choices_of_codes(&mut self, node: &SchemaNode<'_>, problems: &mut Vec<ContractProblem>) {
         if self.codes.is_empty() {
             return;
@@ -235,7 +237,8 @@ impl Feature {
         }
     }
 
-    /// Holds the default against the feature's own rule; after the dimensions were held against the tensor's.
+    /// Checks the default against the feature's own rule. Call it after `check_array_shape`, which fixes the
+    /// dimensions.
     pub(super) fn check_default(
         &self,
         node: &SchemaNode<'_>,
@@ -257,8 +260,8 @@ impl Feature {
         }
     }
 
-    /// Checks a literal against the rule and writes its scalars to `buffer` from `index` on, growing it where needed.
-    /// Returns the index after the last one written.
+    /// Checks a literal against the rule and writes its scalars to `buffer`, starting at `index` and growing the buffer
+    /// if needed. Returns the index after the last one written.
     pub(super) fn write_default(
         &self,
         value: &JsonValue,
@@ -298,7 +301,7 @@ impl Feature {
         index + 1
     }
 
-    /// Writes a text, or the number that `x-codes` gives it.
+    /// Writes a text, or its number in `x-codes`.
     pub(super) fn put_text(&self, buffer: &mut Buffer, index: usize, text: &str) -> Result<(), NotRepresentable> {
         if self.codes.is_empty() {
             return buffer.put_text(index, text);
@@ -307,13 +310,13 @@ impl Feature {
         buffer.put_number(index, self.codes[found].1)
     }
 
-    /// Whether its values are true and false.
+    /// Whether it accepts only booleans, or booleans and null.
     pub(super) fn is_flag(&self) -> bool {
         self.rule.types.has(TypeSet::BOOLEAN)
             && self.rule.types.without(TypeSet::BOOLEAN.with(TypeSet::NULL)).is_empty()
     }
 
-    /// How many elements one instance has, where that is fixed.
+    /// The number of elements in one instance, if it is fixed.
     pub fn width(&self) -> Option<usize> {
         self.dimensions
             .iter()
@@ -321,7 +324,8 @@ impl Feature {
     }
 }
 
-/// Whether a literal is nested as the dimensions say, and rectangular. `sizes` is what was found so far, a level each.
+/// Whether a literal has the nesting and lengths of `dimensions` and is rectangular. `sizes` holds the length found so
+/// far at each level.
 fn is_shaped(value: &JsonValue, dimensions: &[Dimension], sizes: &mut [Option<usize>]) -> bool {
     let JsonValue::List(items) = value else { return dimensions.is_empty() };
     let (Some((dimension, inner)), Some((size, deeper))) = (dimensions.split_first(), sizes.split_first_mut()) else {

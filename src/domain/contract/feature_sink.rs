@@ -1,4 +1,4 @@
-//! The place of one feature: checks the value that comes, and writes it to its element of the tensor.
+//! The sink for one feature: validates the value received and writes it to its elements of the tensor.
 
 use serde::de::{MapAccess, SeqAccess};
 
@@ -16,10 +16,10 @@ use crate::domain::{
     violation::{Violation, ViolationCode, Violations, escape_pointer, quote},
 };
 
-/// The nesting depth at which the value of a feature stands: in `features`, in the body.
+/// The nesting depth of a feature's value: inside `features`, inside the body.
 const FEATURE_DEPTH: usize = 2;
 
-/// What is gathered while a body is read.
+/// The state while a body is read.
 #[derive(Debug)]
 pub(super) struct AdmitState<'c> {
     pub(super) contract: &'c Contract,
@@ -27,12 +27,12 @@ pub(super) struct AdmitState<'c> {
     pub(super) given: Vec<bool>,
     pub(super) violations: Violations,
     pub(super) warnings: Vec<Warning>,
-    /// Whether features come by position, which the pointers must say.
+    /// Whether features are given by position; JSON Pointers then use indices instead of names.
     pub(super) positional: bool,
 }
 
 impl AdmitState<'_> {
-    /// The JSON Pointer of a feature, or of an element of it.
+    /// Returns the JSON Pointer of a feature, or of an element of it.
     pub(super) fn pointer(&self, index: usize, path: &[usize]) -> String {
         use std::fmt::Write as _;
 
@@ -47,7 +47,7 @@ impl AdmitState<'_> {
         pointer
     }
 
-    /// Notes a violation of a feature; `detail` goes on after the feature's name.
+    /// Records a violation of a feature. The message is the feature's name followed by `detail`.
     #[cold]
     pub(super) fn reject(&mut self, index: usize, path: &[usize], code: ViolationCode, detail: &str) {
         if self.violations.is_full() {
@@ -62,7 +62,8 @@ impl AdmitState<'_> {
         });
     }
 
-    /// Checks a scalar and writes it to element `at` of the feature's tensor.
+    /// Validates a scalar and writes it to element `at` of the feature's tensor. Numbers in the fast range skip the
+    /// rules.
     #[inline]
     fn write(&mut self, index: usize, at: usize, path: &[usize], value: Scalar<'_>) {
         let feature = &self.contract.features[index];
@@ -74,7 +75,7 @@ impl AdmitState<'_> {
         self.write_checked(index, at, path, value);
     }
 
-    /// The same, by every rule.
+    /// Like `write`, but checks every rule.
     fn write_checked(&mut self, index: usize, at: usize, path: &[usize], value: Scalar<'_>) {
         let contract = self.contract;
         let feature = &contract.features[index];
@@ -96,7 +97,7 @@ impl AdmitState<'_> {
             }
             Scalar::Null => {
                 feature.rule.check_null(report);
-                // Where null means the default, the template holds it already.
+                // If null means the default, the default row already holds it.
                 if feature.null == NullHandling::Nan || !feature.dimensions.is_empty() {
                     buffer.put_nan(at)
                 } else {
@@ -119,7 +120,7 @@ impl AdmitState<'_> {
         }
     }
 
-    /// The soft rule: a value outside `x-expected` is answered, with a warning.
+    /// Checks the soft rule `x-expected`: a value outside it is accepted with a warning.
     fn compare_with_expected(&mut self, index: usize, path: &[usize], value: Scalar<'_>) {
         let feature = &self.contract.features[index];
         let Some(expected) = &feature.expected else { return };
@@ -155,7 +156,7 @@ fn outside_profile(choices: Option<&EnumValues>, has: impl Fn(&EnumValues) -> bo
     choices.filter(|choices| !has(choices)).map(|choices| choices.describe().replace("must be", "is usually"))
 }
 
-/// A value as a message may show it: short, and not at all for a sensitive feature.
+/// Formats a value for a message: truncated, and hidden for a sensitive feature.
 fn display_value(feature: &Feature, value: Scalar<'_>) -> String {
     if feature.sensitive {
         return "a value that is not shown".to_owned();
@@ -168,7 +169,7 @@ fn display_value(feature: &Feature, value: Scalar<'_>) -> String {
     }
 }
 
-/// The place of one feature's value.
+/// The sink for one feature's value.
 pub(super) struct FeatureSink<'f, 'c> {
     pub(super) state: &'f mut AdmitState<'c>,
     pub(super) index: usize,
@@ -182,7 +183,7 @@ impl<'de> JsonSink<'de> for FeatureSink<'_, '_> {
             return self.state.write(self.index, feature.offset, &[], value);
         }
         match value {
-            // The template holds the default.
+            // The default row already holds the default.
             Scalar::Null if feature.null == NullHandling::Default => {}
             Scalar::Null => {
                 self.state.reject(
@@ -209,7 +210,7 @@ impl<'de> JsonSink<'de> for FeatureSink<'_, '_> {
         let plan = &self.state.contract.inputs[feature.tensor];
         let buffer = &mut self.state.inputs.tensors[feature.tensor].buffer;
         if plan.width.is_none() {
-            // The template may hold a default of another length.
+            // The default row may hold a default of another length.
             *buffer = Buffer::with_capacity(plan.element, 0);
         }
         let rank = feature.dimensions.len();
@@ -224,11 +225,11 @@ impl<'de> JsonSink<'de> for FeatureSink<'_, '_> {
             quiet: feature.fast_range,
         };
         ArraySink { filling: &mut *self.state, index: self.index, array: &mut array }.list(list)?;
-        // An array of open length brings its own dimensions.
+        // An array of open length determines the tensor's dimensions.
         if plan.width.is_none() {
             let shape = &mut self.state.inputs.tensors[feature.tensor].shape[plan.leading..];
             for ((size, found), dimension) in shape.iter_mut().zip(&array.sizes).zip(&feature.dimensions) {
-                // Below an empty level nothing was found: the tensor may still need a fixed size there.
+                // Levels below an empty array have no observed size, but the tensor may need a fixed size there.
                 *size = found.unwrap_or(dimension.min);
             }
         }
@@ -244,26 +245,26 @@ impl<'de> JsonSink<'de> for FeatureSink<'_, '_> {
     }
 }
 
-/// How far a nested array has been read.
+/// The position while a nested array is read.
 struct ArrayCursor {
-    /// The size of each level, once the first of its arrays has ended.
+    /// The size of each level, known once the first array of that level has been read.
     sizes: Vec<Option<usize>>,
     /// The indices of the value being read, outermost first.
     path: Vec<usize>,
-    /// The element of the tensor that comes next.
+    /// The index of the next element of the tensor.
     next: usize,
-    /// How many elements the tensor has now.
+    /// The current number of elements of the tensor.
     room: usize,
-    /// Whether the tensor has as many elements as come.
+    /// Whether the tensor grows with the array, because its length is open.
     grows: bool,
-    /// How many levels there are.
+    /// The number of levels.
     rank: usize,
-    /// The feature's own, beside the rest for the sake of long arrays.
+    /// The feature's tensor. It and `quiet` are copied from the feature to avoid a lookup per element of long arrays.
     tensor: usize,
     quiet: Option<FastRange>,
 }
 
-/// The place of an array at some level of a feature, or of one element of the innermost.
+/// The sink for an array at some level of a feature, or for one element of the innermost level.
 struct ArraySink<'a, 'f, 'c> {
     filling: &'f mut AdmitState<'c>,
     index: usize,
@@ -283,7 +284,7 @@ impl ArraySink<'_, '_, '_> {
         self.filling.reject(self.index, &self.array.path, code, detail);
     }
 
-    /// Whether the tensor has a place for the next element; of an open length it is made.
+    /// Whether the tensor has room for the next element. A tensor of open length grows by one element.
     #[inline]
     fn reserve(&mut self) -> bool {
         if self.array.next < self.array.room {
@@ -297,7 +298,7 @@ impl ArraySink<'_, '_, '_> {
         self.array.grows
     }
 
-    /// One element, by every rule.
+    /// Writes one element without the fast path of `scalar`.
     fn write_scalar_checked(mut self, value: Scalar<'_>) {
         if !self.is_innermost() {
             let detail = format!(

@@ -1,4 +1,4 @@
-//! The group of an instance: the value of one feature, read from the tensors that it was placed in.
+//! Finds the group of an instance, for calibrations by group: the value of one feature, read from its tensor.
 
 use std::collections::HashMap;
 
@@ -18,11 +18,11 @@ pub struct Grouping {
     groups: HashMap<GroupKey, usize>,
 }
 
-/// The value of a feature as it stands in a tensor.
+/// The value of a feature as stored in its tensor.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum GroupKey {
     Text(String),
-    /// The bits of a double; all NaN are one, and both zeros.
+    /// The bits of an f64. All NaN share one key, and so do both zeros.
     Number(u64),
 }
 
@@ -37,23 +37,23 @@ fn key(buffer: &Buffer, index: usize) -> Option<GroupKey> {
 }
 
 impl Grouping {
-    /// The index of the instance's group; `None` where it is in none of them.
+    /// Returns the index of the instance's group, or `None` if it belongs to none.
     pub fn find(&self, inputs: &Inputs) -> Option<usize> {
         let key = key(&inputs.tensors.get(self.tensor)?.buffer, self.offset)?;
         self.groups.get(&key).copied()
     }
 
-    /// The feature that makes the groups.
+    /// Returns the name of the feature that defines the groups.
     pub fn feature(&self) -> &str {
         &self.feature
     }
 }
 
 impl Contract {
-    /// Makes the groups of a feature ready to be found, by their values in order.
+    /// Builds a [`Grouping`] by a feature. The group at index i is the one of `values[i]`.
     ///
     /// # Errors
-    /// What keeps the feature or a value from making a group.
+    /// Returns a message if the feature cannot define groups, or if a value is invalid or given twice.
     pub fn grouping(&self, feature: &str, values: &[JsonValue]) -> Result<Grouping, String> {
         let found = self.group_feature(feature)?;
         let mut groups = HashMap::new();
@@ -70,11 +70,11 @@ impl Contract {
         Ok(Grouping { feature: feature.to_owned(), tensor: found.tensor, offset: found.offset, groups })
     }
 
-    /// The value of a feature in an instance's tensors, as the contract writes it: null where it is missing, the text of
-    /// a code. For a calibration to name its groups.
+    /// Returns the value of a feature in an instance's tensors, as contract.json would write it: null if it is missing,
+    /// the text of a code. Calibrations name their groups by it.
     ///
     /// # Errors
-    /// What keeps the feature from making groups.
+    /// Returns a message if the feature cannot define groups, or if the instance has no value of it.
     pub fn group_value(&self, feature: &str, inputs: &Inputs) -> Result<JsonValue, String> {
         let found = self.group_feature(feature)?;
         let buffer = inputs.tensors.get(found.tensor).map(|tensor| &tensor.buffer);
@@ -100,7 +100,7 @@ impl Contract {
     }
 }
 
-/// A number of a tensor as the contract writes it.
+/// Converts a number of a tensor to the value that contract.json would use.
 fn group_literal(feature: &Feature, number: f64) -> JsonValue {
     if number.is_nan() {
         return JsonValue::Null;

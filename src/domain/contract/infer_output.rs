@@ -1,5 +1,6 @@
-//! Infers the meaning of a bare graph's outputs from their names and shapes, and checks it against the graph's answers to
-//! varied instances. Scores count as probabilities only if the answers prove it.
+//! Infers the meaning of a bare graph's outputs from their names and shapes, and checks it against the graph's outputs
+//! for random instances. Scores count as probabilities only if these outputs prove it, or if no instance could be run
+//! and there is a label.
 
 use super::{
     label::{Labels, label_text, numbers},
@@ -13,13 +14,13 @@ use crate::domain::{
     tensor::{ElementType, Tensor},
 };
 
-/// The fewest rows that prove an output whose name says nothing.
+/// The minimum number of observed rows that prove an output whose name says nothing.
 const MIN_ROWS: usize = 8;
 
-/// Answers of a bare graph, and the class names in its file.
+/// The observed outputs of a bare graph, and the class names in its file.
 #[derive(Clone, Copy)]
 pub struct ObservedOutputs<'a> {
-    /// One tensor of one row for each output of the signature, per instance.
+    /// For each instance, one tensor of one row per output of the signature.
     pub rows: &'a [Vec<Tensor>],
     /// Reads the lists of possible class names from the graph's file; called only if they are needed.
     pub class_lists: &'a dyn Fn() -> Vec<Vec<String>>,
@@ -120,7 +121,7 @@ pub(super) fn infer_output(signature: &Signature, observed: ObservedOutputs<'_>)
     unrecognised
 }
 
-/// Whether a signature has a label and scores: its first dimension is then the batch, even if it is fixed.
+/// Whether a signature has a label and scores. If so, its first dimension is the batch, even if it is fixed.
 pub(super) fn has_label_and_scores(signature: &Signature) -> bool {
     let wide = |spec: &OutputSpec| {
         spec.element().is_float() && (matches!(spec, OutputSpec::ZipMap { .. }) || columns(spec) > Some(1))
@@ -174,7 +175,8 @@ fn scores_of<'a>(index: usize, spec: &'a OutputSpec, observed: ObservedOutputs<'
     (width > 1).then_some(ScoreColumns { spec, width, summary, rows })
 }
 
-/// Picks the scores that belong to a label: a `ZipMap`, else an output named so, else valid probabilities, else the first.
+/// Picks the scores that belong to a label: a `ZipMap`, else an output whose name contains `prob`, else valid
+/// probabilities, else the first candidate.
 fn beside_label<'s, 'a>(scores: &'s [ScoreColumns<'a>]) -> Option<&'s ScoreColumns<'a>> {
     let map = scores.iter().find(|scores| matches!(scores.spec, OutputSpec::ZipMap { .. }));
     map.or_else(|| scores.iter().find(|scores| scores.named("prob")))
@@ -182,14 +184,15 @@ fn beside_label<'s, 'a>(scores: &'s [ScoreColumns<'a>]) -> Option<&'s ScoreColum
         .or_else(|| scores.first())
 }
 
-/// Picks probabilities where there is no label: the one output named so, or the only candidate, if they are valid.
+/// Picks probabilities if there is no label: the one valid output whose name contains `prob`, or the only candidate if
+/// it is valid.
 fn alone<'s, 'a>(scores: &'s [ScoreColumns<'a>]) -> Option<&'s ScoreColumns<'a>> {
     let mut named = scores.iter().filter(|scores| scores.named("prob") && scores.are_sound());
     if let (Some(only), None) = (named.next(), named.next()) {
         return Some(only);
     }
     match scores {
-        // Only zeros and ones: more likely a one-hot encoder.
+        // Without fractions, it is more likely a one-hot encoder.
         [only] if only.are_sound() && only.summary.rows >= MIN_ROWS && only.summary.fractional => Some(only),
         _ => None,
     }
@@ -273,8 +276,8 @@ pub fn remedy(labels: &Labels) -> &'static str {
     }
 }
 
-/// The names of the classes, and a note: the keys of a `ZipMap`, column numbers if the labels are such, a list in the graph's
-/// file that agrees with the observed labels, or the observed labels themselves.
+/// Returns the class names and a note. The names are the keys of a `ZipMap`, else column numbers if the labels are
+/// such, else a list in the graph's file that agrees with the observed labels, else the observed labels.
 fn class_names(
     scores: &ScoreColumns<'_>,
     (label, labels): (&OutputSpec, &Labels),

@@ -1,12 +1,12 @@
-//! The fingerprint of validated inputs: equal inputs under one contract, equal fingerprint.
+//! Fingerprints validated inputs: under one contract, equal inputs have equal fingerprints.
 
 use super::Contract;
 use crate::domain::tensor::{Buffer, Inputs};
 
-/// Room for the elements of a small model's inputs.
+/// Initial buffer capacity in bytes, enough for the inputs of a small model.
 const ELEMENT_BYTES: usize = 256;
 
-/// Makes the fingerprints of one contract's inputs. The contract is hashed once, when this is made, and not with every
+/// Computes the fingerprints of one contract's inputs. The contract is hashed once, at construction, not for every
 /// request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputHasher {
@@ -14,9 +14,9 @@ pub struct InputHasher {
 }
 
 impl InputHasher {
-    /// For this contract, whose id is `contract_id`.
+    /// Creates a hasher for this contract, whose id is `contract_id`.
     ///
-    /// The key is the BLAKE3 of the contract's id and the names of the tensors, each with its length in front.
+    /// The key is the BLAKE3 hash of the contract's id and the tensor names, each prefixed with its length.
     pub fn new(contract: &Contract, contract_id: &str) -> Self {
         let mut hasher = blake3::Hasher::new();
         for text in std::iter::once(contract_id).chain(contract.inputs.iter().map(|plan| plan.name.as_str())) {
@@ -25,10 +25,10 @@ impl InputHasher {
         Self { key: *hasher.finalize().as_bytes() }
     }
 
-    /// The fingerprint of one instance's inputs: 32 hexadecimal digits.
+    /// Returns the fingerprint of one instance's inputs: 32 hexadecimal digits.
     ///
-    /// Keyed BLAKE3 over each tensor's dimensions and elements (little-endian, texts with their lengths), in the
-    /// contract's order, cut to its first 128 bits.
+    /// It is the keyed BLAKE3 hash of the dimensions and elements of each tensor, in the contract's order, truncated to
+    /// 128 bits. Numbers are little-endian, texts are prefixed with their lengths.
     pub fn of(&self, inputs: &Inputs) -> String {
         let mut bytes = Vec::with_capacity(ELEMENT_BYTES);
         for tensor in &inputs.tensors {

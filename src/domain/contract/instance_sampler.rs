@@ -1,5 +1,5 @@
-//! Draws varied instances of a contract from a seed: from choices, usual ranges, the training data or hard bounds, else
-//! plausible small values. Used for the proof at load, never for a request.
+//! Draws random instances of a contract from a seed. Values come from the choices, the usual range, the training data
+//! or the hard bounds, in this order, else they are small plausible values. Used only at load, never for a request.
 
 use super::{Contract, Feature, JsonValue, enum_values::EnumValues, rule::TypeSet};
 use crate::domain::{
@@ -16,10 +16,10 @@ const MAX_RANGE: f64 = 1000.0;
 /// One in this many values is null, if null is admitted.
 const NULL_SHARE: u64 = 16;
 
-/// Texts to try if the contract restricts a text by no choices.
+/// Texts to try if the contract lists no choices.
 const TEXTS: [&str; 4] = ["a", "b", "1", "some text"];
 
-/// How the values of an instance are chosen.
+/// How to choose the values of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     /// Random values.
@@ -30,8 +30,8 @@ pub enum Style {
     Ones,
 }
 
-/// The distribution of the numbers of one instance whose range is unknown. Some graphs take only positive numbers, only
-/// numbers below 1 or only numbers above 1; a single other number makes an output NaN.
+/// The distribution of the numbers whose range is unknown. It is the same for a whole instance: some graphs take only
+/// positive numbers, only numbers below 1 or only numbers above 1, and a single other number makes an output NaN.
 #[derive(Debug, Clone, Copy)]
 enum Distribution {
     Standardized,
@@ -152,7 +152,7 @@ impl<'c> InstanceSampler<'c> {
             (Style::Zeros, _) => 0.0,
             (Style::Ones, _) => 1.0,
             (Style::Varied, Some((low, high))) => low + (high - low) * uniform(random),
-            // Most likely indices, lengths or flags.
+            // Small integers: most likely these are indices, lengths or flags.
             (Style::Varied, None) if whole => f64::from(u8::try_from(random.next_below(4)).unwrap_or(0)),
             (Style::Varied, None) => distribution.draw(random),
         };
@@ -176,7 +176,7 @@ fn array(lengths: &[usize], scalar: &mut impl FnMut() -> JsonValue) -> JsonValue
 }
 
 impl Feature {
-    /// The range of its numbers: the usual range, else that of the training data, else the bounds.
+    /// Returns the range of its numbers: the usual range, else that of the training data, else the bounds.
     fn range(&self, profile: Option<&FeatureProfile>) -> Option<(f64, f64)> {
         let usual = self.expected.as_ref().and_then(|expected| Some((expected.minimum?, expected.maximum?)));
         if let Some((low, high)) = usual {
@@ -194,7 +194,7 @@ impl Feature {
     }
 }
 
-/// The array lengths of an instance per feature, outermost first.
+/// Returns the array lengths of an instance per feature, outermost first.
 pub fn lengths_of(contract: &Contract, instance: &JsonValue) -> Vec<Vec<usize>> {
     let lengths = |feature: &Feature| {
         let mut value = instance.get(&feature.name);
@@ -208,13 +208,13 @@ pub fn lengths_of(contract: &Contract, instance: &JsonValue) -> Vec<Vec<usize>> 
     contract.features.iter().map(lengths).collect()
 }
 
-/// A uniform number in [0, 1).
+/// Draws a uniform number in [0, 1).
 #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double")]
 fn uniform(random: &mut SplitMix64) -> f64 {
     (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// A standard normal number (Box and Muller 1958).
+/// Draws a standard normal number (Box and Muller 1958).
 fn normal(random: &mut SplitMix64) -> f64 {
     let radius = (-2.0 * (1.0 - uniform(random)).ln()).sqrt();
     radius * (std::f64::consts::TAU * uniform(random)).cos()
@@ -228,7 +228,7 @@ mod tests {
         signature::{OutputSpec, Signature, TensorSpec},
     };
 
-    /// A contract with one array feature whose items have this schema.
+    /// Compiles a contract with one array feature whose items have this schema.
     fn contract(schema: &str) -> Contract {
         let text = format!(
             r#"{{"type": "object", "properties": {{"x": {{"type": "array", "items": {schema}}}}}, "required": ["x"],

@@ -1,4 +1,4 @@
-//! From a run's outputs to a prediction for each row.
+//! Converts the outputs of a run into a prediction for each row.
 
 use super::{
     Contract, DecisionRule, OutputPlan, PointEstimate,
@@ -15,11 +15,12 @@ use crate::domain::{
 };
 
 impl Contract {
-    /// Makes the prediction for row `row` of the outputs, which come in the order of `output.requested()`, without a
-    /// calibration: as the graph itself has it.
+    /// Makes the prediction for row `row` from the graph's outputs alone, without a calibration. `outputs` are in the
+    /// order of `output.requested()`.
     ///
     /// # Errors
-    /// [`InterpretError`] when a value is not finite, or an output has not the shape that the contract needs.
+    /// Returns [`InterpretError`] if a value is not finite, an output does not have the shape that the contract needs,
+    /// or the scores are not probabilities although the contract says so.
     pub fn interpret(&self, outputs: &[Tensor], row: usize) -> Result<Prediction, InterpretError> {
         match &self.output {
             OutputPlan::Classification { classes, scores, decision, .. } => {
@@ -44,10 +45,10 @@ impl Contract {
         }
     }
 
-    /// Makes the prediction for row `row` of the outputs with a calibration that was found to fit the contract.
+    /// Makes the prediction for row `row` with a calibration that passed [`Contract::check_calibration`].
     ///
     /// # Errors
-    /// As [`Contract::interpret`].
+    /// Returns the same errors as [`Contract::interpret`].
     pub fn assess(
         &self,
         outputs: &[Tensor],
@@ -79,10 +80,10 @@ impl Contract {
         }
     }
 
-    /// The scores of one row of a classification, as a calibration takes them.
+    /// Returns the scores of one row of a classification, in the form that a calibration takes.
     ///
     /// # Errors
-    /// As [`Contract::interpret`]; also where the task is another one.
+    /// Returns the same errors as [`Contract::interpret`], and [`InterpretError::Shape`] if the model has another task.
     pub fn scores(&self, outputs: &[Tensor], row: usize) -> Result<(ScoreKind, Vec<f64>), InterpretError> {
         let reading = self.row(outputs, row, 0)?;
         match &self.output {
@@ -91,10 +92,10 @@ impl Contract {
         }
     }
 
-    /// What one row of a regression says, as a calibration takes it.
+    /// Returns the outputs of one row of a regression, in the form that a calibration takes.
     ///
     /// # Errors
-    /// As [`Contract::interpret`]; also where the task is another one.
+    /// Returns the same errors as [`Contract::interpret`], and [`InterpretError::Shape`] if the model has another task.
     pub fn regression_outputs(&self, outputs: &[Tensor], row: usize) -> Result<RegressionOutputs, InterpretError> {
         let value = self.value(outputs, row)?.as_f64();
         let OutputPlan::Regression { auxiliary: beside, .. } = &self.output else {
@@ -113,7 +114,7 @@ impl Contract {
         Ok(RegressionOutputs { value, sigma, spread: self.spread(outputs, row)?, band })
     }
 
-    /// A row of one of the outputs.
+    /// Returns one row of the requested output at `index`.
     fn row<'a>(&'a self, outputs: &'a [Tensor], row: usize, index: usize) -> Result<OutputRow<'a>, InterpretError> {
         let name = self.output.requested().get(index).map_or("", String::as_str);
         Ok(OutputRow { tensor: output(outputs, index, name)?, name, index: row, batched: self.batched })
@@ -131,7 +132,7 @@ impl Contract {
         value.ok_or_else(wrong)
     }
 
-    /// The sample standard deviation of the members, where there are at least two.
+    /// Returns the sample standard deviation of the ensemble members, if there are at least two.
     #[expect(clippy::cast_precision_loss, reason = "an ensemble has far fewer than 2^53 members")]
     fn spread(&self, outputs: &[Tensor], row: usize) -> Result<Option<f64>, InterpretError> {
         let OutputPlan::Regression { auxiliary: beside, .. } = &self.output else { return Ok(None) };
@@ -143,7 +144,8 @@ impl Contract {
         Ok((values.len() > 1).then(|| (squares / (count - 1.0)).sqrt()))
     }
 
-    /// Without a calibration: the members' standard deviation to both sides, with no coverage claimed.
+    /// Assesses an uncalibrated ensemble: an interval of one standard deviation of the members to both sides of the
+    /// value, with no coverage claimed.
     fn ensemble(&self, outputs: &[Tensor], row: usize, value: Float) -> Result<Assessment, InterpretError> {
         let Some(spread) = self.spread(outputs, row)? else { return Ok(Assessment::none()) };
         let middle = value.as_f64();
@@ -153,13 +155,13 @@ impl Contract {
     }
 }
 
-/// What is known of a calibrated class.
+/// Builds the assessment of a calibrated class.
 fn assess_class(found: CalibratedClassification, class: usize, predicted: Float) -> Assessment {
     let element = predicted.element();
-    // The bounds are those of the second class; of the first they are the complements.
+    // The bounds belong to the second class; those of the first are their complements.
     let of_class = |(lower, upper): (f64, f64)| if class == 1 { (lower, upper) } else { (1.0 - upper, 1.0 - lower) };
     Assessment {
-        // In doubles: the complement of a float32 near 1 would have lost its digits.
+        // Computed in f64: the complement of a float32 near 1 would lose its digits.
         uncertainty: Some(Float::round(1.0 - found.probabilities[class], element).at_least_zero()),
         method: found.method,
         coverage: found.coverage,
@@ -170,7 +172,7 @@ fn assess_class(found: CalibratedClassification, class: usize, predicted: Float)
     }
 }
 
-/// What is known of a calibrated value.
+/// Builds the assessment of a calibrated value.
 fn assess_value(found: Interval, value: Float) -> Assessment {
     let interval = found.ends.and_then(|ends| Float::outward_interval(ends, value.element()));
     let mut notices = found.notices;
@@ -199,7 +201,7 @@ fn decide_class(probabilities: &[Float], decision: DecisionRule) -> usize {
         }
         best.unwrap_or(0)
     };
-    // Compared in the graph's own type: 0.7 there is not the double 0.7, and the caller reads 0.7.
+    // Compare in the graph's element type: its 0.7 differs from the f64 0.7, and the caller sees 0.7.
     let reaches = |value: Float, threshold: f64| value.as_f64() >= Float::round(threshold, value.element()).as_f64();
     match decision {
         DecisionRule::Greatest => greatest(None),

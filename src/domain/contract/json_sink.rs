@@ -1,4 +1,4 @@
-//! The one adapter between serde and the contract: whatever JSON value comes, it is handed to a [`Place`].
+//! The adapter between serde and the contract: passes each JSON value to a [`JsonSink`].
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use serde::{
 
 use crate::domain::number::Number;
 
-/// The deepest nesting of a request's body, the body's own object included.
+/// The maximum nesting depth of a request body, counting the body's own object.
 pub(super) const MAX_DEPTH: usize = 32;
 
-/// A JSON value that holds no others.
+/// A JSON value other than an array or an object.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Scalar<'a> {
     Null,
@@ -32,8 +32,7 @@ impl Scalar<'_> {
     }
 }
 
-/// A place in the body where a value is expected. It takes what comes, and notes what is wrong; only a fault of the JSON
-/// itself is an error.
+/// Receives one value of the body. It records violations itself; only malformed JSON is an error.
 pub(super) trait JsonSink<'de>: Sized {
     fn scalar(self, value: Scalar<'_>);
 
@@ -42,7 +41,7 @@ pub(super) trait JsonSink<'de>: Sized {
     fn object<A: MapAccess<'de>>(self, object: A) -> Result<(), A::Error>;
 }
 
-/// Lets serde write into a [`Place`].
+/// Lets serde deserialize into a [`JsonSink`].
 pub(super) struct SinkSeed<P>(pub(super) P);
 
 impl<'de, P: JsonSink<'de>> DeserializeSeed<'de> for SinkSeed<P> {
@@ -104,7 +103,7 @@ impl<'de, P: JsonSink<'de>> Visitor<'de> for SinkSeed<P> {
     }
 }
 
-/// Reads a value over and keeps nothing. `0` is the nesting depth at which the value stands.
+/// Skips a JSON value; field 0 is its depth.
 pub(super) struct Skip(pub(super) usize);
 
 impl Skip {
@@ -130,7 +129,7 @@ impl<'de> JsonSink<'de> for Skip {
         let mut known = std::collections::HashSet::new();
         while let Some(key) = object.next_key::<String>()? {
             if known.contains(&key) {
-                // The key is not quoted: it may be long, or stand inside a sensitive feature.
+                // The message omits the key: it may be long or belong to a sensitive feature.
                 return Err(A::Error::custom("the same key stands twice in one object"));
             }
             known.insert(key);

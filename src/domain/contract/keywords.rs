@@ -1,8 +1,9 @@
-//! Which JSON Schema keywords the one-pass plan knows, which need the second pass, and which nobody knows.
+//! Classifies JSON Schema keywords: those that the compiled plan checks, those that need full validation, and unknown
+//! ones.
 
 use super::schema_reader::{ContractProblem, SchemaNode, did_you_mean};
 
-/// Keywords that only describe; they change nothing in what is admitted.
+/// Annotations: they do not change which instances are valid.
 const ANNOTATIONS: &[&str] = &[
     "$schema",
     "$id",
@@ -42,8 +43,8 @@ const FEATURE: &[&str] = &[
     "x-sensitive",
 ];
 
-/// Keywords of draft 2020-12 that the one-pass plan does not follow; the `jsonschema` crate checks them on the parsed
-/// instance.
+/// Keywords of draft 2020-12 that the compiled plan does not check. Full validation checks them with the `jsonschema`
+/// crate on the parsed instance.
 pub const FULL_VALIDATION_KEYWORDS: &[&str] = &[
     "$ref",
     "$defs",
@@ -76,7 +77,7 @@ pub const FULL_VALIDATION_KEYWORDS: &[&str] = &[
     "contentSchema",
 ];
 
-/// Where a schema stands, which decides the keywords it may have.
+/// The position of a schema in the contract, which determines its keywords.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Position {
     /// The schema of the whole instance.
@@ -85,7 +86,7 @@ pub(super) enum Position {
     Feature,
 }
 
-/// Reports keywords that neither pass knows, and returns those that need the second pass.
+/// Reports unknown keywords, and returns those that need full validation.
 pub(super) fn classify_keywords<'a>(
     node: &SchemaNode<'a>,
     position: Position,
@@ -111,7 +112,7 @@ pub(super) fn classify_keywords<'a>(
     second
 }
 
-/// Whether `name` may stand in any schema of a contract; for the schemas inside second-pass keywords.
+/// Whether `name` may occur in any schema of a contract. Used for the schemas inside keywords of full validation.
 pub fn is_known(name: &str) -> bool {
     [INSTANCE, FEATURE, ANNOTATIONS, FULL_VALIDATION_KEYWORDS].iter().any(|list| list.contains(&name))
 }

@@ -1,5 +1,5 @@
-//! Compares the graph's own label with its scores over many instances at load: whether the label is the arg max, the arg
-//! min or neither, and which label belongs to which column.
+//! Compares the graph's own label with its scores over many instances at load: whether the label is the arg max, the
+//! arg min or neither, and which label belongs to which column.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,12 +11,12 @@ use crate::domain::{
 /// Scores closer than this (relative) are a tie, which is not evidence for any column.
 const TIE: f64 = 1e-6;
 
-/// The numbers of a tensor as doubles; empty for strings and booleans.
+/// Returns the numbers of a tensor as f64; empty for strings and booleans.
 pub fn numbers(tensor: &Tensor) -> Vec<f64> {
     (0..tensor.buffer.len()).filter_map(|index| Float::at(&tensor.buffer, index)).map(Float::as_f64).collect()
 }
 
-/// The label in a tensor of one row, as text.
+/// Returns the label in a tensor of one row, as text.
 pub fn label_text(tensor: &Tensor) -> Option<String> {
     match &tensor.buffer {
         Buffer::Text(texts) => texts.first().cloned(),
@@ -29,7 +29,8 @@ pub fn label_text(tensor: &Tensor) -> Option<String> {
 struct ScoreMatrix(BTreeMap<usize, BTreeMap<String, usize>>);
 
 impl ScoreMatrix {
-    /// Assigns each column a different label, the most frequent pairs first. Also returns how many rows these pairs cover.
+    /// Assigns each column a different label, the most frequent pairs first. Also returns the number of rows that these
+    /// pairs cover.
     fn names(&self) -> (BTreeMap<usize, String>, usize) {
         let mut pairs: Vec<(usize, &String, usize)> = Vec::new();
         for (column, labels) in &self.0 {
@@ -67,12 +68,12 @@ impl Labels {
         }
     }
 
-    /// How many rows were judged.
+    /// The number of rows that were added and not ignored.
     pub fn rows(&self) -> usize {
         self.judged
     }
 
-    /// How many labels differ from the arg max, under the best assignment of labels to columns.
+    /// The number of labels that differ from the arg max, under the best assignment of labels to columns.
     pub fn disagreeing(&self) -> usize {
         self.judged - self.greatest.names().1
     }
@@ -100,8 +101,8 @@ impl Labels {
         classes.len() == 2 && self.greatest.0.iter().filter(differs).count() < 2
     }
 
-    /// How many labels differ from the class of the greatest score. An integer label is the name of a class, or else an
-    /// index.
+    /// The number of labels that differ from the class with the greatest score. An integer label is the name of a
+    /// class, or else an index.
     pub fn differing(&self, classes: &[String]) -> usize {
         let differs = |(column, labels): (&usize, &BTreeMap<String, usize>)| {
             let other = labels.iter().filter(|(label, _)| class_of(classes, label) != Some(*column));

@@ -1,4 +1,5 @@
-//! A JSON value as data, for what a contract says: defaults, enums, whole schemas. Used at load only, never for requests.
+//! A parsed JSON value, for what a contract contains: defaults, enums, whole schemas. Requests are validated without
+//! it; see `admit`.
 
 use std::fmt;
 
@@ -23,12 +24,12 @@ pub enum JsonValue {
     Text(String),
     /// An array
     List(Vec<JsonValue>),
-    /// An object; no key stands twice.
+    /// An object; its keys are unique.
     Object(Vec<(String, JsonValue)>),
 }
 
 impl JsonValue {
-    /// The member of an object.
+    /// Returns a member of an object by key.
     pub fn get(&self, key: &str) -> Option<&Self> {
         match self {
             Self::Object(members) => members.iter().find(|(name, _)| name == key).map(|(_, value)| value),
@@ -36,7 +37,7 @@ impl JsonValue {
         }
     }
 
-    /// The kind of the value, with its article, for messages.
+    /// Returns the kind of the value with an article, for messages.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",

@@ -1,6 +1,7 @@
-//! The contract of a model: what one instance may be, how it becomes tensors, and how outputs become a prediction.
+//! The contract of a model: the schema of one instance, its mapping to input tensors, and the mapping of output tensors
+//! to a prediction.
 //!
-//! It is compiled once, at load, from contract.json and the graph's signature; requests only follow the plan.
+//! It is compiled once, at load, from contract.json and the graph's signature. Requests only execute the compiled plan.
 
 mod accepts;
 mod admit;
@@ -65,11 +66,11 @@ pub struct InputPlan {
     pub name: String,
     /// The type of its elements.
     pub element: ElementType,
-    /// How many leading dimensions stand before those of the instance: 1 for a batch axis or a fixed 1, else 0.
+    /// The number of dimensions before those of the instance: 1 for a batch axis or a fixed size of 1, else 0.
     pub leading: usize,
-    /// The dimensions for one instance; of an array of open length, the least.
+    /// The dimensions of one instance, including the leading ones. An open array length counts as its minimum.
     pub shape: Vec<usize>,
-    /// The number of elements of one instance, where it is fixed.
+    /// The number of elements of one instance, if it is fixed.
     pub width: Option<usize>,
 }
 
@@ -84,19 +85,20 @@ pub struct Contract {
     pub features: Vec<Feature>,
     /// How each input of the graph is filled, in the graph's order.
     pub inputs: Vec<InputPlan>,
-    /// What the outputs mean.
+    /// The meaning of the outputs.
     pub output: OutputPlan,
-    /// The coverage that the contract asks for, where it does.
+    /// The coverage that the contract requests, if any.
     pub coverage: Option<crate::domain::uncertainty::Coverage>,
-    /// Whether rows may share a run.
+    /// Whether several rows can be batched into one run.
     pub batched: bool,
-    /// How many rows every run must have, where the graph fixes that.
+    /// The number of rows that every run must have, if the graph fixes it.
     pub fixed_rows: Option<usize>,
-    /// The keywords in use that the one-pass plan does not follow; empty for most contracts.
+    /// The keywords in use that the compiled plan does not check, so that full validation is needed; empty for most
+    /// contracts.
     pub full_validation_keywords: Vec<String>,
     denies_additional: bool,
     by_name: HashMap<String, usize>,
     default_row: Inputs,
-    /// A `false` for each feature.
+    /// `false` for each feature: the initial value of `AdmitState::given`.
     none_given: Vec<bool>,
 }

@@ -1,4 +1,4 @@
-//! The part `x-output` of a contract: which outputs of the graph make the prediction, and how.
+//! Reads `x-output`, the part of a contract that says which outputs of the graph make the prediction, and how.
 
 use super::{
     regression::{AuxiliaryOutputs, read_regression},
@@ -7,19 +7,19 @@ use super::{
 use crate::domain::signature::{OutputSpec, Signature, TensorSpec};
 use crate::domain::uncertainty::Coverage;
 
-/// What a model predicts.
+/// The kind of prediction that a model makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {
     /// One of several classes.
     Classification,
-    /// A value in a unit.
+    /// A number, optionally with a unit.
     Regression,
-    /// The outputs as they are.
+    /// The outputs, unchanged.
     Tensors,
 }
 
 impl Task {
-    /// The task as the contract writes it.
+    /// Returns the name of the task in contract.json.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Classification => "classification",
@@ -29,77 +29,76 @@ impl Task {
     }
 }
 
-/// How the scores of a classifier are to be read.
+/// The encoding of a classifier's scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScoreEncoding {
-    /// One probability a class.
+    /// One probability per class.
     Probabilities,
     /// The probability of the second of two classes.
     PositiveProbability,
-    /// One logit a class, or the logit of the second of two classes.
+    /// One logit per class, or the logit of the second of two classes.
     Logits,
 }
 
 /// How a class is chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum DecisionRule {
-    /// The class of the greatest probability, the first of equals.
+    /// The class with the greatest probability; the first one in a tie.
     Greatest,
-    /// The positive class from a probability on, else the likeliest of the others.
+    /// The positive class if its probability reaches a threshold, else the most probable other class.
     Threshold {
         /// The index of the positive class.
         positive: usize,
-        /// The least probability, in [0, 1].
+        /// The minimum probability of the positive class, in [0, 1].
         threshold: f64,
     },
 }
 
-/// How a regression's value is found.
+/// How a regression's value is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PointEstimate {
     /// A column of the output.
     Column(usize),
-    /// The mean of all columns, one an ensemble member.
+    /// The mean of all columns, one per ensemble member.
     Mean,
 }
 
-/// What the outputs mean. `requested` are the graph's outputs that a run is asked for; others are not computed into the
-/// answer.
+/// The meaning of the outputs. `requested` names the graph outputs to fetch from a run; all others are ignored.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OutputPlan {
     /// One of several classes.
     Classification {
-        /// The names, in the order of the graph's classes.
+        /// The class names, in the order of the graph's classes.
         classes: Vec<String>,
         /// The output that holds the scores.
         requested: [String; 1],
-        /// How to read them.
+        /// The encoding of the scores.
         scores: ScoreEncoding,
         /// How the class is chosen.
         decision: DecisionRule,
-        /// The graph's own label, compared by `candor check` only.
+        /// The output that holds the graph's own label. Checks compare it with the class; predictions do not use it.
         label: Option<String>,
     },
-    /// A value.
+    /// A number.
     Regression {
-        /// The output that holds the value, then those with what stands beside it.
+        /// The output that holds the value, then the auxiliary outputs.
         requested: Vec<String>,
-        /// Where in the first output.
+        /// How the value is computed from the first output.
         point: PointEstimate,
-        /// What else the model says.
+        /// The auxiliary outputs.
         auxiliary: AuxiliaryOutputs,
         /// The unit of the value.
         unit: Option<String>,
     },
-    /// The outputs as they are.
+    /// The outputs, unchanged.
     Tensors {
-        /// All outputs; of a `ZipMap` the values in the order of its keys.
+        /// All outputs; a `ZipMap` yields its values in the order of its keys.
         requested: Vec<String>,
     },
 }
 
 impl OutputPlan {
-    /// What the model predicts.
+    /// Returns the task.
     pub fn task(&self) -> Task {
         match self {
             Self::Classification { .. } => Task::Classification,
@@ -108,7 +107,7 @@ impl OutputPlan {
         }
     }
 
-    /// The graph's outputs that a run is asked for.
+    /// Returns the names of the graph outputs to fetch from a run.
     pub fn requested(&self) -> &[String] {
         match self {
             Self::Classification { requested, .. } => requested,
@@ -124,7 +123,7 @@ impl OutputPlan {
         }
     }
 
-    /// The names of the classes; none but for classification.
+    /// Returns the class names; empty unless the task is classification.
     pub fn classes(&self) -> &[String] {
         match self {
             Self::Classification { classes, .. } => classes,
@@ -133,7 +132,7 @@ impl OutputPlan {
     }
 }
 
-/// Reads `x-output`; `None` after a problem was added.
+/// Reads `x-output`. If it returns `None`, it has added a problem.
 pub(super) fn read(
     node: &SchemaNode<'_>,
     signature: &Signature,
@@ -162,7 +161,7 @@ pub(super) fn read(
     }
 }
 
-/// Reads the coverage that the contract asks for, where it does.
+/// Reads the coverage that the contract requests, if any.
 pub(super) fn read_coverage(node: &SchemaNode<'_>, problems: &mut Vec<ContractProblem>) -> Option<Coverage> {
     let output = node.child("x-output")?;
     let level = output.number("coverage", problems)?.as_f64();
@@ -177,7 +176,7 @@ pub(super) fn read_coverage(node: &SchemaNode<'_>, problems: &mut Vec<ContractPr
     coverage
 }
 
-/// Finds the output that a member `{"tensor": …}` names.
+/// Finds the output that a member of the form `{"tensor": …}` names.
 pub(super) fn find<'s>(
     node: &SchemaNode<'_>,
     key: &str,
@@ -198,7 +197,8 @@ pub(super) fn find<'s>(
     found
 }
 
-/// The number of columns that an output declares: `Some(None)` where it is open, `None` where it has other dimensions.
+/// Returns the declared number of columns of an output: `Some(None)` if it is open, `None` if the output has more than
+/// two dimensions.
 #[expect(clippy::option_option, reason = "open and impossible are two different answers")]
 pub(super) fn columns(spec: &OutputSpec) -> Option<Option<usize>> {
     match spec {

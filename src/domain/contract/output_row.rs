@@ -1,4 +1,4 @@
-//! One row of a run's outputs, read as numbers.
+//! Reads one row of a run's outputs as numbers or as a tensor.
 
 use super::{
     ScoreEncoding,
@@ -11,7 +11,7 @@ use crate::domain::{
     uncertainty::{ScoreKind, softmax},
 };
 
-/// The output at a place among those that were asked for.
+/// Returns the requested output at `index`.
 pub(super) fn output<'t>(outputs: &'t [Tensor], index: usize, name: &str) -> Result<&'t Tensor, InterpretError> {
     outputs.get(index).ok_or_else(|| InterpretError::Shape {
         tensor: name.to_owned(),
@@ -41,13 +41,13 @@ pub(super) fn mean(values: &[Float], tensor: &Tensor) -> Option<Float> {
 pub(super) struct OutputRow<'a> {
     pub(super) tensor: &'a Tensor,
     pub(super) name: &'a str,
-    /// Which row.
+    /// The row's index.
     pub(super) index: usize,
     pub(super) batched: bool,
 }
 
 impl OutputRow<'_> {
-    /// Where the row lies in the buffer: the first element and the number of elements.
+    /// Returns the index of the row's first element in the buffer and its number of elements.
     fn span(self) -> (usize, usize) {
         if !self.batched {
             return (0, self.tensor.buffer.len());
@@ -56,7 +56,7 @@ impl OutputRow<'_> {
         (self.index * width, width)
     }
 
-    /// The floats of the row, all finite; `expected` is their number, where it matters.
+    /// Returns the row as floats, all of them finite. `expected` is the required number of values, if it is known.
     pub(super) fn floats(self, expected: Option<usize>) -> Result<Vec<Float>, InterpretError> {
         let (start, width) = self.span();
         if expected.is_some_and(|expected| expected != width) {
@@ -105,7 +105,7 @@ impl OutputRow<'_> {
         InterpretError::NotProbabilities { tensor: self.name.to_owned(), found }
     }
 
-    /// The scores as a calibration takes them, in doubles: logits are kept as they are.
+    /// Returns the scores in f64, in the form that a calibration takes: logits remain logits.
     pub(super) fn scores(self, scores: ScoreEncoding, classes: usize) -> Result<(ScoreKind, Vec<f64>), InterpretError> {
         let (_, width) = self.span();
         if scores != ScoreEncoding::Logits {
@@ -119,7 +119,7 @@ impl OutputRow<'_> {
         Ok((ScoreKind::Logits, logits.into_iter().map(Float::as_f64).collect()))
     }
 
-    /// The row as a tensor of its own, without the batch axis.
+    /// Copies the row into a tensor without the batch axis.
     pub(super) fn tensor(self) -> Result<Tensor, InterpretError> {
         let (start, width) = self.span();
         if start + width > self.tensor.buffer.len() {

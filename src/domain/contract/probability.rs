@@ -1,11 +1,11 @@
-//! Checks probabilities: each value lies in 0 to 1, and those of all classes sum to 1, within rounding. Checks one row on
-//! the request path, and with [`Summary`] many rows at load.
+//! Checks probabilities: each value lies in 0 to 1, and those of all classes sum to 1, within rounding. Checks single
+//! rows on the request path and, with [`ProbabilitySummary`], many rows at load.
 
 use std::fmt;
 
 use crate::domain::{float::Float, tensor::ElementType};
 
-/// Rounding errors that are accepted.
+/// The accepted rounding errors.
 #[derive(Debug, Clone, Copy)]
 struct Tolerance {
     /// How far a value may lie outside 0 to 1; such a value is clamped.
@@ -20,7 +20,7 @@ fn tolerance(element: ElementType) -> Tolerance {
         // Eight significant bits: a step of 1/128 just above 1.
         ElementType::BF16 => Tolerance { bound: 1.0 / 64.0, sum: 0.05 },
         ElementType::F16 => Tolerance { bound: 1.0 / 512.0, sum: 0.02 },
-        // Ensembles add up hundreds of float32 shares.
+        // Ensembles sum hundreds of float32 shares.
         _ => Tolerance { bound: 1e-4, sum: 0.01 },
     }
 }
@@ -32,7 +32,7 @@ fn misses_unit(value: f64, bound: f64) -> bool {
 /// Checks the probabilities of all classes and clamps rounding errors.
 ///
 /// # Errors
-/// Describes the values if they are not probabilities.
+/// Returns a description of the values if they are not probabilities.
 pub(super) fn check_all(values: &mut [Float]) -> Result<(), String> {
     let Tolerance { bound, sum: off } = tolerance(values.first().map_or(ElementType::F32, |value| value.element()));
     let (mut sum, mut low, mut high) = (0.0, f64::INFINITY, f64::NEG_INFINITY);
@@ -59,7 +59,7 @@ pub(super) fn check_all(values: &mut [Float]) -> Result<(), String> {
 /// Checks the probability of the second of two classes and clamps rounding errors.
 ///
 /// # Errors
-/// Describes the value if it is not a probability.
+/// Returns a description of the value if it is not a probability.
 pub(super) fn check_single(value: Float) -> Result<Float, String> {
     if misses_unit(value.as_f64(), tolerance(value.element()).bound) {
         return Err(format!("{}", ShortNumber(value.as_f64())));

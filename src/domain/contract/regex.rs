@@ -1,4 +1,5 @@
-//! Regular expressions: which of them mean the same in ECMA-262 and in the `regex` crate, and a matcher whose time is bounded.
+//! Regular expressions: finds patterns that mean the same in ECMA-262 and in the `regex` crate, and matches in bounded
+//! time.
 
 use std::{
     fmt,
@@ -13,15 +14,16 @@ use regex_automata::{
     util::pool::Pool,
 };
 
-/// The memory for the states of one pattern, for each thread that matches it at the same time. It bounds the time, too: a
-/// text that needs more states than fit is not decided. On a slow machine the worst pattern takes some 6 ms to fill it.
+/// The memory in bytes for the DFA states of one pattern, per thread that matches it concurrently. It also bounds the
+/// time: a text that needs more states than fit is [`Undecided`]. On a slow machine the worst pattern takes about 6 ms
+/// to fill it.
 const STATES_BYTES: usize = 256 << 10;
 
-/// The largest program that a pattern may become; a counted class of letters of all scripts is large.
+/// The maximum size of a compiled pattern. It must be large enough for a counted repetition of a Unicode letter class.
 const MAX_PROGRAM_BYTES: usize = 10 << 20;
 
-/// A compiled pattern. It follows the states of the pattern all at once, as they come up: the time grows with the length of
-/// the text, and what new states may cost is limited.
+/// A compiled pattern: a DFA whose states are built on demand, without backtracking. The time is linear in the length
+/// of the text, and the cost of building states is limited.
 #[derive(Clone)]
 pub struct Pattern(Arc<Compiled>);
 
@@ -31,7 +33,7 @@ struct Compiled {
     caches: Pool<Cache, Box<dyn Fn() -> Cache + Send + Sync + UnwindSafe + RefUnwindSafe>>,
 }
 
-/// The pattern needs more steps for the text than it may take.
+/// The search needs more DFA states than fit in the cache, so it was abandoned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Undecided;
 
@@ -39,7 +41,7 @@ impl Pattern {
     /// Compiles a pattern in the syntax of the `regex` crate.
     ///
     /// # Errors
-    /// Why it is none, in words.
+    /// Returns a message if the pattern is invalid or too large.
     pub fn new(text: &str) -> Result<Self, String> {
         let config = DFA::config()
             .cache_capacity(STATES_BYTES)
@@ -63,10 +65,10 @@ impl Pattern {
         Ok(Self(Arc::new(Compiled { text: text.to_owned(), dfa, caches })))
     }
 
-    /// Whether some part of the text matches.
+    /// Whether any part of the text matches.
     ///
     /// # Errors
-    /// [`Undecided`]: nobody knows.
+    /// Returns [`Undecided`] if the search exceeds the memory for its states.
     pub fn is_match(&self, text: &str) -> Result<bool, Undecided> {
         let Compiled { dfa, caches, .. } = &*self.0;
         let mut cache = caches.get();
@@ -74,7 +76,7 @@ impl Pattern {
         if let Ok(found) = dfa.try_search_fwd(&mut cache, &input) {
             return Ok(found.is_some());
         }
-        // The states of the texts before may have taken the room.
+        // States of earlier texts may have filled the cache, so retry with an empty one.
         cache.reset(dfa);
         dfa.try_search_fwd(&mut cache, &input).map(|found| found.is_some()).map_err(|_| Undecided)
     }
@@ -92,7 +94,8 @@ impl fmt::Debug for Pattern {
     }
 }
 
-/// Why the time of a pattern cannot be bounded, and what to write in its place; `None` where it can be.
+/// Returns why the matching time of a pattern cannot be bounded and what to write instead, or `None` if it can be
+/// bounded.
 pub fn unbounded(pattern: &str) -> Option<&'static str> {
     const LOOK_AROUND: &str = "look-around needs backtracking, whose time has no bound; write each condition as a pattern of its \
                                own: {\"allOf\": [{\"pattern\": …}, {\"not\": {\"pattern\": …}}]}";
@@ -122,7 +125,7 @@ pub fn unbounded(pattern: &str) -> Option<&'static str> {
     None
 }
 
-/// The pattern for the `regex` crate, where it means the same there as in ECMA-262; `None` where it may not.
+/// Returns the pattern in the syntax of the `regex` crate if it means the same there as in ECMA-262, else `None`.
 pub(super) fn portable_regex(pattern: &str) -> Option<String> {
     let mut plain = String::with_capacity(pattern.len());
     let mut characters = pattern.chars().peekable();
@@ -132,7 +135,7 @@ pub(super) fn portable_regex(pattern: &str) -> Option<String> {
             '\\' => match characters.next()? {
                 'd' => plain.push_str(if in_class { "0-9" } else { "[0-9]" }),
                 'w' => plain.push_str(if in_class { "A-Za-z0-9_" } else { "[A-Za-z0-9_]" }),
-                // In the regex crate `\<` and `\>` are the edges of a word.
+                // In the regex crate `\<` and `\>` match the start and the end of a word.
                 '<' | '>' => return None,
                 escaped if escaped.is_ascii_punctuation() => plain.extend(['\\', escaped]),
                 _ => return None,
@@ -140,7 +143,8 @@ pub(super) fn portable_regex(pattern: &str) -> Option<String> {
             // Nested classes and class arithmetic exist only in the regex crate.
             '[' | '&' | '~' if in_class => return None,
             '-' if in_class && characters.peek() == Some(&'-') => return None,
-            // An empty class, a group with a flag, a count without a least: each means something else in ECMA-262.
+            // An empty or negated class, a group with a flag or a count without a minimum may mean something else in
+            // ECMA-262.
             '[' if matches!(characters.peek(), Some(']' | '^')) => return None,
             '(' if characters.peek() == Some(&'?') => return None,
             '{' if characters.peek() == Some(&',') => return None,

@@ -1,4 +1,4 @@
-//! The part `x-output` of a regression: where its value stands, and what the model says beside it.
+//! Reads `x-output` of a regression: which output holds the value, and which auxiliary outputs there are.
 
 use super::{
     literal::JsonValue,
@@ -10,25 +10,25 @@ use crate::domain::{
     tensor::ElementType,
 };
 
-/// What a regression says beside its value. Each output is an index into the plan's `requested`.
+/// The outputs of a regression other than its value. Each output is an index into the plan's `requested`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AuxiliaryOutputs {
     /// The predicted standard deviation: the output and its column.
     pub sigma: Option<(usize, usize)>,
     /// The lowest and the highest quantile.
     pub band: Option<QuantilePair>,
-    /// The output with a column an ensemble member.
+    /// The output with one column per ensemble member.
     pub members: Option<usize>,
 }
 
 /// The lowest and the highest of the model's quantiles.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct QuantilePair {
-    /// The output: its first column is the lower one.
+    /// The output; its first column is the lower quantile.
     pub output: usize,
-    /// The column of the upper one.
+    /// The column of the upper quantile.
     pub upper: usize,
-    /// Their levels.
+    /// The levels of the lower and the upper quantile.
     pub levels: (f64, f64),
 }
 
@@ -70,7 +70,7 @@ pub(super) fn read_regression(
 /// The outputs that `value`, `members` and `quantiles` name.
 type Named<'s> = (Option<&'s OutputSpec>, Option<&'s OutputSpec>, Option<&'s OutputSpec>);
 
-/// Where the value stands: in an output of its own, in the mean of the members, or in the median.
+/// Finds the output that holds the point estimate: `value`, else the mean of the members, else the median.
 fn find_point<'s>(
     node: &SchemaNode<'_>,
     found: Named<'s>,
@@ -92,7 +92,7 @@ fn find_point<'s>(
                 None
             }
         }
-        // A member that names no output is told already.
+        // `find` has already reported a member that names no output.
         (None, None, None) if ["value", "members", "quantiles"].iter().any(|key| node.child(key).is_some()) => None,
         (None, None, None) => {
             node.problem(problems, "a regression needs a value, members, or quantiles with the median");
@@ -101,7 +101,7 @@ fn find_point<'s>(
     }
 }
 
-/// A column that is not there, or holds no numbers, is a problem.
+/// Reports a column that does not exist or does not hold numbers.
 fn check_column(
     node: &SchemaNode<'_>,
     what: &str,
@@ -118,7 +118,7 @@ fn check_column(
     }
 }
 
-/// The place of an output among those that are asked for.
+/// Returns the index of an output in `requested`, after adding it if needed.
 fn output(requested: &mut Vec<String>, spec: &OutputSpec) -> usize {
     requested.iter().position(|name| name == spec.name()).unwrap_or_else(|| {
         requested.push(spec.name().to_owned());

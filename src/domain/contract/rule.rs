@@ -1,4 +1,5 @@
-//! The rule for one scalar, compiled from a schema: types, bounds, choices, lengths, pattern. Checks values, places none.
+//! The rule for one scalar, compiled from a schema: types, bounds, choices, lengths and pattern. It validates values,
+//! and [`FastRange`] is the fast path for numbers.
 
 use super::{
     enum_values::EnumValues,
@@ -40,7 +41,7 @@ impl TypeSet {
         self.0 == 0
     }
 
-    /// The types in words: `an integer or null`.
+    /// Describes the types, such as `an integer or null`.
     pub(super) fn describe(self) -> String {
         let names = [
             (Self::NUMBER, "a number"),
@@ -54,7 +55,7 @@ impl TypeSet {
         words.join(" or ")
     }
 
-    /// Reads the `type` keyword; `None` where there is none or it cannot be used.
+    /// Reads the `type` keyword; `None` if it is absent or invalid.
     pub(super) fn read(node: &SchemaNode<'_>, problems: &mut Vec<ContractProblem>) -> Option<Self> {
         let value = node.child("type")?;
         let names: Vec<&str> = match value.value {
@@ -114,8 +115,8 @@ impl Bound {
     }
 }
 
-/// The numbers that keep every rule of a feature, so that most of them need no closer look. Whatever lies outside may
-/// still be admitted: then the rules themselves decide.
+/// The fast path for numbers: a number in this range satisfies every rule of the feature. A number outside may still be
+/// valid, which the rules decide.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct FastRange {
     low: f64,
@@ -124,7 +125,7 @@ pub(super) struct FastRange {
 }
 
 impl FastRange {
-    /// Within these the double is the number itself, whole ones too, and every `float` can come near it.
+    /// Up to this magnitude an f64 is exactly the number sent, if it is whole, and every float type can approximate it.
     #[expect(clippy::cast_precision_loss, reason = "one below 2^53 is exact")]
     const MAX_RANGE: f64 = (crate::domain::number::MAX_EXACT - 1) as f64;
 
@@ -138,7 +139,7 @@ impl FastRange {
         }
     }
 
-    /// The same, within soft limits too.
+    /// Narrows the range to the soft limits as well.
     pub(super) fn within(mut self, minimum: Option<Number>, maximum: Option<Number>) -> Self {
         let soft = [(minimum, BoundKind::Minimum), (maximum, BoundKind::Maximum)];
         for (limit, kind) in soft {
@@ -149,7 +150,8 @@ impl FastRange {
         self
     }
 
-    /// Writes the number to its element if it keeps the rules and the element can hold it; says whether it was done.
+    /// Writes the number to its element if it lies in the range and the element type has a fast path. Returns whether
+    /// it did.
     #[inline]
     pub(super) fn write_if_within(self, number: Number, buffer: &mut Buffer, index: usize) -> bool {
         let value = number.as_f64();
@@ -180,12 +182,12 @@ pub(super) struct ScalarRule {
     pub(super) min_length: Option<usize>,
     pub(super) max_length: Option<usize>,
     pattern: Option<Pattern>,
-    /// Keywords in use whose exact check is left to the second pass.
+    /// Keywords in use whose exact check is left to full validation.
     pub(super) deferred: Vec<&'static str>,
 }
 
 impl ScalarRule {
-    /// Compiles the keywords of a scalar's schema. `types` is what the `type` keyword or the tensor says.
+    /// Compiles the keywords of a scalar's schema. `types` comes from the `type` keyword, or else from the tensor.
     pub(super) fn read(node: &SchemaNode<'_>, types: TypeSet, problems: &mut Vec<ContractProblem>) -> Self {
         let mut rule = Self { types, ..Self::default() };
         for (key, kind) in [
@@ -209,7 +211,7 @@ impl ScalarRule {
         let largest = i128::from(crate::domain::number::MAX_EXACT);
         match step.as_whole().filter(|whole| *whole <= largest).map(u64::try_from) {
             Some(Ok(whole)) if whole > 0 => self.multiple_of = Some(whole),
-            // A step with a fraction needs decimal arithmetic, which the second pass has.
+            // A fractional step needs decimal arithmetic, which full validation provides.
             None if step.as_f64() > 0.0 => self.deferred.push("multipleOf"),
             _ => problems.push(ContractProblem {
                 pointer: node.pointer_to("multipleOf"),
@@ -222,7 +224,7 @@ impl ScalarRule {
         let Some(pattern) = node.text("pattern", problems) else { return };
         match portable_regex(pattern).map(|plain| Pattern::new(&plain)) {
             Some(Ok(compiled)) => self.pattern = Some(compiled),
-            // Unicode classes and the like: the second pass translates them from ECMA-262.
+            // Unicode classes and similar: full validation translates them from ECMA-262.
             _ => self.deferred.push("pattern"),
         }
     }
@@ -242,7 +244,7 @@ impl ScalarRule {
         self.choices = Some(EnumValues::new(&choices));
     }
 
-    /// The numbers that keep the rule, for a tensor of this type; `None` where only a closer look can tell.
+    /// Returns the fast path for a tensor of this type; `None` if each number needs the full check.
     pub(super) fn fast_range(&self, element: ElementType) -> Option<FastRange> {
         let plain = self.choices.is_none() && self.multiple_of.is_none();
         let fractions = self.types.has(TypeSet::NUMBER) && element.is_float();
@@ -254,7 +256,7 @@ impl ScalarRule {
         Some(quiet)
     }
 
-    /// Reports what is wrong with a number: the code, and what would be right.
+    /// Reports each violation by a number: the code and what was expected.
     #[inline]
     pub(super) fn check_number(&self, number: Number, mut report: impl FnMut(ViolationCode, String)) {
         if !(self.types.has(TypeSet::NUMBER) || self.types.has(TypeSet::INTEGER) && number.is_whole()) {
@@ -283,7 +285,7 @@ impl ScalarRule {
         }
     }
 
-    /// Reports what is wrong with a text. Lengths count characters, as JSON Schema does.
+    /// Reports each violation by a text. Lengths are counted in characters, as in JSON Schema.
     #[inline]
     pub(super) fn check_text(&self, text: &str, mut report: impl FnMut(ViolationCode, String)) {
         if !self.types.has(TypeSet::TEXT) {
@@ -315,7 +317,7 @@ impl ScalarRule {
         }
     }
 
-    /// Reports what is wrong with a truth value.
+    /// Reports each violation by a boolean.
     pub(super) fn check_bool(&self, value: bool, mut report: impl FnMut(ViolationCode, String)) {
         if !self.types.has(TypeSet::BOOLEAN) {
             return report(ViolationCode::WrongType, self.expectation());
@@ -327,7 +329,7 @@ impl ScalarRule {
         }
     }
 
-    /// Reports what is wrong with null.
+    /// Reports the violation by null, if any.
     pub(super) fn check_null(&self, mut report: impl FnMut(ViolationCode, String)) {
         if !self.types.has(TypeSet::NULL) {
             report(ViolationCode::NullNotAllowed, format!("cannot be null; it {}", self.expectation()));
@@ -338,7 +340,7 @@ impl ScalarRule {
         }
     }
 
-    /// Whether a value is admitted.
+    /// Whether the rule admits a value.
     pub(super) fn admits(&self, value: &JsonValue) -> bool {
         let mut fine = true;
         let report = |_, _| fine = false;
@@ -352,7 +354,7 @@ impl ScalarRule {
         fine
     }
 
-    /// `must be an integer`, or the list of choices.
+    /// Describes what is expected: `must be an integer`, or the list of choices.
     pub(super) fn expectation(&self) -> String {
         match &self.choices {
             Some(choices) => choices.describe(),
@@ -360,7 +362,7 @@ impl ScalarRule {
         }
     }
 
-    /// The least and the greatest number that the bounds admit, or nearly so where they exclude their limit.
+    /// Returns the lower and the upper bound. An exclusive bound counts as its limit.
     pub(super) fn range(&self) -> (Option<f64>, Option<f64>) {
         let (mut low, mut high): (Option<f64>, Option<f64>) = (None, None);
         for bound in &self.bounds {

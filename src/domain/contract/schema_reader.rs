@@ -1,14 +1,14 @@
-//! Reads a contract's JSON with types, and collects every problem with its place instead of stopping at the first.
+//! Reads typed members of a contract's JSON. Collects every problem with its location instead of stopping at the first.
 
 use super::literal::JsonValue;
 use crate::domain::{number::Number, violation::escape_pointer};
 
-/// Something in a contract that cannot be used.
+/// A problem in a contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContractProblem {
-    /// Where: a JSON Pointer into contract.json.
+    /// The location, as a JSON Pointer into contract.json.
     pub pointer: String,
-    /// What was found and what would be right.
+    /// What was found and what was expected.
     pub detail: String,
 }
 
@@ -19,7 +19,7 @@ impl std::fmt::Display for ContractProblem {
     }
 }
 
-/// One object of the contract, and where it stands.
+/// A value in the contract, and its location.
 #[derive(Debug, Clone)]
 pub(super) struct SchemaNode<'a> {
     pub(super) value: &'a JsonValue,
@@ -54,7 +54,7 @@ impl<'a> SchemaNode<'a> {
         }
     }
 
-    /// The members of the object at `key`, each as a node.
+    /// Returns the members of the object at `key`, each as a node.
     pub(super) fn object(&self, key: &str, problems: &mut Vec<ContractProblem>) -> Option<Vec<(&'a str, Self)>> {
         let node = self.child(key)?;
         if !matches!(node.value, JsonValue::Object(_)) {
@@ -66,7 +66,7 @@ impl<'a> SchemaNode<'a> {
         Some(children.collect())
     }
 
-    /// The items of the array at `key`, each as a node.
+    /// Returns the items of the array at `key`, each as a node.
     pub(super) fn list(&self, key: &str, problems: &mut Vec<ContractProblem>) -> Option<Vec<Self>> {
         let node = self.child(key)?;
         let JsonValue::List(items) = node.value else {
@@ -134,14 +134,14 @@ impl<'a> SchemaNode<'a> {
         None
     }
 
-    /// Reports members whose names are among `refused`, and why.
+    /// Reports each member whose name is in `refused`, with the reason `why`.
     pub(super) fn deny(&self, refused: &[&str], why: &str, problems: &mut Vec<ContractProblem>) {
         for (name, _) in self.members().iter().filter(|(name, _)| refused.contains(&name.as_str())) {
             problems.push(ContractProblem { pointer: self.pointer_to(name), detail: format!("{name:?} {why}") });
         }
     }
 
-    /// Reports members whose names are none of `known`.
+    /// Reports each member whose name is not in `known`.
     pub(super) fn deny_unknown(&self, known: &[&str], problems: &mut Vec<ContractProblem>) {
         for (name, _) in self.members() {
             if !known.contains(&name.as_str()) {
@@ -152,12 +152,13 @@ impl<'a> SchemaNode<'a> {
     }
 }
 
-/// `; did you mean …?` where one of the known names is close, else nothing.
+/// Returns `; did you mean …?` if a known name is similar, else an empty string.
 pub fn did_you_mean<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
     let length = name.chars().count();
     known
         .into_iter()
-        // The distance costs the product of the lengths, and a request may send a very long name.
+        // Check the lengths first: the distance takes time proportional to their product, and a request may contain a
+        // very long name.
         .filter(|candidate| length.abs_diff(candidate.chars().count()) <= max_edit_distance(candidate))
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= max_edit_distance(candidate))
@@ -165,7 +166,7 @@ pub fn did_you_mean<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) ->
         .map_or_else(String::new, |(_, candidate)| format!("; did you mean {candidate:?}?"))
 }
 
-/// The greatest distance at which a name is still taken for a slip of the pen.
+/// The maximum edit distance at which a name still counts as a typo.
 fn max_edit_distance(candidate: &str) -> usize {
     1 + candidate.len() / 4
 }
