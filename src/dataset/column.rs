@@ -57,7 +57,8 @@ pub struct Column {
     pub missing: u64,
     /// The minimum and maximum of its numbers.
     pub range: Option<(Number, Number)>,
-    /// The distinct values as text; `None` above [`MAX_DISTINCT_VALUES`], or if the column holds arrays.
+    /// The distinct values as text; `None` above [`MAX_DISTINCT_VALUES`], or if the column holds a text longer than 256
+    /// bytes, an array or an unsupported value.
     pub values: Option<BTreeSet<String>>,
     /// The row and text of the first value that is not a number.
     pub odd: Option<(RowLocation, String)>,
@@ -74,7 +75,7 @@ pub struct ColumnInference {
     pub columns: Vec<Column>,
 }
 
-/// Reads the whole table once.
+/// Infers all columns in one pass over the table.
 ///
 /// # Errors
 /// Returns [`TableError`] if a row cannot be read or the table has no rows.
