@@ -1,10 +1,10 @@
-//! Why a package cannot be made: what was found, and the flag or the change that would make it right.
+//! Errors of authoring: what was found, and the flag or the change that fixes it.
 
 use std::path::PathBuf;
 
 use crate::{dataset::TableError, repository::LoadError};
 
-/// A package cannot be made; nothing was written.
+/// A package or its files cannot be made; nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthoringError {
     /// The table cannot be read.
@@ -18,7 +18,7 @@ pub enum AuthoringError {
         /// The row, and why.
         detail: String,
     },
-    /// Something is not decided, or does not fit.
+    /// The input is ambiguous or inconsistent, and the operator must decide.
     #[error("{0}")]
     NeedsDecision(String),
     /// A file or directory cannot be written.
@@ -26,16 +26,16 @@ pub enum AuthoringError {
     Write {
         /// The file or directory.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: std::io::Error,
     },
-    /// What was made does not load.
+    /// The new files do not load.
     #[error(transparent)]
     Load(LoadError),
 }
 
 impl AuthoringError {
-    /// Everything that refuses a model, a line each.
+    /// Joins the load errors of a model, one per line.
     pub(super) fn refused(errors: &[LoadError]) -> Self {
         let lines: Vec<String> = errors.iter().map(LoadError::to_string).collect();
         Self::NeedsDecision(lines.join("\n"))

@@ -1,7 +1,7 @@
-//! Files that appear whole or not at all: written beside their place, under a hidden name, and renamed.
+//! Atomic writes: files are written under a hidden name in the target's directory, then renamed.
 //!
-//! That holds through a power cut too. A rename may reach the disk before what it names does, so the content is on the
-//! disk before it is named, and the name is before anyone is told that it is there.
+//! Writes survive a power loss. A rename may reach the disk before the content it refers to, so the content is synced
+//! before the rename, and the directory is synced before success is reported.
 
 use std::{
     fs::{self, File},
@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 
 use super::error::AuthoringError;
 
-/// A directory that is being made. Dropped before it is kept, it is gone.
+/// A directory under construction. It is removed on drop unless it was committed.
 #[derive(Debug)]
 pub(super) struct StagedDirectory {
-    /// Where the files are written.
+    /// The hidden directory that the files are written to.
     pub(super) directory: PathBuf,
     place: PathBuf,
-    /// The directories above that were made for it, outermost first.
+    /// The parent directories that were created for it, outermost first.
     made: Vec<PathBuf>,
     kept: bool,
 }
@@ -29,21 +29,20 @@ fn write_error(path: &Path) -> impl FnOnce(std::io::Error) -> AuthoringError {
     move |source| AuthoringError::Write { path, source }
 }
 
-/// A hidden name beside a path, which no listing of models shows.
+/// Returns a hidden sibling of a path. Scans for models skip hidden names.
 fn hidden_sibling(place: &Path, word: &str) -> PathBuf {
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     place.with_file_name(format!(".{name}.{word}-{}", std::process::id()))
 }
 
-/// Writes a file, and waits until the disk has it.
+/// Writes a file and syncs it to disk.
 fn write_and_sync(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(content)?;
     file.sync_all()
 }
 
-/// Waits until the disk has the names that a directory holds. Where a file system does that by itself and has no such
-/// call, there is nothing to wait for.
+/// Syncs the entries of a directory to disk. Errors of file systems without directory sync are ignored.
 fn sync_directory(directory: &Path) -> io::Result<()> {
     match File::open(directory)?.sync_all() {
         Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
@@ -51,13 +50,13 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
     }
 }
 
-/// The directory that a path is named in.
+/// Returns the parent directory of a path; `.` if the path has none.
 fn parent_of(path: &Path) -> &Path {
     path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 impl StagedDirectory {
-    /// Refuses a place where something stands, unless it may be replaced.
+    /// Returns an error if `place` exists and is not an empty directory, unless it may be replaced.
     pub(super) fn ensure_vacant(place: &Path, replace: bool) -> Result<(), AuthoringError> {
         let occupied = match fs::read_dir(place) {
             Ok(mut entries) => entries.next().is_some(),
@@ -72,7 +71,7 @@ impl StagedDirectory {
         Ok(())
     }
 
-    /// Begins a directory that is to stand at `place`.
+    /// Creates the hidden directory that will become `place`.
     pub(super) fn create(place: &Path) -> Result<Self, AuthoringError> {
         let mut made: Vec<PathBuf> = Vec::new();
         let above = place.ancestors().skip(1).take_while(|path| !path.as_os_str().is_empty() && !path.exists());
@@ -87,12 +86,12 @@ impl StagedDirectory {
         Ok(draft)
     }
 
-    /// Writes a text of the directory.
+    /// Writes a text file in the directory.
     pub(super) fn write(&self, name: &str, text: &str) -> Result<(), AuthoringError> {
         self.write_bytes(Path::new(name), text.as_bytes())
     }
 
-    /// Writes a file of the directory, at a place that may lie in directories of its own.
+    /// Writes a file in the directory, creating its parent directories.
     pub(super) fn write_bytes(&self, place: &Path, bytes: &[u8]) -> Result<(), AuthoringError> {
         let path = self.directory.join(place);
         let inner: Vec<&Path> = place.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()).collect();
@@ -102,7 +101,7 @@ impl StagedDirectory {
         settled.map_err(write_error(&path))
     }
 
-    /// Puts the directory in its place; what stood there goes once the new one is there.
+    /// Renames the directory to its target. An existing target is removed only after the new one is in place.
     pub(super) fn commit(mut self) -> Result<(), AuthoringError> {
         sync_directory(&self.directory).map_err(write_error(&self.directory))?;
         let old = hidden_sibling(&self.place, "old");
@@ -112,13 +111,13 @@ impl StagedDirectory {
         }
         if let Err(error) = fs::rename(&self.directory, &self.place) {
             if replaced {
-                // The old one goes back; if that fails too, it is still there under its hidden name.
+                // Restore the old directory. If that fails too, it remains under its hidden name.
                 let _ = fs::rename(&old, &self.place);
             }
             return Err(write_error(&self.place)(error));
         }
         self.kept = true;
-        // The old one stays until it is sure that the new one does.
+        // Keep the old directory until the new one is synced.
         for path in self.made.iter().chain([&self.place]) {
             sync_directory(parent_of(path)).map_err(write_error(path))?;
         }
@@ -136,13 +135,13 @@ impl Drop for StagedDirectory {
         }
         let _ = fs::remove_dir_all(&self.directory);
         for path in self.made.iter().rev() {
-            // Only where it is empty: another may have put something there.
+            // `remove_dir` removes only empty directories: another process may have added files.
             let _ = fs::remove_dir(path);
         }
     }
 }
 
-/// Writes files whole, all of them or none: only a failing rename, once all are on disk, could leave some out.
+/// Writes all of the files or none. Only a rename that fails after all files are on disk can leave some out.
 pub(super) fn replace_all(files: &[(PathBuf, String)]) -> Result<(), AuthoringError> {
     let drafts: Vec<PathBuf> = files.iter().map(|(path, _)| hidden_sibling(path, "draft")).collect();
     let outcome = write_and_rename(files, &drafts);
@@ -167,11 +166,11 @@ fn write_and_rename(files: &[(PathBuf, String)], drafts: &[PathBuf]) -> Result<(
     Ok(())
 }
 
-/// version.json with the new digests of files, where it lists one of them.
+/// Returns version.json with updated digests of `files`, or `None` if it lists none of them.
 pub(super) fn update_version_json(directory: &Path, files: &[(&str, String)]) -> Option<(PathBuf, String)> {
     let path = directory.join("version.json");
     let found = fs::read_to_string(&path).ok()?;
-    // It was read when the version was loaded.
+    // Loading the version has already parsed it.
     let mut version: Value = serde_json::from_str(&found).ok()?;
     let mut changed = false;
     for (name, text) in files {
@@ -188,7 +187,7 @@ pub(super) fn update_version_json(directory: &Path, files: &[(&str, String)]) ->
 mod tests {
     use super::*;
 
-    /// What lies in a directory, hidden names too.
+    /// Lists a directory, including hidden names.
     fn names(directory: &Path) -> Vec<String> {
         let entries = fs::read_dir(directory).expect("a directory").flatten();
         let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
@@ -206,7 +205,7 @@ mod tests {
             replace_all(&files(&["a.json", "b.json"], text)).expect("written");
             assert_eq!(fs::read_to_string(root.path().join("b.json")).expect("a file"), text);
         }
-        // Nothing can be written where there is no directory.
+        // A file in a missing directory cannot be written.
         replace_all(&files(&["a.json", "nowhere/c.json"], "third")).expect_err("refused");
         assert_eq!(fs::read_to_string(root.path().join("a.json")).expect("a file"), "second");
         assert_eq!(names(root.path()), ["a.json", "b.json"]);

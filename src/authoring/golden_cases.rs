@@ -1,5 +1,5 @@
-//! golden.jsonl from rows of a table and the model's own answers to them. Recorded, not true: they show that the model
-//! answers elsewhere as it did here, and nothing about how good it is.
+//! Records golden.jsonl from rows of a table and the model's own predictions. The cases check that the model predicts
+//! the same on other machines; they say nothing about its quality.
 
 use std::{fmt::Write as _, path::Path};
 
@@ -17,10 +17,10 @@ use crate::{
     runtime::{Executor, OrtExecutor},
 };
 
-/// Kernels of other processors add in another order: a difference of this size, times the greater of 1 and the value, is none.
+/// The tolerance, relative to max(1, |value|). Kernels of other CPUs sum in a different order.
 const TOLERANCE: f64 = 1e-5;
 
-/// The text of golden.jsonl; one line an instance.
+/// Returns the text of golden.jsonl, one line per instance.
 pub(super) fn golden(
     graph: &Path,
     contract: &Contract,
@@ -42,13 +42,13 @@ pub(super) fn golden(
     Ok(text)
 }
 
-/// The tensors of an instance, admitted as a request is; a row that is refused is the table's fault. Contracts that `init`
-/// makes need no second pass.
+/// Admits an instance as a request would be and returns its tensors. An error means that the row of the table is
+/// invalid. Contracts made by `init` do not need full validation.
 pub(super) fn inputs(contract: &Contract, instance: &Instance) -> Result<Inputs, String> {
     admit_features(contract, None, &contract.instance(&instance.values)).map_err(|refusal| refusal_reason(&refusal))
 }
 
-/// What the model says to one instance.
+/// Runs the model on one instance.
 pub(super) fn predict(
     contract: &Contract,
     executor: &mut OrtExecutor,
@@ -83,8 +83,8 @@ fn expect(contract: &Contract, prediction: &Prediction) -> Value {
     }
 }
 
-/// Numbers as the shortest decimals that read back to the same numbers of the graph's own type: by their text, since a
-/// [`Value`] holds doubles only.
+/// Writes numbers as the shortest decimals that parse back to the same value in the graph's element type. Goes through
+/// text, since a [`Value`] holds doubles only.
 fn shortest(value: &impl serde::Serialize) -> Value {
     serde_json::to_string(value).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null)
 }

@@ -1,4 +1,5 @@
-//! The rows of a table as instances of a contract: one value a feature, in the contract's order, and the target's cell.
+//! Converts the rows of a table to instances of a contract: one value per feature, in the contract's order, and the
+//! target cell.
 
 use crate::{
     dataset::{Cell, ParsedText, RowLocation, Rows, Table, TableError},
@@ -8,32 +9,32 @@ use crate::{
     },
 };
 
-/// One row, as the contract sees it.
+/// One row, converted to the contract's features.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Instance {
-    /// Where the row stands in its file.
+    /// The location of the row in its file.
     pub place: RowLocation,
-    /// One value a feature, in the contract's order; null where it is missing.
+    /// One value per feature, in the contract's order; null if missing.
     pub values: Vec<JsonValue>,
-    /// The target, where one was asked for.
+    /// The target cell; missing if no target was requested.
     pub target: Cell,
 }
 
-/// The instances of a table, one after another.
+/// An iterator over the instances of a table.
 pub struct Instances<'a> {
     table: &'a Table,
     features: &'a [Feature],
-    /// The column of each feature.
+    /// The column index of each feature.
     columns: Vec<usize>,
     target: Option<usize>,
     rows: Rows,
 }
 
 impl<'a> Instances<'a> {
-    /// Finds each feature's column by its name. Columns beside are passed over.
+    /// Finds the column of each feature by name. Other columns are ignored.
     ///
     /// # Errors
-    /// [`TableError`] naming every feature, and the target, that has no column.
+    /// Returns [`TableError`] listing every feature, and the target, without a column.
     pub fn new(table: &'a Table, contract: &'a Contract, target: Option<&str>) -> Result<Self, TableError> {
         let find = |name: &str| table.columns().iter().position(|column| column == name);
         let wanted = contract.features.iter().map(|feature| feature.name.as_str()).chain(target);
@@ -73,7 +74,7 @@ impl Iterator for Instances<'_> {
     }
 }
 
-/// A cell as a value of a feature; the rule's bounds and choices are not looked at.
+/// Converts a cell to a value of the feature's type; does not check the contract's bounds or enums.
 fn value(feature: &Feature, cell: &Cell) -> Result<JsonValue, String> {
     let wrong = || Err(format!("holds {:?}; the contract takes {}", cell.text(), feature.types()));
     match cell {
@@ -86,7 +87,7 @@ fn value(feature: &Feature, cell: &Cell) -> Result<JsonValue, String> {
                 Ok(JsonValue::Number(plain(feature, number)))
             }
             ParsedText::Boolean(flag) if feature.accepts_boolean() => Ok(JsonValue::Bool(flag)),
-            // R and SQL write booleans so.
+            // R and SQL write booleans as 0 and 1.
             ParsedText::Integer(Number::Unsigned(bit @ (0 | 1))) if feature.accepts_boolean() => {
                 Ok(JsonValue::Bool(bit == 1))
             }
@@ -109,7 +110,8 @@ fn value(feature: &Feature, cell: &Cell) -> Result<JsonValue, String> {
     }
 }
 
-/// Whole numbers as integers where the feature takes no others; pandas writes `3.0` in a column that has gaps.
+/// Converts whole numbers to integers if the feature accepts only integers: pandas writes `3.0` in a column with
+/// missing values.
 fn plain(feature: &Feature, number: Number) -> Number {
     match number.as_whole().and_then(|whole| i64::try_from(whole).ok()) {
         Some(whole) if feature.accepts_whole_only() => Number::from(whole),

@@ -1,4 +1,4 @@
-//! Makes the files of a package from a model and a table. Offline work: nothing here is on a request's road.
+//! Creates the files of a package from a model and a table. Offline only: nothing here is on the request path.
 
 mod calibrate;
 mod error;

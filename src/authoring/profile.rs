@@ -1,4 +1,4 @@
-//! profile.json from a table and a contract: for a new package, or anew for one that has a contract.
+//! Builds profile.json from a table and a contract, for a new package or to replace that of an existing version.
 
 use std::{
     fmt::Write as _,
@@ -21,20 +21,20 @@ use crate::{
     repository::{Loader, Settings, VerifiedVersion, verify_all},
 };
 
-/// Rows that are drawn to be looked at more closely.
+/// The number of random rows that are sampled for checks and golden cases.
 const RANDOM_ROWS: usize = 256;
 
-/// A profile that was made anew.
+/// The result of rebuilding a profile.
 pub struct ProfileReport {
     /// The file that was written.
     pub path: PathBuf,
-    /// What it says.
+    /// The new profile.
     pub profile: Profile,
-    /// What to check, a sentence each.
+    /// Points for the operator to check, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// Reads the whole table once: its profile, and some rows of it.
+/// Reads the whole table once and returns its profile and a random sample of its rows.
 pub(super) fn profile_table(
     table: &Table,
     contract: &Contract,
@@ -57,7 +57,7 @@ pub(super) fn profile_table(
     Ok((profiler.finish(ProfileSource { file, sha256: table.sha256()? }), drawn.into_items()))
 }
 
-/// The text of profile.json: a line a feature and a line a row, so that it can be read and compared.
+/// Formats profile.json with one line per feature and per background row, for reading and diffs.
 pub(super) fn text(profile: &Profile) -> Result<String, serde_json::Error> {
     let mut text = String::from("{\n");
     let _ = writeln!(text, "  \"rows\": {},", profile.rows);
@@ -73,10 +73,11 @@ pub(super) fn text(profile: &Profile) -> Result<String, serde_json::Error> {
     Ok(text)
 }
 
-/// Writes profile.json of a version anew, from a table and the version's own contract.
+/// Rewrites profile.json of a version from a table and the version's contract.
 ///
 /// # Errors
-/// [`AuthoringError`] when the version does not load without it, or the table does not fit its contract.
+/// Returns [`AuthoringError`] if the version does not load, the table does not fit its contract, or a file cannot be
+/// written.
 pub fn rebuild_profile(
     loader: &Loader,
     directory: &Path,
@@ -111,7 +112,8 @@ pub fn rebuild_profile(
     Ok(ProfileReport { path, profile, notes })
 }
 
-/// Loads the version without its profile, which may be of an older contract.
+/// Loads the version. If its present profile is what fails to load, for example because it belongs to an older
+/// contract, the error says to move it away.
 fn load(loader: &Loader, directory: &Path, profile: &Path) -> Result<VerifiedVersion, AuthoringError> {
     let settings = Settings::at(directory.to_path_buf());
     let mut outcome = Err(AuthoringError::NeedsDecision(format!("{}: holds no model.onnx", directory.display())));

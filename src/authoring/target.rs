@@ -1,21 +1,21 @@
-//! What a cell of the target means: a class by its name, by its number or by true and false, or a number; and how much of
-//! such numbers a model explains.
+//! Interprets target cells as a class (by name, by number, or by true and false) or as a number, and computes the R² of
+//! numeric predictions.
 
 use crate::{
     dataset::{Cell, ParsedText},
     domain::contract::JsonValue,
 };
 
-/// How a table writes the class of a row.
+/// How the table encodes a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ClassEncoding {
-    /// By its name.
+    /// By class name.
     Name,
-    /// By its number, from 0; false and true are 0 and 1.
+    /// By class number, from 0; false and true are 0 and 1.
     Number,
 }
 
-/// A value of the target as the name of a class: a whole number without a fraction.
+/// Formats a target value as a class name; a whole number loses its fraction (`1.0` becomes `1`).
 pub(super) fn class_name(value: &str) -> String {
     match value.trim().parse::<f64>() {
         Ok(number) if number.fract() == 0.0 => format!("{number:.0}"),
@@ -23,8 +23,7 @@ pub(super) fn class_name(value: &str) -> String {
     }
 }
 
-/// The class that a value of the target means, as an index: that of its name, else of its number, where the classes were
-/// given names.
+/// Returns the index of the class that a target value denotes: by class name first, then by class number.
 pub(super) fn class_index(classes: &[String], value: &str) -> Option<(usize, ClassEncoding)> {
     let find = |value: &str| classes.iter().position(|name| name == value);
     let short = class_name(value);
@@ -38,7 +37,7 @@ pub(super) fn class_index(classes: &[String], value: &str) -> Option<(usize, Cla
     index.filter(|index| *index < classes.len()).map(|index| (index, ClassEncoding::Number))
 }
 
-/// The whole text of a cell, which [`Cell::text`] would cut.
+/// Returns the full text of a cell; [`Cell::text`] truncates it.
 pub(super) fn text(cell: &Cell) -> String {
     match cell {
         Cell::Untyped(text) => text.trim().to_owned(),
@@ -47,7 +46,7 @@ pub(super) fn text(cell: &Cell) -> String {
     }
 }
 
-/// The finite number that a cell holds.
+/// Returns the number in a cell, or `None` if it is not a finite number.
 pub(super) fn number(cell: &Cell) -> Option<f64> {
     match cell {
         Cell::Untyped(text) => match ParsedText::read(text) {
@@ -59,7 +58,8 @@ pub(super) fn number(cell: &Cell) -> Option<f64> {
     }
 }
 
-/// The coefficient of determination, 1 - residual / total sum of squares, of pairs of prediction and truth.
+/// Returns the coefficient of determination (R²), 1 - residual / total sum of squares, of pairs of prediction and
+/// truth; `None` if the truth does not vary.
 #[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
 pub(super) fn r_squared(pairs: &[(f64, f64)]) -> Option<f64> {
     let mean = pairs.iter().map(|(_, truth)| truth).sum::<f64>() / pairs.len().max(1) as f64;

@@ -1,37 +1,37 @@
-//! One cell: missing, a text without a type as CSV has it, or a typed value.
+//! A table cell: missing, untyped text (as in CSV), or a typed value.
 
 use crate::domain::{contract::JsonValue, number::Number};
 
 /// One cell of a row.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
-    /// There is no value.
+    /// No value.
     Missing,
-    /// What is written in a file that knows no types.
+    /// The text of a cell in an untyped format.
     Untyped(String),
-    /// A value of a file that knows types: never null.
+    /// A value in a typed format; never null.
     Value(JsonValue),
-    /// Something that no request could hold, in words: an infinite number, bytes that are no text.
+    /// A description of a value that no request can hold: an infinite number, or bytes that are not UTF-8.
     Unsupported(&'static str),
 }
 
-/// What a written text can be read as.
+/// The type that the text of a cell parses as.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ParsedText {
-    /// A whole number, written without a point or an exponent.
+    /// An integer, written without a decimal point or exponent.
     Integer(Number),
-    /// Another finite number.
+    /// Any other finite number.
     Number(Number),
     /// `true` or `false`, in any case.
     Boolean(bool),
-    /// `inf`, or a number beyond a double.
+    /// `inf`, or a number outside the range of `f64`.
     Infinite,
-    /// None of these.
+    /// Anything else.
     Text,
 }
 
 impl ParsedText {
-    /// Reads a text; blanks around it count for nothing.
+    /// Parses a text; surrounding whitespace is ignored.
     pub fn read(text: &str) -> Self {
         let text = text.trim();
         if let Ok(value) = text.parse::<u64>() {
@@ -51,7 +51,7 @@ impl ParsedText {
 }
 
 impl Cell {
-    /// The cell in words, for messages and as the name of a class; short whatever it holds.
+    /// Returns the cell as text, for messages and class names; truncated to 60 characters.
     pub fn text(&self) -> String {
         const MAX_CHARS: usize = 60;
         let text = match self {

@@ -1,4 +1,4 @@
-//! What each column of a table holds: its type, its range, its values, found in one pass.
+//! Infers the type, range and distinct values of each column in one pass over the table.
 
 use std::collections::BTreeSet;
 
@@ -9,30 +9,30 @@ use super::{
 };
 use crate::domain::{contract::JsonValue, number::Number};
 
-/// Different values that are kept of a column, so that they can be listed.
+/// The maximum number of distinct values that are kept per column.
 pub const MAX_DISTINCT_VALUES: usize = 100;
 
-/// What the values of a column are, all of them.
+/// The common type of all values of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
-    /// There is no value.
+    /// The column has no values.
     Empty,
-    /// Whole numbers, written as such.
+    /// Integers: numbers written without a decimal point or exponent.
     Integer,
     /// Numbers.
     Number,
     /// Booleans.
     Boolean,
-    /// Texts, or a mixture.
+    /// Texts, or a mixture of types.
     Text,
     /// Arrays.
     List,
-    /// At least one value that no request could hold.
+    /// The column has at least one value that no request can hold.
     Foreign,
 }
 
 impl ColumnKind {
-    /// The kind in words.
+    /// Describes the kind for messages.
     pub fn describe(self) -> &'static str {
         match self {
             Self::Empty => "no value",
@@ -51,33 +51,34 @@ impl ColumnKind {
 pub struct Column {
     /// Its name.
     pub name: String,
-    /// What its values are.
+    /// The common type of its values.
     pub kind: ColumnKind,
     /// Rows without a value.
     pub missing: u64,
-    /// The least and the greatest number.
+    /// The minimum and maximum of its numbers.
     pub range: Option<(Number, Number)>,
-    /// The different values as texts, where there are no more than [`MAX_DISTINCT_VALUES`]; none of arrays.
+    /// The distinct values as text; `None` above [`MAX_DISTINCT_VALUES`], or if the column holds a text longer than 256
+    /// bytes, an array or an unsupported value.
     pub values: Option<BTreeSet<String>>,
-    /// The first value that keeps the column from being numbers: where it stands, and the value.
+    /// The row and text of the first value that is not a number.
     pub odd: Option<(RowLocation, String)>,
-    /// Whether all are whole, however they are written.
+    /// Whether all numbers are whole, regardless of how they are written.
     pub whole: bool,
 }
 
-/// The columns of a table.
+/// The inferred columns of a table.
 #[derive(Debug, Clone)]
 pub struct ColumnInference {
-    /// How many rows the table has.
+    /// The number of rows.
     pub rows: u64,
-    /// The columns, in their order.
+    /// The columns, in table order.
     pub columns: Vec<Column>,
 }
 
-/// Reads the whole table once.
+/// Infers all columns in one pass over the table.
 ///
 /// # Errors
-/// [`TableError`] where a row cannot be read, or there is none.
+/// Returns [`TableError`] if a row cannot be read or the table has no rows.
 pub fn describe(table: &Table) -> Result<ColumnInference, TableError> {
     let mut columns: Vec<Column> = table.columns().iter().map(|name| Column::new(name)).collect();
     let mut rows = 0;
@@ -148,7 +149,7 @@ impl Column {
             Cell::Value(JsonValue::List(_)) | Cell::Unsupported(_) => self.values = None,
             cell => {
                 let text = full_text(cell);
-                // A longer text is no category.
+                // Longer texts are not categories.
                 if text.len() > 256 || (values.len() >= MAX_DISTINCT_VALUES && !values.contains(&text)) {
                     self.values = None;
                 } else if !values.contains(&text) {
@@ -168,12 +169,12 @@ fn full_text(cell: &Cell) -> String {
 }
 
 impl ColumnKind {
-    /// The kind of a column that holds both.
+    /// Returns the kind of a column that holds values of both kinds.
     fn with(self, other: Self) -> Self {
         match (self, other) {
             (left, right) if left == right => left,
             (Self::Empty, kind) | (kind, Self::Empty) => kind,
-            // `inf` among texts is a text.
+            // In a text column, `inf` is text.
             (Self::Foreign, Self::Text) | (Self::Text, Self::Foreign) => Self::Text,
             (Self::Foreign, _) | (_, Self::Foreign) => Self::Foreign,
             (Self::Integer, Self::Number) | (Self::Number, Self::Integer) => Self::Number,

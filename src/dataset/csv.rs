@@ -1,6 +1,7 @@
-//! CSV and TSV (RFC 4180): a header, then one record a line; quoted fields may hold separators and line breaks.
+//! Reads CSV and TSV (RFC 4180): a header, then one record per line. Quoted fields may contain separators and line
+//! breaks.
 //!
-//! The records are found by `csv-core`, so that a quote that is never closed cannot fill the memory.
+//! Records are parsed by `csv-core` into a bounded buffer, so that an unclosed quote cannot exhaust memory.
 
 use std::{
     fs::File,
@@ -16,26 +17,26 @@ use super::{
     table::{ReadOptions, Row, Rows},
 };
 
-/// The longest record, in bytes: far more than a row of numbers needs, far less than memory.
+/// The maximum record length in bytes: ample for a row of numbers, small compared with memory.
 const MAX_RECORD_BYTES: usize = 8 << 20;
-/// The most fields of a record.
+/// The maximum number of fields in a record.
 const MAX_FIELDS: usize = 1 << 16;
 
-/// The records of a file, one buffer for all of them.
+/// Iterates over the records of a file with one reused buffer.
 struct Records {
     path: PathBuf,
     file: File,
     reader: Reader,
     input: Vec<u8>,
-    /// What of `input` is read and not yet used.
+    /// Start and end of the unconsumed bytes in `input`.
     unread: (usize, usize),
-    /// Whether the file's end was reached, and a last line break was given for it.
+    /// Whether the end of the file was reached and a final line break was appended.
     closed: bool,
     output: Vec<u8>,
     ends: Vec<usize>,
 }
 
-/// A record: its first line, and its fields within the reader's buffer.
+/// A record: the number of its first line, and its fields as slices of the output buffer.
 struct Record<'a> {
     line: u64,
     fields: Vec<&'a [u8]>,
@@ -60,7 +61,7 @@ impl Records {
         TableError::Row { path: self.path.clone(), place: RowLocation::Line(line), detail }
     }
 
-    /// Reads on; at the end of the file there is one line break more, which shows a quote that was never closed.
+    /// Refills the input buffer. At the end of the file it appends a line break, which reveals an unclosed quote.
     fn fill(&mut self) -> Result<(), TableError> {
         let count =
             self.file.read(&mut self.input).map_err(|source| TableError::Read { path: self.path.clone(), source })?;
@@ -125,7 +126,7 @@ impl Records {
 
     fn record(&self, written: usize, fields: usize) -> Record<'_> {
         let output = &self.output[..written];
-        // A line break that ends the record is counted already; that of CR LF is still to come.
+        // `line()` already counts an LF that ended the record, but not the LF of a CR LF.
         let ended = u64::from(self.input[self.unread.0 - 1] == b'\n');
         let within = line_breaks(output);
         let starts = std::iter::once(0).chain(self.ends[..fields].iter().copied());
@@ -145,7 +146,7 @@ fn text<'a>(field: &'a [u8], name: &str) -> Result<&'a str, String> {
     })
 }
 
-/// The names in the header.
+/// Reads the column names from the header.
 pub(super) fn columns(path: &Path, separator: u8) -> Result<Vec<String>, TableError> {
     let mut records = Records::open(path, separator)?;
     let content = |detail: &str| TableError::Content { path: path.to_path_buf(), detail: detail.to_owned() };
@@ -153,7 +154,7 @@ pub(super) fn columns(path: &Path, separator: u8) -> Result<Vec<String>, TableEr
     let mut names = Vec::with_capacity(header.fields.len());
     for (index, field) in header.fields.iter().enumerate() {
         let name = text(field, &format!("{}", index + 1)).map_err(|detail| content(&format!("line 1: {detail}")))?;
-        // pandas writes its index under an empty name.
+        // pandas writes its index under an empty column name.
         let name = name.trim();
         names.push(if name.is_empty() { format!("unnamed_{}", index + 1) } else { name.to_owned() });
     }
@@ -168,7 +169,7 @@ pub(super) fn columns(path: &Path, separator: u8) -> Result<Vec<String>, TableEr
     Ok(names)
 }
 
-/// The rows after the header.
+/// Returns an iterator over the rows after the header.
 pub(super) fn rows(path: &Path, separator: u8, columns: Vec<String>, reading: ReadOptions) -> Result<Rows, TableError> {
     let mut records = Records::open(path, separator)?;
     records.next()?;

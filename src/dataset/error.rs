@@ -1,13 +1,13 @@
-//! Why a table cannot be read: the file, the row, what was found, what would be right.
+//! Errors of reading a table: the file, the row, what was found and what was expected.
 
 use std::{fmt, path::PathBuf};
 
-/// Where a row stands in its file.
+/// The location of a row in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowLocation {
-    /// A line of text, from 1, the header included.
+    /// A line number, counted from 1 including the header.
     Line(u64),
-    /// A row of a file that has no lines, from 1.
+    /// A row number, counted from 1, for formats without lines.
     Row(u64),
 }
 
@@ -20,7 +20,7 @@ impl fmt::Display for RowLocation {
     }
 }
 
-/// A table cannot be read.
+/// An error of reading a table.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     /// The file cannot be read.
@@ -28,25 +28,25 @@ pub enum TableError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: std::io::Error,
     },
-    /// The file as a whole is not what it should be.
+    /// The file as a whole is invalid.
     #[error("{}: {detail}", path.display())]
     Content {
         /// The file.
         path: PathBuf,
-        /// What was found, and what would be right.
+        /// What was found and what was expected.
         detail: String,
     },
-    /// A row is not what it should be.
+    /// A row is invalid.
     #[error("{}, {place}: {detail}", path.display())]
     Row {
         /// The file.
         path: PathBuf,
-        /// The row.
+        /// The location of the row.
         place: RowLocation,
-        /// The column, what was found, and what would be right.
+        /// The column, what was found and what was expected.
         detail: String,
     },
 }

@@ -1,6 +1,8 @@
-//! JSON lines: one object a line. The first row says the columns; a later row may leave some out, and adds none.
+//! Reads JSON Lines, one object per line. The first row defines the columns; later rows may omit columns but not add
+//! any.
 //!
-//! `{"features": {…}, "target": …}` is read as the features' members and then the target, as requests are written.
+//! `{"features": {…}, "target": …}`, the shape of a request, is flattened into the members of `features`, then
+//! `target`.
 
 use std::{
     fs::File,
@@ -15,7 +17,7 @@ use super::{
 };
 use crate::domain::contract::{JsonValue, did_you_mean};
 
-/// The longest line, in bytes.
+/// The maximum line length in bytes.
 const MAX_LINE_BYTES: u64 = 8 << 20;
 
 struct Lines {
@@ -34,7 +36,7 @@ impl Lines {
         TableError::Row { path: self.path.clone(), place: RowLocation::Line(self.line), detail }
     }
 
-    /// The members of the next object; blank lines are passed over.
+    /// Returns the members of the next object; blank lines are skipped.
     fn next(&mut self) -> Result<Option<Vec<(String, JsonValue)>>, TableError> {
         loop {
             let mut line = Vec::new();
@@ -109,7 +111,7 @@ fn next_row(lines: &mut Lines, columns: &[String]) -> Result<Option<Row>, TableE
     let Some(members) = lines.next()? else { return Ok(None) };
     let mut cells = vec![Cell::Missing; columns.len()];
     for (place, (name, value)) in members.into_iter().enumerate() {
-        // Rows mostly keep the order of the first one.
+        // Fast path: rows usually keep the member order of the first row.
         let expected = columns.get(place).filter(|column| **column == name).map(|_| place);
         let Some(index) = expected.or_else(|| columns.iter().position(|column| *column == name)) else {
             let near = did_you_mean(&name, columns.iter().map(String::as_str));

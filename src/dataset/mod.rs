@@ -1,7 +1,7 @@
-//! Tables: the rows of a CSV, TSV, JSONL or Parquet file, one at a time, and what their columns hold.
+//! Streams the rows of CSV, TSV, JSONL and Parquet tables, and infers their column types.
 //!
-//! Memory is bounded by the largest row, for Parquet by a row group's pages; a file is read again for every pass. Knows
-//! nothing of models: what a cell means for a feature is the contract's affair.
+//! Memory is bounded by the largest row (for Parquet, by the pages of a row group); each pass reads the file again.
+//! This module knows nothing about models: the contract decides what a cell means for a feature.
 
 mod cell;
 mod column;

@@ -1,4 +1,4 @@
-//! Parquet, by the crate's reader of rows: column by column underneath, in batches of a thousand values.
+//! Reads Parquet with the row reader of the `parquet` crate, which decodes column by column in batches of 1000 values.
 
 use std::{
     fs::File,
@@ -23,7 +23,7 @@ fn open(path: &Path) -> Result<SerializedFileReader<File>, TableError> {
     guarded(path, || SerializedFileReader::new(file).map_err(|error| error.to_string()))
 }
 
-/// Runs a step of the reader; a file that makes it fail, or even panic, is told as damaged.
+/// Runs a step of the reader; errors and panics of the reader are reported as a damaged file.
 fn guarded<T>(path: &Path, step: impl FnOnce() -> Result<T, String>) -> Result<T, TableError> {
     let outcome = catch_unwind(AssertUnwindSafe(step));
     let outcome = outcome.unwrap_or_else(|_| Err("its reader failed".to_owned()));
@@ -85,7 +85,7 @@ fn cell(field: Field) -> Cell {
     }
 }
 
-/// The value of a field; null for a missing one, which NaN is too.
+/// Converts a field to a value; missing values and NaN become null.
 fn literal(field: Field) -> Result<JsonValue, &'static str> {
     let whole = |value: i64| Ok(JsonValue::Number(Number::from(value)));
     match field {
@@ -99,12 +99,12 @@ fn literal(field: Field) -> Result<JsonValue, &'static str> {
         Field::UShort(value) => whole(value.into()),
         Field::UInt(value) => whole(value.into()),
         Field::ULong(value) => Ok(JsonValue::Number(Number::from(value))),
-        // Narrow floats by their shortest decimal, as CSV and JSON would write them.
+        // Convert narrow floats through their shortest decimal, as CSV and JSON would write them.
         Field::Float16(value) => float(value.to_string().parse().unwrap_or(f64::NAN)),
         Field::Float(value) => float(value.to_string().parse().unwrap_or(f64::NAN)),
         Field::Double(value) => float(value),
         Field::Str(text) => Ok(JsonValue::Text(text)),
-        // Old writers do not say that bytes are text.
+        // Old writers do not mark bytes as text.
         Field::Bytes(bytes) => {
             let text = std::str::from_utf8(bytes.data()).map_err(|_| "bytes that are no text")?;
             Ok(JsonValue::Text(text.to_owned()))

@@ -1,4 +1,4 @@
-//! A table of any format: its columns, and as many passes over its rows as are wanted.
+//! A table of any supported format: its column names, and any number of passes over its rows.
 
 use std::{
     fs::File,
@@ -15,15 +15,15 @@ use super::{
     jsonl, parquet,
 };
 
-/// What stands for a missing value in CSV where nothing else is said: what pandas reads so, and R writes.
+/// The default spellings of a missing value in CSV: those that pandas reads and R writes.
 const MISSING: &[&str] = &["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL", "null", "None"];
 
-/// How a table is to be read.
+/// Options for reading a table.
 #[derive(Debug, Clone, Default)]
 pub struct ReadOptions {
-    /// What separates the fields of a CSV file; by default a comma, in .tsv a tab.
+    /// The field separator; by default a comma, or a tab for .tsv.
     pub separator: Option<u8>,
-    /// What stands for a missing value in CSV, beside the empty field; empty: the usual spellings.
+    /// The spellings of a missing value in CSV, in addition to the empty field; if empty, the usual spellings are used.
     pub missing: Vec<String>,
 }
 
@@ -41,18 +41,18 @@ impl ReadOptions {
 /// One row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// Where it stands in the file.
+    /// Its location in the file.
     pub place: RowLocation,
-    /// A cell for each column.
+    /// One cell per column.
     pub cells: Vec<Cell>,
 }
 
-/// The rows of one pass, in the order of the file; after an error there are no more.
+/// An iterator over the rows of one pass in file order; it ends after the first error.
 pub type Rows = Box<dyn Iterator<Item = Result<Row, TableError>>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
-    /// Fields with a separator.
+    /// Text with separated fields (CSV, TSV); the value is the separator.
     Separated(u8),
     Jsonl,
     Parquet,
@@ -68,10 +68,10 @@ pub struct Table {
 }
 
 impl Table {
-    /// Opens a table by the extension of its file and reads the names of its columns.
+    /// Opens a table, choosing the format by the file extension, and reads the column names.
     ///
     /// # Errors
-    /// [`TableError`] when the file cannot be read, is of no known format, or its columns cannot be told apart.
+    /// Returns [`TableError`] if the file cannot be read, its format is unknown, or its column names are not unique.
     pub fn open(path: &Path, reading: &ReadOptions) -> Result<Self, TableError> {
         let content = |detail: String| TableError::Content { path: path.to_path_buf(), detail };
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
@@ -115,20 +115,20 @@ impl Table {
         &self.path
     }
 
-    /// The names of the columns, in their order.
+    /// The column names, in table order.
     pub fn columns(&self) -> &[String] {
         &self.columns
     }
 
-    /// Whether a cell is text whatever it means, as in CSV.
+    /// Whether the format has no types, so that all cells are text, as in CSV.
     pub fn is_untyped(&self) -> bool {
         matches!(self.format, Format::Separated(_))
     }
 
-    /// A new pass over all rows.
+    /// Starts a new pass over all rows.
     ///
     /// # Errors
-    /// [`TableError`] when the file cannot be opened any more.
+    /// Returns [`TableError`] if the file can no longer be opened.
     pub fn rows(&self) -> Result<Rows, TableError> {
         match self.format {
             Format::Separated(separator) => {
@@ -139,20 +139,20 @@ impl Table {
         }
     }
 
-    /// The error for one row.
+    /// Builds an error about one row.
     pub fn row_error(&self, place: RowLocation, detail: String) -> TableError {
         TableError::Row { path: self.path.clone(), place, detail }
     }
 
-    /// The error for the table as a whole.
+    /// Builds an error about the table as a whole.
     pub fn table_error(&self, detail: String) -> TableError {
         TableError::Content { path: self.path.clone(), detail }
     }
 
-    /// The SHA-256 of the file, in hexadecimal.
+    /// Returns the SHA-256 of the file in hexadecimal.
     ///
     /// # Errors
-    /// [`TableError::Read`] when it cannot be read.
+    /// Returns [`TableError::Read`] if the file cannot be read.
     pub fn sha256(&self) -> Result<String, TableError> {
         let read_error = |source| TableError::Read { path: self.path.clone(), source };
         let mut file = File::open(&self.path).map_err(read_error)?;
@@ -168,7 +168,7 @@ impl Table {
     }
 }
 
-/// The SHA-256 of some bytes, in hexadecimal.
+/// Returns the SHA-256 of `bytes` in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }

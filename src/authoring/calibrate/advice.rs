@@ -1,4 +1,4 @@
-//! What a person should look at in a calibration: a sentence each.
+//! Notes for the operator about a calibration: one sentence for each point to check.
 
 use crate::domain::{
     calibration::MethodChoice,
@@ -6,12 +6,12 @@ use crate::domain::{
     uncertainty::{CalibrationDocument, CalibrationRule, Coverage, LevelReport, Report},
 };
 
-/// A share in words.
+/// Formats a share as a percentage.
 fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
-/// Of rows that may have been trained on.
+/// Warns that the rows may be training data.
 pub(super) fn calibrated_on_training_data(named_by: &str) -> String {
     format!(
         "{named_by} says that the model was trained on these very rows: if that is so, everything here flatters it, and no \
@@ -19,9 +19,9 @@ pub(super) fn calibrated_on_training_data(named_by: &str) -> String {
     )
 }
 
-/// Of rows that stand more than once: each counts as new evidence, and is none.
+/// Warns about duplicate rows, which count as new evidence but are not.
 pub(super) fn duplicate_rows(copies: u64, rows: u64) -> Option<String> {
-    // More than one in twenty.
+    // Warn above 5 % duplicates.
     (copies * 20 > rows).then(|| {
         format!(
             "{copies} of {rows} rows have the same features as an earlier row: if they are copies and not further cases, \
@@ -30,7 +30,7 @@ pub(super) fn duplicate_rows(copies: u64, rows: u64) -> Option<String> {
     })
 }
 
-/// Everything else.
+/// Returns all notes that follow from the calibration itself.
 pub(super) fn of(calibration: &CalibrationDocument, served: Coverage, classes: &[(String, usize)]) -> Vec<String> {
     let report = &calibration.report;
     let mut notes: Vec<String> =
@@ -39,12 +39,13 @@ pub(super) fn of(calibration: &CalibrationDocument, served: Coverage, classes: &
         notes.extend(method(report, probabilities.name()));
     }
     notes.extend(empty_sets(report, served));
-    // What `candor check` would find: said at once, where it can still be mended.
+    // Report the findings of `candor check` now, while they can still be fixed.
     notes.extend(check_calibration(calibration, served, &[]).into_iter().map(|finding| finding.detail));
     notes
 }
 
-/// A classifier that is beaten by always naming the most frequent class: its columns or classes may be in a wrong order.
+/// Warns if always predicting the most frequent class would beat the classifier: its columns or classes may be in the
+/// wrong order.
 #[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
 fn worse_than_a_constant(report: &Report, classes: &[(String, usize)]) -> Option<String> {
     let (name, most) = classes.iter().max_by_key(|(_, rows)| *rows)?;
@@ -60,7 +61,7 @@ fn worse_than_a_constant(report: &Report, classes: &[(String, usize)]) -> Option
     })
 }
 
-/// A regression that is beaten by always answering the mean.
+/// Warns if always predicting the mean would beat the regression; `share` is the R² of its values.
 pub(super) fn worse_than_mean(share: Option<f64>) -> Option<String> {
     share.filter(|share| *share < 0.0).map(|_| {
         "always answering the mean of the target would do better than the model: look at the order of the columns, and at \
@@ -69,13 +70,13 @@ pub(super) fn worse_than_mean(share: Option<f64>) -> Option<String> {
     })
 }
 
-/// Classes that no row has.
+/// Warns about classes without rows.
 fn missing_classes(classes: &[(String, usize)]) -> Option<String> {
     let names: Vec<&str> = classes.iter().filter(|(_, rows)| *rows == 0).map(|(name, _)| name.as_str()).collect();
     (!names.is_empty()).then(|| format!("no row has the class {}: nothing was learnt of it", names.join(", ")))
 }
 
-/// Whether the method that was chosen does any good.
+/// Warns about candidates that could not be used, and about a method that does not improve the log loss.
 fn method(report: &Report, name: &str) -> Vec<String> {
     let loss = |method: &str| {
         report.candidates.iter().find(|candidate| candidate.method == method).and_then(|candidate| candidate.log_loss)
@@ -100,7 +101,7 @@ fn method(report: &Report, name: &str) -> Vec<String> {
     notes
 }
 
-/// Sets that say nothing, because the model is right more often than was asked for.
+/// Warns about empty sets, which occur if the model's accuracy exceeds the served coverage.
 fn empty_sets(report: &Report, served: Coverage) -> Option<String> {
     const MAX_FEW: f64 = 0.01;
     let level = report.levels.iter().find(|level| level.coverage == served).filter(|level| level.empty > MAX_FEW)?;

@@ -1,5 +1,5 @@
-//! The rows of a table through the graph, in batches, as requests would go. Kept of each is what a calibration is made of:
-//! scores, target, group; so a table may be larger than memory.
+//! Runs the rows of a table through the graph in batches, as requests would be. Keeps only what a calibration needs of
+//! each row (scores, target, group), so that a table may be larger than memory.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,22 +22,22 @@ use crate::{
     repository::VerifiedVersion,
 };
 
-/// Groups beyond these are no groups: the feature is a number that varies, or a name.
+/// The maximum number of groups. A feature with more values is a continuous number or an identifier.
 const MAX_GROUPS: usize = 1000;
 
-/// How many rows are told of those that the contract does not admit.
+/// The maximum number of rejected rows that are listed.
 const MAX_LISTED: usize = 5;
 
-/// The rows of a table, and what is to be fitted to them.
+/// The collected rows of a table and the options of the fit.
 pub enum Rows {
-    /// Of a classifier.
+    /// Rows of a classifier.
     Classification(ClassificationRows, ClassificationOptions),
-    /// Of a regression.
+    /// Rows of a regression.
     Regression(RegressionRows, RegressionOptions),
 }
 
 impl Rows {
-    /// Fits and measures.
+    /// Fits the calibration and measures it.
     pub(super) fn fit(&self) -> Result<(CalibrationRule, Report), CalibrationErrors> {
         match self {
             Self::Classification(rows, options) => calibrate_classifier(rows, *options),
@@ -45,13 +45,13 @@ impl Rows {
         }
     }
 
-    /// The share of a regression's variance that its values explain.
+    /// Returns the R² of a regression's values, or `None` for a classifier.
     pub(super) fn explained(&self) -> Option<f64> {
         let Self::Regression(rows, _) = self else { return None };
         r_squared(&rows.values.iter().copied().zip(rows.targets.iter().copied()).collect::<Vec<_>>())
     }
 
-    /// How many rows each class has.
+    /// Returns the number of rows of each class.
     pub(super) fn classes(&self) -> Vec<(String, usize)> {
         let Self::Classification(rows, _) = self else { return Vec::new() };
         let mut counts = vec![0; rows.classes.len()];
@@ -62,37 +62,37 @@ impl Rows {
     }
 }
 
-/// Rows that wait for their run.
+/// The current batch: rows that are admitted but not yet run.
 type PendingRow = Vec<(RowLocation, Inputs)>;
 
-/// Collects what is kept of the rows.
+/// Accumulates what a calibration needs of the rows.
 struct RowCollector {
     contract: Contract,
     graph: PathBuf,
-    /// Classification: the scores, row by row.
+    /// Classification: the scores in row-major order.
     scores: Vec<f64>,
     fingerprint: InputHasher,
-    /// The fingerprints of the rows so far.
+    /// The fingerprints of all rows so far.
     fingerprints: HashSet<String>,
-    /// Rows whose features an earlier row has too.
+    /// The number of rows whose features equal those of an earlier row.
     copies: u64,
-    /// The draws of APS, where sets are made so.
+    /// The random draws of APS, one per row, if sets are built by APS.
     draws: Option<(ApsRandomizer, Vec<f64>)>,
-    /// Regression: what the model says.
+    /// Regression: the outputs of the model.
     measured: Vec<RegressionOutputs>,
     groups: Option<GroupIndex>,
 }
 
-/// The values of a feature that makes groups, as they come.
+/// The distinct values of the grouping feature, in order of appearance.
 struct GroupIndex {
     feature: String,
     values: Vec<JsonValue>,
-    /// The index of each value, by its JSON.
+    /// Maps the JSON text of each value to its index.
     known: HashMap<String, usize>,
     of_row: Vec<usize>,
 }
 
-/// Reads the whole table, and runs its rows. Problems of the rows are told all together.
+/// Reads the whole table and runs its rows. All problems of the rows are reported together.
 pub(super) fn collect_rows(
     prepared: &mut VerifiedVersion,
     table: &Table,
@@ -114,7 +114,7 @@ pub(super) fn collect_rows(
             Ok(inputs) => waiting.push((instance.place, inputs)),
             Err(detail) => refused.add(instance.place, detail),
         }
-        // What cannot be used is not run; the table is read to its end, so that everything is told.
+        // After the first invalid row nothing more is run, but the table is read to its end to report every problem.
         if !truths.all_valid() || refused.count > 0 {
             waiting.clear();
         } else if waiting.len() == most {
@@ -132,7 +132,7 @@ pub(super) fn collect_rows(
     Ok((rows, truths))
 }
 
-/// Rows that the contract does not admit.
+/// The rows that the contract does not admit.
 #[derive(Default)]
 struct RefusedRows {
     count: u64,
@@ -181,7 +181,7 @@ impl RowCollector {
         }
     }
 
-    /// Runs the rows that wait, and keeps what is needed of each.
+    /// Runs the batch and stores what is needed of each row.
     fn run(&mut self, prepared: &mut VerifiedVersion, waiting: &mut PendingRow) -> Result<(), AuthoringError> {
         let inputs: Vec<&Inputs> = waiting.iter().map(|(_, inputs)| inputs).collect();
         if inputs.is_empty() {
@@ -246,7 +246,8 @@ impl RowCollector {
     }
 }
 
-/// What the model says beside its value: its quantiles, else its deviation, else that of its members.
+/// Returns the model's own measure of uncertainty: its quantiles, else its standard deviation, else the standard
+/// deviation of its ensemble members.
 fn spread(contract: &Contract, measured: &[RegressionOutputs]) -> ScaleSource {
     let column = |pick: fn(&RegressionOutputs) -> Option<f64>| measured.iter().map(pick).collect::<Option<Vec<f64>>>();
     let OutputPlan::Regression { auxiliary: beside, .. } = &contract.output else { return ScaleSource::None };
@@ -278,8 +279,8 @@ impl GroupIndex {
         Ok(())
     }
 
-    /// The groups in the order of their values, so that the order of the rows changes nothing: numbers by size, texts by
-    /// their letters, a missing value last.
+    /// Sorts the groups by value, so that the order of the rows does not matter: numbers by size, texts alphabetically,
+    /// a missing value last.
     fn sorted(self) -> RowGroups {
         let mut order: Vec<usize> = (0..self.values.len()).collect();
         order.sort_by(|left, right| compare(&self.values[*left], &self.values[*right]));

@@ -1,4 +1,4 @@
-//! Which version is meant, and how `serve` would load it.
+//! Locates the version to calibrate and loads it as `serve` would.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use crate::{
     repository::{Loader, ModelSettings, VerifiedVersion, scan},
 };
 
-/// The directory of the version that a path names: itself, or the only version of a model's directory.
+/// Returns the version directory for a path: the path itself, or the only version in a model directory.
 pub(super) fn version_directory(path: &Path) -> Result<PathBuf, AuthoringError> {
     let wrong = |detail: String| Err(AuthoringError::NeedsDecision(format!("{}: {detail}", path.display())));
     if path.is_file() {
@@ -39,8 +39,8 @@ pub(super) fn version_directory(path: &Path) -> Result<PathBuf, AuthoringError> 
     }
 }
 
-/// Loads the version as `serve` would, with the settings of its model, but without the calibration that it may have: that
-/// one is made anew, and may be of another model.
+/// Loads the version as `serve` would, with the settings of its model, but ignores an existing calibration: it will be
+/// replaced and may belong to another model.
 pub(super) fn load(loader: &Loader, directory: &Path) -> Result<VerifiedVersion, AuthoringError> {
     let undecided = |error: &dyn std::fmt::Display| AuthoringError::NeedsDecision(error.to_string());
     let listing = scan(directory).map_err(|error| undecided(&error))?;

@@ -1,5 +1,6 @@
-//! `calibrate`: calibration.json of a version from rows that it was not trained on. Each row goes the road of a request, so
-//! that it is measured what will be served. The files appear together, after the version was found to serve with them.
+//! The `calibrate` command: fits calibration.json of a version to held-out rows. Each row takes the path of a request,
+//! so that what is measured is what will be served. The files are written together, after checking that the version can
+//! serve with them.
 
 mod advice;
 mod collect_rows;
@@ -24,57 +25,57 @@ pub use collect_rows::Rows as HeldOut;
 use collect_rows::collect_rows;
 use plan::plan;
 
-/// What the operator decided.
+/// The options of `calibrate`.
 #[derive(Debug, Clone, Default)]
 pub struct CalibrateOptions {
-    /// The column of the table that holds the truth.
+    /// The name of the target column.
     pub target: Option<String>,
-    /// How uncertainty is made; `None`: as the task and the rows say.
+    /// The calibration method; `None` chooses by the task and the rows.
     pub method: Option<Method>,
-    /// How sets of classes are made; `None`: by LAC.
+    /// How prediction sets are built; `None` means LAC.
     pub sets: Option<SetChoice>,
-    /// The feature whose values have quantiles of their own.
+    /// The grouping feature: each of its values gets its own quantiles.
     pub group: Option<String>,
-    /// How the table is to be read.
+    /// Options for reading the table.
     pub reading: ReadOptions,
-    /// Whether the table may be the one that the model was trained on.
+    /// Whether to accept the table that the model was trained on.
     pub allow_training_data: bool,
-    /// Whether nothing is to be written.
+    /// Whether to skip writing the files.
     pub dry_run: bool,
-    /// The time that the file says it was made at, in seconds since 1970.
+    /// The creation time recorded in the file, in seconds since 1970.
     pub created: i64,
 }
 
-/// A method that a person can ask for.
+/// A calibration method that can be requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Probabilities of a classifier.
+    /// A method for the probabilities of a classifier.
     Classifier(MethodChoice),
-    /// Intervals of a regression around its value, also where the model says more.
+    /// Intervals from the value of a regression alone, even if the model has its own uncertainty outputs.
     SplitConformal,
 }
 
-/// How sets of classes are made.
+/// How prediction sets of classes are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetChoice {
-    /// By the probability of each class.
+    /// LAC: threshold on the probability of each class.
     Lac,
-    /// By the probability of the likelier classes, randomised.
+    /// APS: threshold on the cumulative probability of the likelier classes, randomised.
     Aps,
-    /// Not at all.
+    /// No sets.
     None,
 }
 
-/// What a calibration is doing.
+/// The progress of a calibration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProgressEvent {
-    /// It has read this many rows.
+    /// The number of rows read so far.
     Rows(u64),
-    /// It fits and measures.
+    /// Fitting and measuring has started.
     Fit,
 }
 
-/// A calibration that was made.
+/// The result of a calibration.
 pub struct CalibrationReport {
     /// The model.
     pub model: ModelName,
@@ -82,28 +83,28 @@ pub struct CalibrationReport {
     pub version: VersionName,
     /// The version's directory.
     pub directory: PathBuf,
-    /// What stands in the file.
+    /// The content of calibration.json.
     pub calibration: CalibrationDocument,
     /// The unit of a regression's values.
     pub unit: Option<String>,
-    /// How many rows each class has.
+    /// The number of rows of each class.
     pub classes: Vec<(String, usize)>,
-    /// The coverage that is served.
+    /// The served coverage.
     pub coverage: Coverage,
-    /// Which file says so; `None` for the server's own configuration.
+    /// The file that sets the coverage; `None` for the server's configuration.
     pub coverage_of: Option<&'static str>,
-    /// The method by the name that answers give it.
+    /// The name of the method, as in responses.
     pub method: &'static str,
-    /// What to check, a sentence each.
+    /// Points for the operator to check, one sentence each.
     pub notes: Vec<String>,
-    /// The files that were written; none after a dry run.
+    /// The written files; empty for a dry run.
     pub written: Vec<PathBuf>,
 }
 
-/// Calibrates the version in a directory by the rows of a table.
+/// Calibrates the version in a directory with the rows of a table.
 ///
 /// # Errors
-/// [`AuthoringError`]; nothing is written then.
+/// Returns [`AuthoringError`] if the version cannot be calibrated; no file is written in that case.
 pub fn calibrate(
     loader: &Loader,
     place: &Path,
@@ -185,11 +186,11 @@ pub fn calibrate(
     })
 }
 
-/// The rows of a table with what the version in a directory says of each: what [`calibrate`] fits to, for those who measure
-/// how well it does.
+/// Runs the rows of a table through the version in a directory and returns what [`calibrate`] would fit to, for
+/// measuring how well calibration works.
 ///
 /// # Errors
-/// [`AuthoringError`], as for [`calibrate`].
+/// Returns [`AuthoringError`] as [`calibrate`] does.
 pub fn load_held_out(
     loader: &Loader,
     place: &Path,
@@ -204,7 +205,7 @@ pub fn load_held_out(
     Ok(collect_rows(&mut prepared, &table, plan, wishes, &mut |_| ())?.0)
 }
 
-/// The target must be said, and be there.
+/// Checks that the target is given and is a column of the table.
 fn check_target(table: &Table, target: Option<&str>) -> Result<(), AuthoringError> {
     let columns = table.columns().join(", ");
     match target {
@@ -221,7 +222,7 @@ fn check_target(table: &Table, target: Option<&str>) -> Result<(), AuthoringErro
     }
 }
 
-/// The file that names this very table as what the model was trained on.
+/// Returns the name of the file that lists this table as training data.
 fn trained_on(prepared: &VerifiedVersion, sha256: &str) -> Option<&'static str> {
     let profiled = prepared.profile().is_some_and(|profile| profile.source.sha256 == sha256);
     let data = prepared.provenance().training_data.as_ref();
@@ -245,8 +246,7 @@ fn time(seconds: i64) -> String {
     time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
-/// The text of calibration.json: a line a member, and a line a level or group of the report, so that it can be read and
-/// compared.
+/// Formats calibration.json with one line per member, and one per level or group of the report, for reading and diffs.
 fn text(calibration: &CalibrationDocument) -> Result<String, serde_json::Error> {
     use std::fmt::Write as _;
 
@@ -278,8 +278,8 @@ fn lines(report: &serde_json::Map<String, serde_json::Value>) -> Result<String, 
     Ok(format!("{{\n{}\n  }}", written.join(",\n")))
 }
 
-/// Writes files of the version, all of them or none; version.json follows where it lists them. A plot that this
-/// calibration has not goes, where an earlier one had it.
+/// Writes the files of the version, all or none, and updates version.json if it lists any of them. Deletes an older
+/// plot that this calibration does not have.
 fn write(directory: &Path, made: [(&str, Option<String>); 3]) -> Result<Vec<PathBuf>, AuthoringError> {
     let (there, gone): (Vec<_>, Vec<_>) = made.into_iter().partition(|(_, text)| text.is_some());
     let there: Vec<(&str, String)> = there.into_iter().filter_map(|(name, text)| Some((name, text?))).collect();
@@ -288,7 +288,7 @@ fn write(directory: &Path, made: [(&str, Option<String>); 3]) -> Result<Vec<Path
     all.extend(files::update_version_json(directory, &there));
     files::replace_all(&all)?;
     for (name, _) in gone {
-        // One that was never there is no loss.
+        // The file may not exist.
         let _ = std::fs::remove_file(directory.join(name));
     }
     Ok(all.into_iter().map(|(path, _)| path).collect())

@@ -1,5 +1,4 @@
-//! What is to be fitted, from the contract and what the operator said: everything that does not go together is told before
-//! a row is read.
+//! Decides what to fit, from the contract and the options. Reports all conflicts before any row is read.
 
 use super::{CalibrateOptions, Method, SetChoice};
 use crate::domain::{
@@ -8,14 +7,14 @@ use crate::domain::{
     uncertainty::SetMethod,
 };
 
-/// What is to be fitted.
+/// What to fit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum CalibrationPlan {
     Classification(ClassificationOptions),
     Regression(RegressionOptions),
 }
 
-/// Decides, or says everything that is in the way.
+/// Makes the plan, or returns all conflicts.
 pub(super) fn plan(contract: &Contract, wishes: &CalibrateOptions) -> Result<CalibrationPlan, Vec<String>> {
     let mut problems = Vec::new();
     let plan = match contract.output.task() {

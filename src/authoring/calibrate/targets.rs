@@ -1,4 +1,4 @@
-//! The targets of a table's rows, as classes or as numbers; what is wrong with them is counted, and told once.
+//! Reads the targets of a table as classes or numbers. Invalid targets are counted and reported once per kind.
 
 use crate::{
     authoring::target::{ClassEncoding, class_index, number, text},
@@ -6,19 +6,19 @@ use crate::{
     domain::contract::{Contract, Task},
 };
 
-/// The targets that were read.
+/// The targets read so far.
 pub(super) struct Targets {
-    /// The column.
+    /// The name of the target column.
     target: String,
-    /// The classes; empty for a regression.
+    /// The classes of the contract; empty for a regression.
     classes: Vec<String>,
     classification: bool,
     rows: u64,
-    /// Classification: the class of each row.
+    /// Classification: the class index of each row.
     pub(super) labels: Vec<usize>,
-    /// Regression: the number of each row.
+    /// Regression: the target value of each row.
     pub(super) numbers: Vec<f64>,
-    /// Rows whose features an earlier row has too.
+    /// The number of rows whose features equal those of an earlier row.
     pub(super) copies: u64,
     missing: InvalidTargets,
     unknown: InvalidTargets,
@@ -26,7 +26,7 @@ pub(super) struct Targets {
     numbered: InvalidTargets,
 }
 
-/// Rows that have something in common: how many, and the first.
+/// Rows with the same property: their number, and the first one.
 #[derive(Default)]
 struct InvalidTargets {
     count: u64,
@@ -75,17 +75,17 @@ impl Targets {
         }
     }
 
-    /// How many rows were read.
+    /// The number of rows read.
     pub(super) fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// Whether every target so far can be used.
+    /// Whether all targets so far are valid.
     pub(super) fn all_valid(&self) -> bool {
         self.missing.count == 0 && self.unknown.count == 0 && (self.named.count == 0 || self.numbered.count == 0)
     }
 
-    /// What is wrong, a sentence each.
+    /// Returns all problems, one sentence each.
     pub(super) fn problems(&self, table: &Table) -> Vec<String> {
         let (target, rows) = (&self.target, self.rows);
         let mut problems = Vec::new();
@@ -126,7 +126,7 @@ impl Targets {
         }
     }
 
-    /// How class numbers were read, where the table has such.
+    /// Returns a note on how class numbers were interpreted, if the table has any.
     pub(super) fn reading(&self) -> Option<String> {
         self.numbered.first.as_ref()?;
         let pairs: Vec<String> =

@@ -1,4 +1,4 @@
-//! Which columns feed which input of the graph: by name, else by order, else by what the flags say. Never by a guess.
+//! Assigns columns to the inputs of the graph: by flag, by name or by order, and never by a guess.
 
 use super::InitOptions;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-/// How the columns of an input were found.
+/// How the columns of an input were matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MatchedBy {
     Name,
@@ -20,20 +20,20 @@ pub(super) enum MatchedBy {
 /// The columns of one input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct InputBinding {
-    /// The input's index in the signature.
+    /// The index of the input in the signature.
     pub(super) tensor: usize,
-    /// The columns' indices, in the tensor's order.
+    /// The column indices, in the tensor's order.
     pub(super) columns: Vec<usize>,
-    /// Whether the one column holds arrays.
+    /// Whether the input takes a single column of arrays.
     pub(super) array: bool,
     pub(super) how: MatchedBy,
 }
 
-/// How many columns an input takes.
+/// The number of columns that an input takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum InputArity {
     Scalars(usize),
-    /// As many as there are.
+    /// Any number of columns.
     Open,
     /// One column of arrays.
     Array,
@@ -48,10 +48,10 @@ fn input_arity(spec: &TensorSpec) -> InputArity {
     }
 }
 
-/// Finds the columns of every input.
+/// Assigns columns to every input.
 ///
 /// # Errors
-/// Every column and input that has no place, each with the flag that would decide it.
+/// Returns every unassigned column and input, each with the flag that decides it.
 pub(super) fn assign_columns(
     signature: &Signature,
     columns: &[Column],
@@ -98,7 +98,7 @@ pub(super) fn assign_columns(
     if table.problems.is_empty() { Ok(placed) } else { Err(table.problems) }
 }
 
-/// The columns that have no place yet.
+/// The columns that are not assigned yet.
 struct UnassignedColumns<'a> {
     columns: &'a [Column],
     left: Vec<usize>,
@@ -116,7 +116,7 @@ impl UnassignedColumns<'_> {
         found
     }
 
-    /// The columns that are features, as far as the flags say.
+    /// Selects the feature columns according to the flags.
     fn choose(&mut self, wishes: &InitOptions) {
         let target = wishes.target.as_deref().and_then(|name| self.find("--target", name));
         let ignored: Vec<usize> = wishes.ignore.iter().filter_map(|name| self.find("--ignore", name)).collect();
@@ -152,7 +152,8 @@ impl UnassignedColumns<'_> {
         }
     }
 
-    /// The column of an input's own name: letters, digits and the rest as `_`, as converters write names.
+    /// Returns the unassigned column with the name of the input. Characters other than letters and digits compare as
+    /// `_`, which is how converters write names.
     fn named(&self, spec: &TensorSpec) -> Option<usize> {
         let plain = |name: &str| -> String {
             name.chars().map(|letter| if letter.is_alphanumeric() { letter } else { '_' }).collect()
@@ -168,7 +169,7 @@ impl UnassignedColumns<'_> {
         self.left.iter().find(same).copied()
     }
 
-    /// What is left goes to the one input that is left, in the order of the table.
+    /// Assigns the remaining columns, in table order, to the only remaining input.
     fn unassigned(&mut self, tensor: usize, spec: &TensorSpec) -> Option<InputBinding> {
         let array = matches!(self.left.as_slice(), [only] if self.columns[*only].kind == ColumnKind::List);
         let found = self.left.len();

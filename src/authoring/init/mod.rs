@@ -1,5 +1,6 @@
-//! `init`: a package from a bare graph and a table. What is certain is decided, what is not is refused with the flag that
-//! decides it; the files appear together, after the package that they make was loaded and proven.
+//! The `init` command: creates a package from an ONNX graph and a table. It decides what is certain; for anything else
+//! it returns an error that names the flag to set. The files are moved into place together, after the package has been
+//! loaded and verified.
 
 mod inputs;
 mod output;
@@ -38,63 +39,63 @@ use output::{OutputColumns, assign_output_roles};
 use plan::plan;
 use sanity_check::agreement;
 
-/// Rows that are recorded with the model's answers.
+/// The number of golden cases.
 const GOLDEN_ROWS: usize = 24;
 
-/// What the operator decided.
+/// The options of `init`.
 #[derive(Debug, Clone, Default)]
 pub struct InitOptions {
-    /// The column that the model predicts.
+    /// The target column.
     pub target: Option<String>,
-    /// Columns that are no features.
+    /// Columns that are not features.
     pub ignore: Vec<String>,
-    /// The features, in the order of the one input that takes them.
+    /// The features, in the order of the single input that takes them.
     pub features: Vec<String>,
-    /// The columns of an input, by its name.
+    /// The columns of each input, by input name.
     pub inputs: Vec<(String, Vec<String>)>,
-    /// What stands for a missing value, by column.
+    /// Default values for missing values, by column.
     pub defaults: Vec<(String, String)>,
-    /// The names of the classes, in the graph's order.
+    /// The class names, in the graph's order.
     pub classes: Vec<String>,
-    /// What the outputs are.
+    /// The task.
     pub task: Option<Task>,
-    /// The model's name.
+    /// The model name.
     pub name: Option<String>,
-    /// How the table is to be read.
+    /// Options for reading the table.
     pub reading: ReadOptions,
-    /// Whether what stands in the place may be replaced.
+    /// Whether an existing package may be replaced.
     pub force: bool,
 }
 
-/// A package that was made.
+/// The result of `init`.
 pub struct InitReport {
-    /// Its directory.
+    /// The directory of the package.
     pub directory: PathBuf,
-    /// The files of its weights, beside the graph.
+    /// The external weight files of the graph.
     pub weights: Vec<String>,
     /// Its contract.
     pub contract: Contract,
     /// Its profile.
     pub profile: Profile,
-    /// How each input got its features: a line each.
+    /// How each input was matched to its features, one line per input.
     pub inputs: Vec<String>,
-    /// What the outputs were taken for.
+    /// How the outputs were interpreted.
     pub output: String,
-    /// What to check, a sentence each.
+    /// Points for the operator to check, one sentence each.
     pub notes: Vec<String>,
-    /// An instance of the table.
+    /// An example instance from the table.
     pub example: JsonValue,
-    /// Cases in golden.jsonl.
+    /// The number of cases in golden.jsonl.
     pub golden: usize,
-    /// How the predictions compare with the target, on some rows that the model was trained on: no measure of quality,
-    /// but columns in a wrong order show here.
+    /// How the predictions compare with the target on some training rows. Not a measure of quality, but it reveals
+    /// columns in the wrong order.
     pub agreement: Option<String>,
 }
 
-/// Makes a package of `graph` and `data` at `out`, or at `models/<name>/1`.
+/// Creates a package from `graph` and `data` at `out`, by default at `models/<name>/1`.
 ///
 /// # Errors
-/// [`AuthoringError`]; nothing is written then.
+/// Returns [`AuthoringError`] if the package cannot be made; nothing is written in that case.
 pub fn init(
     loader: &Loader,
     graph: &Path,
@@ -126,7 +127,7 @@ pub fn init(
     let document = plan.document(&name, &signature, &output, Some(&example));
     let contract = compile(&document, &signature)?;
     executor.set_outputs(contract.output.requested());
-    // Spread over the table, which may be sorted by its target.
+    // Take cases across the whole table, which may be sorted by its target.
     let cases: Vec<Instance> = drawn.iter().step_by(drawn.len().div_ceil(GOLDEN_ROWS)).cloned().collect();
     let golden = golden_cases::golden(graph, &contract, &mut executor, &cases)?;
     let agreement = agreement(graph, &contract, &mut executor, &drawn)?;
@@ -166,7 +167,7 @@ fn needs_decision(table: &Table, problems: &[String]) -> AuthoringError {
     AuthoringError::NeedsDecision(lines.join("\n"))
 }
 
-/// The name that was asked for, that of the model's directory, or the graph's file's.
+/// Returns the model name: from the options, else from the model directory, else from the file name of the graph.
 fn model_name(graph: &Path, out: Option<&Path>, wishes: &InitOptions) -> Result<ModelName, AuthoringError> {
     let above = out.and_then(|out| out.parent()?.file_name()).map(|name| name.to_string_lossy().into_owned());
     let stem = graph.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -184,7 +185,7 @@ fn compile(document: &Value, signature: &Signature) -> Result<Contract, Authorin
     })
 }
 
-/// What the model answers to some rows, all outputs.
+/// Runs the model on some rows and returns all outputs.
 fn answers(
     graph: &Path,
     contract: &Contract,
@@ -207,7 +208,7 @@ fn answers(
     instances.iter().map(|instance| told((instance, answer(instance)))).collect()
 }
 
-/// The different values of the target as the names of classes.
+/// Returns the distinct values of the target as class names.
 fn class_names(column: &Column) -> Option<std::collections::BTreeSet<String>> {
     column.values.as_ref().map(|values| values.iter().map(|value| class_name(value)).collect())
 }
@@ -229,7 +230,7 @@ fn pretty(value: &Value) -> Result<String, AuthoringError> {
     Ok(text + "\n")
 }
 
-/// version.json: when and from what, and the digests of the other files.
+/// Builds version.json: creation time, training data, and the digests of the other files.
 fn verify(snapshot: &Snapshot, profile: &Profile, files: &[(&str, String)]) -> Value {
     let mut digests = serde_json::Map::new();
     digests.insert("model.onnx".to_owned(), json!(format!("sha256:{}", snapshot.graph_digest())));
@@ -249,7 +250,7 @@ fn verify(snapshot: &Snapshot, profile: &Profile, files: &[(&str, String)]) -> V
     })
 }
 
-/// Loads what was written as `serve` would: nothing that does not load is kept.
+/// Loads the new package as `serve` would; a package that does not load is not kept.
 fn prove(
     loader: &Loader,
     name: &ModelName,

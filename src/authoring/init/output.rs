@@ -1,5 +1,5 @@
-//! What the outputs mean: the task, and the names of the classes. From the signature, and from what the model answered to
-//! rows of the table; where neither is certain it is not decided here, and the flag that decides it is named.
+//! Infers the task and the class names from the signature and from the model's outputs for rows of the table. If
+//! neither is conclusive, returns an error that names the flag to set.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,20 +12,20 @@ use crate::domain::{
     tensor::{ElementType, Tensor},
 };
 
-/// What the model answered to some rows: for each row a tensor for each output of the signature.
+/// The outputs of the model for some rows: for each row, one tensor per output of the signature.
 pub(super) struct OutputColumns {
     pub(super) rows: Vec<Vec<Tensor>>,
-    /// The different values of the target in the whole table, where they can be listed; empty where there is no target.
+    /// The distinct values of the target in the whole table, if they can be listed; `None` without a target.
     pub(super) target: Option<BTreeSet<String>>,
-    /// Whether a target was named.
+    /// Whether a target was given.
     pub(super) has_target: bool,
 }
 
-/// The outputs by the parts that they can play, as indices.
+/// Candidate outputs for each role, as indices.
 struct OutputRoles {
-    /// `[N, C]` or a map a row.
+    /// Class scores: `[N, C]`, or a map per row.
     matrix: Option<usize>,
-    /// One float a row.
+    /// One float per row.
     value: Option<usize>,
     label: Option<usize>,
 }
@@ -51,10 +51,10 @@ fn roles(signature: &Signature) -> OutputRoles {
     }
 }
 
-/// Decides `x-output`, and what to check of it.
+/// Returns `x-output` and notes on what to check.
 ///
 /// # Errors
-/// What is not certain, with the flag that decides it.
+/// Returns what is ambiguous or does not fit, usually with the flag that decides it.
 pub(super) fn assign_output_roles(
     signature: &Signature,
     observed: &OutputColumns,
@@ -138,7 +138,7 @@ fn classification(
     Ok((output, notes))
 }
 
-/// Refuses scores whose arg max is not the graph's own label, such as distances.
+/// Returns an error if the arg max of the scores is not the graph's own label, as for distances.
 fn follows(
     signature: &Signature,
     (scores, label): (usize, usize),
@@ -164,7 +164,7 @@ fn follows(
     ))
 }
 
-/// The labels that stand beside each greatest score.
+/// Returns the labels observed for each arg max of the scores.
 fn labels(rows: &[Vec<Tensor>], label: usize, scores: &[Vec<f64>]) -> BTreeMap<usize, BTreeSet<String>> {
     let mut seen: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
     for (row, scores) in rows.iter().zip(scores) {
@@ -179,7 +179,7 @@ fn labels(rows: &[Vec<Tensor>], label: usize, scores: &[Vec<f64>]) -> BTreeMap<u
     seen
 }
 
-/// The names of the classes in the graph's order.
+/// Returns the class names in the graph's order, with notes.
 fn classes(
     spec: &OutputSpec,
     count: usize,
@@ -224,7 +224,7 @@ fn classes(
     Ok((names, if numbered { vec![note] } else { Vec::new() }))
 }
 
-/// The names that the graph itself gives, where they are certain.
+/// Returns the class names that the graph itself gives, if they are certain.
 fn own_names(
     spec: &OutputSpec,
     count: usize,
@@ -236,7 +236,7 @@ fn own_names(
     {
         return Some(keys.clone());
     }
-    // A label that differs from the greatest score says nothing about its name.
+    // If one column occurs with several labels, the labels do not identify its class.
     if seen.is_empty() || seen.values().any(|labels| labels.len() > 1) {
         return None;
     }
@@ -248,7 +248,7 @@ fn own_names(
     if seen.len() == count {
         return Some(seen.values().flatten().cloned().collect());
     }
-    // scikit-learn sorts its classes; those that were seen confirm it.
+    // scikit-learn sorts its classes; accept that order if the observed labels agree with it.
     let sorted: Vec<String> = target.filter(|values| values.len() == count)?.iter().cloned().collect();
     fits(&sorted).then_some(sorted)
 }

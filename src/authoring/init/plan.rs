@@ -1,4 +1,4 @@
-//! The contract but for its output: which columns feed which input, and the schema of each feature.
+//! Plans the contract except for its output: which columns feed which input, and the schema of each feature.
 
 use serde_json::{Map, Value, json};
 
@@ -12,18 +12,18 @@ use crate::{
     domain::{contract::JsonValue, name::ModelName, signature::Signature},
 };
 
-/// What goes into the contract but for its output.
+/// The parts of the contract other than its output.
 pub(super) struct PackagePlan {
     placed: Vec<InputBinding>,
-    /// For each input its features: name and schema.
+    /// The features of each input: name and schema.
     features: Vec<Vec<(String, Schema)>>,
     pub(super) notes: Vec<String>,
 }
 
-/// Finds a place and a schema for every column.
+/// Assigns every column to an input and infers its schema.
 ///
 /// # Errors
-/// Every column and input that has none.
+/// Returns every problem of the columns, inputs and options.
 pub(super) fn plan(
     signature: &Signature,
     columns: &ColumnInference,
@@ -62,7 +62,7 @@ pub(super) fn plan(
 }
 
 impl PackagePlan {
-    /// contract.json, with this `x-output`.
+    /// Returns contract.json with the given `x-output`.
     pub(super) fn document(
         &self,
         name: &ModelName,
@@ -103,7 +103,7 @@ impl PackagePlan {
         self.placed.iter().zip(&self.features).map(input).collect()
     }
 
-    /// How each input got its columns.
+    /// Describes how each input was matched to its columns.
     pub(super) fn lines(&self, signature: &Signature) -> Vec<String> {
         let line = |(placed, features): (&InputBinding, &Vec<(String, Schema)>)| {
             let how = match placed.how {

@@ -1,5 +1,5 @@
-//! Whether the model finds the target of rows that it was trained on. Says nothing of its quality; but where columns feed
-//! the wrong places, or the classes have the wrong names, it shows.
+//! Compares predictions with the target on training rows. This does not measure quality, but it reveals columns in the
+//! wrong order and classes with the wrong names.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -15,10 +15,10 @@ use crate::{
     runtime::OrtExecutor,
 };
 
-/// What is said of a model that a constant would beat.
+/// The warning for a model that is worse than a constant prediction.
 const WORSE_THAN_CONSTANT: &str = ": a constant does better; check the order of the columns and of the classes";
 
-/// The comparison in words; `None` where there is no target, or none that the predictions can be compared with.
+/// Describes the comparison; `None` if there is no target, or none that is comparable with the predictions.
 pub(super) fn agreement(
     graph: &Path,
     contract: &Contract,

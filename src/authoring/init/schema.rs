@@ -1,4 +1,4 @@
-//! The schema of one feature: what the tensor takes and what the column holds, and what a person should check.
+//! Infers the JSON schema of one feature from the tensor and the column, with notes on what to check.
 
 use serde_json::{Map, Value, json};
 
@@ -7,7 +7,7 @@ use crate::{
     domain::{number::Number, signature::TensorSpec, tensor::ElementType},
 };
 
-/// A feature's schema, and what to check of it.
+/// The schema of a feature, with notes on what to check.
 #[derive(Debug)]
 pub(super) struct Schema {
     pub(super) members: Map<String, Value>,
@@ -16,10 +16,10 @@ pub(super) struct Schema {
     pub(super) required: bool,
 }
 
-/// The schema of a column of scalars in a tensor. `default` is what `--default` says.
+/// Infers the schema of a column of scalars. `default` is the value from `--fill`.
 ///
 /// # Errors
-/// Why the column cannot feed the tensor, and what would decide it.
+/// Returns why the column cannot feed the tensor, and what would fix it.
 pub(super) fn scalar(column: &Column, spec: &TensorSpec, default: Option<&str>) -> Result<Schema, String> {
     let name = &column.name;
     let kind = json_type(column, spec)?;
@@ -78,7 +78,7 @@ pub(super) fn scalar(column: &Column, spec: &TensorSpec, default: Option<&str>) 
     Ok(Schema { members: ordered(members), notes, required })
 }
 
-/// `type` first, as people write it.
+/// Orders the members as people write them, with `type` first.
 fn ordered(mut members: Map<String, Value>) -> Map<String, Value> {
     let mut ordered = Map::new();
     for key in ["type", "enum", "default", "x-missing", "x-expected"] {
@@ -88,7 +88,7 @@ fn ordered(mut members: Map<String, Value>) -> Map<String, Value> {
     ordered
 }
 
-/// The JSON type of a column in a tensor.
+/// Returns the JSON type of a column that feeds a tensor.
 fn json_type(column: &Column, spec: &TensorSpec) -> Result<&'static str, String> {
     let name = &column.name;
     let odd = column.odd.as_ref().map(|(place, text)| format!(" ({text:?} at {place})")).unwrap_or_default();
@@ -130,7 +130,7 @@ fn literal(kind: &str, text: &str) -> Option<Value> {
     }
 }
 
-/// The schema of a column of arrays in a tensor.
+/// Infers the schema of a column of arrays.
 pub(super) fn array(column: &Column, spec: &TensorSpec) -> Result<Schema, String> {
     if column.kind != ColumnKind::List || column.missing > 0 {
         return Err(format!("column {:?} must hold an array in every row for the input {spec}", column.name));

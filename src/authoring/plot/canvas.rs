@@ -1,16 +1,16 @@
-//! An SVG document: shapes and text by class, colours by the one style sheet, light or dark as the reader has it. It knows
-//! pixels, and nothing of what is drawn. Crates that draw plots write colours into every shape, which fixes them to one
-//! background.
+//! A minimal SVG writer: shapes and text with CSS classes, and one style sheet that follows the reader's light or dark
+//! mode. It works in pixels and knows nothing about plots. Existing plotting crates write colours into every shape,
+//! which fixes the plot to one background.
 
 use std::fmt::Write as _;
 
-/// The only place with colours and fonts.
+/// The style sheet: the only definition of colours and fonts.
 const STYLE: &str = include_str!("style.css");
 
-/// A place on the sheet: pixels from the left and from the top.
+/// A point on the canvas: pixels from the left and from the top.
 pub type Point = (f64, f64);
 
-/// A document that is being drawn. Later shapes lie above earlier ones.
+/// An SVG document under construction. Later shapes are drawn over earlier ones.
 #[derive(Debug, Clone)]
 pub struct SvgCanvas {
     width: f64,
@@ -18,29 +18,29 @@ pub struct SvgCanvas {
 }
 
 impl SvgCanvas {
-    /// An empty sheet of a width in pixels.
+    /// Creates an empty canvas; the width is in pixels.
     pub fn new(width: f64) -> Self {
         Self { width, body: String::new() }
     }
 
-    /// A text whose baseline begins at a place; the classes `middle` and `end` move it to the left.
+    /// Draws text whose baseline starts at `at`; the classes `middle` and `end` centre or right-align it there.
     pub fn text(&mut self, class: &str, at: Point, text: &str) {
         let (x, y, text) = (number(at.0), number(at.1), escaped(text));
         self.shape(format_args!(r#"<text class="{class}" x="{x}" y="{y}">{text}</text>"#));
     }
 
-    /// A straight line.
+    /// Draws a straight line.
     pub fn line(&mut self, class: &str, from: Point, to: Point) {
         let [x1, y1, x2, y2] = [from.0, from.1, to.0, to.1].map(number);
         self.shape(format_args!(r#"<path class="{class}" d="M{x1} {y1}L{x2} {y2}"/>"#));
     }
 
-    /// A line through places, in their order; nothing where there are fewer than two.
+    /// Draws a line through points in order; nothing for fewer than two points.
     pub fn curve(&mut self, class: &str, places: &[Point]) {
         self.path(class, places, "");
     }
 
-    /// An area within places, in their order; nothing where there are fewer than two.
+    /// Draws a filled polygon through points in order; nothing for fewer than two points.
     pub fn area(&mut self, class: &str, places: &[Point]) {
         self.path(class, places, "Z");
     }
@@ -52,7 +52,7 @@ impl SvgCanvas {
         }
     }
 
-    /// A dot. What it says is shown where the pointer rests on it.
+    /// Draws a dot; `says` is its tooltip.
     pub fn dot(&mut self, class: &str, at: Point, radius: f64, says: &str) {
         let ([x, y, radius], says) = ([at.0, at.1, radius].map(number), escaped(says));
         self.shape(format_args!(
@@ -60,7 +60,7 @@ impl SvgCanvas {
         ));
     }
 
-    /// A rectangle, from its upper left corner.
+    /// Draws a rectangle; `at` is its upper left corner.
     pub fn bar(&mut self, class: &str, at: Point, size: (f64, f64)) {
         let [x, y, width, height] = [at.0, at.1, size.0, size.1].map(number);
         self.shape(format_args!(r#"<rect class="{class}" x="{x}" y="{y}" width="{width}" height="{height}"/>"#));
@@ -70,7 +70,7 @@ impl SvgCanvas {
         let _ = writeln!(self.body, "{shape}");
     }
 
-    /// The document, of a height in pixels, with the title and the description that are read to those who do not see it.
+    /// Returns the document; the height is in pixels. The title and description are for screen readers.
     pub fn finish(self, height: f64, title: &str, description: &str) -> String {
         let (width, height, body) = (number(self.width), number(height), self.body);
         let (title, description) = (escaped(title), escaped(description));
@@ -87,14 +87,14 @@ impl SvgCanvas {
     }
 }
 
-/// A length to a tenth of a pixel: the same on every machine, and never `-0.0`, `NaN` or `inf`.
+/// Formats a length to a tenth of a pixel: the same on every machine, and never `-0.0`, `NaN` or `inf`.
 fn number(value: f64) -> String {
     let tenths = if value.is_finite() { (value * 10.0).round() / 10.0 } else { 0.0 };
-    // Adding 0 makes a negative zero positive.
+    // Adding 0 turns a negative zero into a positive one.
     format!("{}", tenths + 0.0)
 }
 
-/// Text as XML has it; characters that XML cannot hold become U+FFFD.
+/// Escapes text for XML; characters that XML does not allow become U+FFFD.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -111,7 +111,7 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// A name of at most so many characters, its end cut off where it is longer.
+/// Truncates a name to at most `most` characters, with an ellipsis if it was longer.
 pub fn shortened(name: &str, most: usize) -> String {
     if name.chars().count() <= most {
         return name.to_owned();

@@ -1,5 +1,4 @@
-//! The coverage plot: how often sets or intervals held the truth beside how often they were asked to, and how large they
-//! are for it.
+//! The coverage plot: the empirical coverage of sets or intervals against the requested coverage, and their mean size.
 
 use super::{
     FIRST, MARGIN, PlotArea, SvgCanvas, WIDTH, captions, format_sig,
@@ -17,12 +16,13 @@ const LEFT: f64 = 330.0;
 const RIGHT: f64 = 236.0;
 const HIGH: f64 = 280.0;
 const TOP: f64 = 128.0;
-/// Levels whose empty sets are told.
+/// The maximum number of levels whose share of empty sets is listed.
 const MAX_EMPTY_SHARE: usize = 5;
-/// The least distance of two labels, one above the other.
+/// The minimum vertical distance between two labels, in pixels.
 const MIN_LABEL_GAP: f64 = 14.0;
 
-/// The coverage plot of a calibration of `name`, with widths in a unit where there is one; `None` where it makes no sets.
+/// Draws the coverage plot of a calibration of `name`, with widths in `unit` if given; `None` if the calibration has no
+/// levels.
 pub fn coverage(name: &str, calibration: &CalibrationDocument, unit: Option<&str>) -> Option<String> {
     let report = &calibration.report;
     if report.levels.is_empty() {
@@ -67,7 +67,7 @@ pub fn coverage(name: &str, calibration: &CalibrationDocument, unit: Option<&str
     Some(sheet.finish(height, &title, &described(calibration, &said)))
 }
 
-/// What is made, in the plural; what its size is, and in what.
+/// Returns the plural noun for sets or intervals, the name of their size, and a note on its unit or how to read it.
 fn things(calibration: &CalibrationDocument, unit: Option<&str>) -> (&'static str, &'static str, String) {
     match (&calibration.rule, unit) {
         (CalibrationRule::Classification { .. }, _) => {
@@ -80,7 +80,7 @@ fn things(calibration: &CalibrationDocument, unit: Option<&str>) -> (&'static st
     }
 }
 
-/// The name of the method.
+/// Returns the name of the method, as in responses.
 fn made(calibration: &CalibrationDocument) -> &'static str {
     let grouped = calibration.groups().is_some();
     match &calibration.rule {
@@ -91,13 +91,14 @@ fn made(calibration: &CalibrationDocument) -> &'static str {
     }
 }
 
-/// The rows that a group's own quantiles come from.
+/// Returns the number of rows behind a group's own quantiles.
 fn own_rows(calibration: &CalibrationDocument, value: &JsonValue) -> usize {
     let groups = calibration.groups().map(|groups| groups.groups.as_slice()).unwrap_or_default();
     groups.iter().find(|group| group.value == *value).map_or(0, |group| group.quantiles.rows)
 }
 
-/// An axis from the least share that is drawn: of levels, with the rows that their quantiles come from.
+/// Returns an axis that starts at the lowest share drawn for `drawn`: levels, each with the number of rows behind their
+/// quantiles.
 fn shares<'a>(drawn: impl IntoIterator<Item = (&'a Vec<LevelReport>, usize)>) -> Axis {
     let lows = drawn.into_iter().flat_map(|(levels, rows)| {
         levels.iter().map(move |level| {
@@ -124,8 +125,8 @@ fn heading(sheet: &mut SvgCanvas, frame: &PlotArea, lines: [&str; 2]) {
     sheet.text("note middle", (middle, frame.bottom() + 38.0), "coverage that is asked for →");
 }
 
-/// The levels with their band; a level without a bound is an open dot. The band is that of new rows. The dots, measured by
-/// cross-fitting, stray less; and where groups have quantiles of their own, all rows together stray a little otherwise.
+/// Draws the levels and the band of chance; a level without a bound is an open dot. The band holds for new rows. The
+/// dots are cross-fitted and vary less, and with quantiles per group the spread over all rows differs slightly.
 fn held(sheet: &mut SvgCanvas, frame: &PlotArea, levels: &[LevelReport], rows: usize, radius: f64) {
     let bands: Vec<_> = levels
         .iter()
@@ -142,7 +143,7 @@ fn held(sheet: &mut SvgCanvas, frame: &PlotArea, levels: &[LevelReport], rows: u
     }
 }
 
-/// The number at the level that is served where nothing else is chosen, below the band, where there is room.
+/// Labels the empirical coverage at the default level, below the band if there is room.
 fn at_default(sheet: &mut SvgCanvas, frame: &PlotArea, levels: &[LevelReport], rows: usize) {
     let default = |level: &&LevelReport| level.coverage == Coverage::DEFAULT && level.unbounded <= 0.0;
     if let Some(level) = levels.iter().find(default) {
@@ -157,7 +158,7 @@ fn at_default(sheet: &mut SvgCanvas, frame: &PlotArea, levels: &[LevelReport], r
     }
 }
 
-/// The sizes by level: of all rows, and of each group with its name at the end of its line.
+/// Draws the sizes by level, for all rows and for each group, whose name is at the end of its line.
 fn size_lines(sheet: &mut SvgCanvas, frame: &PlotArea, calibration: &CalibrationDocument) {
     let places = |levels: &[LevelReport]| -> Vec<(f64, f64)> {
         let sized = levels.iter().filter_map(|level| Some((level.coverage.as_f64(), level.mean_size?)));
@@ -195,7 +196,7 @@ fn size_lines(sheet: &mut SvgCanvas, frame: &PlotArea, calibration: &Calibration
     }
 }
 
-/// Labels moved so that none covers another, from the frame's top to its bottom where there is room for all.
+/// Moves labels apart so that none overlap; they stay within the frame if there is room for all.
 fn apart(mut labels: Vec<(f64, String, &'static str)>, frame: &PlotArea) -> Vec<(f64, String, &'static str)> {
     labels.sort_by(|left, right| left.0.total_cmp(&right.0));
     let mut free = frame.corner.1;
@@ -211,7 +212,7 @@ fn apart(mut labels: Vec<(f64, String, &'static str)>, frame: &PlotArea) -> Vec<
     labels
 }
 
-/// The captions.
+/// Returns the captions.
 fn tooltip(calibration: &CalibrationDocument, thing: &str) -> Vec<String> {
     let report = &calibration.report;
     let rows = report.conformal_rows;
@@ -226,7 +227,7 @@ fn tooltip(calibration: &CalibrationDocument, thing: &str) -> Vec<String> {
     ];
     let empty: f64 = report.levels.iter().map(|level| level.empty).fold(0.0, f64::max);
     if empty > 0.0 {
-        // The highest levels, as far as a line has room.
+        // List the highest levels only, to fit on one line.
         let mut at: Vec<&LevelReport> = report.levels.iter().filter(|level| level.empty > 0.0).collect();
         let at = at.split_off(at.len().saturating_sub(MAX_EMPTY_SHARE));
         let share = |level: &&LevelReport| format!("{:.3} at {}", level.empty, level.coverage.as_f64());
@@ -244,7 +245,7 @@ fn tooltip(calibration: &CalibrationDocument, thing: &str) -> Vec<String> {
     lines
 }
 
-/// The captions and the numbers, for those who do not see the plot.
+/// Returns the description for screen readers: the captions and the numbers.
 fn described(calibration: &CalibrationDocument, said: &[String]) -> String {
     let level = |level: &LevelReport| {
         let size = level.mean_size.map_or_else(|| "no bound".to_owned(), |size| format!("size {}", format_sig(size)));

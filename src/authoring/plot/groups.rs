@@ -1,4 +1,4 @@
-//! One small panel for each group of a feature, side by side; which groups are shown where there are many.
+//! Draws small multiples, one panel per group of a feature, and selects the groups to show if there are many.
 
 use super::plot_area::Axis;
 use super::{FIRST, MARGIN, PlotArea, SvgCanvas, shortened};
@@ -7,36 +7,36 @@ use crate::domain::uncertainty::{CalibrationDocument, GroupReport};
 const SIDE: f64 = 148.0;
 const BETWEEN: f64 = 36.0;
 const PANELS_PER_ROW: usize = 4;
-/// From the panels of one row to those of the next.
+/// The vertical distance from one row of panels to the next.
 const DOWN: f64 = SIDE + 102.0;
 
-/// The most groups that are shown.
+/// The maximum number of groups shown.
 pub(super) const MAX_GROUPS: usize = 8;
 
-/// The groups that are shown: the largest ones, in the order of the report.
+/// Returns the groups to show: the largest ones, in the order of the report.
 pub(super) fn visible_groups(calibration: &CalibrationDocument) -> Vec<&GroupReport> {
     let all = &calibration.report.groups;
     let mut largest: Vec<usize> = (0..all.len()).filter(|group| all[*group].rows > 0).collect();
-    // A stable sort: of equals the first stays.
+    // The sort is stable: equal groups keep their order.
     largest.sort_by_key(|group| std::cmp::Reverse(all[*group].rows));
     largest.truncate(MAX_GROUPS);
     largest.sort_unstable();
     largest.into_iter().map(|group| &all[group]).collect()
 }
 
-/// What is said below the panels about groups that are not shown; `None` where all are.
+/// Returns a caption about groups that are not shown; `None` if all are shown.
 pub(super) fn hidden_note(calibration: &CalibrationDocument) -> Option<String> {
     let hidden = calibration.report.groups.len() - visible_groups(calibration).len();
     (hidden > 0).then(|| format!("The {MAX_GROUPS} largest groups; {hidden} more in calibration.json."))
 }
 
-/// The name of a group, of at most so many characters.
+/// Returns the name of a group, truncated to at most `most` characters.
 pub(super) fn name(group: &GroupReport, most: usize) -> String {
     shortened(&group.value.to_string(), most)
 }
 
-/// Draws a panel for each group, from `top` down, and gives where they end. `draw` fills a panel and says what
-/// stands above it, in two lines.
+/// Draws a panel for each group, from `top` down, and returns the bottom edge. `draw` fills a panel and returns the two
+/// lines above it.
 pub(super) fn panels(
     sheet: &mut SvgCanvas,
     (calibration, top): (&CalibrationDocument, f64),

@@ -1,5 +1,5 @@
-//! Plots of a calibration's report, as SVG files of their own: light or dark as the reader has it, without fonts or
-//! scripts from elsewhere, the same bytes on every machine.
+//! Plots of a calibration report as standalone SVG files. They follow the reader's light or dark mode, load no external
+//! fonts or scripts, and have the same bytes on every machine.
 
 mod canvas;
 mod coverage;
@@ -20,16 +20,16 @@ const MARGIN: f64 = 28.0;
 /// The width of every plot, in pixels.
 const WIDTH: f64 = 820.0;
 
-/// The left edge of the first panel: the labels of its axis stand before it.
+/// The left edge of the first panel, in pixels; the labels of its y axis are left of it.
 const FIRST: f64 = 76.0;
 
-/// The rows that were used, in words.
+/// Describes the calibration rows.
 fn rows(calibration: &CalibrationDocument) -> String {
     let (rows, file) = (calibration.data.rows, shortened(&calibration.data.file, 48));
     format!("{rows} held-out {} of {file}", if rows == 1 { "row" } else { "rows" })
 }
 
-/// A number to about three significant digits, without an exponent where it is of a usual size.
+/// Formats a number to about three significant digits, with an exponent only outside 1e-3 to 1e7.
 pub fn format_sig(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
@@ -41,7 +41,7 @@ pub fn format_sig(value: f64) -> String {
     }
 }
 
-/// Captions, one below the other; gives the height that the sheet then has.
+/// Draws captions one below the other and returns the resulting height of the canvas.
 fn captions(sheet: &mut SvgCanvas, top: f64, lines: &[String]) -> f64 {
     let mut y = top;
     for line in lines {

@@ -1,22 +1,22 @@
-//! A panel with two axes: from numbers to places on the sheet, with grid and labels.
+//! A panel with two axes: maps values to points on the canvas, and draws grid and labels.
 
 use super::canvas::{Point, SvgCanvas};
 
-/// The numbers that an axis shows.
+/// The range and labels of an axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Axis {
-    /// At its beginning.
+    /// The value at its start.
     pub from: f64,
-    /// At its end.
+    /// The value at its end.
     pub to: f64,
-    /// From one label to the next.
+    /// The distance between labels.
     step: f64,
-    /// Decimals of the labels.
+    /// The number of decimals of the labels.
     decimals: usize,
 }
 
 impl Axis {
-    /// An axis of shares that ends at 1 and begins at or below a number, with at most eight labels.
+    /// Creates an axis of shares that ends at 1 and starts at or below `least`, with at most eight labels.
     pub fn share_from(least: f64) -> Self {
         let least = if least.is_finite() { least.clamp(0.0, 1.0) } else { 0.0 };
         let (step, decimals) = match least {
@@ -26,12 +26,12 @@ impl Axis {
             least if least >= 0.3 => (0.1, 1),
             _ => (0.2, 1),
         };
-        // Counted from 1 downward, so that a label falls on 1.
+        // Steps are counted down from 1, so that 1 has a label.
         let steps = ((1.0 - least) / step - 1e-9).ceil().max(1.0);
         Self { from: (1.0 - steps * step).max(0.0), to: 1.0, step, decimals }
     }
 
-    /// An axis from 0 to at least a number, with three to six labels at round steps.
+    /// Creates an axis from 0 to at least `most`, with three to six labels at round steps.
     pub fn up_to(most: f64) -> Self {
         let most = if most.is_finite() && most > 0.0 { most } else { 1.0 };
         let power = 10_f64.powf((most / 5.0).log10().floor());
@@ -43,7 +43,7 @@ impl Axis {
         Self { from: 0.0, to: step * (most / step - 1e-9).ceil().max(1.0), step, decimals }
     }
 
-    /// The numbers that are labelled, with their labels.
+    /// Returns the labelled values with their labels.
     pub fn labels(self) -> Vec<(f64, String)> {
         let mut labels = Vec::new();
         let mut value = self.from;
@@ -54,7 +54,7 @@ impl Axis {
         labels
     }
 
-    /// The labels that have room on so many pixels: all, or every second one, so counted that the last one stays.
+    /// Returns the labels that fit on an axis of `pixels`: all, or every second one, always with the last.
     fn few_labels(self, pixels: f64) -> Vec<(f64, String)> {
         let labels = self.labels();
         #[expect(clippy::cast_precision_loss, reason = "a few labels")]
@@ -62,42 +62,42 @@ impl Axis {
         labels.into_iter().rev().step_by(every).collect()
     }
 
-    /// Where a number lies, 0 at the beginning and 1 at the end; what lies beyond is moved to the end.
+    /// Returns the position of a value, 0 at the start and 1 at the end; values outside are clamped.
     fn position(self, value: f64) -> f64 {
         ((value - self.from) / (self.to - self.from)).clamp(0.0, 1.0)
     }
 }
 
-/// A panel on a sheet.
+/// A panel on a canvas.
 #[derive(Debug, Clone, Copy)]
 pub struct PlotArea {
     /// Its upper left corner.
     pub corner: Point,
     /// Its width and height.
     pub size: (f64, f64),
-    /// To the right.
+    /// The horizontal axis.
     pub x: Axis,
-    /// Upward.
+    /// The vertical axis.
     pub y: Axis,
 }
 
 impl PlotArea {
-    /// The place of two numbers.
+    /// Returns the point for a pair of values.
     pub fn at(&self, x: f64, y: f64) -> Point {
         (self.corner.0 + self.size.0 * self.x.position(x), self.bottom() - self.size.1 * self.y.position(y))
     }
 
-    /// The right edge.
+    /// Returns the right edge.
     pub fn right(&self) -> f64 {
         self.corner.0 + self.size.0
     }
 
-    /// The lower edge.
+    /// Returns the lower edge.
     pub fn bottom(&self) -> f64 {
         self.corner.1 + self.size.1
     }
 
-    /// Lines at the labels of both axes, and the axis below.
+    /// Draws grid lines at the labels of both axes, and the x axis.
     pub fn grid(&self, sheet: &mut SvgCanvas) {
         for (value, _) in self.y.labels() {
             let (_, y) = self.at(self.x.from, value);
@@ -110,7 +110,7 @@ impl PlotArea {
         sheet.line("axis", (self.corner.0, self.bottom()), (self.right(), self.bottom()));
     }
 
-    /// The labels of the axis upward, left of the panel.
+    /// Draws the labels of the y axis, left of the panel.
     pub fn label_y(&self, sheet: &mut SvgCanvas) {
         for (value, label) in self.y.few_labels(self.size.1) {
             let (x, y) = self.at(self.x.from, value);
@@ -118,7 +118,7 @@ impl PlotArea {
         }
     }
 
-    /// The labels of the axis to the right, so far below the panel.
+    /// Draws the labels of the x axis, `below` pixels below the panel.
     pub fn label_x(&self, sheet: &mut SvgCanvas, below: f64) {
         for (value, label) in self.x.few_labels(self.size.0) {
             let (x, _) = self.at(value, self.y.from);

@@ -1,5 +1,4 @@
-//! The reliability diagram of a classifier: of the rows that it was so sure of, how many were right, before the calibration
-//! and after.
+//! The reliability diagram of a classifier: accuracy against confidence, before and after calibration.
 
 use super::{
     FIRST, MARGIN, PlotArea, SvgCanvas, WIDTH, captions,
@@ -15,10 +14,10 @@ use crate::domain::{
 const SIDE: f64 = 306.0;
 const SECOND: f64 = FIRST + SIDE + 92.0;
 const TOP: f64 = 128.0;
-/// The height of the strip that shows where the rows are.
+/// The height of the strip that shows the number of rows per bin.
 const STRIP: f64 = 24.0;
 
-/// The reliability diagram of a calibration of `name`; `None` for a regression.
+/// Draws the reliability diagram of a calibration of `name`; `None` for a regression.
 pub fn reliability(name: &str, calibration: &CalibrationDocument) -> Option<String> {
     let CalibrationRule::Classification { probabilities, .. } = &calibration.rule else { return None };
     let (before, after) = (calibration.report.before.as_ref()?, calibration.report.after.as_ref()?);
@@ -49,12 +48,12 @@ pub fn reliability(name: &str, calibration: &CalibrationDocument) -> Option<Stri
         [rows, format!("ECE {change}")]
     });
     let said = tooltip(calibration, before, changed.then_some(after));
-    // The list has the measures already.
+    // The list already shows the metrics.
     let height = captions(&mut sheet, bottom + 22.0, &said[usize::from(!changed)..]);
     Some(sheet.finish(height, &title, &said.join(" ")))
 }
 
-/// The least number that a dot shows.
+/// Returns the lowest confidence or accuracy of any bin.
 fn least<'a>(qualities: impl IntoIterator<Item = &'a ProbabilityMetrics>) -> f64 {
     let bins = qualities.into_iter().flat_map(|quality| &quality.bins);
     bins.map(|bin| bin.confidence.min(bin.accuracy)).fold(1.0, f64::min)
@@ -86,7 +85,7 @@ fn diagonal(sheet: &mut SvgCanvas, frame: &PlotArea) {
     sheet.line("ideal", frame.at(frame.x.from, frame.x.from), frame.at(1.0, 1.0));
 }
 
-/// Where chance would put the dots if the probabilities were right.
+/// Draws consistency bars: the range of accuracy due to chance alone if the probabilities were right.
 fn bars(sheet: &mut SvgCanvas, frame: &PlotArea, (class, quality): (&str, &ProbabilityMetrics)) {
     for bin in &quality.bins {
         if let Some((low, high)) = accuracy_band(bin.rows, bin.confidence) {
@@ -102,7 +101,7 @@ fn dots(sheet: &mut SvgCanvas, frame: &PlotArea, (series, quality): (&str, &Prob
     }
 }
 
-/// A mark for each bin at its place on the axis, as high as it has rows.
+/// Draws a bar for each bin at its confidence, with height proportional to its number of rows.
 #[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
 fn mass(sheet: &mut SvgCanvas, frame: &PlotArea, series: &str, quality: &ProbabilityMetrics) {
     let most = quality.bins.iter().map(|bin| bin.rows).max().unwrap_or(1).max(1);
@@ -113,7 +112,7 @@ fn mass(sheet: &mut SvgCanvas, frame: &PlotArea, series: &str, quality: &Probabi
     }
 }
 
-/// What is measured, by name.
+/// Returns the metrics with their names.
 fn measures(quality: &ProbabilityMetrics) -> [(&'static str, f64); 4] {
     [
         ("calibration error (ECE)", quality.ece),
@@ -123,7 +122,7 @@ fn measures(quality: &ProbabilityMetrics) -> [(&'static str, f64); 4] {
     ]
 }
 
-/// The measures where the second panel would be.
+/// Lists the metrics in place of the second panel.
 fn list(sheet: &mut SvgCanvas, quality: &ProbabilityMetrics) {
     let mut y = TOP + 62.0;
     for (name, value) in measures(quality) {
@@ -133,7 +132,7 @@ fn list(sheet: &mut SvgCanvas, quality: &ProbabilityMetrics) {
     }
 }
 
-/// The captions, which are the description too.
+/// Returns the captions, which also serve as the description.
 fn tooltip(
     calibration: &CalibrationDocument,
     before: &ProbabilityMetrics,
@@ -170,6 +169,6 @@ fn tooltip(
 
 fn by_chance(bin: &Bin) -> bool {
     accuracy_band(bin.rows, bin.confidence)
-        // The share is a sum divided; its rounding must not decide.
+        // Tolerate the rounding of the accuracy.
         .is_none_or(|(low, high)| (low - 1e-9..=high + 1e-9).contains(&bin.accuracy))
 }
