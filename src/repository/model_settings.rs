@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{domain::uncertainty::Coverage, runtime::ThreadCount};
 
-/// Maximum deadline; longer waits help nobody.
+/// Maximum of `deadline_ms`; longer waits help no client.
 const MAX_DEADLINE_MS: u64 = 600_000;
 
 /// Maximum of `max_explain_rows`: each row of an explanation is kept until it ends, at one bit per feature.
