@@ -1,5 +1,6 @@
-//! Bytes to tensors: the contract's one pass, and the second pass where a contract needs it. Requests, golden cases, the
-//! instances that prove a version, the baselines of explanations and the rows of tables all come in here.
+//! Validates JSON and converts it to tensors: the contract's single-pass validation, then full validation if the
+//! contract needs it. Requests, golden cases, the instances that verify a version, explanation baselines and table rows
+//! all use it.
 
 use serde::Serialize;
 use serde_json::{Deserializer, de::Read};
@@ -11,21 +12,21 @@ use crate::domain::{
     violation::Violations,
 };
 
-/// Admits a body `{"features": …}` by both passes.
+/// Admits a body `{"features": …}`: single-pass validation, then full validation if there is a schema.
 ///
 /// # Errors
-/// [`AdmitError`]: what is wrong with the JSON, or all violations of both passes.
+/// Returns [`AdmitError`] with the JSON error, or with all violations of both validations.
 pub(super) fn admit(
     contract: &Contract,
     schema: Option<&SchemaValidator>,
     body: &[u8],
 ) -> Result<Admitted, AdmitError<serde_json::Error>> {
-    // Text that is UTF-8 as a whole need not be checked string by string; in what is not, the reader finds the place.
+    // If the whole body is UTF-8, its strings need no further check. Otherwise the parser finds the invalid position.
     let (admitted, end) = match std::str::from_utf8(body) {
         Ok(text) => read(contract, Deserializer::from_str(text)),
         Err(_) => read(contract, Deserializer::from_slice(body)),
     };
-    // What follows the first value is a fault of the JSON, whatever that value was.
+    // Trailing characters after the first value are a JSON error, whatever that value is.
     if let Err(error) = end
         && !matches!(admitted, Err(AdmitError::Malformed(_)))
     {
@@ -44,7 +45,7 @@ pub(super) fn admit(
     }
 }
 
-/// What the contract says of the first value, and what the JSON's end says.
+/// Returns the contract's result for the first value, and the parser's result for the end of the JSON.
 fn read<'de, R: Read<'de>>(
     contract: &Contract,
     mut deserializer: Deserializer<R>,
@@ -53,10 +54,10 @@ fn read<'de, R: Read<'de>>(
     (admitted, deserializer.end())
 }
 
-/// The inputs of an instance's features, admitted as a request is.
+/// Admits an instance's features in the same way as a request and returns the inputs.
 ///
 /// # Errors
-/// [`AdmitError`]: what is wrong with the JSON, or all violations of both passes.
+/// Returns [`AdmitError`] with the JSON error, or with all violations of both validations.
 pub fn admit_features(
     contract: &Contract,
     schema: Option<&SchemaValidator>,
@@ -70,7 +71,7 @@ pub fn admit_features(
     admit(contract, schema, &body).map(|admitted| admitted.inputs)
 }
 
-/// The reason of a refusal, in one line.
+/// Formats the reason of a rejection in one line.
 pub fn refusal_reason(refusal: &AdmitError<serde_json::Error>) -> String {
     match refusal {
         AdmitError::Malformed(error) => error.to_string(),

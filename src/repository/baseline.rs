@@ -1,4 +1,5 @@
-//! The baseline of explanations: an instance of the profile's medians and modes, admitted by the contract as any other.
+//! The baseline of explanations: an instance of the profile's medians and modes, validated by the contract like any
+//! other.
 
 use std::collections::HashMap;
 
@@ -9,18 +10,18 @@ use crate::domain::{
     tensor::Inputs,
 };
 
-/// Whether a version has a baseline; found out at load.
+/// The baseline of a version, determined at load.
 pub enum BaselineState {
-    /// There is no profile.json to take it from.
+    /// There is no profile.json to derive it from.
     NoProfile,
-    /// It is there.
+    /// The baseline is available.
     Ready(Baseline),
-    /// The profile gives none that the contract admits, for this reason.
+    /// The profile yields no baseline that the contract admits, for this reason.
     Unavailable(String),
 }
 
 impl BaselineState {
-    /// Makes the baseline of a version, where it can be made.
+    /// Builds the baseline of a version, if it has a profile.
     pub fn new(contract: &Contract, schema: Option<&SchemaValidator>, profile: Option<&Profile>) -> Self {
         let Some(profile) = profile else { return Self::NoProfile };
         match baseline(contract, schema, profile) {
@@ -30,20 +31,21 @@ impl BaselineState {
     }
 }
 
-/// An instance that stands for nothing in particular.
+/// A neutral reference instance.
 #[derive(Debug)]
 pub struct Baseline {
-    /// Its tensors.
+    /// Its input tensors.
     pub inputs: Inputs,
-    /// The features' values as they are shown, in the contract's order.
+    /// The feature values for display, in the contract's order.
     pub shown: Vec<JsonValue>,
 }
 
-/// Makes the baseline. Where the contract does not admit a feature's median or mode (most values are missing and null is
-/// refused; a median between two allowed steps) the feature is left out, or has the value of the first background row.
+/// Builds the baseline. If the contract does not admit a feature's median or mode, the feature is omitted or takes its
+/// value from the first background row. This happens if most values are missing and null is not allowed, or if the
+/// median lies between two allowed steps.
 ///
 /// # Errors
-/// A sentence that names the feature for which there is no value that the contract admits.
+/// Returns a sentence that names a feature for which the contract admits no value.
 fn baseline(contract: &Contract, schema: Option<&SchemaValidator>, profile: &Profile) -> Result<Baseline, String> {
     let places: HashMap<&str, usize> =
         profile.features.iter().enumerate().map(|(place, (name, _))| (name.as_str(), place)).collect();
@@ -71,7 +73,7 @@ fn baseline(contract: &Contract, schema: Option<&SchemaValidator>, profile: &Pro
             Err(AdmitError::Violations(violations)) => violations,
             Err(AdmitError::Malformed(error)) => return Err(format!("the baseline could not be read: {error}")),
         };
-        // Each round uses candidates up, so there is a last one.
+        // Each round consumes candidates, so the loop terminates.
         for violation in violations.first_n() {
             let named = contract.features.iter().position(|feature| Some(&feature.name) == violation.feature.as_ref());
             let Some(index) = named else { return Err(violation.detail.clone()) };
@@ -82,7 +84,7 @@ fn baseline(contract: &Contract, schema: Option<&SchemaValidator>, profile: &Pro
     }
 }
 
-/// What may stand for the feature at this place of the profile, best first; `None`: it is left out.
+/// The candidate values of the feature at this index of the profile, best first. `None` omits the feature.
 fn candidates(profile: &Profile, place: usize) -> Vec<Option<JsonValue>> {
     let usual = profile.features[place].1.baseline();
     let left_out = (usual == Some(JsonValue::Null)).then_some(None);

@@ -1,4 +1,4 @@
-//! The catalog: an immutable picture of every model and version, and which of them answers a request.
+//! The catalog: an immutable snapshot of every model and version. Resolves a request to the version that answers it.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
     telemetry::VersionMetrics,
 };
 
-/// A version that serves. A request pins one and sees nothing else.
+/// A version that serves. A request pins one version and uses no other.
 pub struct ModelVersion {
     /// The model's name.
     pub model: ModelName,
@@ -29,39 +29,39 @@ pub struct ModelVersion {
     pub version: VersionName,
     /// The compiled contract.
     pub contract: Contract,
-    /// The calibration, where there is one.
+    /// The calibration, if there is one.
     pub calibrated: Option<ServedCalibration>,
     /// `sha256:` and the digest of the contract's canonical form.
     pub contract_id: String,
-    /// Makes the fingerprints of instances.
+    /// Computes the fingerprints of instances.
     pub fingerprint: InputHasher,
     /// The contract's document.
     pub document: JsonValue,
-    /// The second pass, where the contract needs one.
+    /// Full validation, if the contract needs it.
     pub schema: Option<SchemaValidator>,
-    /// Where the version comes from.
+    /// The content of version.json.
     pub provenance: Provenance,
-    /// What the training data looked like, where profile.json says it.
+    /// Statistics of the training data, if there is a profile.json.
     pub profile: Option<Profile>,
-    /// What explanations compare an instance with.
+    /// The baseline that explanations compare an instance with.
     pub baseline: BaselineState,
     /// The SHA-256 of the graph's file, in hexadecimal.
     pub graph_sha256: String,
-    /// What goes into the graph and comes out.
+    /// The inputs and outputs of the graph.
     pub signature: Signature,
     /// The model's limits.
     pub limits: Limits,
-    /// What an operator should know.
+    /// Notes for the operator.
     pub notes: Vec<String>,
-    /// Workers and threads.
+    /// Placement, workers and threads.
     pub plan: ExecutionPlan,
-    /// What was measured at load.
+    /// Costs measured at load.
     pub probe: Probe,
     /// The execution providers in use.
     pub providers: Vec<String>,
-    /// How long loading took.
+    /// The time that loading took.
     pub load: Duration,
-    /// An instance that works.
+    /// An example instance: one that was answered, if there is one.
     pub example: JsonValue,
     /// The version's own metrics.
     pub metrics: Arc<VersionMetrics>,
@@ -70,12 +70,12 @@ pub struct ModelVersion {
 }
 
 impl ModelVersion {
-    /// The tag of the training data, where it is known.
+    /// The tag of the training data, if it is known.
     pub fn training_data(&self) -> Option<&str> {
         self.provenance.training_data.as_ref().and_then(|data| data.tag.as_deref())
     }
 
-    /// The method that answers will name.
+    /// The uncertainty method that responses report.
     pub fn uncertainty_method(&self) -> &'static str {
         match (&self.calibrated, &self.contract.output) {
             (Some(calibrated), _) => calibrated.calibrator.method(),
@@ -85,23 +85,23 @@ impl ModelVersion {
         }
     }
 
-    /// Admits the body of a request.
+    /// Validates the body of a request and converts it to inputs.
     ///
     /// # Errors
-    /// [`AdmitError`]: what is wrong with the JSON, or all violations.
+    /// Returns [`AdmitError`] with the JSON error, or with all violations.
     pub fn admit(&self, body: &[u8]) -> Result<Admitted, AdmitError<serde_json::Error>> {
         admit(&self.contract, self.schema.as_ref(), body)
     }
 
-    /// The group that an instance's assessment depends on, where there are groups and it is in one.
+    /// The calibration group of an instance; `None` if there are no groups or it is in none of them.
     pub fn group(&self, inputs: &Inputs) -> Option<usize> {
         self.calibrated.as_ref()?.group(inputs)
     }
 
-    /// Makes the prediction for row `row` of a run's outputs, calibrated where there is a calibration.
+    /// Interprets row `row` of a run's outputs as a prediction, calibrated if there is a calibration.
     ///
     /// # Errors
-    /// As [`Contract::interpret`].
+    /// As for [`Contract::interpret`].
     pub fn interpret(
         &self,
         outputs: &[Tensor],
@@ -115,14 +115,14 @@ impl ModelVersion {
     }
 }
 
-/// What state a version is in.
+/// The state of a version.
 #[derive(Clone)]
 pub enum VersionState {
-    /// It is being loaded.
+    /// The version is being loaded.
     Loading,
-    /// It serves.
+    /// The version serves.
     Ready(Arc<ModelVersion>),
-    /// It cannot serve, for these reasons.
+    /// The version cannot serve, for these reasons.
     Unavailable(Arc<[String]>),
 }
 
@@ -151,15 +151,16 @@ pub struct VersionEntry {
 pub struct ModelEntry {
     /// Its name.
     pub name: ModelName,
-    /// Whether the server is ready only when this model is.
+    /// Whether this model must be ready for the server to be ready.
     pub required: bool,
     /// Its versions, oldest first.
     pub versions: Vec<VersionEntry>,
 }
 
 impl ModelEntry {
-    /// The version that answers when none is asked for: the newest that is ready, once everything newer has been
-    /// decided. Until then there is none, so that an answer never comes from a version about to be passed over.
+    /// Returns the stable version, which serves requests that name no version: the newest ready one, once no newer
+    /// version is still loading. Until then there is none, so that no response comes from a version that is about to be
+    /// superseded.
     pub fn stable(&self) -> Option<&Arc<ModelVersion>> {
         for entry in self.versions.iter().rev() {
             match &entry.state {
@@ -171,7 +172,7 @@ impl ModelEntry {
         None
     }
 
-    /// Why the model has no stable version, for people.
+    /// Describes why the model has no stable version.
     pub fn reason(&self) -> String {
         let states = self.versions.iter().map(|entry| match &entry.state {
             VersionState::Unavailable(reasons) => {
@@ -184,30 +185,30 @@ impl ModelEntry {
     }
 }
 
-/// Every model, at one moment.
+/// All models at one point in time.
 #[derive(Clone, Default)]
 pub struct Catalog {
     /// The models, by name.
     pub models: BTreeMap<ModelName, ModelEntry>,
-    /// The configured default model, or the one that its own model.toml makes so; empty where there is none.
+    /// The default model: the configured one, else the one marked in its model.toml; empty if there is neither.
     pub default_model: String,
 }
 
-/// Why a name leads to no version.
+/// The error for a name that resolves to no version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolveError {
     /// `unknown_model`, `unknown_version` or `not_ready`.
     pub code: ErrorCode,
-    /// What is there instead.
+    /// The message; says what exists instead.
     pub detail: String,
-    /// The model, where it is known.
+    /// The model, if it is known.
     pub model: Option<ModelName>,
-    /// The version, where it is known.
+    /// The version, if it is known.
     pub version: Option<VersionName>,
 }
 
 impl Catalog {
-    /// The name of the default model: the chosen one, or the only one there is.
+    /// Returns the name of the default model: the chosen one, else the only model.
     pub fn default_name(&self) -> Option<&str> {
         if !self.default_model.is_empty() {
             return Some(&self.default_model);
@@ -216,18 +217,19 @@ impl Catalog {
         names.next().filter(|_| names.next().is_none()).map(ModelName::as_str)
     }
 
-    /// Finds the version that answers: of the default model where `model` is `None`, the stable one where `version` is.
+    /// Resolves a request to a version. If `model` is `None`, takes the default model; if `version` is `None`, the
+    /// stable one.
     ///
     /// # Errors
-    /// [`ResolveError`] says what is there instead.
+    /// Returns [`ResolveError`], which says what exists instead.
     pub fn resolve(&self, model: Option<&str>, version: Option<&str>) -> Result<&Arc<ModelVersion>, ResolveError> {
         self.resolve_within(model, version, &|_| true)
     }
 
-    /// The same, for one who may know only of the models that `known` admits: what is there instead names no others.
+    /// Like [`Catalog::resolve`], for a caller who may only see the models that `known` admits: errors name no others.
     ///
     /// # Errors
-    /// As [`Catalog::resolve`].
+    /// As for [`Catalog::resolve`].
     pub fn resolve_within(
         &self,
         model: Option<&str>,
@@ -250,7 +252,8 @@ impl Catalog {
                 self.names(known)
             ))
         })?;
-        // The reasons name files, which are the operator's affair: callers are told where they stand, not what they say.
+        // The reasons name files, which concern only the operator. Callers get the states and the path that has the
+        // reasons.
         let not_ready = |states: String, version: Option<VersionName>| ResolveError {
             code: ErrorCode::NotReady,
             detail: format!("{} is not ready: {states}; GET /models/{} says why", entry.name, entry.name),
@@ -286,19 +289,20 @@ impl Catalog {
         }
     }
 
-    /// A version to show in an example: the default one, or any that is ready.
+    /// Returns a version to show in an example: the default one, or any that is ready.
     pub fn example_version(&self) -> Option<&Arc<ModelVersion>> {
         self.example_version_within(|_| true)
     }
 
-    /// The same, among the models that `known` admits.
+    /// Like [`Catalog::example_version`], among the models that `known` admits.
     pub fn example_version_within(&self, known: impl Fn(&str) -> bool) -> Option<&Arc<ModelVersion>> {
         let default = self.resolve(None, None).ok().filter(|version| known(version.model.as_str()));
         let mut entries = self.models.values().filter(|entry| known(entry.name.as_str()));
         default.or_else(|| entries.find_map(ModelEntry::stable))
     }
 
-    /// Why the server is not ready: one sentence for each required model that is not. Empty when it is.
+    /// Returns why the server is not ready: one sentence for each required model that is not. Empty if the server is
+    /// ready.
     pub fn not_ready(&self) -> Vec<String> {
         self.waiting().map(|entry| format!("{}: {}", entry.name, entry.reason())).collect()
     }

@@ -1,4 +1,4 @@
-//! What is told about a version beside whether it loads: findings about its calibration, its profile and what it lacks.
+//! Findings about a version besides its load errors: about its calibration, its profile and missing files.
 
 use super::{error::LoadError, served_calibration, verified_version::VerifiedVersion};
 use crate::domain::{
@@ -7,15 +7,15 @@ use crate::domain::{
     profile::Profile,
 };
 
-/// A version that was judged.
+/// A version that was checked.
 pub struct CheckedVersion {
-    /// The version, or everything that refuses it.
+    /// The version, or every error that rejects it.
     pub outcome: Result<VerifiedVersion, Vec<LoadError>>,
-    /// What there is to know, gravest first; of a version that is refused, what could be seen of it.
+    /// The findings, most severe first. If the version is rejected, those that could still be determined.
     pub findings: Vec<Finding>,
 }
 
-/// The findings about a version that was built, gravest first.
+/// Returns the findings about a version that was built, most severe first.
 pub(super) fn findings(prepared: &VerifiedVersion) -> Vec<Finding> {
     let package = &prepared.package;
     let mut findings: Vec<Finding> = prepared.notes.iter().map(Finding::note).collect();
@@ -37,7 +37,7 @@ pub(super) fn findings(prepared: &VerifiedVersion) -> Vec<Finding> {
     findings
 }
 
-/// The calibration at the coverage that is served, or that there is none.
+/// Returns the findings about the calibration at the served coverage, or a note that there is none.
 fn of_calibration(prepared: &VerifiedVersion) -> Vec<Finding> {
     let package = &prepared.package;
     let Some((calibrated, file)) = prepared.calibrated.as_ref().zip(package.calibration.as_ref()) else {
@@ -55,9 +55,9 @@ fn of_calibration(prepared: &VerifiedVersion) -> Vec<Finding> {
     found.into_iter().map(|found| Finding { detail: format!("{place}: {}", found.detail), ..found }).collect()
 }
 
-/// The rows of a profile's background that the contract does not admit, in one sentence.
+/// Describes the background rows of a profile that the contract does not admit, in one sentence.
 fn background(prepared: &VerifiedVersion, profile: &Profile) -> Option<String> {
-    // One that describes other features is refused for that.
+    // A profile of other features is already rejected for that.
     if !prepared.contract.profile_mismatches(profile).is_empty() {
         return None;
     }

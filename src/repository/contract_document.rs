@@ -1,4 +1,4 @@
-//! What a version's contract is: its own file, or what is derived from a bare graph; and what is wrong with it.
+//! The contract of a version, from its own file or derived from a bare graph, and the problems found in it.
 
 use super::{error::LoadError, inferred_contract, package::Package, schema_validator::SchemaValidator};
 use crate::{
@@ -18,14 +18,14 @@ pub(super) fn contract_errors(package: &Package, problems: Vec<ContractProblem>)
     problems.into_iter().map(|problem| LoadError::Contract { path: path.clone(), problem }).collect()
 }
 
-/// Holds profile.json against the contract.
+/// Checks profile.json against the contract.
 pub(super) fn profile_errors(package: &Package, contract: &Contract) -> Vec<LoadError> {
     let Some((path, profile)) = &package.profile else { return Vec::new() };
     let faults = contract.profile_mismatches(profile).into_iter();
     faults.map(|detail| LoadError::Content { path: path.clone(), detail }).collect()
 }
 
-/// The contract's document, its own or a derived one, and what to say about it.
+/// Returns the contract's document, from its file or derived, and notes about it.
 pub(super) fn contract_json(
     package: &Package,
     model: &ModelName,
@@ -40,7 +40,7 @@ pub(super) fn contract_json(
     (derived.document, notes)
 }
 
-/// The second pass, where the contract needs one.
+/// Compiles the full validation, if the contract needs it.
 pub(super) fn full_validation_keywords(
     contract: &Contract,
     document: &JsonValue,

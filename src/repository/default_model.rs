@@ -1,4 +1,4 @@
-//! The model that `/predict` asks, and whether the names in the configuration lead to models.
+//! Selects the default model, which serves `/predict`, and checks that the models named in the configuration exist.
 
 use super::{
     Settings,
@@ -8,24 +8,24 @@ use super::{
 };
 use crate::domain::contract::did_you_mean;
 
-/// The name of the default model: the configured one, else the one whose model.toml says so; empty where there is none.
-/// The catalog then takes the only model that there is.
+/// Returns the name of the default model: the configured one, else the one marked in its model.toml. Returns an empty
+/// name if there is neither; the catalog then takes the only model, if there is just one.
 pub(super) fn default_model(configured: &str, models: &[ModelDirectory]) -> String {
     if !configured.is_empty() {
         return configured.to_owned();
     }
     match marked(models).as_slice() {
         [model] => model.name.as_str().to_owned(),
-        // Several are refused at start; where they appear later, none of them is taken.
+        // Several marked models are an error at start. If they appear later, none of them is the default.
         _ => String::new(),
     }
 }
 
-/// The names in the configuration that lead to no model, a sentence each: the default model, and the models that callers
-/// are limited to (`limits`: the caller and the model).
+/// Checks the model names in the configuration: the default model, and the models that callers are limited to
+/// (`limits`: caller and model). Returns one sentence per name that matches no model.
 ///
 /// # Errors
-/// [`ModelError`] when the repository itself cannot be read.
+/// Returns [`ModelError`] if the repository itself cannot be read.
 pub fn name_faults<'t>(
     settings: &Settings,
     limits: impl IntoIterator<Item = (&'t str, &'t str)>,
@@ -55,9 +55,9 @@ pub fn name_faults<'t>(
     Ok(faults)
 }
 
-/// The models whose model.toml says that they are the default.
+/// The models whose model.toml sets `default = true`.
 fn marked(models: &[ModelDirectory]) -> Vec<&ModelDirectory> {
-    // A model.toml that cannot be read makes its model unavailable, with the reason.
+    // A model.toml that cannot be read makes its own model unavailable, with the reason.
     let says_so = |model: &&ModelDirectory| {
         ModelSettings::read(model.directory.as_deref()).is_ok_and(|settings| settings.default)
     };
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
     use crate::repository::scan::GRAPH;
 
-    /// A repository of two models, their model.toml as given.
+    /// A repository of two models with these contents of model.toml.
     fn repository(settings: [&str; 2]) -> tempfile::TempDir {
         let root = tempfile::tempdir().expect("a directory");
         for (name, settings) in ["churn", "wine"].into_iter().zip(settings) {

@@ -1,4 +1,4 @@
-//! Why a model or a version cannot be served: the file, what was found, what would be right.
+//! Errors that keep a model or a version from being served: the file, what was found and what was expected.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -7,7 +7,7 @@ use crate::{
     runtime::{OpenError, RunError},
 };
 
-/// A version cannot be served.
+/// The reason why a version cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// A file cannot be read.
@@ -15,10 +15,10 @@ pub enum LoadError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// A file is not what it should be.
+    /// The content of a file is invalid.
     #[error("{}: {detail}", path.display())]
     Content {
         /// The file.
@@ -26,14 +26,14 @@ pub enum LoadError {
         /// Line, column and cause.
         detail: String,
     },
-    /// A file has another digest than version.json lists.
+    /// The digest of a file differs from the one in version.json.
     #[error("{}: its digest is sha256:{found}, version.json lists {expected}", path.display())]
     Digest {
         /// The file.
         path: PathBuf,
-        /// What version.json says.
+        /// The digest in version.json.
         expected: String,
-        /// What the file has, in hexadecimal.
+        /// The actual digest, in hexadecimal.
         found: String,
     },
     /// The graph cannot be used.
@@ -41,25 +41,25 @@ pub enum LoadError {
     Graph {
         /// The ONNX file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: OpenError,
     },
-    /// The contract does not fit the graph, or is none.
+    /// The contract is invalid or does not match the graph.
     #[error("{}: {problem}", path.display())]
     Contract {
-        /// contract.json, or the ONNX file where the contract is derived from it.
+        /// contract.json, or the ONNX file if the contract is derived from it.
         path: PathBuf,
-        /// One difference.
+        /// One problem.
         problem: ContractProblem,
     },
-    /// A golden case is answered otherwise than it says.
+    /// A golden case is not answered as expected.
     #[error("{}: case {line}: {detail}", path.display())]
     Golden {
         /// golden.jsonl.
         path: PathBuf,
-        /// The case's line, from 1.
+        /// The line number of the case, from 1.
         line: usize,
-        /// What was expected and what came.
+        /// The expected and the actual value.
         detail: String,
     },
     /// The graph fails on an instance that the contract admits.
@@ -67,41 +67,41 @@ pub enum LoadError {
     Run {
         /// The ONNX file.
         path: PathBuf,
-        /// What the runtime said.
+        /// The error of the runtime.
         source: RunError,
     },
-    /// Its threads cannot be started.
+    /// A thread cannot be started.
     #[error("its threads cannot be started: {source}")]
     Workers {
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// It took too long.
+    /// The load timed out.
     #[error(
         "loading took longer than {} ms (repository.load_timeout_ms), in the stage: {stage}{}",
         limit.as_millis(),
         if *stuck { "; its thread does not react and was left behind" } else { "" }
     )]
     TimedOut {
-        /// How long it may take.
+        /// The timeout.
         limit: Duration,
-        /// What it did then.
+        /// The stage at the timeout.
         stage: &'static str,
-        /// Whether its thread goes on.
+        /// Whether its thread is still running.
         stuck: bool,
     },
-    /// The server stops.
+    /// The server is stopping.
     #[error("loading was interrupted, since the server is stopping")]
     Stopped,
-    /// The thread that loaded it panicked.
+    /// The thread of the load panicked.
     #[error("loading ended with a panic, in the stage: {stage}")]
     Panicked {
-        /// What it did then.
+        /// The stage at the panic.
         stage: &'static str,
     },
 }
 
-/// A model, or the repository itself, cannot be served.
+/// The reason why a model, or the repository itself, cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// A directory cannot be read.
@@ -109,20 +109,20 @@ pub enum ModelError {
     Read {
         /// The directory.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// Something in a directory is not what it should be.
+    /// A file or a directory has invalid content.
     #[error("{}: {detail}", path.display())]
     Content {
         /// The file or directory.
         path: PathBuf,
-        /// What is wrong and what would be right.
+        /// What is wrong and what is expected.
         detail: String,
     },
 }
 
-/// The error for a text that is JSON, perhaps, but no object.
+/// The error for a text that is not a JSON object.
 pub(super) fn not_an_object() -> serde_json::Error {
     serde::de::Error::custom("must be a JSON object")
 }

@@ -1,4 +1,4 @@
-//! Runs many instances of a version, reads the answers as for requests, and derives refusals and warnings from them.
+//! Runs many instances of a version, interprets the outputs as for requests, and derives errors and warnings from them.
 
 use std::time::{Duration, Instant};
 
@@ -16,16 +16,16 @@ use crate::{
     runtime::Executor,
 };
 
-/// No further generated instance is run after this time, once there are [`MIN_ROWS`].
+/// Time limit: no further random instance is run after it, once there are [`MIN_ROWS`].
 const TIME_LIMIT: Duration = Duration::from_millis(500);
 
-/// The fewest instances that are run, however long they take.
+/// Minimum number of instances that are run, however long they take.
 const MIN_ROWS: usize = 4;
 
-/// The fewest labels that can refuse a version.
+/// Minimum number of labels needed to reject a version.
 const MIN_DISTINCT_LABELS: usize = 8;
 
-/// Limits the memory for outputs: no further generated instance is run once they hold this many values.
+/// Limits the memory for outputs: no further random instance is run once the outputs hold this many values.
 const MAX_VALUES: usize = 2_000_000;
 
 /// The source of an instance, which decides what its failure means.
@@ -33,11 +33,11 @@ const MAX_VALUES: usize = 2_000_000;
 pub(super) enum RowOrigin {
     /// The contract's `examples`; the model must answer them.
     Example,
-    /// golden.jsonl; each case is judged separately.
+    /// golden.jsonl; each case is checked separately.
     Golden,
     /// The background rows of profile.json.
     Background,
-    /// Generated from the contract.
+    /// Generated at random from the contract.
     Drawn,
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Evidence {
     labels: Labels,
 }
 
-/// Reads the answer of one row as for a request.
+/// Interprets the outputs of one row as for a request.
 pub(super) fn read(
     contract: &Contract,
     calibrated: Option<&ServedCalibration>,
@@ -104,7 +104,7 @@ impl Evidence {
                     if let (OutputPlan::Classification { .. }, Some(first)) = (&contract.output, outputs.first()) {
                         let values = numbers(first);
                         let all = of_both(contract, &values);
-                        // Rows of another width are reported as unreadable.
+                        // Rows with another number of scores are reported as unreadable.
                         if all.len() == contract.output.classes().len() {
                             element = Some(first.buffer.element());
                             evidence.labels.add(&all, outputs.get(1).and_then(label_text));
@@ -189,8 +189,8 @@ impl Evidence {
         }
     }
 
-    /// Other reasons to refuse the version: an example that is not answered, or no answer at all. `derived` means that there
-    /// is no contract.json.
+    /// Returns other reasons to reject the version: an example that is not answered, or no answer at all. `derived`
+    /// means that there is no contract.json.
     pub(super) fn refusals(&self, path: &std::path::Path, derived: bool) -> Vec<LoadError> {
         let content = |detail: String| LoadError::Content { path: path.to_path_buf(), detail };
         let examples = self.rows.iter().filter(|(row, _)| row.origin == RowOrigin::Example);
@@ -214,7 +214,7 @@ impl Evidence {
         errors
     }
 
-    /// Warnings for the operator of a version that serves.
+    /// Returns warnings for the operator about a version that serves.
     pub(super) fn warnings(&self, contract: &Contract) -> Vec<String> {
         let mut warnings = Vec::new();
         let made = self.rows.iter().filter(|(row, _)| row.origin == RowOrigin::Drawn);
@@ -255,7 +255,7 @@ impl Evidence {
     }
 }
 
-/// The scores of both classes if the graph gives that of the second only.
+/// Returns the scores of both classes if the graph outputs only that of the second.
 fn of_both(contract: &Contract, values: &[f64]) -> Vec<f64> {
     match (values, &contract.output) {
         ([logit], OutputPlan::Classification { scores: ScoreEncoding::Logits, .. }) => vec![0.0, *logit],

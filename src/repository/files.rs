@@ -1,6 +1,6 @@
-//! Reads the files of a package: regular files only, none larger than its kind can be, each into memory at once.
+//! Reads the files of a package into memory. Accepts only regular files, up to a maximum size per kind.
 //!
-//! A named pipe or a device in place of a file would block whoever reads it, or never end.
+//! A named pipe or a device in place of a file could block the reader or never end.
 
 use std::{
     fs::{self, File, FileType, OpenOptions},
@@ -12,15 +12,16 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-/// The largest text of a package: contract, golden cases, profile, calibration, settings.
+/// Size limit of a text file: contract, golden cases, profile, calibration, settings.
 pub(super) const MAX_TEXT_BYTES: u64 = 64 << 20;
 
-/// The largest graph: what protobuf can hold. Weights beyond that are in files of their own.
+/// Size limit of a graph: what protobuf can hold. Larger weights are in separate files.
 pub(super) const MAX_GRAPH_BYTES: u64 = (1 << 31) - 1;
 
 /// Opens a regular file.
 fn open(path: &Path) -> io::Result<File> {
-    // Asked before it is opened, since to open a device may do something; and after it, since it may be another by then.
+    // Check before opening, since opening a device may have side effects, and again after it, since the file may have
+    // been replaced in between.
     regular(fs::metadata(path)?.file_type())?;
     let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
@@ -42,7 +43,8 @@ fn regular(kind: FileType) -> io::Result<()> {
 /// Reads a file of at most `most` bytes.
 ///
 /// # Errors
-/// The operating system's own; also where it is no regular file, is too large, or changes its size meanwhile.
+/// Returns the OS error; also fails if the path is not a regular file, is too large, or changes its size while it is
+/// read.
 pub(super) fn read(path: &Path, most: u64) -> io::Result<Arc<[u8]>> {
     let mut file = open(path)?;
     let length = file.metadata()?.len();
@@ -50,7 +52,7 @@ pub(super) fn read(path: &Path, most: u64) -> io::Result<Arc<[u8]>> {
         return Err(io::Error::other(format!("it has {length} bytes, and at most {most} are read")));
     }
     let length = usize::try_from(length).map_err(io::Error::other)?;
-    // Into its last place: a vector would be copied, and weights may fill half of the memory.
+    // Read into the final allocation: a vector would have to be copied, and weights may take half of the memory.
     let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
     let room = Arc::get_mut(&mut bytes).expect("no other has it yet");
     let changed = || io::Error::other("its size changed while it was read");
@@ -64,27 +66,27 @@ pub(super) fn read(path: &Path, most: u64) -> io::Result<Arc<[u8]>> {
     }
 }
 
-/// Reads a text.
+/// Reads a UTF-8 text file.
 ///
 /// # Errors
-/// As [`read`]; also where it is not UTF-8.
+/// As for [`read`]; also if the file is not UTF-8.
 pub(super) fn read_text(path: &Path) -> io::Result<String> {
     text(&read(path, MAX_TEXT_BYTES)?)
 }
 
-/// The bytes as a text.
+/// Decodes bytes as UTF-8.
 ///
 /// # Errors
-/// Where they are not UTF-8.
+/// Returns an error if the bytes are not UTF-8.
 pub(super) fn text(bytes: &[u8]) -> io::Result<String> {
     let text = std::str::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     Ok(text.to_owned())
 }
 
-/// The SHA-256 of a file of any size, in hexadecimal, without keeping its content.
+/// Returns the SHA-256 of a file of any size, in hexadecimal, without keeping its content in memory.
 ///
 /// # Errors
-/// The operating system's own; also where it is no regular file.
+/// Returns the OS error; also fails if the path is not a regular file.
 pub(super) fn digest_file(path: &Path) -> io::Result<String> {
     let (mut file, mut hasher, mut piece) = (open(path)?, Sha256::new(), vec![0; 1 << 16]);
     loop {
@@ -95,7 +97,7 @@ pub(super) fn digest_file(path: &Path) -> io::Result<String> {
     }
 }
 
-/// The SHA-256 of some bytes, in hexadecimal.
+/// Returns the SHA-256 of the bytes, in hexadecimal.
 pub(super) fn digest(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }

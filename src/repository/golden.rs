@@ -1,4 +1,4 @@
-//! golden.jsonl: cases that a version must answer as written, before it may serve.
+//! golden.jsonl: cases that a version must answer as expected before it may serve.
 
 use std::{
     collections::BTreeMap,
@@ -20,21 +20,21 @@ use crate::domain::{
     tensor::Inputs,
 };
 
-/// The tolerance of a case that names none.
+/// Default tolerance of a case.
 const TOLERANCE: f64 = 1e-5;
 
 /// One line of golden.jsonl.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Case {
-    /// The line in the file, from 1.
+    /// The line number in the file, from 1.
     #[serde(skip)]
     pub(super) line: usize,
     pub(super) features: Box<RawValue>,
     expect: Expect,
     #[serde(default = "default_tolerance")]
     tolerance: f64,
-    /// Where the expected values come from, in words; `recorded` for the model's own answers.
+    /// The source of the expected values, in words; `recorded` for the model's own answers.
     #[serde(default, rename = "source")]
     _source: Option<String>,
 }
@@ -51,7 +51,7 @@ struct Expect {
     outputs: Option<BTreeMap<String, serde_json::Value>>,
 }
 
-/// Reads the cases; every line that is none is told.
+/// Parses the cases and reports every invalid line.
 pub(super) fn read_cases(path: &Path, text: &str, errors: &mut Vec<LoadError>) -> Vec<Case> {
     let mut cases = Vec::new();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -69,7 +69,7 @@ pub(super) fn golden_error(path: &Path, line: usize, detail: String) -> LoadErro
     LoadError::Golden { path: path.to_path_buf(), line, detail }
 }
 
-/// The inputs of every case that the contract admits; the others are errors, and are taken out.
+/// Returns the inputs of every case that the contract admits. The others are reported as errors and removed.
 pub(super) fn admit_case(
     (path, cases): &mut (PathBuf, Vec<Case>),
     contract: &Contract,
@@ -90,7 +90,8 @@ pub(super) fn admit_case(
     rows
 }
 
-/// Compares a prediction with a case. A number may differ by the tolerance times the greater of 1 and its size.
+/// Compares a prediction with a case. A number may differ by the tolerance times the larger of 1 and the expected
+/// magnitude.
 pub(super) fn check_case(case: &Case, plan: &OutputPlan, prediction: &Prediction) -> Result<(), String> {
     let near = |expected: f64, found: f64| (expected - found).abs() <= case.tolerance * expected.abs().max(1.0);
     match (&prediction.outcome, plan) {

@@ -1,4 +1,4 @@
-//! Derives the contract of a bare graph from its signature and from its answers to generated instances.
+//! Derives the contract of a bare graph from its signature and from its outputs for random instances.
 
 use std::time::{Duration, Instant};
 
@@ -16,22 +16,22 @@ use crate::{
     runtime::{Executor, ModelBytes, OrtExecutor},
 };
 
-/// The most instances that are run to infer the meaning of the outputs.
+/// Maximum number of instances that are run to infer the meaning of the outputs.
 const MAX_ROWS: usize = 128;
 
-/// The most values in all these instances together.
+/// Maximum number of values in all these instances together.
 const MAX_VALUES: usize = 500_000;
 
-/// No further instance is run after this time.
+/// Time limit: no further instance is run after it.
 const TIME_LIMIT: Duration = Duration::from_millis(500);
 
-/// Derives the contract of a graph. The executor, a session of it, is left with all outputs requested.
+/// Derives the contract of a graph. The executor is a session of it and is left with all outputs requested.
 pub(super) fn derive(name: &str, model: &ModelBytes, executor: &mut OrtExecutor) -> DerivedContract {
     let signature = executor.signature().clone();
     let outputs: Vec<String> = signature.outputs.iter().map(|spec| spec.name().to_owned()).collect();
     executor.set_outputs(&outputs);
     let class_lists = || model.class_lists();
-    // An input [?] is one value per row, unless the graph only takes longer arrays.
+    // An input [?] is one value per row, unless the graph only accepts longer arrays.
     let vectors = signature.inputs.iter().any(|spec| spec.shape == [None]);
     for open_vectors in [false, true].into_iter().take(1 + usize::from(vectors)) {
         let observed = ObservedOutputs { open_vectors, ..ObservedOutputs::NOTHING };
@@ -48,7 +48,7 @@ pub(super) fn derive(name: &str, model: &ModelBytes, executor: &mut OrtExecutor)
     contract::derive(name, &signature, ObservedOutputs::NOTHING)
 }
 
-/// Runs varied instances. Empty if no instance is found that the graph takes.
+/// Runs varied random instances. Returns no rows if no instance is found that the graph accepts.
 fn observe(contract: &Contract, signature: &Signature, executor: &mut OrtExecutor) -> Vec<Vec<Tensor>> {
     let admit = |instance: &JsonValue| admit_drawn(contract, instance);
     let symbols = executor.symbols().to_vec();

@@ -1,5 +1,5 @@
-//! Limits the time of loads: each runs on a thread of its own that is watched, interrupted when its time is over or the
-//! server stops, and left behind where it does not react.
+//! Enforces the load timeout: each load runs on its own thread, is interrupted on timeout or when the server stops, and
+//! is abandoned if it does not react.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -10,13 +10,13 @@ use std::{
 use super::error::LoadError;
 use crate::runtime::Cancellation;
 
-/// How long a load may take to react to its cancellation: ONNX Runtime looks between the nodes of a graph.
+/// How long a load may take to react to its cancellation. ONNX Runtime checks for it between the nodes of a graph.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// The loads of a server or a command, and their limit. Clones are the same.
+/// The loads of a server or a command, and their timeout. Clones share the state.
 #[derive(Clone)]
 pub(super) struct LoadSupervisor {
-    /// How long one may take.
+    /// The timeout of one load.
     pub(super) limit: Duration,
     under_way: Arc<Mutex<ActiveLoad>>,
 }
@@ -27,11 +27,11 @@ struct ActiveLoad {
     loads: Vec<Cancellation>,
 }
 
-/// What the thread of a load tells.
+/// A message about a load.
 enum LoadMessage<T> {
-    /// It is done; the outcome is void where the load was cancelled before.
+    /// The load is done. The outcome is void if the load was cancelled before.
     Done(T),
-    /// It panicked.
+    /// The load panicked.
     Panicked,
     /// The load was cancelled.
     Cancelled,
@@ -43,11 +43,11 @@ impl LoadSupervisor {
     }
 
     fn lock(&self) -> MutexGuard<'_, ActiveLoad> {
-        // Nothing under the lock panics, so a poisoned state is still whole.
+        // Nothing panics while the lock is held, so a poisoned state is still consistent.
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Interrupts every load that is under way, and lets no further one begin.
+    /// Interrupts every load in progress and starts no further ones.
     pub(super) fn stop(&self) {
         let loads = {
             let mut state = self.lock();
@@ -59,7 +59,7 @@ impl LoadSupervisor {
         }
     }
 
-    /// Whether loads were stopped.
+    /// Whether [`LoadSupervisor::stop`] was called.
     pub(super) fn is_stopped(&self) -> bool {
         self.lock().stopped
     }
@@ -74,10 +74,10 @@ impl LoadSupervisor {
         Ok(load)
     }
 
-    /// Does the work of one load on a thread of its own and waits for it, within the limit.
+    /// Runs the work of one load on its own thread and waits for it, up to the timeout.
     ///
     /// # Errors
-    /// [`LoadError`] where the time was over, the server stops, or the work panicked.
+    /// Returns [`LoadError`] if the load timed out, the server is stopping, or the work panicked.
     pub(super) fn supervise<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Cancellation) -> T + Send + 'static,
@@ -85,14 +85,14 @@ impl LoadSupervisor {
         let load = self.begin()?;
         let (tell, told) = mpsc::channel();
         let cancelled = tell.clone();
-        // Nobody listens once the load is over.
+        // The receiver is gone once the load is over.
         load.register(Arc::new(move |_| _ = cancelled.send(LoadMessage::Cancelled)));
         let own = load.clone();
         let body = move || {
             let outcome =
                 catch_unwind(AssertUnwindSafe(|| work(&own))).map_or(LoadMessage::Panicked, LoadMessage::Done);
             own.finish();
-            // Where the load was left behind, nobody waits for its outcome.
+            // The receiver is gone if the load was abandoned.
             let _ = tell.send(outcome);
         };
         let spawned = std::thread::Builder::new().name("load".to_owned()).spawn(body);
@@ -114,7 +114,7 @@ impl LoadSupervisor {
                 Ok(LoadMessage::Done(_)) => return Err(self.why(load, false)),
                 Ok(LoadMessage::Cancelled) => (cancelled, patience) = (true, GRACE),
                 Err(mpsc::RecvTimeoutError::Timeout) if cancelled => return Err(self.why(load, true)),
-                // A load that finishes in this moment counts: its outcome is about to come.
+                // If the load finishes at this moment, `cancel` has no effect and the outcome is about to arrive.
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     load.cancel();
                     (cancelled, patience) = (true, GRACE);
@@ -142,10 +142,10 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(10);
     const LONG: Duration = Duration::from_mins(10);
 
-    /// Waits until it is interrupted.
+    /// Waits until the load is interrupted.
     fn wait(load: &Cancellation) {
         let (tell, told) = mpsc::channel();
-        // It may be interrupted before it has begun to wait.
+        // The load may be interrupted before the wait begins.
         let _ = load.enter("waiting");
         load.register(Arc::new(move |_| _ = tell.send(())));
         let _ = told.recv();

@@ -1,4 +1,5 @@
-//! From a version's files to a version that is proven and serves: read, build, compare, warm up, judge, probe.
+//! Loads a version: reads its files, opens the graph, compiles the contract, verifies the version and starts its
+//! workers.
 
 use std::{
     ops::RangeInclusive,
@@ -34,31 +35,31 @@ use crate::{
     telemetry::{Metrics, ModelInfo, Task, VersionLabels},
 };
 
-/// The stages of a load, for people; [`Prepared::prove`] has the others.
+/// Names of the load stages, for messages. [`VerifiedVersion::verify`] has the others.
 pub(super) const READING: &str = "reading its files";
 pub(super) const OPENING: &str = "opening the graph";
 const OBSERVING: &str = "running instances to see what the graph answers";
 const COMPARING: &str = "comparing the contract with the graph";
 const STARTING: &str = "starting its sessions";
 
-/// Loads versions. Clones share the limit of time and what is under way.
+/// Loads versions. Clones share the timeout and the loads in progress.
 #[derive(Clone)]
 pub struct Loader {
     pub(super) library: OrtLibrary,
     pub(super) settings: runtime::Settings,
-    /// The coverage where nothing nearer to the model says one.
+    /// The coverage if neither model.toml nor the contract sets one.
     coverage: Coverage,
-    /// The most elements that a graph may answer for one row.
+    /// Maximum number of elements that a graph may return for one row.
     max_elements: usize,
-    /// A file of packages that is taken as not there.
+    /// A package file to ignore, as if it did not exist.
     passed_over: Option<&'static str>,
     pub(super) loads: LoadSupervisor,
-    /// Keeps the deadlines of the versions that it starts.
+    /// Enforces the deadlines of the versions that this loader starts.
     pub(super) watchdog: Watchdog,
 }
 
 impl Loader {
-    /// A loader over a loaded library, that serves calibrations at the default coverage.
+    /// Creates a loader over a loaded ONNX Runtime library, with the default coverage and timeout.
     pub fn new(library: OrtLibrary, settings: runtime::Settings) -> Self {
         let (loads, watchdog) =
             (LoadSupervisor::new(Duration::from_millis(LOAD_TIMEOUT_MS.get())), Watchdog::default());
@@ -66,35 +67,35 @@ impl Loader {
         Self { library, settings, coverage, max_elements, passed_over: None, loads, watchdog }
     }
 
-    /// The same with another coverage.
+    /// Sets the coverage.
     #[must_use]
     pub fn with_coverage(self, coverage: Coverage) -> Self {
         Self { coverage, ..self }
     }
 
-    /// The same, refusing answers with more elements than this.
+    /// Rejects outputs with more elements per row than this.
     #[must_use]
     pub fn with_max_elements(self, max_elements: usize) -> Self {
         Self { max_elements, ..self }
     }
 
-    /// The same with another limit for the time that one load may take, and one run of a command.
+    /// Sets the timeout of one load. It also limits each run of a command.
     #[must_use]
     pub fn with_time_limit(self, limit: Duration) -> Self {
         Self { loads: LoadSupervisor::new(limit), ..self }
     }
 
-    /// The same, taking calibrations as not there: for the one that makes them anew.
+    /// Ignores existing calibrations. Used to make new ones.
     #[must_use]
     pub fn without_calibrations(self) -> Self {
         Self { passed_over: Some(package::CALIBRATION), ..self }
     }
 
-    /// Reads, builds and proves a version.
+    /// Reads, builds and verifies a version.
     ///
     /// # Errors
-    /// Everything that refuses the version: of each stage all problems are told, and of the stages after it those that
-    /// can still be looked at.
+    /// Returns every error that rejects the version: all errors of a stage, and those of later stages that can still be
+    /// checked.
     pub fn verify_package(
         &self,
         model: &ModelName,
@@ -104,22 +105,22 @@ impl Loader {
         self.check(model, version, settings).outcome
     }
 
-    /// The same, with what there is to know about the version beside.
+    /// Like [`Loader::verify_package`], but also returns the findings about the version.
     pub fn check(&self, model: &ModelName, version: &VersionDirectory, settings: &ModelSettings) -> CheckedVersion {
         let (loader, model, version, settings) = (self.clone(), model.clone(), version.clone(), settings.clone());
         let judged = self.loads.supervise(move |load| {
             let mut judged = loader.check_here(&model, &version, &settings, load);
-            // Its session is the only one that is made: the bytes have done their work.
+            // No further session is opened, so the model bytes can be released.
             judged.outcome.iter_mut().for_each(|prepared| prepared.package.snapshot.release());
             judged
         });
         judged.unwrap_or_else(|error| CheckedVersion { outcome: Err(vec![error]), findings: Vec::new() })
     }
 
-    /// Reads, builds and proves a version, and gives it its workers, so that it can serve.
+    /// Loads a version for serving: reads, builds and verifies it, then starts its workers.
     ///
     /// # Errors
-    /// As [`Loader::prepare`]; also where a further session or a thread cannot be made.
+    /// As for [`Loader::verify_package`]; also if another session cannot be opened or a thread cannot be started.
     pub(super) fn load(
         &self,
         model: &ModelName,
@@ -138,7 +139,7 @@ impl Loader {
         outcome.unwrap_or_else(|error| Err(vec![error]))
     }
 
-    /// Judges a version on this thread.
+    /// Checks a version on the current thread.
     fn check_here(
         &self,
         model: &ModelName,
@@ -160,7 +161,7 @@ impl Loader {
         CheckedVersion { outcome, findings }
     }
 
-    /// One stage after the other; `None` where one makes the next impossible.
+    /// Runs the stages in order. Returns `None` if a stage fails and the next one is impossible without it.
     fn stages(
         &self,
         (model, version): (&ModelName, &VersionDirectory),
@@ -239,10 +240,10 @@ impl Loader {
         Some(prepared)
     }
 
-    /// Gives a prepared version its workers, so that it can serve.
+    /// Starts the workers of a verified version.
     ///
     /// # Errors
-    /// [`LoadError`] when a further session or a thread cannot be made.
+    /// Returns [`LoadError`] if another session cannot be opened or a thread cannot be started.
     fn start(
         &self,
         prepared: VerifiedVersion,
@@ -317,7 +318,8 @@ impl Loader {
         Ok(version)
     }
 
-    /// The sessions of a plan. The one that proved the version is let go: it has grown with the sizes that were tried.
+    /// Opens the sessions of a plan. The session that verified the version is not reused: it has grown with the batch
+    /// sizes that were tried.
     fn executors(
         &self,
         prepared: &VerifiedVersion,
@@ -332,7 +334,7 @@ impl Loader {
             executor.set_outputs(prepared.contract.output.requested());
             executor.limit_elements(self.max_elements);
             executor.fix_rows(prepared.contract.fixed_rows);
-            // The first run of a session is slower than all that follow.
+            // Warm up: the first run of a session is slower than all later ones.
             if let Some(row) = prepared.rows.first() {
                 executor.run(row).map_err(|source| LoadError::Run { path: graph.clone(), source })?;
             }
@@ -342,8 +344,9 @@ impl Loader {
     }
 }
 
-/// The rows in one run, those that are worth it whenever they are there and the most: on the callers' threads whatever fits,
-/// since runs are short there; on workers what pays, unless the operator wants rows to be waited for.
+/// Returns the preferred and the maximum batch size. On the callers' threads both are the limit, since runs are short
+/// there. On workers both come from the measured efficient sizes, unless the operator sets a delay to collect more
+/// rows.
 fn batch_row_range(plan: &ExecutionPlan, demand: &PlanInputs, probe: &Probe) -> RangeInclusive<usize> {
     if plan.placement == Placement::Workers && demand.max_delay.is_zero() {
         let worth = probe.efficient_batch_sizes();
@@ -361,7 +364,7 @@ fn task(task: contract::Task) -> Task {
     }
 }
 
-/// Tells the metrics what was loaded.
+/// Exports the results of a load as metrics.
 fn export_metrics(version: &ModelVersion, metrics: &Metrics) {
     version.metrics.set_load(version.load);
     for (rows, seconds) in version.probe.sizes.iter().zip(&version.probe.seconds) {

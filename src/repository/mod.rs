@@ -1,4 +1,4 @@
-//! Models on disk and in memory: finds them, loads and proves them, and publishes one immutable catalog.
+//! Loads models from disk: scans the repository, loads and verifies each version, and publishes an immutable catalog.
 
 mod admit;
 mod baseline;
@@ -50,38 +50,38 @@ pub use verified_version::VerifiedVersion;
 
 use crate::domain::{name::ModelName, setting::SettingError, uncertainty::Coverage};
 
-/// How long one version may take to load where nothing else is said, in milliseconds.
+/// Default load timeout of one version, in milliseconds.
 const LOAD_TIMEOUT_MS: NonZeroU64 = NonZeroU64::new(60_000).expect("it is not zero");
 
-/// What an operator can set about the repository.
+/// Operator settings of the repository.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// A directory of models, of one model, or of one version, or a single ONNX file.
     pub models: PathBuf,
-    /// The model that /predict asks; empty: the only one there is.
+    /// The model that serves `/predict`. If empty: the one whose model.toml sets `default = true`, else the only model.
     pub default_model: String,
-    /// The coverage of sets and intervals, where neither model.toml nor the contract asks for another.
+    /// Coverage of prediction sets and intervals if neither model.toml nor the contract sets one.
     pub coverage: Coverage,
-    /// How long one version may take to load, in milliseconds; the commands limit single runs by it too.
+    /// Load timeout of one version, in milliseconds. Commands also limit each single run to it.
     pub load_timeout_ms: NonZeroU64,
 }
 
 impl Settings {
-    /// The models at a place, and the defaults.
+    /// Returns the default settings for the models at a path.
     pub fn at(models: PathBuf) -> Self {
         let load_timeout_ms = LOAD_TIMEOUT_MS;
         Self { models, default_model: String::new(), coverage: Coverage::DEFAULT, load_timeout_ms }
     }
 
-    /// How long one version may take to load.
+    /// The load timeout of one version.
     pub fn load_timeout(&self) -> Duration {
         Duration::from_millis(self.load_timeout_ms.get())
     }
 }
 
 impl Settings {
-    /// The values that cannot be used, whatever the models are.
+    /// Returns the settings that are invalid regardless of the models.
     pub fn errors(&self) -> Vec<SettingError> {
         let mut faults = Vec::new();
         if self.models.as_os_str().is_empty() {

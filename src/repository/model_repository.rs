@@ -1,4 +1,4 @@
-//! Loads every version on threads of its own, side by side over models, and publishes each change of the catalog.
+//! Loads versions in parallel on separate threads and publishes each change of the catalog.
 
 use std::{
     collections::BTreeMap,
@@ -43,15 +43,16 @@ struct LoadJob {
     model: ModelDirectory,
     version: VersionDirectory,
     settings: ModelSettings,
-    /// How many versions of its model are newer.
+    /// The number of newer versions of the same model.
     newer: usize,
 }
 
 impl Repository {
-    /// Lists the repository, publishes everything as loading, and starts to load. Returns at once.
+    /// Scans the repository, publishes every version as loading, and starts to load. Returns immediately.
     ///
     /// # Errors
-    /// [`ModelError`] when the repository itself cannot be read. What is wrong inside it is logged and in the catalog.
+    /// Returns [`ModelError`] if the repository itself cannot be read. Problems inside it are logged and are part of
+    /// the catalog.
     pub fn open(settings: &Settings, loader: &Loader, metrics: Arc<Metrics>) -> Result<Arc<Self>, ModelError> {
         let listing = scan(&settings.models)?;
         for problem in &listing.problems {
@@ -73,7 +74,7 @@ impl Repository {
         Ok(repository)
     }
 
-    /// A repository of versions made elsewhere, each ready: for tests with executors of their own.
+    /// Creates a repository of ready versions, for tests with their own executors.
     pub fn from_versions(versions: Vec<ModelVersion>, metrics: Arc<Metrics>) -> Arc<Self> {
         let mut catalog = Catalog::default();
         for version in versions {
@@ -90,7 +91,7 @@ impl Repository {
         Arc::new(Self { catalog, metrics, threads: Mutex::default(), loads })
     }
 
-    /// The catalog at this moment; a request reads it once.
+    /// The current catalog. A request reads it once.
     pub fn catalog(&self) -> arc_swap::Guard<Arc<Catalog>> {
         self.catalog.load()
     }
@@ -105,7 +106,7 @@ impl Repository {
         }
     }
 
-    /// Interrupts what is being loaded, and loads nothing more: the server is stopping.
+    /// Interrupts the loads in progress and starts no further ones, because the server is stopping.
     pub fn interrupt_loading(&self) {
         self.loads.stop();
     }
@@ -115,7 +116,7 @@ impl Repository {
         self.loads.is_stopped()
     }
 
-    /// Stops the workers of every version after what is queued. Blocks until they are done.
+    /// Stops the workers of every version after they have processed their queues. Blocks until they are done.
     pub fn stop(&self) {
         self.wait_until_loaded();
         for entry in self.catalog().models.values() {
@@ -127,7 +128,7 @@ impl Repository {
         }
     }
 
-    /// Loads in this order, side by side on as many threads as there are processors.
+    /// Loads the versions in this order, in parallel on as many threads as there are CPUs.
     fn load_all(self: &Arc<Self>, tasks: Vec<LoadJob>, loader: &Loader) {
         let tasks: Arc<[LoadJob]> = tasks.into();
         let next = Arc::new(AtomicUsize::new(0));
@@ -179,14 +180,14 @@ impl Repository {
             }
             catalog
         });
-        // Ready is announced after it is true.
+        // Report readiness only after the catalog has it.
         let state = if ready { ModelState::Ready } else { ModelState::Unavailable };
         self.metrics.set_state(model.as_str(), version.as_str(), state);
     }
 }
 
-/// Puts the versions in the order in which they are loaded: those of the default model, then the newest of every model,
-/// then the next. A model answers as soon as its newest version does.
+/// Sorts the versions into load order: those of the default model, then the newest of every model, then the next
+/// newest. A model answers as soon as its newest version is ready.
 fn put_in_order(tasks: &mut [LoadJob], default_model: Option<&str>) {
     tasks.sort_by_key(|task| {
         let other = default_model != Some(task.model.name.as_str());
@@ -194,7 +195,7 @@ fn put_in_order(tasks: &mut [LoadJob], default_model: Option<&str>) {
     });
 }
 
-/// The start-up log's lines about a version.
+/// Logs a loaded version and its notes.
 fn log_loaded(version: &ModelVersion) {
     let cost = version.probe.cost.batch_time(1);
     tracing::info!(
@@ -216,7 +217,7 @@ fn log_loaded(version: &ModelVersion) {
     }
 }
 
-/// What is to be loaded of a model, and its entry in the first catalog.
+/// Returns a model's entry in the first catalog, and its versions to load.
 fn plan_loads(model: &ModelDirectory) -> (ModelEntry, Vec<LoadJob>) {
     let mut entry = ModelEntry { name: model.name.clone(), required: true, versions: Vec::new() };
     let mut tasks = Vec::new();
@@ -245,10 +246,10 @@ fn plan_loads(model: &ModelDirectory) -> (ModelEntry, Vec<LoadJob>) {
     (entry, tasks)
 }
 
-/// Prepares every version of a repository in turn: what was proven, and everything that was not.
+/// Verifies every version of a repository in turn and passes each verified version, or all its errors, to `each`.
 ///
 /// # Errors
-/// [`ModelError`] when the repository itself cannot be read.
+/// Returns [`ModelError`] if the repository itself cannot be read.
 pub fn verify_all(
     settings: &Settings,
     loader: &Loader,
@@ -257,10 +258,10 @@ pub fn verify_all(
     check_all(settings, loader, |name, outcome, _| each(name, outcome))
 }
 
-/// The same, with what there is to know about each version beside, for `candor check`.
+/// Like [`verify_all`], but also passes the findings about each version. Used by `candor check`.
 ///
 /// # Errors
-/// As [`verify_all`].
+/// As for [`verify_all`].
 pub fn check_all(
     settings: &Settings,
     loader: &Loader,
@@ -273,7 +274,7 @@ pub fn check_all(
     for model in &listing.models {
         let (settings, chosen) = ModelSettings::for_model(model).unwrap_or_else(|error| {
             each(model.name.as_str(), Err(vec![error.to_string()]), &[]);
-            // The versions are checked all the same, so that everything is told at once.
+            // Check the versions anyway, so that all problems are reported at once.
             (ModelSettings::default(), model.versions.clone())
         });
         for version in &chosen {

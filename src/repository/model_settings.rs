@@ -1,4 +1,4 @@
-//! model.toml, beside the versions: which of them are served, and within which limits.
+//! model.toml, next to the versions of a model: which versions are served, and their limits.
 
 use std::{
     path::Path,
@@ -14,25 +14,25 @@ use super::{
 };
 use crate::{domain::uncertainty::Coverage, runtime::ThreadCount};
 
-/// The latest point in time that a deadline may lie at; longer waits help nobody.
+/// Maximum of `deadline_ms`; longer waits help no client.
 const MAX_DEADLINE_MS: u64 = 600_000;
 
-/// Each row of an explanation is remembered until it ends, by a bit a feature.
+/// Maximum of `max_explain_rows`: each row of an explanation is kept until it ends, at one bit per feature.
 const MAX_EXPLAIN_ROWS: usize = 65_536;
 
-/// What an operator can set about one model.
+/// Operator settings of one model.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelSettings {
     /// Which versions are loaded.
     pub versions: Versions,
-    /// Whether the server is ready only when this model is.
+    /// Whether this model must be ready for the server to be ready.
     pub required: bool,
-    /// Whether /predict asks this model, where the configuration names no other (`repository.default_model`).
+    /// Whether this model serves `/predict`, unless `repository.default_model` names another.
     pub default: bool,
     /// The limits of each version.
     pub limits: Limits,
-    /// The coverage of sets and intervals; `None`: what the contract says, else the server's own configuration.
+    /// Coverage of sets and intervals; `None`: that of the contract, else that of the server's configuration.
     pub coverage: Option<Coverage>,
     promote: Option<String>,
     canary: Option<toml::Table>,
@@ -43,14 +43,14 @@ pub struct ModelSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum Versions {
-    /// The newest ones, this many.
+    /// The newest versions.
     Latest {
-        /// How many.
+        /// How many of them.
         latest: usize,
     },
-    /// Exactly these.
+    /// Exactly these versions.
     Named(Vec<String>),
-    /// `"all"`.
+    /// The keyword `"all"`.
     Keyword(String),
 }
 
@@ -58,17 +58,17 @@ pub enum Versions {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// The most rows in one run.
+    /// Maximum number of rows in one run.
     pub max_batch_rows: usize,
     /// How long a batch may wait for more rows, in milliseconds.
     pub max_delay_ms: u64,
-    /// How long a request may take, in milliseconds, unless its caller wants it sooner.
+    /// How long a request may take, in milliseconds, unless the caller sets a shorter deadline.
     pub deadline_ms: u64,
-    /// The most rows that may wait for a worker.
+    /// Maximum number of rows that may wait for a worker.
     pub max_queue_rows: usize,
-    /// The most rows that one explanation may run; 0: explanations are off.
+    /// Maximum number of rows that one explanation may run; 0 turns explanations off.
     pub max_explain_rows: usize,
-    /// Worker threads; `None`: what the server's own configuration says.
+    /// Number of worker threads; `None`: that of the server's configuration.
     pub workers: Option<ThreadCount>,
 }
 
@@ -113,10 +113,10 @@ impl Limits {
 }
 
 impl ModelSettings {
-    /// Reads the settings of a model, and chooses its versions to be loaded, oldest first.
+    /// Reads the settings of a model and selects the versions to load, oldest first.
     ///
     /// # Errors
-    /// As [`ModelSettings::read`]; also where a version is named that is not there.
+    /// As for [`ModelSettings::read`]; also if a named version does not exist.
     pub fn for_model(model: &ModelDirectory) -> Result<(Self, Vec<VersionDirectory>), ModelError> {
         let settings = Self::read(model.directory.as_deref())?;
         if model.by_path {
@@ -129,10 +129,10 @@ impl ModelSettings {
         Ok((settings, chosen))
     }
 
-    /// Reads model.toml, or gives the defaults where there is none.
+    /// Reads model.toml. Returns the defaults if it does not exist.
     ///
     /// # Errors
-    /// [`ModelError`] names the file, the line, and what would be right.
+    /// Returns [`ModelError`] with the file, the line and what is expected.
     pub fn read(directory: Option<&Path>) -> Result<Self, ModelError> {
         let Some(path) = directory.map(|directory| directory.join(MODEL_SETTINGS)).filter(|path| path.exists()) else {
             return Ok(Self::default());
@@ -144,7 +144,7 @@ impl ModelSettings {
         Ok(settings)
     }
 
-    /// The bounds of the values, and the parts of the format that are not built yet.
+    /// Checks the ranges of the values, and rejects the parts of the format that are not implemented yet.
     fn check(&self) -> Result<(), String> {
         let limits = &self.limits;
         let unbuilt = [

@@ -1,4 +1,4 @@
-//! Opens a graph by itself, within the limits of a load: for the one who makes a package of it.
+//! Opens a graph without a package, within the load timeout. Used to make a package of a bare graph.
 
 use std::path::Path;
 
@@ -9,19 +9,19 @@ use super::{
 };
 use crate::runtime::{OrtExecutor, SessionOptions};
 
-/// A graph that was opened by itself.
+/// A graph that was opened without a package.
 pub struct Opened {
-    /// Its bytes, and those of its weights.
+    /// The bytes of the graph and of its weights.
     pub snapshot: Snapshot,
-    /// A session of it, whose runs are limited as loads are.
+    /// A session of the graph. Its runs are limited to the load timeout.
     pub executor: OrtExecutor,
 }
 
 impl Loader {
-    /// Opens a graph alone, without a package.
+    /// Opens a graph without a package.
     ///
     /// # Errors
-    /// Every reason why it cannot be run.
+    /// Returns every reason why the graph cannot be run.
     pub fn open(&self, graph: &Path) -> Result<Opened, Vec<LoadError>> {
         let (loader, path) = (self.clone(), graph.to_path_buf());
         let opened = self.loads.supervise(move |load| {

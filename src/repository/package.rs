@@ -1,4 +1,4 @@
-//! The files of one version: read whole, digests checked, everything that is wrong told at once.
+//! Reads the files of one version, checks their digests and reports all problems at once.
 
 use std::{
     collections::BTreeMap,
@@ -20,26 +20,26 @@ use super::{
 };
 use crate::domain::{contract::JsonValue, profile::Profile};
 
-/// The file that says how outputs become uncertainty.
+/// The file that defines how outputs are converted to uncertainty.
 pub const CALIBRATION: &str = "calibration.json";
 
-/// Where a version comes from (version.json).
+/// The provenance of a version (version.json).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Provenance {
-    /// When it was made (RFC 3339).
+    /// The creation time (RFC 3339).
     pub created: Option<String>,
-    /// From what data.
+    /// The training data.
     pub training_data: Option<TrainingData>,
-    /// How well it did, by metric.
+    /// Evaluation results, by metric.
     pub metrics: BTreeMap<String, serde_json::Value>,
-    /// The digests of its files, `sha256:` and hexadecimal.
+    /// The digests of its files, `sha256:` followed by hexadecimal.
     pub files: BTreeMap<String, String>,
     /// Its licence.
     pub license: Option<String>,
-    /// Anything else.
+    /// Free-form notes.
     pub notes: Option<String>,
-    /// By whom it was made.
+    /// The author.
     pub author: Option<String>,
 }
 
@@ -47,19 +47,19 @@ pub struct Provenance {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainingData {
-    /// The name of the data set, which is in every answer.
+    /// The name of the data set, which is part of every response.
     pub tag: Option<String>,
-    /// How many rows.
+    /// The number of rows.
     pub rows: Option<u64>,
     /// The digest of the data.
     pub sha256: Option<String>,
 }
 
-/// The files of a version, read.
+/// The files of a version, read and parsed.
 #[derive(Debug)]
 pub(super) struct Package {
     pub(super) graph: PathBuf,
-    /// What sessions are made from.
+    /// The bytes that sessions are opened from.
     pub(super) snapshot: Snapshot,
     /// The SHA-256 of the graph's file, in hexadecimal.
     pub(super) graph_digest: String,
@@ -68,19 +68,19 @@ pub(super) struct Package {
     pub(super) golden: Option<(PathBuf, Vec<Case>)>,
     pub(super) profile: Option<(PathBuf, Profile)>,
     pub(super) calibration: Option<CalibrationFile>,
-    /// The files that are there and cannot be used, by name.
+    /// The names of files that exist but cannot be used.
     pub(super) broken: Vec<&'static str>,
 }
 
-/// contract.json: its text, and what it says.
+/// contract.json: its path and parsed content.
 #[derive(Debug)]
 pub(super) struct ContractFile {
     pub(super) path: PathBuf,
     pub(super) document: JsonValue,
 }
 
-/// Reads the files of a version; whatever is wrong is told. `None` where there is no graph that may be opened: it cannot
-/// be read, or it is another one than version.json lists. A file that is passed over is taken as not there.
+/// Reads the files of a version and reports every problem. Returns `None` if there is no graph that may be opened: it
+/// cannot be read, or it differs from version.json. A `passed_over` file is treated as absent.
 pub(super) fn read(
     version: &VersionDirectory,
     passed_over: Option<&str>,
@@ -114,7 +114,7 @@ pub(super) fn read(
     })
 }
 
-/// What the texts of a version say.
+/// The parsed documents of a version.
 #[derive(Default)]
 struct Documents {
     contract: Option<ContractFile>,
@@ -125,7 +125,7 @@ struct Documents {
 }
 
 impl Documents {
-    /// Everything but version.json. `graph` is the digest of the graph, where there is one.
+    /// Parses everything except version.json. `graph` is the digest of the graph, if it could be read.
     fn take_from(&mut self, files: &mut Files, graph: Option<&str>, errors: &mut Vec<LoadError>) {
         self.contract = files.read_optional("contract.json", errors, |path, text| {
             let document = serde_json::from_str(text).map_err(|error| vec![content(path, error.to_string())])?;
@@ -143,12 +143,12 @@ impl Documents {
     }
 }
 
-/// The texts of a version, each read once: what is checked is what is used.
+/// The text files of a version. Each is read once, so that the checked bytes are the bytes in use.
 #[derive(Default)]
 struct Files {
     directory: PathBuf,
     read: BTreeMap<&'static str, io::Result<Arc<[u8]>>>,
-    /// Those that are there and cannot be used.
+    /// The names of files that exist but cannot be used.
     broken: Vec<&'static str>,
 }
 
@@ -160,7 +160,7 @@ impl Files {
         Self { directory: directory.to_path_buf(), read, broken: Vec::new() }
     }
 
-    /// Reads a text that may be absent. One that is there and cannot be used is noted as broken.
+    /// Parses an optional text file. A file that exists but cannot be used is recorded as broken.
     fn read_optional<T>(
         &mut self,
         name: &'static str,
@@ -180,8 +180,8 @@ impl Files {
         }
     }
 
-    /// Whether all that ONNX Runtime is given is what version.json lists. A difference in the other files refuses the
-    /// version too, but they can still be judged.
+    /// Returns whether everything that ONNX Runtime loads matches version.json. A mismatch in another file rejects the
+    /// version too, but its content can still be checked.
     fn check_digests(
         &self,
         listed: &BTreeMap<String, String>,
@@ -212,7 +212,7 @@ impl Files {
         trusted
     }
 
-    /// The digest of a file as it was read; of a file that nobody else reads, as it is.
+    /// Returns the digest of a file as it was read, or else as it is on disk.
     fn digest(&self, name: &str, path: &Path, snapshot: Option<&Snapshot>) -> io::Result<String> {
         if let Some(snapshot) = snapshot {
             if name == GRAPH {
@@ -224,7 +224,7 @@ impl Files {
         }
         match self.read.get(name) {
             Some(Ok(bytes)) => Ok(digest(bytes)),
-            // An error cannot be cloned: asked again it says the same.
+            // An I/O error cannot be cloned; reading again gives the same error.
             Some(Err(_)) | None => digest_file(path),
         }
     }
@@ -235,7 +235,7 @@ fn content(path: &Path, detail: String) -> LoadError {
 }
 
 fn provenance(path: &Path, text: &str) -> Result<Provenance, Vec<LoadError>> {
-    // Serde would read an array into a struct, member by member.
+    // Serde would deserialize an array into the struct, member by member.
     let read = if text.trim_start().starts_with('[') { Err(not_an_object()) } else { serde_json::from_str(text) };
     read.map_err(|error| vec![content(path, error.to_string())])
 }

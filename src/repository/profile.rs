@@ -5,7 +5,7 @@ use std::path::Path;
 use super::error::{LoadError, not_an_object};
 use crate::domain::profile::Profile;
 
-/// Reads the text of a profile; one that contradicts itself is refused, with everything that is wrong.
+/// Parses a profile and checks its consistency. On failure, returns every problem.
 pub(super) fn read_profile(path: &Path, text: &str) -> Result<Profile, Vec<LoadError>> {
     let wrong = |detail: String| LoadError::Content { path: path.to_path_buf(), detail };
     let array = text.trim_start().starts_with('[');

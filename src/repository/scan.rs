@@ -1,4 +1,4 @@
-//! What lies in a repository: models, versions, and what cannot be either. Reads names only, no files' contents.
+//! Scans a repository for models and versions, and reports what cannot be either. Reads names only, no file contents.
 
 use std::{
     fs, io,
@@ -11,62 +11,62 @@ use crate::domain::name::{MAX_NAME_LENGTH, ModelName, VersionName};
 /// The graph's file in a version directory.
 pub(super) const GRAPH: &str = "model.onnx";
 
-/// The files beside the graph: they show that a directory was meant as a version, even where the graph is missing.
+/// The other files of a package. They mark a directory as a version even if the graph is missing.
 pub(super) const PACKAGE: &[&str] =
     &["contract.json", "version.json", "golden.jsonl", "calibration.json", "profile.json"];
 
-/// The settings of a model, beside its versions.
+/// The settings file of a model, next to its versions.
 pub(super) const MODEL_SETTINGS: &str = "model.toml";
 
 /// One version on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionDirectory {
-    /// The version's name: the directory's.
+    /// The version's name: that of the directory, or `1` for a bare ONNX file.
     pub name: VersionName,
-    /// The graph.
+    /// The path of the graph.
     pub graph: PathBuf,
-    /// Where contract.json and the others lie; `None` for a bare ONNX file.
+    /// The directory of contract.json and the other files; `None` for a bare ONNX file.
     pub directory: Option<PathBuf>,
 }
 
 /// One model on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelDirectory {
-    /// The model's name: the directory's.
+    /// The model's name: that of the directory, or of the bare ONNX file.
     pub name: ModelName,
-    /// Where model.toml lies, where there is one.
+    /// The directory that may hold model.toml; `None` for a bare ONNX file.
     pub directory: Option<PathBuf>,
     /// The versions, oldest first.
     pub versions: Vec<VersionDirectory>,
-    /// Whether its one version was asked for by its own path: then it is served whichever versions model.toml names.
+    /// Whether its only version was requested by path. It is then served whichever versions model.toml selects.
     pub by_path: bool,
 }
 
-/// What was found.
+/// The result of a scan.
 #[derive(Debug, Default)]
 pub struct ScanResult {
     /// The models, by name.
     pub models: Vec<ModelDirectory>,
-    /// What lies there and cannot be served.
+    /// What was found and cannot be served.
     pub problems: Vec<ModelError>,
 }
 
-/// What a directory is by its place: where the graphs lie.
+/// The kind of a directory, by the location of the graphs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DirectoryKind {
-    /// Its files are those of a version.
+    /// It contains the files of a version.
     Version,
-    /// Some of its directories are versions.
+    /// Some of its subdirectories are versions.
     Model,
     /// Neither.
     Other,
 }
 
-/// Lists a repository directory, one model's directory, one version's, or a single ONNX file.
+/// Scans a repository directory, the directory of one model or of one version, or a single ONNX file.
 ///
 /// # Errors
-/// [`ModelError`] when `path` itself cannot be used, or there is nothing in it that could be served; other problems
-/// inside it are in the listing.
+/// Returns [`ModelError`] if `path` itself cannot be used or holds nothing that could be served. Other problems inside
+/// it are part of the result.
 pub fn scan(path: &Path) -> Result<ScanResult, ModelError> {
     let kind = fs::metadata(path).map_err(|source| read_error(path, source))?;
     if kind.is_file() {
@@ -93,7 +93,7 @@ pub fn scan(path: &Path) -> Result<ScanResult, ModelError> {
     }
     listing.models.sort_by(|left, right| left.name.cmp(&right.name));
     match listing.problems.as_slice() {
-        // Nothing can be served: whoever starts a server is told so, and does not get one that has nothing to say.
+        // Nothing can be served: report an error instead of starting a server without models.
         problems if listing.models.is_empty() => {
             let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
             Err(content(path, format!("holds no model that could be served: {}", told.join("; "))))
@@ -102,7 +102,7 @@ pub fn scan(path: &Path) -> Result<ScanResult, ModelError> {
     }
 }
 
-/// Whether its files are those of a version; one that lost its graph is told when it is loaded.
+/// Whether the files of a directory are those of a version. A missing graph is reported at load.
 fn is_version(directory: &Path) -> bool {
     let graph = |directory: &Path| directory.join(GRAPH).is_file();
     let beside = PACKAGE.iter().any(|name| directory.join(name).is_file());
@@ -119,7 +119,7 @@ fn directory_kind(directory: &Path) -> DirectoryKind {
     }
 }
 
-/// What there is instead of a model, and where there may be some.
+/// Describes what was found instead of a model, and where models may be.
 fn no_model(path: &Path, inside: &[PathBuf]) -> String {
     const MAX_NAMED: usize = 5;
     let entries = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| file_name(&entry.path()));
@@ -165,7 +165,7 @@ fn file_name(path: &Path) -> String {
 fn model(directory: &Path, called: &str) -> Result<ModelDirectory, ModelError> {
     let name = ModelName::new(called).map_err(|error| content(directory, error.to_string()))?;
     let mut versions = Vec::new();
-    // A directory of something else is passed over.
+    // Skip directories that are not versions.
     for version in directories(directory)?.into_iter().filter(|version| is_version(version)) {
         let name = VersionName::new(&file_name(&version)).map_err(|error| content(&version, error.to_string()))?;
         versions.push(VersionDirectory { name, graph: version.join(GRAPH), directory: Some(version) });
@@ -180,7 +180,7 @@ fn model(directory: &Path, called: &str) -> Result<ModelDirectory, ModelError> {
     Ok(ModelDirectory { name, directory: Some(directory.to_path_buf()), versions, by_path: false })
 }
 
-/// The directory of one model, where that is certain: of versions that are numbered or dated, or with a model.toml.
+/// Lists the directory of one model, if that is certain: its versions are numbered or dated, or it has a model.toml.
 fn single_model(path: &Path, versions: &[String]) -> Result<ScanResult, ModelError> {
     let numbered =
         |name: &String| name.trim_start_matches(['v', 'V']).starts_with(|first: char| first.is_ascii_digit());
@@ -201,7 +201,7 @@ fn single_model(path: &Path, versions: &[String]) -> Result<ScanResult, ModelErr
 fn single_file(graph: &Path) -> Result<ScanResult, ModelError> {
     let stem = graph.file_stem().unwrap_or_default().to_string_lossy();
     let plain: String = stem.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
-    // A file may have a longer name than a model.
+    // A file name may be longer than a model name.
     let plain = &plain[..plain.len().min(MAX_NAME_LENGTH)];
     let name = ModelName::new(plain).map_err(|error| content(graph, error.to_string()))?;
     let version = VersionName::new("1").map_err(|error| content(graph, error.to_string()))?;
@@ -219,7 +219,7 @@ fn single_version(path: &Path) -> Result<ScanResult, ModelError> {
     let version = VersionName::new(&file_name(&directory)).map_err(|error| content(path, error.to_string()))?;
     let versions =
         vec![VersionDirectory { name: version, graph: path.join(GRAPH), directory: Some(path.to_path_buf()) }];
-    // Its model's settings count as well: limits, and the coverage.
+    // The settings of its model apply as well: limits and coverage.
     let model = ModelDirectory { name, directory: directory.parent().map(Path::to_path_buf), versions, by_path: true };
     Ok(ScanResult { models: vec![model], problems: Vec::new() })
 }

@@ -1,4 +1,5 @@
-//! The second pass: keywords beyond the one-pass plan, checked by the `jsonschema` crate on the parsed instance.
+//! Full validation: checks the keywords beyond the single-pass validation with the `jsonschema` crate on the parsed
+//! instance.
 
 use std::{
     borrow::Cow,
@@ -14,7 +15,7 @@ use crate::domain::{
     violation::{Violation, ViolationCode, Violations, quote, unescape_pointer},
 };
 
-/// A contract's schema, compiled for the second pass.
+/// A contract's schema, compiled for full validation.
 #[derive(Debug)]
 pub struct SchemaValidator {
     validator: Validator,
@@ -24,7 +25,7 @@ impl SchemaValidator {
     /// Compiles a contract's document.
     ///
     /// # Errors
-    /// The keywords that nobody knows, at any depth, or what the `jsonschema` crate does not accept.
+    /// Returns the unknown keywords, at any depth, or the reason why the `jsonschema` crate rejects the schema.
     pub fn compile(document: &JsonValue) -> Result<Self, Vec<ContractProblem>> {
         let schema = serde_json::to_value(document)
             .map_err(|error| vec![ContractProblem { pointer: String::new(), detail: error.to_string() }])?;
@@ -36,7 +37,7 @@ impl SchemaValidator {
         let options = jsonschema::options()
             .with_draft(Draft::Draft202012)
             .should_validate_formats(true)
-            // Names of members are short, but nothing may backtrack.
+            // Member names are short, but no pattern may backtrack.
             .with_pattern_options(PatternOptions::regex())
             .with_keyword("pattern", |_, value, _| TextPattern::keyword(value));
         let validator = options.build(&schema).map_err(|error| {
@@ -46,9 +47,9 @@ impl SchemaValidator {
         Ok(Self { validator })
     }
 
-    /// Checks the body of a request that the one-pass plan has admitted; the faults it finds are added.
+    /// Validates the body of a request after the single-pass validation, and adds the violations it finds.
     pub fn check(&self, contract: &Contract, body: &[u8], violations: &mut Violations) {
-        // The first pass has read the same bytes, so they are JSON with the member `features`.
+        // The single-pass validation has read the same bytes, so they are JSON with the member `features`.
         let Ok(Value::Object(mut body)) = serde_json::from_slice::<Value>(body) else { return };
         let Some(features) = body.remove("features") else { return };
         let positional = features.is_array();
@@ -60,7 +61,7 @@ impl SchemaValidator {
             by_name => by_name,
         };
         if let Some(name) = long_name(&instance) {
-            // Only an unknown feature can have such a name, so mostly the first pass has refused it.
+            // Only an unknown feature can have such a name, so the single-pass validation has usually rejected it.
             if violations.is_empty() {
                 let detail = format!("the name {} has more than {MAX_NAME_BYTES} bytes", quote(name));
                 let code = ViolationCode::UnknownFeature;
@@ -71,14 +72,14 @@ impl SchemaValidator {
         let before = violations.first_n().len();
         let ((), undecided) = text_pattern::watched(|| self.list(contract, &instance, positional, violations));
         if undecided && violations.first_n().len() == before {
-            // Inside of `not` or `if` an undecided text would count as one that does not match.
+            // Inside `not` or `if`, an undecided text would count as one that does not match.
             let detail = format!("a text {}", text_pattern::UNDECIDED);
             let code = ViolationCode::PatternMismatch;
             violations.push(Violation { pointer: "/features".to_owned(), code, detail, feature: None });
         }
     }
 
-    /// Adds the faults of an instance.
+    /// Adds the violations of an instance.
     fn list(&self, contract: &Contract, instance: &Value, positional: bool, violations: &mut Violations) {
         let sensitive = contract.features.iter().any(|feature| feature.sensitive);
         for error in self.validator.iter_errors(instance) {
@@ -104,24 +105,26 @@ impl SchemaValidator {
     }
 }
 
-/// The longest name that is held against `patternProperties`, which takes time with each state of a pattern and each byte.
+/// Maximum length of a name that is matched against `patternProperties`: the time grows with the states of a pattern
+/// and with the bytes.
 const MAX_NAME_BYTES: usize = 1024;
 
 fn long_name(instance: &Value) -> Option<&str> {
     instance.as_object()?.keys().map(String::as_str).find(|name| name.len() > MAX_NAME_BYTES)
 }
 
-/// The longest text of the `jsonschema` crate that is passed on, in characters. It may quote names from the instance.
+/// Maximum length of a message of the `jsonschema` crate, in characters. It may quote names from the instance.
 const MAX_DETAIL: usize = 200;
 
-/// The longest pointer into a request, in characters. Each step is cut already; a path may have many.
+/// Maximum length of a pointer into a request, in characters. Each step is truncated already, but a path may have many.
 const MAX_POINTER: usize = 256;
 
 fn unescape(step: &str) -> String {
     step.replace("~1", "/").replace("~0", "~")
 }
 
-/// The JSON Pointer to a place inside `features`. The request chose the names on the way, so it is cut.
+/// Returns the JSON Pointer to a location inside `features`. It is truncated because the request chooses the names in
+/// it.
 fn pointer(steps: &[Cow<'_, str>]) -> String {
     let mut text = BoundedText::new(MAX_POINTER);
     // An error means that the text is full.
@@ -132,7 +135,7 @@ fn pointer(steps: &[Cow<'_, str>]) -> String {
     text.finish()
 }
 
-/// What the `jsonschema` crate says of a fault, with what it quotes from the request cut.
+/// Formats an error of the `jsonschema` crate, with its quotations from the request truncated.
 fn described(error: &ValidationError<'_>) -> String {
     let mut text = BoundedText::new(MAX_DETAIL);
     let written = match error.kind() {
@@ -153,10 +156,10 @@ fn described(error: &ValidationError<'_>) -> String {
     text.finish()
 }
 
-/// How many names of members one message lists.
+/// Maximum number of member names in one message.
 const MAX_NAMES: usize = 2;
 
-/// A value of the request as a message may show it.
+/// Formats a value of the request for a message.
 fn display_value(value: &Value) -> String {
     match value {
         Value::String(text) => quote(text),
@@ -166,7 +169,7 @@ fn display_value(value: &Value) -> String {
     }
 }
 
-/// A text that takes so many characters and then refuses more, so that whoever writes into it stops early.
+/// A text with a character limit. Writes beyond the limit fail, so that the writer stops early.
 struct BoundedText {
     text: String,
     room: usize,
@@ -185,7 +188,7 @@ impl BoundedText {
 impl fmt::Write for BoundedText {
     fn write_str(&mut self, more: &str) -> fmt::Result {
         if let Some((end, _)) = more.char_indices().nth(self.room) {
-            // Once more than there is room for: the mark of the cut, the first time only.
+            // On overflow, append what fits and the truncation mark, but only once.
             if self.room > 0 || !self.text.ends_with('…') {
                 self.text.push_str(&more[..end]);
                 self.text.push('…');

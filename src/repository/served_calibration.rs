@@ -1,4 +1,5 @@
-//! A version's calibration: read from calibration.json, held against model and contract, ready at the chosen coverage.
+//! The calibration of a version: parses calibration.json, checks it against model and contract, and prepares it for the
+//! configured coverage.
 
 use std::path::{Path, PathBuf};
 
@@ -11,26 +12,26 @@ use crate::domain::{
     violation::escape_pointer,
 };
 
-/// calibration.json: its place, and what it says.
+/// calibration.json: its path and content.
 #[derive(Debug)]
 pub(super) struct CalibrationFile {
     pub(super) path: PathBuf,
     pub(super) calibration: CalibrationDocument,
 }
 
-/// A calibration that serves.
+/// A calibration that is served.
 #[derive(Debug)]
 pub struct ServedCalibration {
-    /// What the file says.
+    /// The content of the file.
     pub calibration: CalibrationDocument,
-    /// The same at the coverage that is served.
+    /// The calibrator at the served coverage.
     pub calibrator: Calibrator,
-    /// Finds the group of an instance, where there are groups.
+    /// Finds the group of an instance, if there are groups.
     pub grouping: Option<Grouping>,
 }
 
-/// Reads calibration.json; everything that is wrong with it by itself, or because it was made for another model than the
-/// one with this digest; `None` where there is no model to compare with.
+/// Parses calibration.json. On failure, returns every problem: of the file itself, or that it was made for a model with
+/// another digest. If `graph_digest` is `None`, there is no model to compare with.
 pub(super) fn read(path: PathBuf, text: &str, graph_digest: Option<&str>) -> Result<CalibrationFile, Vec<LoadError>> {
     let content = |detail: String| LoadError::Content { path: path.clone(), detail };
     let calibration: CalibrationDocument =
@@ -52,7 +53,7 @@ pub(super) fn read(path: PathBuf, text: &str, graph_digest: Option<&str>) -> Res
 }
 
 impl ServedCalibration {
-    /// Makes a calibration ready to serve with a contract at a coverage.
+    /// Prepares a calibration to serve with a contract at a coverage.
     pub(super) fn new(file: &CalibrationFile, contract: &Contract, coverage: Coverage) -> Result<Self, Vec<LoadError>> {
         let content = |detail: String| LoadError::Content { path: file.path.clone(), detail };
         let grouping = contract.check_calibration(&file.calibration).map_err(|found| {
@@ -63,15 +64,15 @@ impl ServedCalibration {
         Ok(Self { calibration: file.calibration.clone(), calibrator, grouping })
     }
 
-    /// The group of an instance, where there are groups and it is in one.
+    /// The calibration group of an instance; `None` if there are no groups or it is in none of them.
     pub fn group(&self, inputs: &Inputs) -> Option<usize> {
         self.grouping.as_ref()?.find(inputs)
     }
 
-    /// Makes the prediction for one row.
+    /// Interprets one row of a run's outputs as a calibrated prediction.
     ///
     /// # Errors
-    /// As [`Contract::interpret`].
+    /// As for [`Contract::interpret`].
     pub fn assess(
         &self,
         contract: &Contract,
@@ -82,7 +83,7 @@ impl ServedCalibration {
         contract.assess(outputs, row, &self.calibrator, of)
     }
 
-    /// What the notices of an assessment say to the caller.
+    /// Converts the notices of an assessment to warnings for the caller.
     pub fn warnings<'a>(&'a self, assessment: &'a Assessment) -> impl Iterator<Item = Warning> + 'a {
         assessment.notices.iter().map(|notice| self.warning(*notice))
     }
@@ -110,7 +111,7 @@ impl ServedCalibration {
     }
 }
 
-/// What to say of a version without a calibration, and the command that would change that.
+/// Returns a note about a version without a calibration, with the command that makes one.
 pub(super) fn missing_calibration_note(plan: &OutputPlan, directory: Option<&Path>) -> Option<String> {
     let command = match directory {
         Some(path) => format!("`candor calibrate --data <held-out table> --target <column> {}`", path.display()),

@@ -1,5 +1,5 @@
-//! Finds an instance that a graph takes when the package has none: tries lengths of open arrays and kinds of values until
-//! a run succeeds.
+//! Finds an instance that a graph accepts if the package has none: tries lengths of open arrays and styles of values
+//! until a run succeeds.
 
 use std::{
     collections::BTreeMap,
@@ -15,28 +15,28 @@ use crate::{
     runtime::Executor,
 };
 
-/// The seed of all instances drawn at load, so that every start proves the same.
+/// Seed of all random instances at load, so that every start verifies with the same ones.
 pub(super) const SEED: u64 = 20_260_301;
 
-/// Lengths to try for an open dimension, among them those that audio and text models need.
+/// Lengths to try for an open dimension, including those that audio and text models need.
 const LENGTHS: [usize; 12] = [4, 1, 16, 64, 128, 512, 256, 2, 8, 32, 576, 3];
 
 /// Lengths to try for the height and width of an image.
 const SIDES: [usize; 12] = [64, 224, 32, 640, 128, 256, 48, 112, 96, 299, 320, 512];
 
-/// Larger instances are not tried: they take seconds to build and gigabytes to run.
+/// Maximum number of values in an instance: larger ones take seconds to build and gigabytes to run.
 const MAX_VALUES: usize = 2_000_000;
 
-/// No further length is tried after this time.
+/// Time limit of the search: no further length is tried after it.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 
-/// The most combinations of lengths that are tried.
+/// Maximum number of combinations of lengths that are tried.
 const MAX_TRIALS: usize = 96;
 
 /// The search for an instance.
 pub(super) struct ShapeTrial<'a> {
     pub(super) contract: &'a Contract,
-    /// The names of the dimensions of each input.
+    /// The dimension names of each input.
     pub(super) symbols: &'a [Vec<String>],
     /// Converts an instance to inputs; `None` if the contract does not admit it.
     pub(super) admit: &'a dyn Fn(&JsonValue) -> Option<Inputs>,
@@ -86,7 +86,8 @@ impl ShapeTrial<'_> {
         FoundShape { lengths, instance: None }
     }
 
-    /// The lengths to try, small instances first: all open dimensions of one length, or one of them long and the others 1.
+    /// Returns the lengths to try, small instances first: all open dimensions with the same length, or one of them long
+    /// and the others 1.
     fn candidates(&self, plain: &[Vec<usize>]) -> Vec<Vec<Vec<usize>>> {
         let (open, keys) = self.open();
         let with = |length: &dyn Fn(&OpenDimensions) -> usize| {
@@ -117,7 +118,7 @@ impl ShapeTrial<'_> {
         candidates
     }
 
-    /// The open dimensions, and the number of different keys.
+    /// Returns the open dimensions and the number of distinct keys.
     fn open(&self) -> (Vec<OpenDimensions>, usize) {
         let mut keys: BTreeMap<String, usize> = BTreeMap::new();
         let mut open = Vec::new();

@@ -1,5 +1,5 @@
-//! The model of a version as it was read: the graph and the files of its weights, in memory. The digests that are checked
-//! and the sessions that serve are made from these bytes, whatever becomes of the files.
+//! A snapshot of a version's model: the graph and its weight files in memory. Digests and sessions are both made from
+//! these bytes, so later changes of the files have no effect.
 
 use std::{
     collections::BTreeMap,
@@ -14,20 +14,20 @@ use super::{
 };
 use crate::runtime::ModelBytes;
 
-/// A model in memory. Kept until the sessions of its version are made, which have copies of their own.
+/// A model in memory. It is kept until the sessions of its version are open; they have their own copies.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     model: ModelBytes,
     graph_digest: String,
-    /// The files of the weights, by their places in the directory of the graph.
+    /// The weight files, by path relative to the graph's directory.
     weights: BTreeMap<PathBuf, Arc<[u8]>>,
 }
 
 impl Snapshot {
-    /// Reads a graph and the files that it names, which must lie in its directory.
+    /// Reads a graph and the weight files it references, which must lie in the graph's directory.
     ///
     /// # Errors
-    /// Every file that cannot be taken, with the reason.
+    /// Returns an error for each file that cannot be used.
     pub fn read(graph: &Path) -> Result<Self, Vec<LoadError>> {
         let bytes = read(graph, MAX_GRAPH_BYTES)
             .map_err(|source| vec![LoadError::Read { path: graph.to_path_buf(), source }])?;
@@ -44,13 +44,13 @@ impl Snapshot {
         if errors.is_empty() { Ok(Self { graph_digest: digest(&model.graph), model, weights }) } else { Err(errors) }
     }
 
-    /// Gives the memory back; no session can be made from it any more.
+    /// Frees the memory. No session can be opened from this snapshot afterwards.
     pub(super) fn release(&mut self) {
         self.model = ModelBytes::new(Vec::new());
         self.weights.clear();
     }
 
-    /// What sessions are made from.
+    /// The bytes that sessions are opened from.
     pub fn model(&self) -> &ModelBytes {
         &self.model
     }
@@ -60,18 +60,18 @@ impl Snapshot {
         &self.graph_digest
     }
 
-    /// The files of the weights: their places in the directory of the graph, and their bytes.
+    /// The weight files: path relative to the graph's directory, and bytes.
     pub fn weights(&self) -> impl Iterator<Item = (&Path, &[u8])> {
         self.weights.iter().map(|(place, bytes)| (place.as_path(), &**bytes))
     }
 
-    /// The SHA-256 of a file of the weights, in hexadecimal; `None` for another file.
+    /// The SHA-256 of a weight file, in hexadecimal; `None` for any other file.
     pub(super) fn weights_digest(&self, place: &Path) -> Option<String> {
         self.weights.get(place).map(|bytes| digest(bytes))
     }
 }
 
-/// The bytes of a file that a graph names; two names of one file are one content.
+/// Returns the bytes of a file that the graph references. A file referenced under two names is read once.
 fn taken(graph: &Path, name: &str, weights: &mut BTreeMap<PathBuf, Arc<[u8]>>) -> Result<Arc<[u8]>, String> {
     let place = place(name)?;
     if let Some(bytes) = weights.get(&place) {
@@ -79,7 +79,7 @@ fn taken(graph: &Path, name: &str, weights: &mut BTreeMap<PathBuf, Arc<[u8]>>) -
     }
     let unreadable = |error| format!("which cannot be read: {error}; it must lie in the directory of the graph");
     let directory = graph.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Links inside of the directory are fine: Kubernetes mounts every file of a ConfigMap as one.
+    // Symbolic links inside the directory are allowed: Kubernetes mounts every file of a ConfigMap as one.
     let real = directory.join(&place).canonicalize().map_err(unreadable)?;
     if !real.starts_with(directory.canonicalize().map_err(unreadable)?) {
         return Err("a symbolic link that leads out of the directory of the graph; copy the file there".to_owned());
@@ -89,7 +89,7 @@ fn taken(graph: &Path, name: &str, weights: &mut BTreeMap<PathBuf, Arc<[u8]>>) -
     Ok(bytes)
 }
 
-/// Where a file lies in the directory of its graph, by the name that the graph has for it.
+/// Converts the graph's name for a weight file to a path relative to the graph's directory.
 fn place(name: &str) -> Result<PathBuf, &'static str> {
     const OUTSIDE: &str =
         "which lies outside of the directory of the graph; save the model again with its weights beside it";

@@ -1,5 +1,5 @@
-//! The keyword `pattern` of the second pass: ECMA-262 patterns, matched in bounded time. Takes the place of the `jsonschema`
-//! crate's own, which backtracks.
+//! The keyword `pattern` in full validation: matches ECMA-262 patterns in bounded time. Replaces the implementation of
+//! the `jsonschema` crate, which backtracks.
 
 use std::cell::Cell;
 
@@ -11,33 +11,33 @@ use crate::domain::{
     violation::quote,
 };
 
-/// What is said of a text that is not decided.
+/// The message for a text whose match is undecided within the step limit.
 pub(super) const UNDECIDED: &str = "takes too many steps to be held against its pattern";
 
 thread_local! {
-    /// Whether a text was not decided on this thread. An answer of yes or no is all that a keyword can give, and behind
-    /// `not` either may admit the text.
+    /// Whether a match was undecided on this thread. A keyword can only return valid or invalid, and inside `not`
+    /// either result may admit the text.
     static WAS_UNDECIDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Does something that may match texts; what came of it, and whether a text was not decided.
+/// Runs work that may match texts. Returns its result, and whether a match was undecided.
 pub(super) fn watched<T>(work: impl FnOnce() -> T) -> (T, bool) {
     WAS_UNDECIDED.set(false);
     let done = work();
     (done, WAS_UNDECIDED.take())
 }
 
-/// A pattern of a schema.
+/// A compiled pattern of a schema.
 pub(super) struct TextPattern {
     pattern: Pattern,
     written: String,
 }
 
 impl TextPattern {
-    /// Compiles a pattern of ECMA-262.
+    /// Compiles an ECMA-262 pattern.
     ///
     /// # Errors
-    /// Why it cannot be used, and what would be right, in words.
+    /// Returns why the pattern cannot be used and what to write instead, in words.
     pub(super) fn new(written: &str) -> Result<Self, String> {
         if let Some(reason) = unbounded(written) {
             return Err(format!("{written:?} cannot be used: {reason}"));
@@ -49,7 +49,7 @@ impl TextPattern {
         Ok(Self { pattern, written: written.to_owned() })
     }
 
-    /// The keyword with this value, for the `jsonschema` crate.
+    /// Builds the keyword from its value, for the `jsonschema` crate.
     pub(super) fn keyword(value: &Value) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'_>> {
         let text = value.as_str().ok_or_else(|| ValidationError::custom("a pattern must be a string"))?;
         Self::new(text).map(|made| Box::new(made) as _).map_err(ValidationError::custom)
@@ -81,8 +81,8 @@ impl<'i> Keyword<'i> for TextPattern {
     }
 }
 
-/// Says what `\b` is in ECMA-262: a backspace in a class, else the edge of a word of ASCII letters. (The edges of other
-/// words cannot be told from single bytes, as a DFA reads them.)
+/// Translates `\b` as in ECMA-262: a backspace inside a class, otherwise an ASCII word boundary. (A DFA reads single
+/// bytes, so it cannot detect Unicode word boundaries.)
 fn with_ascii_boundaries(pattern: &str) -> String {
     let mut made = String::with_capacity(pattern.len());
     let mut characters = pattern.chars();

@@ -1,5 +1,5 @@
-//! Proves a version before it serves: runs written and generated instances, alone and in batches, and reads the answers as
-//! for requests. Faults refuse the version or warn the operator.
+//! Verifies a version before it serves: runs given and random instances, alone and in batches, and interprets the
+//! outputs as for requests. Problems reject the version or warn the operator.
 
 use super::{
     admit::admit_features,
@@ -18,32 +18,33 @@ use crate::{
     runtime::{self, Cancellation, Cost, Executor, Probe},
 };
 
-/// The most rows that the probe uses.
+/// Maximum number of rows that the probe uses.
 const PROBE_ROWS: usize = 32;
 
-/// The most generated instances, and the most values in all of them.
+/// Maximum number of random instances, and maximum number of values in all of them.
 const RANDOM_ROWS: usize = 64;
 const MAX_RANDOM_VALUES: usize = 200_000;
 
-/// The most background rows of profile.json that are run.
+/// Maximum number of background rows of profile.json that are run.
 const BACKGROUND_ROWS: usize = 32;
 
-/// The most golden cases that are run as instances; all of them are judged.
+/// Maximum number of golden cases that are run as instances; all of them are checked.
 const GOLDEN_ROWS: usize = 64;
 
-/// The most examples of the contract that are run.
+/// Maximum number of the contract's examples that are run.
 const EXAMPLES: usize = 16;
 
-/// If an output in a batch differs from the same row alone by more than this (relative, absolute below 1), rows interact.
+/// Tolerance between a row's outputs in a batch and alone (relative, absolute below 1). Above it, rows influence each
+/// other.
 const COMPANION_ROWS: f64 = 0.05;
 
-/// The assumed cost of a version that could not be run: high enough to keep it off the callers' threads.
+/// Assumed cost of a version that could not be run: high enough to keep it off the callers' threads.
 const UNPROVEN: Cost = Cost { per_run: 1e-3, per_row: 1e-3 };
 
 impl VerifiedVersion {
-    /// Runs the whole proof and collects all faults.
+    /// Runs the whole verification and collects all errors.
     pub(super) fn verify(&mut self, load: &Cancellation, errors: &mut Vec<LoadError>) {
-        // Where the load was cancelled, runs fail at once, and what comes of them is void.
+        // If the load was cancelled, runs fail at once and their results are discarded.
         let _ = load.enter("running instances");
         match &mut self.package.golden {
             Some(golden) => self.rows = golden::admit_case(golden, &self.contract, self.schema.as_ref(), errors),
@@ -80,7 +81,7 @@ impl VerifiedVersion {
         }
     }
 
-    /// The instances to run: from the contract, golden.jsonl and profile.json, then generated ones.
+    /// The instances to run: from the contract, golden.jsonl and profile.json, then random ones.
     fn instances(&mut self) -> Vec<EvidenceRow> {
         let mut rows = self.examples();
         let golden = self.package.golden.iter().flat_map(|(_, cases)| cases).zip(&self.rows).take(GOLDEN_ROWS);
@@ -112,7 +113,7 @@ impl VerifiedVersion {
         rows
     }
 
-    /// The contract's examples. Warns about those that it does not admit itself.
+    /// Returns the contract's examples. Warns about those that the contract itself rejects.
     fn examples(&mut self) -> Vec<EvidenceRow> {
         let Some(JsonValue::List(examples)) = self.document.get("examples") else { return Vec::new() };
         let mut rows = Vec::new();
@@ -125,7 +126,7 @@ impl VerifiedVersion {
         rows
     }
 
-    /// Runs the instances, and reads the graph's label too.
+    /// Runs the instances and also reads the graph's label output, if it has one.
     fn gather(&mut self, rows: Vec<EvidenceRow>) -> Evidence {
         let mut outputs = self.contract.output.requested().to_vec();
         if let OutputPlan::Classification { label, .. } = &self.contract.output {
@@ -149,15 +150,15 @@ impl VerifiedVersion {
         }
     }
 
-    /// A graph with an open first dimension may still lack a batch axis in an output, fail for several rows, or let rows
-    /// interact. Runs the answered rows in batches and compares.
+    /// Runs the answered rows in batches and compares the outputs. A graph with an open first dimension may still lack
+    /// a batch axis in an output, fail for several rows, or let rows influence each other.
     fn detect_batching(&mut self, evidence: &Evidence) {
         if !self.contract.batched {
             return;
         }
         let answered: Vec<(&EvidenceRow, &[Tensor])> = evidence.answered().collect();
         if answered.is_empty() {
-            // Nothing proves that rows can share a run.
+            // There is no evidence that rows can share a run.
             self.limits.max_batch_rows = 1;
             return;
         }
@@ -185,7 +186,7 @@ impl VerifiedVersion {
     /// Runs rows as one batch.
     ///
     /// # Errors
-    /// The reason why rows must not share a run.
+    /// Returns the reason why rows must not share a run.
     fn run_merged(&mut self, batch: &Inputs, rows: &[(&EvidenceRow, &[Tensor])]) -> Result<(), BatchFault> {
         let names = self.contract.output.requested();
         let outputs = self
@@ -208,8 +209,8 @@ impl VerifiedVersion {
         Ok(())
     }
 
-    /// Runs every golden case alone, then all of them in batches. Compares with the graph's own answers, so that the cases
-    /// stay valid when the calibration changes.
+    /// Runs every golden case alone, then all of them in batches. Compares with the uncalibrated predictions, so that
+    /// the cases stay valid when the calibration changes.
     fn collect_evidence(&mut self, errors: &mut Vec<LoadError>) {
         let Some((path, cases)) = &self.package.golden else { return };
         let mut check = |case: &golden::Case, outputs: &[Tensor], row: usize, how: &str| {
@@ -264,7 +265,7 @@ impl VerifiedVersion {
     }
 }
 
-/// The index of an output whose first dimension is not the number of rows.
+/// Returns the index of the first output whose first dimension is not the number of rows.
 fn lacks_batch_axis(outputs: &[Tensor], rows: usize) -> Option<usize> {
     outputs.iter().position(|output| output.shape.first() != Some(&rows))
 }
@@ -273,7 +274,7 @@ fn lacks_batch_axis(outputs: &[Tensor], rows: usize) -> Option<usize> {
 enum BatchFault {
     /// This output has no batch axis.
     NoAxis(String),
-    /// Described in words.
+    /// Any other reason, in words.
     Other(String),
 }
 

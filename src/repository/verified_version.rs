@@ -1,4 +1,4 @@
-//! A version that was read and built: proven here, by its golden cases, before it is given workers.
+//! A version that was read, built and verified by its golden cases, before its workers are started.
 
 use std::{path::Path, time::Instant};
 
@@ -23,7 +23,7 @@ use crate::{
     runtime::{self, Executor, OrtExecutor, Probe, RowResult, SessionOptions},
 };
 
-/// A version that is proven, and has no workers yet.
+/// A verified version without workers.
 pub struct VerifiedVersion {
     /// The model's name.
     pub model: ModelName,
@@ -31,19 +31,19 @@ pub struct VerifiedVersion {
     pub version: VersionName,
     /// The compiled contract.
     pub contract: Contract,
-    /// The coverage that a calibration is served at: that of model.toml, of the contract, or of the server.
+    /// The coverage at which a calibration is served: that of model.toml, of the contract, or of the server.
     pub coverage: Coverage,
-    /// The file that says so; `None` for the server's own configuration.
+    /// The file that sets the coverage; `None` for the server's own configuration.
     pub coverage_of: Option<&'static str>,
-    /// The calibration, where there is one.
+    /// The calibration, if there is one.
     pub calibrated: Option<ServedCalibration>,
-    /// What the probe measured.
+    /// The measurements of the probe.
     pub probe: Probe,
-    /// What an operator should know: sentences for the start-up log.
+    /// Notes for the operator: sentences for the start-up log.
     pub notes: Vec<String>,
-    /// What answers might get wrong: sentences too, told before the notes.
+    /// Warnings about answers that may be wrong: sentences, reported before the notes.
     pub(super) warnings: Vec<String>,
-    /// An instance to show: one that was answered, where there is one.
+    /// An example instance: one that was answered, if there is one.
     pub(super) example: JsonValue,
     pub(super) package: Package,
     pub(super) contract_id: String,
@@ -58,60 +58,62 @@ pub struct VerifiedVersion {
 }
 
 impl VerifiedVersion {
-    /// What profile.json says of the training data, where there is one; it fits the contract.
+    /// The statistics of the training data, if there is a profile.json. They match the contract.
     pub fn profile(&self) -> Option<&Profile> {
         self.package.profile.as_ref().map(|(_, profile)| profile)
     }
 
-    /// The digest of model.onnx: `sha256:` and hexadecimal.
+    /// The digest of model.onnx: `sha256:` followed by hexadecimal.
     pub fn model_sha256(&self) -> String {
         format!("sha256:{}", self.package.graph_digest)
     }
 
-    /// The graph's file.
+    /// The path of the graph.
     pub fn graph(&self) -> &Path {
         &self.package.graph
     }
 
-    /// What version.json says.
+    /// The content of version.json.
     pub fn provenance(&self) -> &Provenance {
         &self.package.provenance
     }
 
-    /// Makes the fingerprints of instances, as answers have them.
+    /// Returns the hasher for the fingerprints of instances, as in responses.
     pub fn fingerprint(&self) -> InputHasher {
         InputHasher::new(&self.contract, &self.contract_id)
     }
 
-    /// The inputs of an instance, admitted as a request is.
+    /// Admits an instance in the same way as a request and returns its inputs.
     ///
     /// # Errors
-    /// Every violation, in words.
+    /// Returns all violations, in words.
     pub fn admit(&self, features: &JsonValue) -> Result<Inputs, String> {
         admit_features(&self.contract, self.schema.as_ref(), features).map_err(|refusal| refusal_reason(&refusal))
     }
 
-    /// Runs rows together, or each alone where they cannot share a run: for each row the outputs, and its place in them.
+    /// Runs rows together, or each alone if they cannot share a run. Returns for each row the outputs and its index in
+    /// them.
     pub fn run(&mut self, rows: &[&Inputs]) -> Vec<RowResult> {
         runtime::run_batch(&mut self.executor, rows).rows
     }
 
-    /// Makes a text ready to serve as this version's calibration.json, at `path`.
+    /// Parses a text as this version's calibration.json at `path` and prepares it for serving.
     ///
     /// # Errors
-    /// Everything that would refuse it at load.
+    /// Returns every error that would reject it at load.
     pub fn bind_calibration(&self, path: &Path, text: &str) -> Result<ServedCalibration, Vec<LoadError>> {
         let file = served_calibration::read(path.to_path_buf(), text, Some(&self.package.graph_digest))?;
         ServedCalibration::new(&file, &self.contract, self.coverage)
     }
 
-    /// The most rows in one run.
+    /// Maximum number of rows in one run.
     pub fn max_rows(&self) -> usize {
         if self.contract.batched { self.limits.max_batch_rows } else { 1 }
     }
 
-    /// Compares the graph's own label with a prediction that a threshold decides, on the golden rows: how many differ, of
-    /// how many. `None` where there is no label, no threshold or no case; of the likeliest class the proof tells itself.
+    /// Compares the graph's own label with predictions that a threshold decides, on the golden cases. Returns the
+    /// number of differences and the number of cases, or `None` if there is no label, no threshold or no case. If the
+    /// likeliest class is predicted, the verification itself warns about differences.
     pub fn label_mismatches(&mut self) -> Option<(usize, usize)> {
         let contract::OutputPlan::Classification { classes, requested, label: Some(label), decision, .. } =
             &self.contract.output
@@ -126,7 +128,7 @@ impl VerifiedVersion {
         let mut differing = 0;
         for inputs in &self.rows {
             let found = self.executor.run(inputs).ok()?;
-            // The label stands behind the prediction in the outputs; the prediction is the one that is served.
+            // The label follows the prediction in the outputs. The prediction is computed as it is served.
             let prediction = match &self.calibrated {
                 Some(calibrated) => {
                     let of = AssessContext { group: calibrated.group(inputs), features_hash: "" };
@@ -138,7 +140,7 @@ impl VerifiedVersion {
             let same = match &found.get(1)?.buffer {
                 crate::domain::tensor::Buffer::Text(texts) => texts.first() == Some(&classes[class]),
                 buffer => {
-                    // An integer label is the class's own name, or its place among the classes.
+                    // An integer label is the name of the class or its index.
                     let label = crate::domain::float::Float::at(buffer, 0)?.as_f64();
                     classes[class] == label.to_string() || (label - class_number(class)).abs() < 0.5
                 }
