@@ -1,25 +1,25 @@
-//! The commit that a source tree is of. Read from git's own files, so that git itself need not be installed; a test of the
-//! program holds it to trees of every kind.
+//! Finds the commit of a source tree. Reads git's own files, so that git need not be installed; an integration test
+//! covers every kind of tree.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// The revision where nothing tells it.
+/// Revision if none can be determined.
 pub(crate) const UNKNOWN: &str = "unknown";
 
-/// What was found out.
+/// Result of the search.
 #[derive(Debug)]
 pub(crate) struct Found {
-    /// The commit, as 40 or 64 hexadecimal digits; or what was given; or [`UNKNOWN`].
+    /// The commit, as 40 or 64 hexadecimal digits; the given revision; or [`UNKNOWN`].
     pub(crate) revision: String,
-    /// The files that change with it, as far as they are there.
+    /// Files whose change may change the revision; they need not exist.
     pub(crate) files: Vec<PathBuf>,
 }
 
-/// Finds the revision of the tree at `root`. What is `given` (by `CANDOR_REVISION`) wins; else git's files tell it, in a
-/// checkout, in a linked worktree or in a submodule; else the file that `cargo package` leaves in a crate.
+/// Finds the revision of the tree at `root`. `given` (from `CANDOR_REVISION`) takes precedence; then git's files, in a
+/// checkout, a linked worktree or a submodule; then the file that `cargo package` leaves in a crate.
 pub(crate) fn find(root: &Path, given: Option<&str>) -> Found {
     if let Some(given) = given.map(str::trim).filter(|given| !given.is_empty()) {
         return Found { revision: given.to_owned(), files: Vec::new() };
@@ -30,10 +30,10 @@ pub(crate) fn find(root: &Path, given: Option<&str>) -> Found {
         let revision = text.split('"').find(|part| is_commit(part)).unwrap_or(UNKNOWN).to_owned();
         return Found { revision, files: vec![packaged] };
     };
-    // A linked worktree has its own HEAD and shares the branches with the others.
+    // A linked worktree has its own HEAD and shares the branches with the main one.
     let common = fs::read_to_string(git.join("commondir")).map_or_else(|_| git.clone(), |text| git.join(text.trim()));
     let head = git.join("HEAD");
-    // Each commit and each checkout adds a line to the log of HEAD, wherever the branch itself is kept.
+    // Every commit and checkout appends to the reflog of HEAD, wherever the branch itself is stored.
     let mut files = vec![head.clone(), git.join("logs/HEAD")];
     let text = fs::read_to_string(&head).unwrap_or_default();
     let revision = match text.trim().strip_prefix("ref: ") {
@@ -52,7 +52,7 @@ pub(crate) fn find(root: &Path, given: Option<&str>) -> Found {
     Found { revision: revision.filter(|text| is_commit(text)).unwrap_or_else(|| UNKNOWN.to_owned()), files }
 }
 
-/// The directory of git's files; in a linked worktree and in a submodule a file leads to it.
+/// Returns git's directory; in a linked worktree or a submodule, `.git` is a file that points to it.
 fn git_directory(root: &Path) -> Option<PathBuf> {
     let git = root.join(".git");
     if git.is_dir() {

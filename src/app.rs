@@ -1,4 +1,4 @@
-//! Builds everything from the configuration, starts it, drains it. Decides nothing by itself.
+//! Wires the components together from the configuration, starts them and drains them. Contains no logic of its own.
 
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -25,10 +25,10 @@ pub enum StartError {
     /// The repository could not be read.
     #[error(transparent)]
     Repository(#[from] ModelError),
-    /// The configuration names models that are not there.
+    /// The configuration names models that do not exist.
     #[error("{}", told(.0))]
     Names(Vec<String>),
-    /// A file of tokens cannot be used.
+    /// A tokens file cannot be used.
     #[error(transparent)]
     Tokens(#[from] TokensError),
     /// Metrics or logs could not be set up.
@@ -39,7 +39,7 @@ pub enum StartError {
     Listen(#[from] io::Error),
 }
 
-/// Several faults as one text.
+/// Joins several errors into one message.
 fn told(faults: &[String]) -> String {
     match faults {
         [fault] => fault.clone(),
@@ -47,19 +47,19 @@ fn told(faults: &[String]) -> String {
     }
 }
 
-/// The names in the configuration that lead to no model, a sentence each.
+/// Returns the names in the configuration that match no model, one message each.
 ///
 /// # Errors
-/// [`StartError`] when the repository or the file of callers cannot be read.
+/// Returns [`StartError`] if the repository or the tokens file cannot be read.
 pub fn name_faults(config: &Config) -> Result<Vec<String>, StartError> {
     let callers = tokens(&config.security.tokens_file)?;
     Ok(repository::name_faults(&config.repository, callers.iter().flat_map(TokenStore::limits))?)
 }
 
-/// The bytes that the connections of the health listener may hold.
+/// Byte budget of the connections of the health listener.
 const HEALTH_BYTES: usize = 16 << 20;
 
-/// What may be refused before any model is loaded: the files of tokens, and the sockets.
+/// Everything that can fail before any model is loaded: the tokens files and the sockets.
 struct Listeners {
     server: Server,
     threads: ServerThreads,
@@ -83,12 +83,12 @@ impl Listeners {
             None => None,
         };
         let health = config.health.host.clone().map(|host| few(host, config.health.port)).transpose()?;
-        // Cheap models are run on these threads, heavy ones leave them idle: so as many as there are processors.
+        // Cheap models run on these threads, and expensive ones leave them idle: start one per CPU.
         let threads = match config.http.threads {
             ThreadCount::Fixed(threads) => threads,
             ThreadCount::Auto => runtime::available_cpus(),
         };
-        // On a single processor the one who asks next would be kept from it.
+        // Disable busy polling on one CPU: it would starve the client.
         let busy_poll = if runtime::available_cpus() > 1 { config.http.server.busy_poll() } else { Duration::ZERO };
         Ok(Self { server, threads: ServerThreads::start(threads, busy_poll)?, tokens: callers, admin, health })
     }
@@ -101,16 +101,17 @@ pub struct App {
     health: Option<SocketAddr>,
     shutdown: Shutdown,
     repository: Arc<Repository>,
-    /// They end with the last of these, which must outlive the requests in flight.
+    /// The threads end when the last reference is dropped, which must outlive the requests in flight.
     _threads: Arc<ServerThreads>,
     settings: lifecycle::Settings,
 }
 
 impl App {
-    /// Starts everything on the runtime that this is called on; returns when the sockets are bound. Models go on loading.
+    /// Starts the server on the current runtime; returns once the sockets are bound. Models continue to load.
     ///
     /// # Errors
-    /// [`StartError`] when nothing could be served at all. What is wrong with single models is a state, not an error.
+    /// Returns [`StartError`] if nothing could be served at all. A model that cannot be loaded is a state, not an
+    /// error.
     pub fn start(config: &Config, log: LogHandle) -> Result<Self, StartError> {
         let library = OrtLibrary::load(&config.runtime.library)?;
         tracing::info!(
@@ -125,7 +126,7 @@ impl App {
             .with_time_limit(config.repository.load_timeout())
             .with_max_elements(config.http.server.max_answer_bytes / MIN_BYTES_PER_ELEMENT);
         note_open_files(config.http.server.max_connections);
-        // First what may be refused: a process must not end while threads are inside of the library.
+        // Run everything that can fail first: the process must not exit while threads are inside the library.
         let edge = Listeners::open(config)?;
         let faults = repository::name_faults(&config.repository, edge.tokens.iter().flat_map(TokenStore::limits))?;
         if !faults.is_empty() {
@@ -135,10 +136,10 @@ impl App {
         Self::assemble(edge, config, repository, &metrics, log)
     }
 
-    /// The same over a repository that is there already.
+    /// Like [`App::start`], with an existing repository.
     ///
     /// # Errors
-    /// As [`App::start`].
+    /// Returns the same errors as [`App::start`].
     pub fn with_repository(
         config: &Config,
         repository: Arc<Repository>,
@@ -193,7 +194,7 @@ impl App {
                 shutdown: shutdown.clone(),
                 scrapes,
             };
-            // A budget of its own: what the others hold must not keep an orchestrator from asking.
+            // A separate budget: buffers of the other listeners must not keep an orchestrator from checking health.
             let budget = ByteBudget::new(HEALTH_BYTES, Arc::default());
             shutdown.spawn(server.serve(front, Serving { budget, ..with("health", &here) }));
         }
@@ -210,38 +211,38 @@ impl App {
         })
     }
 
-    /// The address of the HTTP socket.
+    /// Returns the address of the HTTP socket.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The address of the admin socket, where there is one.
+    /// Returns the address of the admin socket, if there is one.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin
     }
 
-    /// The address of the health socket, where there is one.
+    /// Returns the address of the health socket, if there is one.
     pub fn health_address(&self) -> Option<SocketAddr> {
         self.health
     }
 
-    /// The models.
+    /// Returns the repository of models.
     pub fn repository(&self) -> &Arc<Repository> {
         &self.repository
     }
 
-    /// Runs something that blocks, beside the threads that serve; the drain waits for it.
+    /// Runs blocking work off the server threads; the drain waits for it.
     pub fn background(&self, work: impl FnOnce() + Send + 'static) {
         self.shutdown.spawn(async move {
-            // It ends in a panic only if the work does, and then there is nobody to tell but the log.
+            // Fails only if the work panics; the log is then the only place to report it.
             if let Err(error) = tokio::task::spawn_blocking(work).await {
                 tracing::error!(%error, "background work failed");
             }
         });
     }
 
-    /// Stops in order: says that it is not ready, waits for others to notice, takes no more requests, finishes those in
-    /// flight, and cuts off what is not finished in time.
+    /// Stops gracefully: reports not ready, waits for load balancers to notice, stops accepting requests, finishes
+    /// those in flight, and cuts off those that do not finish in time.
     pub async fn drain(self) -> DrainOutcome {
         self.shutdown.advance(Phase::NotReady);
         self.repository.interrupt_loading();
@@ -255,12 +256,12 @@ impl App {
             tokio::time::timeout(self.settings.drain_timeout(), self.shutdown.wait_for_tasks()).await.is_ok();
         if finished {
             let repository = Arc::clone(&self.repository);
-            // The workers are idle by now; joining them blocks only for a moment, and not on this thread.
+            // The workers are idle by now: joining them blocks only briefly, and not on this thread.
             let _ = tokio::task::spawn_blocking(move || repository.stop()).await;
             return DrainOutcome { finished, aborted: 0 };
         }
         self.shutdown.advance(Phase::Aborting);
-        // Each connection counts what it cuts off, and each request is logged as ended by nobody's answer.
+        // Each connection counts the requests that it cuts off, and each of those is logged as unanswered.
         let _ = tokio::time::timeout(ABORT_GRACE, self.shutdown.wait_for_tasks()).await;
         let (cut, timeout_ms) = (self.shutdown.aborted(), self.settings.drain_timeout_ms);
         tracing::warn!(
@@ -272,9 +273,9 @@ impl App {
     }
 }
 
-/// Says so where the system allows fewer connections than the configuration.
+/// Raises the limit on open files, and warns if it allows fewer connections than the configuration.
 fn note_open_files(max_connections: usize) {
-    /// Files beside the connections: models, the log, and what serves them.
+    /// Open files other than connections: models, the log, and the runtime's own.
     const OTHERS: u64 = 128;
     let needed = (max_connections as u64).saturating_add(OTHERS);
     if let Some(limit) = lifecycle::raise_open_files().filter(|limit| *limit < needed) {
@@ -286,22 +287,22 @@ fn note_open_files(max_connections: usize) {
     }
 }
 
-/// How long connections have to end once their requests are cut off.
+/// How long connections may take to end once their requests are cut off.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
 
-/// How a drain ended.
+/// Outcome of a drain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DrainOutcome {
-    /// Whether everything was finished in time.
+    /// Whether all requests finished in time.
     pub finished: bool,
-    /// How many requests were cut off.
+    /// Number of requests that were cut off.
     pub aborted: usize,
 }
 
-/// Fresh metrics that name this build.
+/// Returns new metrics that name this build.
 ///
 /// # Errors
-/// [`telemetry::TelemetryError`] when they cannot be registered.
+/// Returns [`telemetry::TelemetryError`] if they cannot be registered.
 pub fn metrics(library: &OrtLibrary) -> Result<Metrics, telemetry::TelemetryError> {
     Metrics::new(&BuildInfo {
         version: build::VERSION,

@@ -1,8 +1,8 @@
-//! The program: everything is in the library.
+//! The executable; all code is in the library.
 
 use std::process::ExitCode;
 
-/// The system's own makes threads wait for each other: what one allocates for a request, another often frees.
+/// mimalloc: glibc malloc contends on cross-thread frees, which are common here.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,4 +1,4 @@
-//! The edges: what comes in is translated to a call of `serving`, what comes back to the words of the protocol.
+//! Protocol edges: translate requests into calls of `serving`, and its results into protocol responses.
 
 pub mod http;
 

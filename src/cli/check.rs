@@ -1,4 +1,5 @@
-//! `candor check`: loads and proves every version as `serve` would, tells everything that is wrong, and judges the rest.
+//! `candor check`: loads and verifies every version as `serve` would, reports every error, and assesses the versions
+//! that load.
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
@@ -16,16 +17,16 @@ use crate::{
     runtime::OrtLibrary,
 };
 
-/// Load every model as `serve` would, tell everything that it would refuse, and judge what it would serve.
+/// Load every model as `serve` would, report every error, and assess the models that would be served.
 ///
-/// Refusals make the exit code 1. A warning says that an answer would promise more than the files bear out (a calibration
-/// of too few rows, or made from the training data); a note is good to know.
+/// Errors make the exit code 1. A warning means that a response would promise more than the files support, for example
+/// a calibration on too few rows or on the training data. A note is informational.
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// A directory of models, of one model, or of one version, or one ONNX file [default: `repository.models`].
+    /// Directory of models, of one model or of one version, or a single ONNX file [default: `repository.models`].
     #[arg(value_name = "MODELS")]
     path: Option<PathBuf>,
-    /// Warnings make the exit code 1 too.
+    /// Exit with code 1 on warnings, too.
     #[arg(long)]
     strict: bool,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `candor completions` and `candor man`: what shells and `man` know of the program, made from its own flags.
+//! `candor completions` and `candor man`: shell completions and manual pages, generated from the command definitions.
 
 use std::{
     fs, io,
@@ -11,13 +11,13 @@ use clap_complete::Shell;
 
 use super::{Cli, output::Output, print_error};
 
-/// Print the completions of a shell.
+/// Print the completion script of a shell.
 ///
-/// bash: `candor completions bash > ~/.local/share/bash-completion/completions/candor`; zsh: a file `_candor` in a directory
-/// of `$fpath`; fish: `~/.config/fish/completions/candor.fish`.
+/// bash: `candor completions bash > ~/.local/share/bash-completion/completions/candor`; zsh: a file `_candor` in a
+/// directory of `$fpath`; fish: `~/.config/fish/completions/candor.fish`.
 #[derive(Debug, Args)]
 pub(super) struct Completions {
-    /// The shell.
+    /// Shell to complete for.
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }
@@ -32,10 +32,10 @@ impl Completions {
     }
 }
 
-/// Print the manual page, or write a page for each command.
+/// Print the manual page, or write one page per command to a directory.
 #[derive(Debug, Args)]
 pub(super) struct Man {
-    /// The directory to write candor.1, candor-serve.1 and the others to, such as /usr/local/share/man/man1.
+    /// Directory for candor.1, candor-serve.1 and the other pages, such as /usr/local/share/man/man1.
     #[arg(long, value_name = "DIRECTORY")]
     out: Option<PathBuf>,
 }
@@ -63,7 +63,7 @@ impl Man {
     }
 }
 
-/// Writes the page of each command; gives their number.
+/// Writes the page of each command; returns the number of pages.
 fn pages(directory: &Path) -> io::Result<usize> {
     let root = root();
     let commands = std::iter::once(&root).chain(root.get_subcommands());
@@ -79,7 +79,7 @@ fn pages(directory: &Path) -> io::Result<usize> {
     Ok(written)
 }
 
-/// All commands; `help` is the pages themselves.
+/// Returns all commands but `help`, which the pages replace.
 fn root() -> Command {
     let mut root = Cli::command().disable_help_subcommand(true);
     root.build();

@@ -1,4 +1,4 @@
-//! `candor config`: every key, its value, and where the value came from.
+//! `candor config`: prints every key, its value, and the source of the value.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{ConfigArgs, output::Output, warn};
 
-/// Show the configuration in force, and where each value came from.
+/// Show the effective configuration and the source of each value.
 #[derive(Debug, Args)]
 pub(super) struct ConfigCommand {
     #[command(flatten)]

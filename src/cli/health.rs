@@ -1,4 +1,4 @@
-//! `candor health`: asks a running server over its socket, for containers that have no shell and no curl.
+//! `candor health`: queries a running server over its socket, for containers that have no shell and no curl.
 
 use std::{
     io::{self, BufRead as _, BufReader, Write as _},
@@ -16,26 +16,26 @@ use crate::api::transport::Host;
 /// How long the server may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Ask a running server whether it is alive; exit code 0 if it is.
+/// Check whether a running server is alive; exit code 0 if it is.
 #[derive(Debug, Args)]
 pub(super) struct Health {
-    /// Ask whether every required model is ready, rather than whether the process is alive.
+    /// Check whether every required model is ready, instead of whether the process is alive.
     #[arg(long)]
     ready: bool,
-    /// The address or the name of the server (`http.host`; for one that listens on every interface, loopback).
+    /// Address or name of the server (`http.host`; loopback if the server listens on every interface).
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
-    /// The port of the server (`http.port`).
+    /// Port of the server (`http.port`).
     #[arg(long)]
     port: Option<u16>,
-    /// Ask at this URL, whatever the configuration says: `http://host:port`, or with a path to ask for.
+    /// Request this URL instead of the configured address: `http://host:port`, optionally with a path.
     #[arg(long, value_name = "URL", conflicts_with_all = ["host", "port"])]
     url: Option<Uri>,
     #[command(flatten)]
     common: ConfigArgs,
 }
 
-/// Where to ask, and for what.
+/// Address and path of the health check.
 struct Target {
     host: Host,
     port: u16,
@@ -79,7 +79,7 @@ impl Health {
     }
 }
 
-/// What a URL asks for: its own path, or `route` where it has none.
+/// Returns the target of a URL: its own path, or `route` if it has none.
 fn target_of(url: &Uri, route: &str) -> Result<Target, String> {
     let wrong = || format!("--url wants http://host, http://host:port or http://host:port/path, found \"{url}\"");
     let authority = url.authority().filter(|_| url.scheme_str() == Some("http")).ok_or_else(wrong)?;
@@ -88,7 +88,7 @@ fn target_of(url: &Uri, route: &str) -> Result<Target, String> {
     Ok(Target { host, port: authority.port_u16().unwrap_or(80), path: path.unwrap_or(route).to_owned() })
 }
 
-/// The status line of a GET, from the first address that takes a connection.
+/// Sends a GET request to the first address that accepts a connection, and returns the status line.
 fn get_status_line(target: &Target) -> io::Result<String> {
     let mut refused = io::Error::from(io::ErrorKind::NotFound);
     for address in target.host.addresses(target.port)? {

@@ -1,4 +1,5 @@
-//! `candor init`: a package from a model and a table. Asks nothing; prints what it decided, what to check, what comes next.
+//! `candor init`: creates a package from a model and a table. Not interactive; prints what it decided, what to check,
+//! and the next steps.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -14,46 +15,47 @@ use crate::{
     },
 };
 
-/// Make a package from a bare ONNX model and a table: contract, profile, version and golden cases.
+/// Create a package from an ONNX model and a table: contract, profile, version and golden cases.
 ///
-/// What is certain is decided, and printed. What is not is refused, with the flag that decides it. The files appear
-/// together, after the package was loaded as `serve` would, or not at all.
+/// Whatever the model and the table determine is decided and printed. Anything ambiguous is an error that names the
+/// flag to decide it. The files are written together, after the package has been loaded the way `serve` would load it,
+/// or not at all.
 #[derive(Debug, Args)]
 pub(super) struct Init {
-    /// The ONNX model.
+    /// ONNX model.
     #[arg(value_name = "MODEL.ONNX")]
     graph: PathBuf,
-    /// The table that the model was trained on: .csv, .tsv, .jsonl, .ndjson or .parquet.
+    /// Table that the model was trained on: .csv, .tsv, .jsonl, .ndjson or .parquet.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// The column that the model predicts; it is no feature.
+    /// Column that the model predicts; it is not a feature.
     #[arg(long, value_name = "COLUMN")]
     target: Option<String>,
-    /// The model's name [default: that of the directory above --out, or of the ONNX file].
+    /// Name of the model [default: the name of the directory above --out, or of the ONNX file].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Where the package is made [default: models/NAME/1].
+    /// Directory to create the package in [default: models/NAME/1].
     #[arg(long, value_name = "DIRECTORY")]
     out: Option<PathBuf>,
-    /// Columns that are no features. May be given often.
+    /// Columns that are not features. May be repeated.
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     ignore: Vec<String>,
-    /// The features, in the order in which the model takes them [default: all other columns, in the table's order].
+    /// Features, in the order in which the model takes them [default: all other columns, in the order of the table].
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     features: Vec<String>,
-    /// The columns of one input of a graph that has several: `numeric=age,income`. May be given often.
+    /// Columns of one input of a graph that has several inputs: `numeric=age,income`. May be repeated.
     #[arg(long, value_name = "INPUT=COLUMN,…")]
     input: Vec<String>,
-    /// What stands for a missing value of a column: `plan=basic`. May be given often.
+    /// Default for the missing values of a column: `plan=basic`. May be repeated.
     #[arg(long, value_name = "COLUMN=VALUE")]
     fill: Vec<String>,
-    /// The names of the classes, in the order of the graph.
+    /// Names of the classes, in the order in which the graph outputs them.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     classes: Vec<String>,
-    /// What the outputs are, where the graph can be read in more than one way.
+    /// Task of the model, if its outputs can be interpreted in more than one way.
     #[arg(long, value_name = "TASK")]
     task: Option<TaskFlag>,
-    /// Replace the package that is there.
+    /// Replace an existing package.
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -62,13 +64,14 @@ pub(super) struct Init {
     common: ConfigArgs,
 }
 
-/// How a CSV file is to be read.
+/// Options for reading a CSV file.
 #[derive(Debug, Args)]
 pub(super) struct TableArgs {
-    /// What separates the fields of a CSV file: one character, or `tab` [default: a comma, in .tsv a tab].
+    /// Field separator of a CSV file: one character, or `tab` [default: a comma; a tab in .tsv].
     #[arg(long, value_name = "CHARACTER")]
     separator: Option<String>,
-    /// What stands for a missing value in a CSV file, beside an empty field [default: NA, N/A, NaN, null, None and their like].
+    /// Texts that mean a missing value in a CSV file, in addition to an empty field [default: NA, N/A, NaN, null, None
+    /// and similar].
     #[arg(long, value_name = "TEXT,…", value_delimiter = ',')]
     na_values: Vec<String>,
 }
@@ -180,7 +183,7 @@ fn print(output: &mut Output, made: &InitReport, target: Option<&str>) {
     ));
 }
 
-/// The features of a profile as a table.
+/// Prints the features of a profile as a table.
 pub(super) fn print_features(output: &mut Output, profile: &Profile) {
     let mut rows = vec![["feature", "values", "missing", "what they are"].map(str::to_owned)];
     rows.extend(profile.features.iter().map(|(name, feature)| {

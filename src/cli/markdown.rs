@@ -1,4 +1,4 @@
-//! docs/cli.md, from the commands themselves.
+//! Generates docs/cli.md from the command definitions.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use clap::CommandFactory as _;
 
 use super::Cli;
 
-/// The help of every command in Markdown.
+/// Returns the help of every command as Markdown.
 pub fn markdown_reference() -> String {
     let mut text = String::from("# Commands\n\nGenerated from the program; `make docs` writes it anew.\n");
     let mut command = Cli::command().term_width(100);

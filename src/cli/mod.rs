@@ -1,4 +1,4 @@
-//! What an operator can ask for, one file a command.
+//! The command line: one file per command.
 
 mod calibrate;
 mod check;
@@ -39,7 +39,7 @@ pub struct Cli {
     command: Command,
 }
 
-/// The help of a command stands at its own arguments: a word here would hide the longer part of it.
+/// The variants have no doc comments: those would hide the long help on the argument structs.
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
@@ -54,7 +54,7 @@ enum Command {
 }
 
 impl Command {
-    /// Whether it loads ONNX Runtime.
+    /// Whether the command loads ONNX Runtime.
     fn loads_models(&self) -> bool {
         match self {
             Self::Serve(_) | Self::Init(_) | Self::Profile(_) | Self::Calibrate(_) | Self::Check(_) => true,
@@ -63,30 +63,31 @@ impl Command {
     }
 }
 
-/// Flags that every command with a configuration takes.
+/// Flags of every command that reads the configuration.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ConfigArgs {
-    /// The configuration file [default: config/candor.toml, where it exists].
+    /// Configuration file [default: config/candor.toml, if it exists].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Set any key of the configuration, such as `--set http.max_body_bytes=65536`. May be given often.
+    /// Set a configuration key, such as `--set http.max_body_bytes=65536`. May be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// The shared library of ONNX Runtime (`runtime.library`).
+    /// Shared library of ONNX Runtime (`runtime.library`).
     #[arg(long, value_name = "FILE")]
     onnxruntime: Option<PathBuf>,
-    /// What is logged (`telemetry.log_level`).
+    /// Log level, or a list of `target=level` directives (`telemetry.log_level`).
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
 }
 
 impl ConfigArgs {
-    /// Loads the configuration; `flags` are the command's own.
+    /// Loads the configuration; `flags` are the command's own settings.
     fn load(&self, flags: Vec<(String, String)>) -> Result<ResolvedConfig, ExitCode> {
         self.load_for(Purpose::Read, flags)
     }
 
-    /// The same for a command that serves, or tells whether it would: the files that it names are looked at, too.
+    /// Like [`ConfigArgs::load`], for a command that serves or checks whether it would: also checks the files that the
+    /// configuration names.
     fn load_to_serve(&self, flags: Vec<(String, String)>) -> Result<ResolvedConfig, ExitCode> {
         self.load_for(Purpose::Serve, flags)
     }
@@ -103,7 +104,7 @@ impl ConfigArgs {
         let path = |path: &PathBuf| path.display().to_string();
         all.extend(self.onnxruntime.as_ref().map(|file| ("runtime.library".to_owned(), path(file))));
         all.extend(self.log_level.as_ref().map(|level| ("telemetry.log_level".to_owned(), level.clone())));
-        // A value that is not UTF-8 shows as such in the message that refuses it.
+        // A value that is not UTF-8 is converted lossily, and shows as such in the error message.
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
             .collect();
@@ -121,17 +122,17 @@ impl ConfigArgs {
     }
 }
 
-/// Tells what is odd about the configuration and keeps nothing from running.
+/// Prints the warnings about the configuration.
 fn warn(warnings: &[String]) {
     for warning in warnings {
         complain(format_args!("candor: warning: {warning}"));
     }
 }
 
-/// Runs the command of this process's arguments.
+/// Runs the command given on the command line.
 pub fn main() -> ExitCode {
     let command = Cli::parse().command;
-    // Before anything is read, since it starts the program again.
+    // Before anything is read, since this re-executes the program.
     if command.loads_models()
         && let Err(code) = reexec_without_ort_telemetry()
     {
@@ -150,7 +151,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// A loader over ONNX Runtime, for commands that load models and serve none.
+/// Returns a loader over ONNX Runtime, for commands that load models without serving them.
 fn loader(common: &ConfigArgs) -> Result<Loader, ExitCode> {
     let loaded = common.load(Vec::new())?;
     warn(&loaded.warnings);
@@ -166,7 +167,7 @@ fn loader(common: &ConfigArgs) -> Result<Loader, ExitCode> {
     }
 }
 
-/// Tells why something was not done, a line each.
+/// Prints an error, each of its lines with the program's name in front.
 fn print_error(error: &dyn std::fmt::Display) -> ExitCode {
     for line in error.to_string().lines() {
         complain(format_args!("candor: {line}"));
@@ -174,13 +175,13 @@ fn print_error(error: &dyn std::fmt::Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Refuses a path of the command line that leads nowhere, before a library does so in its own words.
+/// Rejects a path on the command line that does not exist, before a library does so in its own words.
 fn exists(path: &Path) -> Result<(), ExitCode> {
     let missing = |error| print_error(&format_args!("{}: {}", path.display(), reason(&error)));
     path.metadata().map(drop).map_err(missing)
 }
 
-/// The same for a path that must be a file.
+/// Like [`exists`], for a path that must be a file.
 fn is_file(path: &Path) -> Result<(), ExitCode> {
     exists(path)?;
     if path.is_dir() {
@@ -189,8 +190,9 @@ fn is_file(path: &Path) -> Result<(), ExitCode> {
     Ok(())
 }
 
-/// Starts this program again, with ONNX Runtime's own reporting of usage switched off before the library is loaded.
-/// Returns where that is so already; a variable of one's own process cannot be set safely once threads may read it.
+/// Re-executes this program with the usage telemetry of ONNX Runtime disabled before the library is loaded. Returns if
+/// it is disabled already. The variable cannot be set in the running process, since that is unsafe once other threads
+/// may read it.
 fn reexec_without_ort_telemetry() -> Result<(), ExitCode> {
     use std::os::unix::process::CommandExt as _;
 

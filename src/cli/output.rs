@@ -1,5 +1,6 @@
-//! What a command prints. A reader that goes away early, as in `candor config | head -1`, ends the output quietly; any
-//! other failure to write is told and makes the exit code 1. The macros of the standard library panic in both cases.
+//! Standard output of the commands. A reader that closes the pipe early, as in `candor config | head -1`, ends the
+//! output quietly; any other write error is reported and makes the exit code 1. The macros of the standard library
+//! panic in both cases.
 
 use std::{
     fmt,
@@ -7,14 +8,14 @@ use std::{
     process::ExitCode,
 };
 
-/// Standard output, until somebody stops reading it. The command goes on to its end, so that its exit code is true.
+/// Standard output until its reader goes away. The command still runs to its end, so that its exit code is correct.
 pub(super) struct Output<W = Stdout> {
     sink: W,
     failed: Option<io::Error>,
 }
 
 impl Output {
-    /// To standard output.
+    /// Writes to standard output.
     pub(super) fn standard() -> Self {
         Self { sink: io::stdout(), failed: None }
     }
@@ -31,7 +32,8 @@ impl<W: Write> Output<W> {
         self.write(|sink| sink.write_all(bytes));
     }
 
-    /// Ends the output: `code`, or a failure where not everything could be written although somebody reads.
+    /// Ends the output. Returns `code`, or a failure if the output could not be written for any reason but a closed
+    /// pipe.
     pub(super) fn finish(mut self, code: ExitCode) -> ExitCode {
         self.write(Write::flush);
         match self.failed {
@@ -50,7 +52,7 @@ impl<W: Write> Output<W> {
     }
 }
 
-/// Writes a line to standard error; where nobody reads it there is nobody to tell.
+/// Writes a line to standard error. Errors are ignored: there is nowhere left to report them.
 pub(super) fn complain(text: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{text}");
 }
@@ -59,7 +61,7 @@ pub(super) fn complain(text: fmt::Arguments<'_>) {
 mod tests {
     use super::*;
 
-    /// Takes so many writes and fails then.
+    /// Accepts the given number of writes, then fails.
     struct Failing(usize, ErrorKind);
 
     impl Write for Failing {

@@ -1,4 +1,4 @@
-//! `candor profile`: profile.json of a version that has a contract, from a table.
+//! `candor profile`: rebuilds profile.json of a version that has a contract, from a table.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -13,15 +13,15 @@ use super::{
 };
 use crate::authoring::rebuild_profile;
 
-/// Make profile.json of a version anew, from a table and the version's own contract.
+/// Rebuild profile.json of a version from a table and the version's own contract.
 ///
-/// Each feature takes the column of its name; other columns are passed over.
+/// Each feature is read from the column of the same name; other columns are ignored.
 #[derive(Debug, Args)]
 pub(super) struct Profile {
-    /// The directory of the version, such as `models/churn/1`.
+    /// Directory of the version, such as `models/churn/1`.
     #[arg(value_name = "VERSION")]
     version: PathBuf,
-    /// The table that the model was trained on: .csv, .tsv, .jsonl, .ndjson or .parquet.
+    /// Table that the model was trained on: .csv, .tsv, .jsonl, .ndjson or .parquet.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     #[command(flatten)]

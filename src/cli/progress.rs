@@ -1,4 +1,4 @@
-//! How far long work has come: one line on the terminal, from the second second on; nothing where nobody looks.
+//! Progress of long work: one line on the terminal, shown after the first second. Nothing is shown without a terminal.
 
 use std::{
     io::{IsTerminal as _, Write as _, stderr},
@@ -7,13 +7,13 @@ use std::{
 
 use crate::authoring::ProgressEvent;
 
-/// Work that is shorter needs no line.
+/// Work that takes less time shows no line.
 const SHOW_AFTER: Duration = Duration::from_secs(1);
 
-/// How often the line changes.
+/// Time between two updates of the line.
 const REFRESH_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The line.
+/// The progress line.
 pub(super) struct Progress {
     terminal: bool,
     started: Instant,
@@ -21,12 +21,12 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// On standard error, where that is a terminal.
+    /// Writes to standard error, if that is a terminal.
     pub(super) fn on_terminal() -> Self {
         Self { terminal: stderr().is_terminal(), started: Instant::now(), shown: None }
     }
 
-    /// Shows how far it has come.
+    /// Shows the current progress.
     pub(super) fn show(&mut self, step: ProgressEvent) {
         let now = Instant::now();
         let soon = now.duration_since(self.started) < SHOW_AFTER;
@@ -38,13 +38,13 @@ impl Progress {
             ProgressEvent::Fit => "fitting and measuring".to_owned(),
         };
         if self.terminal && !soon {
-            // A line that cannot be shown is not missed.
+            // A failed write is ignored: the line is not essential.
             let _ = write!(stderr(), "\r\x1b[K{text} …");
             self.shown = Some(now);
         }
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub(super) fn clear(&mut self) {
         if self.shown.take().is_some() {
             let _ = write!(stderr(), "\r\x1b[K");

@@ -1,4 +1,4 @@
-//! `candor serve`: from the configuration to a running server, and through the signals to its end.
+//! `candor serve`: starts the server from the configuration, and stops it on a signal.
 
 use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -15,26 +15,27 @@ use crate::{
 
 /// Serve models over HTTP.
 ///
-/// SIGTERM and SIGINT stop it in order: /readyz says no, `lifecycle.drain_delay_ms` later no more requests are taken, and
-/// those in flight are finished. It then exits with 0, also where `lifecycle.drain_timeout_ms` ended the wait: how many
-/// requests were cut off stands in the log, and each of them. A second signal ends it at once, with 1, where it comes a
-/// second or more after the first; so does whatever keeps it from starting. SIGHUP is ignored, with a line in the log.
-/// Faults of the configuration and of the command line are 2.
+/// SIGTERM and SIGINT stop the server gracefully: /readyz reports not ready, new requests are rejected after
+/// `lifecycle.drain_delay_ms`, and requests in flight are finished. The exit code is then 0, even if
+/// `lifecycle.drain_timeout_ms` expired; each request that was cut off is logged, and their number. A second signal, at
+/// least one second after the first, stops the server at once with exit code 1. SIGHUP is ignored and logged,
+/// unless the terminal is gone. The exit code is 1 if the server cannot start, and 2 for errors in the configuration or
+/// on the command line.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// A directory of models, of one model, or of one version, or one ONNX file (`repository.models`).
+    /// Directory of models, of one model or of one version, or a single ONNX file (`repository.models`).
     #[arg(value_name = "MODELS")]
     path: Option<PathBuf>,
-    /// The same as MODELS.
+    /// Same as MODELS.
     #[arg(long, value_name = "PATH", conflicts_with = "path")]
     models: Option<PathBuf>,
-    /// The model that /predict asks (`repository.default_model`).
+    /// Model that answers /predict (`repository.default_model`).
     #[arg(long, value_name = "NAME")]
     default_model: Option<String>,
-    /// The address or the name to listen on (`http.host`).
+    /// Address or name to listen on (`http.host`).
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
-    /// The port to listen on (`http.port`).
+    /// Port to listen on (`http.port`).
     #[arg(long)]
     port: Option<u16>,
     #[command(flatten)]
@@ -69,7 +70,8 @@ fn serve(loaded: &ResolvedConfig) -> ExitCode {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    // It starts and stops the server, accepts connections, and serves the admin socket; the others have their threads.
+    // Runs startup, shutdown, the accept loops and the admin and health listeners; connections of the API have their
+    // own threads.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -78,7 +80,7 @@ fn serve(loaded: &ResolvedConfig) -> ExitCode {
         }
     };
     let code = runtime.block_on(run_until_signal(config, &log));
-    // Whatever still runs was given its time; it must not hold the exit up.
+    // Tasks that are still running have had their time; they must not delay the exit.
     runtime.shutdown_background();
     log.flush();
     code
@@ -86,7 +88,7 @@ fn serve(loaded: &ResolvedConfig) -> ExitCode {
 
 async fn run_until_signal(config: &Config, log: &LogHandle) -> ExitCode {
     let started = async {
-        // Caught before the sockets are bound, so that no signal is lost between the two.
+        // Installed before the sockets are bound, so that no signal is lost in between.
         let signals = Signals::catch()?;
         Ok::<_, StartError>((signals, App::start(config, log.clone())?))
     };
@@ -113,7 +115,7 @@ async fn run_until_signal(config: &Config, log: &LogHandle) -> ExitCode {
     }
 }
 
-/// Says where the server listens, and, once the models are loaded, how to ask one.
+/// Logs the listening addresses and, once the models are loaded, an example request.
 fn log_startup(config: &Config, app: &App) {
     let address = app.address();
     tracing::info!(%address, models = %config.repository.models.display(), "listening");
@@ -128,7 +130,7 @@ fn log_startup(config: &Config, app: &App) {
     }
     let (repository, host) = (Arc::clone(app.repository()), address.to_string());
     let token = !config.security.tokens_file.as_os_str().is_empty();
-    // Waiting for the models blocks, so it happens beside the threads that serve.
+    // Waiting for the models blocks, so it runs off the server threads.
     app.background(move || {
         repository.wait_until_loaded();
         if repository.is_interrupted() {

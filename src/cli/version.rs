@@ -1,4 +1,4 @@
-//! What `candor --version` says beside the version: what was built, from what, and for which ONNX Runtime.
+//! Text of `candor --version`: version, revision, target, features, and the ONNX Runtime that the build is for.
 
 use std::sync::LazyLock;
 
@@ -17,7 +17,7 @@ static LONG: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// The lines after the program's name.
+/// Returns the lines that follow the program's name.
 pub(super) fn long() -> &'static str {
     &LONG
 }

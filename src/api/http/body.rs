@@ -1,4 +1,4 @@
-//! Reads a request's body: bounded in size and time, decoded where it is compressed.
+//! Reads a request body: limited in size and time, and decompressed if necessary.
 
 use std::{future::poll_fn, io::Read, pin::pin, task::Poll, time::Duration};
 
@@ -14,15 +14,15 @@ use super::{
 };
 use crate::{domain::error_code::ErrorCode, serving::ServeError};
 
-/// A body on its way in.
+/// A request body as it arrives.
 pub trait RequestBody: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static {}
 
 impl<B> RequestBody for B where B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static {}
 
-/// A body that has come whole, decoded.
+/// A body that was fully received and decompressed.
 pub(super) struct ReceivedBody {
     pub(super) bytes: Bytes,
-    /// Its bytes are held as long as it is there.
+    /// Holds the bytes against the budget for as long as the body lives.
     _held: Option<HeldBytes>,
 }
 
@@ -40,7 +40,7 @@ pub(super) async fn read<B: RequestBody>(
     }
     let encoding = Encoding::of(headers)?;
     let mut reading = pin!(read_limited(body, limit, connection));
-    // Nearly every body is there already, with the head; a clock for it would cost more than reading it.
+    // Nearly every body has already arrived with the head; a timer would cost more than reading it.
     let at_once = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await;
     let received = match at_once {
         Poll::Ready(result) => result?,
@@ -88,10 +88,10 @@ async fn read_limited<B: RequestBody>(
     pieces.whole()
 }
 
-/// A body as far as it has come, in blocks: a buffer that grew would be copied again and again, and leave its smaller ones
-/// behind in the allocator.
+/// The part of a body received so far, in blocks: a growing buffer would be copied repeatedly, and would leave its
+/// smaller predecessors behind in the allocator.
 struct BodyChunks<'a> {
-    /// Nearly every body comes in one piece, which then need not be copied.
+    /// Nearly every body arrives in one chunk, which then need not be copied.
     first: Bytes,
     blocks: Vec<Vec<u8>>,
     size: usize,
@@ -100,7 +100,7 @@ struct BodyChunks<'a> {
     held: Option<HeldBytes>,
 }
 
-/// The size of a block.
+/// Size of a block in bytes.
 const BLOCK: usize = 32 << 10;
 
 impl<'a> BodyChunks<'a> {
@@ -137,7 +137,7 @@ impl<'a> BodyChunks<'a> {
         Ok(())
     }
 
-    /// The whole body in one piece.
+    /// Returns the whole body as one buffer.
     fn whole(mut self) -> Result<ReceivedBody, ServeError> {
         let bytes = match self.blocks.len() {
             0 => self.first,
@@ -154,7 +154,7 @@ impl<'a> BodyChunks<'a> {
     }
 }
 
-/// How a body is compressed.
+/// Content encoding of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Encoding {
     Identity,
@@ -197,7 +197,7 @@ fn undecodable(error: std::io::Error) -> ServeError {
     ServeError::new(ErrorCode::UnsupportedEncoding, format!("the body is not what Content-Encoding says: {error}"))
 }
 
-/// Decodes a body piece by piece; no more than its limit, however much more it would unpack to.
+/// Decompresses a body chunk by chunk, up to the limit, however much larger it would become.
 fn inflate(mut decoder: impl Read, limit: usize, connection: &Connection) -> Result<ReceivedBody, ServeError> {
     let mut pieces = BodyChunks::new(limit, connection);
     let mut buffer = [0; PIECE];
@@ -209,8 +209,8 @@ fn inflate(mut decoder: impl Read, limit: usize, connection: &Connection) -> Res
     }
 }
 
-/// What is decoded at once.
+/// Bytes decompressed at a time.
 const PIECE: usize = 8 << 10;
 
-/// The largest window that a zstd body may ask the decoder to keep: 2^23 bytes, the least that RFC 8878 recommends.
+/// Maximum window that a zstd body may make the decoder keep: 2^23 bytes, the minimum that RFC 8878 recommends.
 const WINDOW_LOG_MAX: u32 = 23;

@@ -1,4 +1,4 @@
-//! Compresses answers for clients that accept it, where it pays.
+//! Compresses responses for clients that accept it, if it pays off.
 
 use std::io::Write as _;
 
@@ -8,13 +8,13 @@ use http::{HeaderMap, HeaderValue, header};
 
 use crate::runtime::run_detached;
 
-/// Answers below this size are sent as they are: compressing them costs more than sending them.
+/// Responses smaller than this are sent uncompressed: compressing them costs more than sending them.
 pub(super) const MIN_BYTES: u64 = 8 << 10;
 
-/// From this size on an answer is compressed beside the threads that serve.
+/// Responses of at least this size are compressed off the server threads.
 const ASIDE_BYTES: usize = 64 << 10;
 
-/// How an answer may be compressed, the better first.
+/// Content coding of a response, in order of preference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coding {
     Zstd,
@@ -22,17 +22,17 @@ pub(super) enum Coding {
 }
 
 impl Coding {
-    /// The coding that a client likes best of those that there are, from its Accept-Encoding header; `None` for the answer
-    /// as it is (RFC 9110, section 12.5.3).
+    /// Returns the supported coding that the client prefers, from its Accept-Encoding header; `None` for no compression
+    /// (RFC 9110, section 12.5.3).
     pub(super) fn accepted(headers: &HeaderMap) -> Option<Self> {
         let quality = |coding: &str| quality(headers, coding);
         let best = [(Self::Zstd, quality("zstd")), (Self::Gzip, quality("gzip").max(quality("x-gzip")))];
-        // Of equal ones the first.
+        // `max_by_key` returns the last maximum: reversed, the first coding wins a tie.
         let (coding, weight) = best.into_iter().rev().max_by_key(|(_, weight)| *weight)?;
         (weight > 0 && weight >= quality("identity")).then_some(coding)
     }
 
-    /// The name in Content-Encoding.
+    /// Returns the value for Content-Encoding.
     pub(super) fn name(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Zstd => "zstd",
@@ -40,7 +40,7 @@ impl Coding {
         })
     }
 
-    /// Compresses an answer; `None` where that makes it no smaller.
+    /// Compresses a response; returns `None` if that does not make it smaller.
     pub(super) async fn compress(self, bytes: Bytes) -> Option<Bytes> {
         let compressed = if bytes.len() < ASIDE_BYTES {
             self.encode(&bytes)
@@ -54,7 +54,7 @@ impl Coding {
     fn encode(self, bytes: &[u8]) -> Option<Vec<u8>> {
         let room = Vec::with_capacity(bytes.len() / 4);
         match self {
-            // The fastest levels: a link that is slower than they are is rare where services talk to each other.
+            // The fastest levels: links slower than these are rare between services.
             Self::Zstd => {
                 let mut encoder = zstd::stream::write::Encoder::new(room, 1).ok()?;
                 encoder.write_all(bytes).ok()?;
@@ -69,7 +69,8 @@ impl Coding {
     }
 }
 
-/// How much a coding is wanted: 0 for not at all, 1000 for most. What no range names is not wanted, but for the answer as it is.
+/// Returns the weight of a coding: 0 for unacceptable, 1000 for most preferred. A coding that no range names is
+/// unacceptable, except identity.
 fn quality(headers: &HeaderMap, coding: &str) -> u32 {
     let mut any = None;
     for value in headers.get_all(header::ACCEPT_ENCODING) {

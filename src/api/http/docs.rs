@@ -1,4 +1,4 @@
-//! Pages for people: how to ask each model, and what an error code means.
+//! Pages for people: how to call each model, and what an error code means.
 
 use axum::{
     Json,
@@ -14,7 +14,7 @@ use crate::{
     serving::{RequestProgress, ServeError},
 };
 
-/// The page asks this server alone, and loads nothing.
+/// Content-Security-Policy: the page connects only to this server and loads nothing.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
                       img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

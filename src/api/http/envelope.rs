@@ -1,7 +1,7 @@
-//! The envelope: every member always present and in this order, null where it does not apply.
+//! Response envelope: every member is always present and in this order, and null if it does not apply.
 //!
-//! The members are written one after the other into one buffer: their names are known, so no serializer has to look for what
-//! it must escape in them.
+//! The members are written one by one into one buffer: their names are known, so no serializer has to scan them for
+//! characters to escape.
 
 use std::{io, time::Instant};
 
@@ -17,30 +17,30 @@ use crate::{
     serving::PredictResponse,
 };
 
-/// Room for the envelope of a small model; it grows where that is not enough.
+/// Initial capacity, enough for the envelope of a small model; it grows if necessary.
 const ENVELOPE_BYTES: usize = 768;
 
-/// After so many bytes the writer looks at its limits.
+/// Bytes written between two checks of the limits.
 const DEADLINE_CHECK_INTERVAL: usize = 64 << 10;
 
-/// Why an answer was not written.
+/// Why a response was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvelopeError {
-    /// It is larger than an answer may be.
+    /// The response exceeds its maximum size.
     #[error("the answer is too large")]
     TooLarge,
-    /// Its deadline passed while it was written.
+    /// The deadline passed while the response was written.
     #[error("the deadline passed")]
     Late,
-    /// `serde_json`'s own; no answer that was interpreted makes one.
+    /// An error of `serde_json`; an interpreted answer causes none.
     #[error(transparent)]
     Json(serde_json::Error),
 }
 
-/// Writes the body of a 200, of `max_bytes` at most and by the answer's deadline.
+/// Writes the body of a 200 response, of at most `max_bytes` and before the deadline of the answer.
 ///
 /// # Errors
-/// [`EnvelopeError`].
+/// Returns [`EnvelopeError`] if the response is too large, late, or cannot be serialized.
 pub fn envelope(answer: &PredictResponse, request_id: &str, max_bytes: usize) -> Result<Vec<u8>, EnvelopeError> {
     let output = Output {
         bytes: Vec::with_capacity(ENVELOPE_BYTES),
@@ -98,10 +98,10 @@ fn write(answer: &PredictResponse, request_id: &str, members: &mut ObjectWriter)
     Ok(())
 }
 
-/// Where an answer is written to: it grows up to its limit, and for as long as there is time.
+/// Output buffer of a response, limited in size and time.
 struct Output {
     bytes: Vec<u8>,
-    /// The length at which the limits are looked at next.
+    /// Length at which the limits are checked next.
     look_at: usize,
     max_bytes: usize,
     due: Instant,
@@ -156,7 +156,7 @@ impl io::Write for &mut Output {
     }
 }
 
-/// A JSON object that is being written.
+/// Writes a JSON object.
 struct ObjectWriter(Output);
 
 impl ObjectWriter {
@@ -172,7 +172,7 @@ impl ObjectWriter {
         serde_json::to_writer(&mut self.0, value)
     }
 
-    /// A text that by its kind holds nothing that needs an escape: the name of a model or a method, a digest, an id.
+    /// Adds a string that by its nature needs no escaping: the name of a model or a method, a digest, an id.
     fn add_unescaped(&mut self, name: &'static str, value: &str) {
         debug_assert!(value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\'), "{value}");
         self.name(name);
@@ -187,7 +187,7 @@ impl ObjectWriter {
     }
 }
 
-/// Names and values side by side as a JSON object.
+/// Parallel slices of names and values, serialized as a JSON object.
 struct NamedValues<'a, T>(&'a [String], &'a [T]);
 
 impl<T: Serialize> Serialize for NamedValues<'_, T> {
@@ -196,7 +196,7 @@ impl<T: Serialize> Serialize for NamedValues<'_, T> {
     }
 }
 
-/// The named outputs as nested arrays.
+/// Named outputs, serialized as nested arrays.
 struct NamedOutputs<'a>(&'a [String], &'a [Tensor]);
 
 impl Serialize for NamedOutputs<'_> {

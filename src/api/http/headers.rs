@@ -1,4 +1,4 @@
-//! The headers that the server acts on, read once.
+//! Parses the request headers that the server acts on.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,13 +13,13 @@ pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-tim
 const X_DEADLINE_MS: HeaderName = HeaderName::from_static("x-deadline-ms");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// The longest request id that is taken from a caller, in bytes.
+/// Maximum length in bytes of a request id accepted from a client.
 const MAX_REQUEST_ID: usize = 128;
 
-/// The longest wait that a caller may ask for; far above every model's limit.
+/// Maximum deadline that a client may request (24 hours); far above the limit of every model.
 pub(super) const MAX_DEADLINE_MS: u64 = 86_400_000;
 
-/// The caller's request id where it is well formed, else a new one (UUID version 7).
+/// Returns the client's request id if it is well formed, else a new one (UUID version 7).
 pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
     let given = headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
     let well_formed = |id: &&str| {
@@ -32,7 +32,7 @@ pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
     }
 }
 
-/// The trace that the request belongs to; a malformed one counts as none, as W3C Trace Context says.
+/// Returns the trace context of the request; a malformed one is ignored, as W3C Trace Context requires.
 pub(super) fn trace(headers: &HeaderMap) -> Option<TraceContext> {
     let parent = headers.get(TRACEPARENT)?.to_str().ok()?;
     let states: Vec<&str> = headers.get_all("tracestate").iter().filter_map(|value| value.to_str().ok()).collect();
@@ -40,14 +40,14 @@ pub(super) fn trace(headers: &HeaderMap) -> Option<TraceContext> {
     TraceContext::parse(parent, state.as_deref())
 }
 
-/// How long the caller will wait, from `x-deadline-ms`.
+/// Returns how long the client will wait, from `x-deadline-ms`.
 pub(super) fn client_timeout(headers: &HeaderMap) -> Result<Option<Duration>, ServeError> {
     if !headers.contains_key(X_DEADLINE_MS) {
         return Ok(None);
     }
     let given: Vec<&str> = headers.get_all(X_DEADLINE_MS).iter().map(|value| value.to_str().unwrap_or("?")).collect();
     let text = given.join(", ");
-    // The parser alone would take a plus sign too.
+    // `parse` alone would also accept a plus sign.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse::<u64>() {
         Ok(millis) if digits && (1..=MAX_DEADLINE_MS).contains(&millis) => Ok(Some(Duration::from_millis(millis))),
@@ -60,7 +60,7 @@ pub(super) fn client_timeout(headers: &HeaderMap) -> Result<Option<Duration>, Se
     }
 }
 
-/// Refuses a body that does not say that it is JSON.
+/// Rejects a body that is not declared as JSON.
 pub(super) fn check_content_type(headers: &HeaderMap) -> Result<(), ServeError> {
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();
     let value = values.next().and_then(|value| value.to_str().ok()).unwrap_or("");
@@ -80,8 +80,8 @@ pub(super) fn check_content_type(headers: &HeaderMap) -> Result<(), ServeError> 
     Err(ServeError::new(ErrorCode::UnsupportedMediaType, detail))
 }
 
-/// How much a caller wants a media type, from the Accept header: 0 for not at all, 1000 for most. Without the header
-/// everything is wanted. The most specific range that fits decides (RFC 9110, section 12.5.1).
+/// Returns the weight of a media type in the Accept header: 0 for unacceptable, 1000 for most preferred. Without the
+/// header everything is acceptable. The most specific matching range decides (RFC 9110, section 12.5.1).
 pub(super) fn accept_quality(headers: &HeaderMap, media_type: &str) -> u32 {
     let main = media_type.split('/').next().unwrap_or("");
     let mut found: Option<(u8, u32)> = None;
@@ -98,14 +98,15 @@ pub(super) fn accept_quality(headers: &HeaderMap, media_type: &str) -> u32 {
                 Some(("*", "*")) => 0,
                 _ => continue,
             };
-            // Ranges that differ in their parameters only, such as a version, are equally specific: the best one counts.
+            // Ranges that differ only in their parameters, such as a version, are equally specific: the highest weight
+            // counts.
             found = found.max(Some((specific, weight)));
         }
     }
     found.map_or(if any { 0 } else { 1000 }, |(_, weight)| weight)
 }
 
-/// The weight among the parameters of a range: 1000 where none is given, or none that can be read.
+/// Returns the weight among the parameters of a range: 1000 if there is none, or none that can be parsed.
 pub(super) fn weight<'a>(mut parameters: impl Iterator<Item = &'a str>) -> u32 {
     let quality = parameters.find_map(|part| part.strip_prefix("q=")).and_then(|text| text.parse::<f32>().ok());
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0 to 1 first")]
@@ -113,9 +114,9 @@ pub(super) fn weight<'a>(mut parameters: impl Iterator<Item = &'a str>) -> u32 {
     weight
 }
 
-/// Refuses a request whose Accept header rules the media type out.
+/// Rejects a request whose Accept header excludes the media type.
 pub(super) fn check_accept(headers: &HeaderMap, media_type: &str) -> Result<(), ServeError> {
-    // Most clients send no Accept header, or a wildcard.
+    // Fast path: most clients send no Accept header, or a wildcard.
     if !headers.contains_key(header::ACCEPT) || accept_quality(headers, media_type) > 0 {
         return Ok(());
     }

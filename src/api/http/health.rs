@@ -1,5 +1,5 @@
-//! Health that does not lie: alive says nothing about load, ready gives its reasons. By configuration also on a listener of
-//! its own, which a crowd of clients cannot fill.
+//! Liveness and readiness: liveness says nothing about load, readiness gives its reasons. Optionally also on a separate
+//! listener, which a crowd of clients cannot fill.
 
 use std::sync::Arc;
 
@@ -27,16 +27,16 @@ use crate::{
     serving::ServeError,
 };
 
-/// What an operator can set about the listener for health.
+/// Settings of the health listener.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The address to listen on; `None`, written as an empty text: there is no such listener.
+    /// Address to listen on; `None`, written as an empty string, disables the listener.
     #[serde(deserialize_with = "read_host", serialize_with = "write_host")]
     pub host: Option<Host>,
-    /// The port; 0 lets the system choose.
+    /// Port; 0 lets the system choose.
     pub port: u16,
-    /// Whether it answers /metrics too.
+    /// Whether the listener also serves /metrics.
     pub metrics: bool,
 }
 
@@ -50,18 +50,18 @@ fn write_host<S: Serializer>(host: &Option<Host>, serializer: S) -> Result<S::Ok
     serializer.serialize_str(&host.as_ref().map(Host::to_string).unwrap_or_default())
 }
 
-/// The connections that the listener takes: orchestrators and scrapers are few.
+/// Maximum connections of the listener: orchestrators and scrapers are few.
 pub const MAX_CONNECTIONS: usize = 64;
 
-/// Answers the requests of the listener for health.
+/// Answers the requests of the health listener.
 pub struct HealthService {
-    /// The models.
+    /// The repository of models.
     pub repository: Arc<Repository>,
-    /// Whether the server knows its callers; the models are then not named to others, which those of this listener are.
+    /// Whether the server requires tokens; if so, this listener names no models, since it checks no token.
     pub has_callers: bool,
-    /// How far the shutdown is.
+    /// Phase of the shutdown.
     pub shutdown: Shutdown,
-    /// Renders the metrics, where the listener answers them.
+    /// Renders the metrics, if the listener serves them.
     pub scrapes: Option<Arc<Scrapes>>,
 }
 
@@ -123,8 +123,8 @@ fn readiness(repository: &Repository, shutdown: &Shutdown, sight: &ModelVisibili
     (status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons }))).into_response()
 }
 
-/// Why the server is not ready. The reasons name models and files; of those that the sender may not know of, the number
-/// is told.
+/// Returns why the server is not ready. The reasons name models and files; models that the caller may not see are only
+/// counted.
 fn reasons(catalog: &Catalog, sight: &ModelVisibility) -> Vec<String> {
     let (seen, unseen): (Vec<_>, Vec<_>) = catalog.waiting().partition(|entry| sight.covers(entry.name.as_str()));
     let mut reasons: Vec<String> =

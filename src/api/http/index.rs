@@ -1,4 +1,4 @@
-//! `GET /`: what is served, and a command that works as it is.
+//! `GET /`: the models served, and a command that works as it is.
 
 use std::fmt::Write as _;
 
@@ -18,10 +18,10 @@ pub(super) async fn index_text(State(services): State<SharedState>, request: Req
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], page)
 }
 
-/// The longest name of a host that is repeated, in bytes; that of the domain name system.
+/// Maximum length in bytes of a host name that is repeated; the limit of DNS.
 const MAX_HOST: usize = 255;
 
-/// The host as the client names it, where it looks like one: the page is made to be copied into a shell.
+/// Returns the Host header if it looks like a host, since the page is meant to be copied into a shell.
 fn host(headers: &HeaderMap) -> &str {
     let given = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
@@ -47,7 +47,7 @@ fn page(catalog: &Catalog, host: &str, sight: &ModelVisibility) -> String {
     page
 }
 
-/// The models that the reader may know of, and how to ask one.
+/// Lists the models that the caller may see, and how to call one.
 fn models(page: &mut String, catalog: &Catalog, host: &str, sight: &ModelVisibility) {
     page.push_str("Models:\n");
     for entry in catalog.models.values().filter(|entry| sight.covers(entry.name.as_str())) {
@@ -66,11 +66,12 @@ fn models(page: &mut String, catalog: &Catalog, host: &str, sight: &ModelVisibil
     }
 }
 
-/// A command that asks a model for its own example, with the token in the shell's variable where the server wants one.
+/// Returns a curl command that sends a model its own example, with the token in a shell variable if the server requires
+/// one.
 pub fn example_curl(version: &ModelVersion, host: &str, default: bool, token: bool) -> String {
     let path = if default { "/predict".to_owned() } else { format!("/models/{}/predict", version.model) };
     let features = serde_json::to_string(&version.example).unwrap_or_default();
-    // A quotation mark inside the shell's own would end them.
+    // A single quote would end the quoting of the shell.
     let features = features.replace('\'', "'\\''");
     let token = if token { " -H \"authorization: Bearer $TOKEN\"" } else { "" };
     format!("curl -s http://{host}{path}{token} -H 'content-type: application/json' -d '{{\"features\":{features}}}'")

@@ -1,4 +1,4 @@
-//! `GET /metrics`: Prometheus text, or OpenMetrics with exemplars, as the Accept header asks.
+//! `GET /metrics`: Prometheus text, or OpenMetrics with exemplars, depending on the Accept header.
 
 use std::{sync::Arc, time::Instant};
 
@@ -17,26 +17,26 @@ use crate::{
     telemetry::{Metrics, OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE},
 };
 
-/// Renders the metrics beside the threads that serve, once for all who wait for it.
+/// Renders the metrics off the server threads, once for all requests that wait for them.
 pub struct Scrapes {
     metrics: Arc<Metrics>,
     text: Mutex<Option<Rendered>>,
     openmetrics: Mutex<Option<Rendered>>,
 }
 
-/// A scrape, and when it was begun.
+/// A rendered scrape and the time its rendering began.
 struct Rendered {
     begun: Instant,
     text: Bytes,
 }
 
 impl Scrapes {
-    /// Of these metrics.
+    /// Renders these metrics.
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self { metrics, text: Mutex::default(), openmetrics: Mutex::default() }
     }
 
-    /// The answer to a request with these headers.
+    /// Returns the response to a request with these headers.
     pub(super) async fn answer(&self, request: &HeaderMap) -> Result<Response, DetachedError> {
         let wanted = headers::accept_quality(request, "application/openmetrics-text");
         let named = request
@@ -52,7 +52,7 @@ impl Scrapes {
         Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
     }
 
-    /// Who asks while another scrape is under way waits for the next one, and shares it with all who wait.
+    /// A request that arrives during a scrape waits for the next one, which all waiting requests share.
     async fn render(
         &self,
         last: &Mutex<Option<Rendered>>,

@@ -1,4 +1,4 @@
-//! What is loaded: models, versions, contracts.
+//! The loaded models, versions and contracts.
 
 use axum::{
     Extension, Json,
@@ -107,7 +107,7 @@ fn not_found(
     let sight = ModelVisibility::of(services, request.extensions());
     match catalog.resolve_within(Some(model), version, &|name| sight.covers(name)) {
         Err(resolved) => model_response(&ServeError::from_resolve_error(resolved), request),
-        // The name was looked up in the same catalog a moment ago and was not there.
+        // Unreachable: the name was just looked up in the same catalog and not found.
         Ok(_) => model_response(
             &ServeError::new(crate::domain::error_code::ErrorCode::Internal, "the server failed"),
             request,
@@ -133,7 +133,7 @@ fn version_summary(catalog: &Catalog, entry: &ModelEntry) -> Value {
     })
 }
 
-/// A version in the list of all models: its state, and what its answers rest on.
+/// Returns a version for the list of all models: its state, calibration and profile.
 fn model_summary(entry: &VersionEntry) -> Value {
     let mut value = json!({ "version": entry.name.as_str(), "state": entry.state.as_str() });
     if let VersionState::Ready(version) = &entry.state {
@@ -155,7 +155,7 @@ fn model_detail(catalog: &Catalog, entry: &ModelEntry) -> Value {
     value
 }
 
-/// What a calibration is and how well it did; without its tables.
+/// Returns a calibration with its report, without its tables.
 fn calibration(calibrated: &ServedCalibration) -> Value {
     let of = &calibrated.calibration;
     json!({

@@ -1,5 +1,5 @@
-//! OpenAPI 3.1 of what is served now: each model with its own request schema and an example that works. The paths and
-//! what they may answer are in `operations`, the request's features in `features`.
+//! OpenAPI 3.1 document of the models served now, each with its own request schema and a working example. `operations`
+//! has the paths and their responses, `features` the features of a request.
 
 mod features;
 mod operations;
@@ -27,16 +27,16 @@ use crate::{
     security::MetricsAccess,
 };
 
-/// For whom the document is made, and of what.
+/// What the document is built from, for one caller.
 struct View<'a> {
     catalog: &'a Catalog,
-    /// The models that the reader may know of.
+    /// The models visible to the caller.
     sight: ModelVisibility,
-    /// Whether the server knows its callers.
+    /// Whether the server requires tokens.
     secured: bool,
-    /// Whether it asks for a token before it tells its metrics.
+    /// Whether /metrics requires a token.
     secured_metrics: bool,
-    /// Whether each caller has a share.
+    /// Whether callers are rate limited.
     metered: bool,
 }
 
@@ -47,7 +47,7 @@ impl<'a> View<'a> {
         Self { catalog, sight, secured, secured_metrics, metered: services.rate.is_some() }
     }
 
-    /// The versions that answer, of the models that the reader may know of.
+    /// Returns the versions that serve requests, of the visible models.
     fn served(&self) -> impl Iterator<Item = &'a ModelVersion> {
         let entries = self.catalog.models.values().filter(|entry| self.sight.covers(entry.name.as_str()));
         entries.filter_map(|entry| entry.stable().map(|version| &**version))
@@ -109,7 +109,7 @@ fn document(view: &View<'_>) -> Value {
 fn request_schema(version: &ModelVersion) -> Value {
     let by_name = json!({ "$ref": features::reference(version) });
     let by_position = features::by_position(version);
-    // A number beyond 64 bits would be rounded, and then is nobody's id.
+    // A number beyond 64 bits would be rounded, and would no longer identify anything.
     let entity = json!({
         "type": ["string", "integer", "null"], "maxLength": MAX_ENTITY_ID, "minimum": i64::MIN, "maximum": u64::MAX,
         "description": "Whom or what the instance is about; recorded with the answer",
@@ -193,7 +193,7 @@ fn answer_schema(version: &ModelVersion) -> Value {
     json!({ "type": "object", "required": required, "properties": properties })
 }
 
-/// What the set or the interval of an answer promises.
+/// Returns the coverage claim of the prediction set or interval of a response.
 fn set_meaning(version: &ModelVersion) -> String {
     let claimed = version.calibrated.as_ref().and_then(|calibrated| calibrated.calibrator.claimed_coverage());
     claimed.map_or_else(

@@ -1,4 +1,4 @@
-//! The names in a path, such as a model's and a version's.
+//! Path parameters, such as the names of a model and a version.
 
 use axum::{
     extract::{FromRequestParts, Path},
@@ -13,7 +13,7 @@ use crate::{
     serving::{RequestProgress, ServeError},
 };
 
-/// The names, decoded. Bytes that are not UTF-8 are no name of ours, so such a path leads nowhere.
+/// Decoded path parameters. A path that is not UTF-8 is not found, since every name is UTF-8.
 pub(super) struct PathParams<T>(pub(super) T);
 
 impl<T, S> FromRequestParts<S> for PathParams<T>

@@ -1,4 +1,4 @@
-//! Errors as RFC 9457 problem details. The one place that knows which HTTP status a code has.
+//! Errors as RFC 9457 problem details. The only place that maps error codes to HTTP statuses.
 
 use axum::{
     body::Body,
@@ -12,7 +12,7 @@ use crate::{
     serving::{PredictionEvent, RequestProgress, ServeError},
 };
 
-/// The HTTP status of a code.
+/// Returns the HTTP status of an error code.
 pub fn status(code: ErrorCode) -> u16 {
     match code {
         ErrorCode::MalformedJson | ErrorCode::DataContractViolation | ErrorCode::InvalidHeader => 400,
@@ -52,14 +52,14 @@ struct ProblemDetails<'a> {
     errors: &'a [Violation],
 }
 
-/// The response of a handler behind the router. `road` is kept beside it for the record.
+/// Returns the error response of a handler behind the router, with the prediction event attached for the request log.
 pub(super) fn problem_response(failure: &ServeError, request_id: &str, road: RequestProgress) -> Response {
     let mut response = response(failure, request_id);
     response.extensions_mut().insert(PredictionEvent::failed(failure, road));
     response
 }
 
-/// The response for a failure.
+/// Returns the response for an error.
 pub(super) fn response(failure: &ServeError, request_id: &str) -> Response {
     let code = failure.code;
     let status = status(code);
@@ -76,14 +76,14 @@ pub(super) fn response(failure: &ServeError, request_id: &str) -> Response {
         uncertainty: None,
         errors: failure.violations.first_n(),
     };
-    // Only maps with keys that are not texts cannot be written; there are none here.
+    // Cannot fail: serialization fails only for maps whose keys are not strings, and there are none here.
     let body = serde_json::to_vec(&problem).unwrap_or_default();
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, Body::from(body)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if let Some(wait) = failure.retry_after {
-        // Rounded up: a caller that comes too early is refused again.
+        // Rounded up: a client that retries too early is refused again.
         let seconds = u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

@@ -1,4 +1,5 @@
-//! The last step of an answer: compressed where that pays, and held against the budget until its client has taken it.
+//! Last step of a response: compresses it if that pays off, and holds its bytes against the budget until the client has
+//! taken it.
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
@@ -11,11 +12,11 @@ use super::{
     compression::{Coding, MIN_BYTES},
 };
 
-/// Readies an answer for its connection. An ordinary one, which is small and the only one of its connection, is handed over
-/// as it is.
+/// Prepares a response for its connection. An ordinary response, which is small and the only one on its connection, is
+/// returned unchanged.
 ///
 /// # Errors
-/// [`Exhausted`] where the budget has no room for its bytes.
+/// Returns [`BudgetExhausted`] if the budget has no room for its bytes.
 pub(super) async fn hold_and_send(
     response: Response,
     request: &HeaderMap,
@@ -25,18 +26,19 @@ pub(super) async fn hold_and_send(
     if size < MIN_BYTES && connection.covers(size) {
         return Ok(response);
     }
-    // In a box, because its size would be that of every request's future.
+    // Boxed, because its size would otherwise be part of every request's future.
     Box::pin(held(response, request, connection)).await
 }
 
-/// Readies the refusal of an answer for which there was no room: it is small, and only counted as not yet taken.
+/// Prepares the error response that replaces a response for which there was no room: it is small, and only counted as
+/// outstanding.
 pub(super) async fn send_unheld(response: Response, connection: &Connection) -> Response {
     let (parts, body) = response.into_parts();
     let bytes = whole(body).await;
     Response::from_parts(parts, Body::from(attach(bytes, connection.outstanding.add())))
 }
 
-/// Every answer is made whole before it is handed over, so this waits for nothing, and cannot fail.
+/// Does not wait and cannot fail: every response is complete before it is handed over.
 async fn whole(body: Body) -> Bytes {
     body.collect().await.map(Collected::to_bytes).unwrap_or_default()
 }
@@ -53,7 +55,7 @@ async fn held(response: Response, request: &HeaderMap, connection: &Connection) 
             parts.headers.insert(header::CONTENT_ENCODING, coding.name());
             parts.headers.remove(header::CONTENT_LENGTH);
             bytes = compressed;
-            // Smaller than what was held.
+            // Cannot fail: it is smaller than what is held.
             connection.hold_in(&mut held, bytes.len())?;
         }
     }

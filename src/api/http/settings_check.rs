@@ -1,21 +1,21 @@
-//! What is wrong with the settings of the HTTP side.
+//! Validates the HTTP settings.
 
 use http::Uri;
 
 use super::Settings;
 use crate::domain::setting::{MAX_WAIT_MS, SettingError};
 
-/// The largest body that may be allowed, in bytes: a tebibyte.
+/// Maximum of the body limit, in bytes: one tebibyte.
 const MAX_BODY_BYTES: usize = 1 << 40;
 
-/// The budget has room for the largest body so many times.
+/// Number of bodies of maximum size that the byte budget must have room for.
 const BODIES: usize = 4;
 
-/// The most connections that may be allowed: far beyond the ports that one client has.
+/// Maximum of the connection limit: far beyond the number of ports of one client.
 const MAX_CONNECTIONS: usize = 1_000_000;
 
 impl Settings {
-    /// The values that cannot be used.
+    /// Returns the values that cannot be used.
     pub fn errors(&self) -> Vec<SettingError> {
         let outside =
             |key, value: usize, most: usize, because| SettingError::out_of_range(key, value, &(1..=most), because);
@@ -51,7 +51,7 @@ impl Settings {
     }
 }
 
-/// Whether a browser could send this as `Origin` (RFC 6454, section 6.2): anything else would never match.
+/// Whether a browser could send this as `Origin` (RFC 6454, section 6.2): any other value would never match.
 fn is_origin(text: &str) -> bool {
     let Ok(uri) = text.parse::<Uri>() else { return false };
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };

@@ -1,9 +1,9 @@
-//! One budget of bytes for what all connections hold in memory: bodies on their way in, answers on their way out.
+//! A byte budget for everything that all connections hold in memory: request bodies and responses.
 //!
-//! Bytes are reserved before they are buffered and given back when the buffer is dropped. Each connection starts with a
-//! small share of its own, which covers the heads and the small bodies of ordinary requests, so that these touch nothing
-//! that connections share. What needs more reserves it from the budget, in steps, and never from the half that is kept for
-//! new connections: large bodies cannot keep small requests out.
+//! Bytes are reserved before they are buffered and released when the buffer is dropped. Each connection starts with a
+//! small share of its own, which covers the heads and small bodies of ordinary requests, so that these touch no shared
+//! state. Anything larger reserves bytes from the budget, in steps, and never from the half that is kept for new
+//! connections: large bodies cannot keep small requests out.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -14,32 +14,32 @@ use bytes::Bytes;
 
 use crate::telemetry::UpDownCounter;
 
-/// What each connection has reserved as long as it is open, in bytes. The head of a request is no larger than this.
+/// Bytes that each connection reserves as long as it is open; also the maximum size of a request head.
 pub(super) const CONNECTION_BYTES: usize = 16 << 10;
 
-/// What a connection reserves at once beyond that, in bytes.
+/// Step in which a connection reserves bytes beyond that.
 const STEP: usize = 64 << 10;
 
-/// The budget of a server, in bytes.
+/// The byte budget of a server.
 #[derive(Debug)]
 pub struct ByteBudget {
     max: usize,
     used: AtomicUsize,
-    /// The same number as a metric.
+    /// `used`, as a metric.
     level: Arc<UpDownCounter>,
 }
 
-/// The budget has no room for so many bytes.
+/// The budget has no room for the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BudgetExhausted;
 
 impl ByteBudget {
-    /// A budget of `max` bytes, shown as `level`.
+    /// Creates a budget of `max` bytes, exported as `level`.
     pub fn new(max: usize, level: Arc<UpDownCounter>) -> Arc<Self> {
         Arc::new(Self { max, used: AtomicUsize::new(0), level })
     }
 
-    /// Bytes that are reserved now.
+    /// Returns the bytes that are reserved now.
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
@@ -57,7 +57,7 @@ impl ByteBudget {
     }
 }
 
-/// What one connection has reserved.
+/// The reservation of one connection.
 #[derive(Debug)]
 pub(super) struct ConnectionShare {
     budget: Arc<ByteBudget>,
@@ -66,14 +66,14 @@ pub(super) struct ConnectionShare {
 
 #[derive(Debug)]
 struct State {
-    /// Bytes that are held now.
+    /// Bytes in use now.
     held: usize,
-    /// Bytes that are reserved from the budget.
+    /// Bytes reserved from the budget.
     reserved: usize,
 }
 
 impl ConnectionShare {
-    /// The share of a new connection; `None` where the budget has no room for it.
+    /// Opens the share of a new connection; returns `None` if the budget has no room for it.
     pub(super) fn open(budget: &Arc<ByteBudget>) -> Option<Arc<Self>> {
         budget.reserve(CONNECTION_BYTES, budget.max).ok()?;
         let state = Mutex::new(State { held: 0, reserved: CONNECTION_BYTES });
@@ -81,11 +81,11 @@ impl ConnectionShare {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Two additions happen under it; a poisoned state is still whole.
+        // Only two numbers change under the lock: a poisoned state is still consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Holds so many bytes until the result is dropped.
+    /// Holds `bytes` until the result is dropped.
     pub(super) fn hold(self: &Arc<Self>, bytes: usize) -> Result<HeldBytes, BudgetExhausted> {
         let mut held = HeldBytes { share: Arc::clone(self), bytes: 0 };
         held.grow(bytes)?;
@@ -97,7 +97,7 @@ impl ConnectionShare {
         let held = state.held.checked_add(bytes).ok_or(BudgetExhausted)?;
         if held > state.reserved {
             let short = held - state.reserved;
-            // A whole step where there is room for it, so that the next few bodies find it reserved already.
+            // Reserve a whole step if there is room, so that the next few bodies find it reserved already.
             let step = short.next_multiple_of(STEP);
             let reserve = |bytes| self.budget.reserve(bytes, self.budget.max / 2).map(|()| bytes);
             state.reserved += reserve(step).or_else(|_| reserve(short))?;
@@ -109,7 +109,7 @@ impl ConnectionShare {
     fn put_back(&self, bytes: usize) {
         let mut state = self.lock();
         state.held -= bytes;
-        // One step is kept: a connection that needed it once is likely to need it again.
+        // Keep one step: a connection that needed it once is likely to need it again.
         let keep = CONNECTION_BYTES.max(state.held.next_multiple_of(STEP).max(STEP));
         if let Some(spare) = state.reserved.checked_sub(keep).filter(|spare| *spare > 0) {
             state.reserved = keep;
@@ -125,7 +125,7 @@ impl Drop for ConnectionShare {
     }
 }
 
-/// Bytes of a connection's share that are in use; given back when dropped.
+/// Bytes of a connection's share that are in use; released on drop.
 #[derive(Debug)]
 pub(in crate::api) struct HeldBytes {
     share: Arc<ConnectionShare>,
@@ -133,14 +133,14 @@ pub(in crate::api) struct HeldBytes {
 }
 
 impl HeldBytes {
-    /// Holds so many bytes more.
+    /// Holds `bytes` more.
     pub(in crate::api) fn grow(&mut self, bytes: usize) -> Result<(), BudgetExhausted> {
         self.share.take(bytes)?;
         self.bytes += bytes;
         Ok(())
     }
 
-    /// Holds exactly so many bytes from now on.
+    /// Holds exactly `bytes` from now on.
     pub(in crate::api) fn resize(&mut self, bytes: usize) -> Result<(), BudgetExhausted> {
         if let Some(more) = bytes.checked_sub(self.bytes) {
             return self.grow(more);
@@ -157,7 +157,7 @@ impl Drop for HeldBytes {
     }
 }
 
-/// Bytes that are held until their last clone is gone.
+/// Returns `bytes` as a buffer that keeps `held` until its last clone is dropped.
 pub(in crate::api) fn attach(bytes: Bytes, held: impl Send + 'static) -> Bytes {
     struct Owner<H> {
         bytes: Bytes,

@@ -1,10 +1,10 @@
-//! Busy polling: where a caller asks again as soon as it has its answer, the thread that answered looks for the next
-//! request for a moment before it sleeps.
+//! Busy polling: if a client sends its next request as soon as it has a response, the thread polls for that request for
+//! a moment before it sleeps.
 //!
-//! Being woken costs a thread more than a request of a small model, in processor time as well. To look for about as long as
-//! that costs is never much dearer than sleeping at once, whatever comes (Karlin, Li, Manasse and Owicki, "Empirical studies
-//! of competitive spinning for a shared-memory multiprocessor", 1991). It is only done for a caller who came back soon
-//! several times, and where nobody else wants the processor.
+//! Waking a thread costs more than a request to a small model, in CPU time as well. Polling for about as long as a
+//! wake-up costs is never much more expensive than sleeping at once, whatever the arrivals (Karlin, Li, Manasse and
+//! Owicki, "Empirical studies of competitive spinning for a shared-memory multiprocessor", 1991). A thread polls only
+//! for a client that returned quickly several times, and only while nothing else wants the CPU.
 
 use std::{
     convert::Infallible,
@@ -19,49 +19,49 @@ use tokio::sync::Notify;
 
 use crate::runtime;
 
-/// A caller came back soon when it took at most so many times as long as is looked for it: the thread may have slept, and
-/// what it took to wake it counts as well.
+/// A return is quick within this multiple of the polling window: the thread may have slept, and the time to wake it
+/// counts as well.
 const QUICK_RETURN_FACTOR: u64 = 2;
 
-/// How often in a row a caller must have come back soon to be looked for. Requests that only happen to follow each other
-/// rarely do it so often.
+/// Consecutive quick returns before the thread polls for a client. Requests that follow each other by chance rarely
+/// reach this number.
 const QUICK_RETURNS_REQUIRED: u32 = 4;
 
-/// A thread that yields its processor and has it back in this time was the only one that wanted it.
+/// If a thread has the CPU back within this time after yielding it, nothing else wanted the CPU.
 const CONTENTION_THRESHOLD: Duration = Duration::from_micros(10);
 
-/// Where others wanted the processor, nobody is looked for for a while: at first so long, then longer and longer, since on
-/// a processor that is always wanted each look loses a whole time slice.
+/// Limits of the backoff after other threads wanted the CPU. It grows exponentially, since on a CPU in constant demand
+/// each poll loses a whole time slice.
 const MIN_BACKOFF: Duration = Duration::from_millis(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
-/// Keeps one thread awake for those who come back soon.
+/// Keeps one thread awake for clients that return quickly.
 #[derive(Debug)]
 pub(super) struct BusyPoll {
-    /// How long to look, in nanoseconds; zero: never.
+    /// How long to poll, in nanoseconds; 0 disables polling.
     window: u64,
-    /// What the times count from.
+    /// Origin of the timestamps.
     origin: Instant,
-    /// Until when to look, in nanoseconds; zero since a request came.
+    /// End of the polling, in nanoseconds since `origin`; 0 once a request has arrived.
     until: AtomicU64,
     again: Notify,
 }
 
-/// The requests of one connection, as they follow each other.
+/// Tracks how quickly the requests of one connection follow each other.
 #[derive(Debug)]
 pub(super) struct RequestCadence {
     thread: Arc<BusyPoll>,
-    /// When the last answer was given, in nanoseconds; zero: not yet.
+    /// Time of the last response, in nanoseconds since the origin of `thread`; 0 before the first.
     answered: AtomicU64,
-    /// How many requests in a row came soon.
+    /// Number of consecutive quick returns.
     soon: AtomicU32,
 }
 
-/// A request under way; it ends when this is dropped.
+/// A request in flight; it ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct CadenceGuard<'a>(&'a RequestCadence);
 
-/// Whether others want the processor.
+/// Backoff while other threads want the CPU.
 #[derive(Debug)]
 struct CpuContention {
     rest: Duration,
@@ -69,12 +69,12 @@ struct CpuContention {
 }
 
 impl BusyPoll {
-    /// Looks for so long.
+    /// Polls for `window` after a response.
     pub(super) fn new(window: Duration) -> Self {
         Self { window: nanos(window), origin: Instant::now(), until: AtomicU64::new(0), again: Notify::new() }
     }
 
-    /// Keeps the thread that runs this awake at these times.
+    /// Keeps the thread that runs this awake while it should poll.
     pub(super) async fn poll_loop(&self) -> Infallible {
         let mut crowd = CpuContention { rest: MIN_BACKOFF, over: self.origin };
         loop {
@@ -82,7 +82,7 @@ impl BusyPoll {
             let (mut now, mut looked) = (Instant::now(), false);
             while self.should_poll(now) && !crowd.is_backing_off(now) && !runtime::compute_threads_busy() {
                 looked = true;
-                // The runtime asks the system what came, without sleeping.
+                // Lets the runtime check for I/O events, without sleeping.
                 tokio::task::yield_now().await;
                 let asked = Instant::now();
                 std::thread::yield_now();
@@ -105,12 +105,12 @@ impl BusyPoll {
 }
 
 impl RequestCadence {
-    /// On this thread.
+    /// Tracks a connection on this thread.
     pub(super) fn new(thread: Arc<BusyPoll>) -> Self {
         Self { thread, answered: AtomicU64::new(0), soon: AtomicU32::new(0) }
     }
 
-    /// Notes that a request began.
+    /// Records that a request began.
     pub(super) fn begin(&self) -> CadenceGuard<'_> {
         if self.thread.window > 0 {
             self.on_request(Instant::now());
@@ -149,7 +149,7 @@ impl CpuContention {
         now < self.over
     }
 
-    /// The processor was offered to others, and was back after so long.
+    /// Records that the CPU was yielded and was back after this time.
     fn on_yield(&mut self, now: Instant, after: Duration) {
         if after > CONTENTION_THRESHOLD {
             self.over = now + self.rest;
@@ -157,7 +157,7 @@ impl CpuContention {
         }
     }
 
-    /// Somebody was looked for, and came.
+    /// Records that the awaited request arrived.
     fn on_success(&mut self) {
         self.rest = (self.rest / 2).max(MIN_BACKOFF);
     }
@@ -173,11 +173,12 @@ mod tests {
 
     const WINDOW: u64 = 100;
 
-    /// A thread that has answered one caller, who came back after these gaps in microseconds; and when it last answered.
+    /// A thread that has answered a client, which returned after these gaps in microseconds, and the time of the last
+    /// response.
     fn after(gaps: &[u64]) -> (Arc<BusyPoll>, Instant) {
         let thread = Arc::new(BusyPoll::new(Duration::from_micros(WINDOW)));
         let conversation = RequestCadence::new(Arc::clone(&thread));
-        // The first request comes to a server that has been there for a while.
+        // The first request arrives some time after the server started.
         let mut now = thread.origin + Duration::from_secs(1);
         for gap in [&[0], gaps].concat() {
             now += Duration::from_micros(gap);

@@ -1,4 +1,4 @@
-//! What the requests of one connection share: its client, what it does, and the bytes that it may hold.
+//! State shared by the requests of one connection: its client, its activity, and the bytes it may hold.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -22,10 +22,10 @@ use super::{
 };
 use crate::telemetry::ConnectionMetrics;
 
-/// A body or an answer of this size is covered by the connection's own share, one at a time.
+/// Largest body or response that the connection's own share covers, one at a time.
 const COVERED: u64 = CONNECTION_BYTES as u64 / 2;
 
-/// The address of the client.
+/// Address of the client.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub IpAddr);
 
@@ -35,7 +35,8 @@ impl Default for Peer {
     }
 }
 
-/// How far the request of an HTTP/1 connection is: it may come whole, and then be answered.
+/// Progress of the request on an HTTP/1 connection: `COMING` (until fully received) → `WHOLE` (until the response is
+/// handed to hyper) → `ANSWERED` (until it is written) → `COMING`.
 const COMING: u8 = 0;
 const WHOLE: u8 = 1;
 const ANSWERED: u8 = 2;
@@ -43,25 +44,25 @@ const ANSWERED: u8 = 2;
 /// One connection of a client.
 #[derive(Debug)]
 pub struct Connection {
-    /// The address of the client.
+    /// Address of the client.
     pub(in crate::api) peer: Peer,
     pub(super) activity: ConnectionActivity,
     pub(super) census: Arc<ConnectionLimiter>,
-    /// Answers that the client has not taken yet.
+    /// Responses that the client has not taken yet.
     pub(in crate::api) outstanding: Arc<OutstandingAnswers>,
     share: Arc<ConnectionShare>,
-    /// Whether streams share the connection, as in HTTP/2; known from its first request on.
+    /// Whether streams share the connection, as in HTTP/2; known from the first request on.
     multiplexed: AtomicBool,
-    /// Whether the client knows interim answers, as those of HTTP/1.1 do.
+    /// Whether the client understands interim responses, as HTTP/1.1 clients do.
     interim: AtomicBool,
     /// [`COMING`], [`WHOLE`] or [`ANSWERED`].
     request: AtomicU8,
-    /// Reads the end of the stream, which waits until a request is answered.
+    /// Waker of the reader whose end of stream is withheld until a request is answered.
     end: AtomicWaker,
 }
 
 impl Connection {
-    /// A connection of this client; `None` where the budget has no room for it.
+    /// Opens a connection of this client; returns `None` if the budget has no room for it.
     pub(super) fn open(peer: Peer, budget: &Arc<ByteBudget>, census: Arc<ConnectionLimiter>) -> Option<Arc<Self>> {
         Some(Arc::new(Self {
             peer,
@@ -76,7 +77,7 @@ impl Connection {
         }))
     }
 
-    /// A connection that is none, without limits: for those who hand requests to a front themselves.
+    /// Returns a connection without a socket or limits, for callers that pass requests to a handler directly.
     ///
     /// # Panics
     /// Never: the budget is unlimited.
@@ -87,7 +88,7 @@ impl Connection {
         Self::open(Peer::default(), &budget, census).expect("an unlimited budget has room")
     }
 
-    /// Notes that a request of this version of HTTP began.
+    /// Records that a request of this HTTP version began.
     pub(super) fn begin(&self, version: Version) -> InFlightGuard<'_> {
         self.multiplexed.store(version > Version::HTTP_11, Ordering::Relaxed);
         self.interim.store(version == Version::HTTP_11, Ordering::Relaxed);
@@ -98,17 +99,17 @@ impl Connection {
         self.multiplexed.load(Ordering::Relaxed)
     }
 
-    /// Whether the connection's own share covers so many bytes: it does where there is one request at a time.
+    /// Whether the connection's own share covers `bytes`, which requires that there is one request at a time.
     pub(in crate::api) fn covers(&self, bytes: u64) -> bool {
         bytes <= COVERED && !self.is_multiplexed()
     }
 
-    /// Holds so many bytes for a body or an answer; nothing where the connection's own share covers them.
+    /// Holds `bytes` for a body or a response; returns `None` if the connection's own share covers them.
     pub(in crate::api) fn hold(&self, bytes: usize) -> Result<Option<HeldBytes>, BudgetExhausted> {
         if self.covers(bytes as u64) { Ok(None) } else { self.share.hold(bytes).map(Some) }
     }
 
-    /// Lets `held` hold so many bytes.
+    /// Resizes `held` to `bytes`.
     pub(in crate::api) fn hold_in(&self, held: &mut Option<HeldBytes>, bytes: usize) -> Result<(), BudgetExhausted> {
         if let Some(held) = held {
             return held.resize(bytes);
@@ -117,26 +118,27 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits for as long as something may take; shorter while connections are scarce.
+    /// Waits for `normal`, or for less while connections are scarce.
     pub(in crate::api) async fn client_timeout(&self, normal: Duration) {
         self.census.idle_timeout(normal, 1).await;
     }
 
-    /// Notes that a request has come whole. A client of HTTP/1 may close its sending side now and still wait for its answer.
+    /// Records that a request was fully received. From now on an HTTP/1 client may close its sending side while it
+    /// waits for the response.
     pub(in crate::api) fn received(&self) {
         if !self.is_multiplexed() {
             self.request.store(WHOLE, Ordering::Relaxed);
         }
     }
 
-    /// Notes that the answer was handed to the protocol library.
+    /// Records that the response was handed to hyper.
     pub(in crate::api) fn answered(&self) {
         if self.request.load(Ordering::Relaxed) == WHOLE {
             self.request.store(ANSWERED, Ordering::Relaxed);
         }
     }
 
-    /// Notes that all that was handed over is written. The end of the stream, where it waits, is told now.
+    /// Records that everything handed over has been written, and wakes the reader of a withheld end of stream.
     pub(in crate::api) fn written(&self) {
         if self.request.load(Ordering::Relaxed) == ANSWERED {
             self.request.store(COMING, Ordering::Relaxed);
@@ -144,12 +146,12 @@ impl Connection {
         }
     }
 
-    /// Whether an interim answer may be written now: the client knows it, and the answer proper has not begun.
+    /// Whether an interim response may be written now: the client understands it, and the final response has not begun.
     pub(in crate::api) fn takes_interim(&self) -> bool {
         self.interim.load(Ordering::Relaxed) && self.request.load(Ordering::Relaxed) == WHOLE
     }
 
-    /// Whether the end of the stream must wait until a request is answered; then `waker` is woken.
+    /// Whether the end of the stream must be withheld until a request is answered; if so, `waker` is woken then.
     pub(in crate::api) fn holds_end(&self, waker: &Waker) -> bool {
         if self.request.load(Ordering::Relaxed) == COMING {
             return false;

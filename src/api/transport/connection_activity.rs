@@ -1,8 +1,8 @@
-//! Notices when a connection has nothing to do, so that silent ones can be ended.
+//! Detects connections without activity, so that idle ones can be closed.
 //!
-//! One clock a connection, which is looked at seldom. The protocol library's own is set and cleared with every request, and
-//! it is for the head of an HTTP/1 request only: not for the first bytes, from which it tells the protocols apart, and not
-//! for HTTP/2.
+//! Uses one timer per connection, which is checked rarely. hyper's header timeout is set and cleared with every
+//! request, and covers only the head of an HTTP/1 request: neither the first bytes, from which hyper detects the
+//! protocol, nor HTTP/2.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -13,36 +13,36 @@ use tokio::time::Instant;
 
 use super::connection_limiter::ConnectionLimiter;
 
-/// How often in each limit a connection is looked at.
+/// How often a connection is checked within its timeout.
 const CHECKS_PER_TIMEOUT: u32 = 4;
 
-/// What happens on one connection.
+/// Activity of one connection.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionActivity {
     in_flight: AtomicUsize,
-    /// Beginnings and ends of requests.
+    /// Number of request starts and ends.
     events: AtomicUsize,
 }
 
-/// A request under way; it ends when this is dropped.
+/// A request in flight; it ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct InFlightGuard<'a>(&'a ConnectionActivity);
 
 impl ConnectionActivity {
-    /// Notes that a request began.
+    /// Records that a request began.
     pub(super) fn begin(&self) -> InFlightGuard<'_> {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.events.fetch_add(1, Ordering::Relaxed);
         InFlightGuard(self)
     }
 
-    /// How many requests are under way.
+    /// Returns the number of requests in flight.
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Waits until no request was under way for `limit`, or for less while connections are scarce; a quarter longer at the
-    /// most, because it looks so often.
+    /// Waits until no request has been in flight for `limit`, or for less while connections are scarce; up to a quarter
+    /// longer, because of the check interval.
     pub(super) async fn idle(&self, limit: Duration, census: &ConnectionLimiter) {
         let (mut before, mut since) = (self.events.load(Ordering::Relaxed), Instant::now());
         loop {

@@ -1,7 +1,8 @@
-//! Which connections a listener takes: so many in all, so many of one address, and a few kept free for other addresses.
+//! Admits connections to a listener: a limit in all, a limit per address, and a reserve for addresses with few
+//! connections.
 //!
-//! A connection that finds no room waits a moment for it and is then refused with an answer. While connections are
-//! scarce, those that do nothing are closed sooner ([`Census::patience`]).
+//! A connection that finds no room waits briefly for it and is then refused with a response. While connections are
+//! scarce, idle ones are closed sooner ([`ConnectionLimiter::limit`]).
 
 use std::{
     collections::HashMap,
@@ -15,13 +16,14 @@ use tokio::sync::{Notify, watch};
 use super::connection_limits::{ConnectionLimits, LimitDecision, decide, network};
 use crate::telemetry::{ConnectionMetrics, RefusedConnection};
 
-/// How often the log says that connections are scarce.
+/// Minimum interval between log lines about scarce connections.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// How long a connection may be idle, or a body take to arrive, while connections are scarce.
+/// How long a connection may be idle, or a body may take to arrive, while connections are scarce.
 const SCARCE_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long connections are scarce after one was refused for lack of memory: long enough for idle ones to be closed.
+/// How long connections count as scarce after one was refused for lack of memory: long enough for idle ones to be
+/// closed.
 const STARVATION_WARNING_AFTER: Duration = Duration::from_secs(3);
 
 /// The connections of one listener.
@@ -30,7 +32,7 @@ pub(super) struct ConnectionLimiter {
     listener: &'static str,
     limits: ConnectionLimits,
     state: Mutex<LimiterState>,
-    /// A connection ended: one that waits may open.
+    /// Notified when a connection ends, so that a waiting one may open.
     room: Notify,
     scarce: watch::Sender<bool>,
     pub(super) metrics: ConnectionMetrics,
@@ -43,11 +45,11 @@ struct LimiterState {
     by_address: HashMap<IpAddr, usize>,
     refused: u64,
     logged: Option<Instant>,
-    /// Until when connections are scarce because there were no bytes for another one.
+    /// Until when connections are scarce because the byte budget had no room for another one.
     starved: Option<tokio::time::Instant>,
 }
 
-/// A connection that is counted; it is counted no longer when this is dropped.
+/// A counted connection; dropping it releases the count.
 #[derive(Debug)]
 pub(super) struct ConnectionPermit {
     census: Arc<ConnectionLimiter>,
@@ -55,13 +57,13 @@ pub(super) struct ConnectionPermit {
     waiting: bool,
 }
 
-/// How a new connection was received.
+/// Outcome of admitting a new connection.
 pub(super) enum AcceptDecision {
-    /// It is served.
+    /// Serve it.
     Open(ConnectionPermit),
-    /// It is served as soon as there is room ([`Place::opened`]).
+    /// Serve it as soon as there is room ([`ConnectionPermit::opened`]).
     Wait(ConnectionPermit),
-    /// It is refused, for this reason.
+    /// Refuse it, for this reason.
     Refuse(RefusedConnection),
 }
 
@@ -72,11 +74,11 @@ impl ConnectionLimiter {
     }
 
     fn lock(&self) -> MutexGuard<'_, LimiterState> {
-        // Only counts change under it; a poisoned state is still whole.
+        // Only counters change under the lock: a poisoned state is still consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a new connection, or refuses it.
+    /// Counts and admits a new connection, or refuses it.
     pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> AcceptDecision {
         let address = network(peer);
         let mut state = self.lock();
@@ -104,7 +106,7 @@ impl ConnectionLimiter {
         if waiting { AcceptDecision::Wait(place) } else { AcceptDecision::Open(place) }
     }
 
-    /// Counts a connection that was refused after it was received.
+    /// Counts a connection that was refused after it had been admitted.
     pub(super) fn refused(&self, reason: RefusedConnection, peer: IpAddr) {
         let mut state = self.lock();
         self.note_refused(&mut state, reason, peer);
@@ -131,7 +133,7 @@ impl ConnectionLimiter {
         self.log(state, message, peer);
     }
 
-    /// One line in ten seconds, however many connections there are.
+    /// Logs at most one line per [`LOG_EVERY`], however many connections there are.
     fn log(&self, state: &mut LimiterState, message: &'static str, peer: IpAddr) {
         let now = Instant::now();
         if state.logged.is_some_and(|logged| now - logged < LOG_EVERY) {
@@ -161,12 +163,12 @@ impl ConnectionLimiter {
         });
     }
 
-    /// As long as something may take: `normal`, or a second at most while connections are scarce.
+    /// Returns the timeout in force: `normal`, or at most [`SCARCE_IDLE_TIMEOUT`] while connections are scarce.
     pub(super) fn limit(&self, normal: Duration) -> Duration {
         if *self.scarce.borrow() { normal.min(SCARCE_IDLE_TIMEOUT) } else { normal }
     }
 
-    /// Waits for as long as something may take, or for one of so many equal `parts` of that time.
+    /// Waits for one of `parts` equal parts of the timeout in force.
     pub(super) async fn idle_timeout(&self, normal: Duration, parts: u32) {
         let began = tokio::time::Instant::now();
         let mut scarce = self.scarce.subscribe();
@@ -174,7 +176,7 @@ impl ConnectionLimiter {
             scarce.mark_unchanged();
             tokio::select! {
                 () = tokio::time::sleep_until(began + self.limit(normal) / parts) => return,
-                // The sender lives as long as `self`.
+                // Cannot fail: the sender lives as long as `self`.
                 _ = scarce.changed() => {}
             }
         }
@@ -198,7 +200,7 @@ impl ConnectionPermit {
         let census = &self.census;
         let mut state = census.lock();
         let others = state.by_address.get(&self.address).copied().unwrap_or(1) - 1;
-        // Those that wait already stand before the ones that come now: here only the room counts.
+        // Waiting connections have precedence over new ones: only the room counts here, not the queue.
         if decide(census.limits, state.open, 0, others) != LimitDecision::Open {
             return false;
         }
@@ -232,7 +234,7 @@ impl Drop for ConnectionPermit {
         let only_reserve = state.open >= census.limits.max - census.limits.reserve();
         drop(state);
         if only_reserve {
-            // The first in line may have no right to the reserve: wake all of them.
+            // The first waiter may have no right to the reserve: wake all of them.
             census.room.notify_waiters();
         } else {
             census.room.notify_one();

@@ -1,17 +1,17 @@
-//! Decides on a new connection from what there is: so many in all, so many of one address, and a few kept free for
-//! addresses that have few.
+//! Decides whether to admit a new connection: a limit in all, a limit per address, and a reserve for addresses with few
+//! connections. Pure functions without state.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::telemetry::RefusedConnection;
 
-/// The most connections that wait for room; also what the system may hold before they are accepted.
+/// Maximum number of connections that wait for room; also the backlog of the listening socket.
 pub(super) const MAX_WAITING: usize = 1024;
 
-/// An address with fewer connections than this is let in where only the reserve is left.
+/// An address with fewer connections than this may use the reserve.
 const FEW: usize = 8;
 
-/// How many connections there may be.
+/// Limits on the number of connections.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ConnectionLimits {
     pub(super) max: usize,
@@ -19,23 +19,23 @@ pub(super) struct ConnectionLimits {
 }
 
 impl ConnectionLimits {
-    /// The connections that are kept free for addresses with few.
+    /// Number of connections reserved for addresses with few.
     pub(super) fn reserve(self) -> usize {
         self.max / 16
     }
 
-    /// From here on connections are scarce.
+    /// Number of connections from which they are scarce.
     pub(super) fn scarce(self) -> usize {
         self.max - self.max / 4
     }
 
-    /// From here down they are scarce no longer.
+    /// Number of connections down from which they are no longer scarce.
     pub(super) fn plenty(self) -> usize {
         self.max / 2
     }
 }
 
-/// What becomes of a new connection.
+/// Decision on a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LimitDecision {
     Open,
@@ -43,7 +43,7 @@ pub(super) enum LimitDecision {
     Refuse(RefusedConnection),
 }
 
-/// Decides on a connection of an address that has `of_address` already, the waiting ones among them.
+/// Decides on a connection from an address that already has `of_address` connections, waiting ones included.
 pub(super) fn decide(limits: ConnectionLimits, open: usize, waiting: usize, of_address: usize) -> LimitDecision {
     let room = if of_address < FEW { limits.max } else { limits.max - limits.reserve() };
     if of_address >= limits.per_address {
@@ -57,7 +57,7 @@ pub(super) fn decide(limits: ConnectionLimits, open: usize, waiting: usize, of_a
     }
 }
 
-/// What counts as one address: of IPv6 the 64 bits that one site has, since it has all the others as well.
+/// Returns the address to count by: for IPv6 the /64 prefix, since a site has all the addresses in it.
 pub(super) fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => {

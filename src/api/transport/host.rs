@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-/// The longest name that DNS takes.
+/// Maximum length of a DNS name.
 const MAX_NAME_BYTES: usize = 253;
 
 /// An address, or a name such as `localhost`.
@@ -20,22 +20,22 @@ pub enum Host {
     Name(String),
 }
 
-/// A text that is neither.
+/// A text that is neither an address nor a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be an address or a name, found {0:?}")]
 pub struct HostError(String);
 
 impl Host {
-    /// Whether it stands for every interface.
+    /// Whether this is the unspecified address, which means every interface.
     pub fn is_unspecified(&self) -> bool {
         matches!(self, Self::Address(address) if address.is_unspecified())
     }
 
-    /// Its addresses, those of IPv4 first: `localhost` is 127.0.0.1 before it is `::1`. Asks the system's resolver for a
-    /// name, and blocks meanwhile.
+    /// Returns the addresses, IPv4 first: `localhost` is 127.0.0.1 before it is `::1`. Resolves a name with the
+    /// system's resolver, which blocks.
     ///
     /// # Errors
-    /// The resolver's own, with the name; also where the name has no address.
+    /// Returns the resolver's error, with the name, or an error if the name has no address.
     pub fn addresses(&self, port: u16) -> io::Result<Vec<SocketAddr>> {
         let name = match self {
             Self::Address(address) => return Ok(vec![SocketAddr::new(*address, port)]),
@@ -74,7 +74,7 @@ impl FromStr for Host {
         let label = |label: &str| {
             !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
         };
-        // A name that ends in a number is an address with a mistake in it (RFC 3696, section 2).
+        // A name whose last label is a number is a malformed address (RFC 3696, section 2).
         let numeric = text.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
         let good = text.len() <= MAX_NAME_BYTES && !numeric && text.split('.').all(label);
         if good { Ok(Self::Name(text.to_owned())) } else { Err(HostError(text.to_owned())) }

@@ -1,5 +1,5 @@
-//! Sockets and their connections: accepted, bounded in number and in bytes, timed, and drained. Knows no route; whatever
-//! answers requests is a [`Handler`].
+//! Sockets and their connections: accepted, bounded in number and bytes, timed, and drained. Independent of routes; a
+//! [`Handler`] answers the requests.
 
 mod budget;
 mod busy_poll;

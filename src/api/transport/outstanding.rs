@@ -1,24 +1,25 @@
-//! Answers that were handed over and not taken yet, by age: a client that takes one too slowly is cut off.
+//! Responses handed over but not yet taken by the client, by age, so that a client that reads too slowly is
+//! disconnected.
 //!
-//! Time passes in rounds, and each answer is counted in the round in which it was handed over. An answer that is still
-//! counted when its place in the ring is needed again has been there for a whole turn.
+//! Time is divided into rounds, and each response is counted in the ring slot of the round in which it was handed over.
+//! If a slot is still nonzero when its turn comes again, a response has been outstanding for a whole turn of the ring.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-/// Rounds in a turn.
+/// Rounds per turn of the ring.
 pub(super) const ROUNDS: usize = 4;
 
-/// The answers of one connection.
+/// The outstanding responses of one connection.
 #[derive(Debug, Default)]
 pub(in crate::api) struct OutstandingAnswers {
     round: AtomicUsize,
     ring: [AtomicUsize; ROUNDS],
 }
 
-/// An answer that is not taken yet; it is when this is dropped.
+/// A response that the client has not taken yet; dropped once it has.
 #[derive(Debug)]
 pub(in crate::api) struct UntakenBody {
     of: Arc<OutstandingAnswers>,
@@ -26,14 +27,14 @@ pub(in crate::api) struct UntakenBody {
 }
 
 impl OutstandingAnswers {
-    /// Counts an answer.
+    /// Counts a response.
     pub(in crate::api) fn add(self: &Arc<Self>) -> UntakenBody {
         let place = self.round.load(Ordering::Relaxed) % ROUNDS;
         self.ring[place].fetch_add(1, Ordering::Relaxed);
         UntakenBody { of: Arc::clone(self), place }
     }
 
-    /// Ends a round; false where an answer has not been taken for `ROUNDS - 1` whole rounds or more.
+    /// Ends a round. Returns false if a response has been outstanding for `ROUNDS - 1` or more whole rounds.
     pub(super) fn turn(&self) -> bool {
         let next = self.round.fetch_add(1, Ordering::Relaxed) + 1;
         self.ring[next % ROUNDS].load(Ordering::Relaxed) == 0

@@ -1,4 +1,4 @@
-//! The answer to a connection that is not served: a problem, sent at once, and the end of the connection.
+//! Refuses a connection: sends a problem response at once and closes the connection.
 
 use std::{
     io::{Read as _, Write as _},
@@ -8,10 +8,10 @@ use std::{
 use super::budget::CONNECTION_BYTES;
 use crate::{domain::error_code::ErrorCode, telemetry::RefusedConnection};
 
-/// Tells a client of HTTP/1 why it is not served, as far as that goes without waiting, and closes the connection.
+/// Sends an HTTP/1 client the reason, as far as that is possible without waiting, and closes the connection.
 pub(super) fn refuse(mut stream: TcpStream, reason: RefusedConnection) {
-    // What has come is read: a connection that is closed with bytes unread is reset, and the answer lost. The socket does
-    // not block; what cannot be read or written now is left.
+    // Read what has arrived: closing a socket with unread bytes resets the connection, and the response is lost. The
+    // socket is non-blocking; whatever cannot be read or written now is dropped.
     let _ = stream.read(&mut [0; CONNECTION_BYTES]);
     let _ = stream.write_all(answer(reason).as_bytes());
     let _ = stream.shutdown(Shutdown::Write);

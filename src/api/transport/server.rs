@@ -1,4 +1,4 @@
-//! The listening socket and its connections: bounded in number and in bytes, timed, and drained at the end.
+//! A listening socket and its connections: bounded in number and bytes, timed, and drained at shutdown.
 
 use std::{
     convert::Infallible,
@@ -37,49 +37,49 @@ use crate::{
     telemetry::{ConnectionMetrics, RefusedConnection, TimedOutConnection},
 };
 
-/// How long to wait after the system refused to accept a connection, which it does when it has no more file handles.
+/// Delay after the system failed to accept a connection, as it does when it is out of file handles.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// How long a connection goes on when the server is closing: a request that was on its way is told to go elsewhere, where
-/// a closed connection would leave its sender to guess.
+/// How long a connection continues after draining began. A request already on its way is answered with a refusal that
+/// sends it elsewhere; a closed connection would leave the client guessing.
 const DRAIN_GRACE: Duration = Duration::from_millis(100);
 
-/// How long a connection without a request under way is kept while the server is closing: time for the last answer to
-/// leave, and no more for those that never send one.
+/// How long a connection without a request in flight is kept while draining: enough for the last response to leave, and
+/// no more for clients that send nothing.
 const DRAIN_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a connection waits for room before it is refused. The listener closes idle connections faster than this while
-/// there is no room.
+/// How long a connection waits for room before it is refused. While there is no room, idle connections are closed
+/// sooner than this.
 const BUDGET_WAIT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The most streams of one HTTP/2 connection.
+/// Maximum concurrent streams of an HTTP/2 connection.
 const MAX_STREAMS: u32 = 64;
 
-/// How many bytes of one stream and of one HTTP/2 connection may be on their way in before they are read.
+/// HTTP/2 receive windows of a stream and of a connection: the bytes that may be in transit before they are read.
 const STREAM_WINDOW: u32 = 64 << 10;
 const CONNECTION_WINDOW: u32 = 256 << 10;
 
-/// Whatever answers the requests of a socket.
+/// Answers the requests of a socket.
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
     fn answer(&self, request: Request<Incoming>, connection: &Arc<Connection>)
     -> impl Future<Output = Response> + Send;
 }
 
-/// Where a socket listens, and how many connections it takes for how long.
+/// Address, connection limits and timeouts of a listener.
 #[derive(Debug, Clone)]
 pub struct Listen {
-    /// The address or the name.
+    /// Address or name to listen on.
     pub host: Host,
-    /// The port; 0 lets the system choose.
+    /// Port; 0 lets the system choose.
     pub port: u16,
-    /// The most connections at once.
+    /// Maximum number of open connections.
     pub max_connections: usize,
-    /// The most connections of one address.
+    /// Maximum number of connections per address.
     pub max_connections_per_address: usize,
-    /// How long the head of a request may take, on an open connection too.
+    /// How long the head of a request may take to arrive, also on an open connection.
     pub idle_timeout: Duration,
-    /// How long a client may take to read an answer.
+    /// How long a client may take to read a response.
     pub answer_timeout: Duration,
 }
 
@@ -90,25 +90,25 @@ pub struct Server {
     listen: Listen,
 }
 
-/// What the connections of a listener are served with.
+/// Resources that the connections of a listener are served with.
 pub struct Serving {
     /// The threads that serve them.
     pub threads: Arc<ServerThreads>,
-    /// The phases of the process.
+    /// Phases of the shutdown.
     pub shutdown: Shutdown,
-    /// The bytes that the connections of all listeners may hold.
+    /// Byte budget shared by the connections of all listeners.
     pub budget: Arc<ByteBudget>,
-    /// The listener's name, in the log.
+    /// Name of the listener, in the log.
     pub name: &'static str,
     /// Its metrics.
     pub metrics: ConnectionMetrics,
 }
 
 impl Server {
-    /// Binds the socket, at the first address of the host that can be bound. Called on a runtime.
+    /// Binds the socket to the first address of the host that can be bound. Must be called on a runtime.
     ///
     /// # Errors
-    /// The operating system's own, with the address.
+    /// Returns the OS error, with the address, if no address can be bound.
     pub fn bind(at: Listen) -> io::Result<Self> {
         let (host, port) = (&at.host, at.port);
         let told = |error: io::Error, hint: &str| {
@@ -124,16 +124,16 @@ impl Server {
         Err(told(refused.unwrap_or_else(|| io::ErrorKind::NotFound.into()), "; another port: --port"))
     }
 
-    /// The address that is listened on.
+    /// Returns the address that the socket is bound to.
     ///
     /// # Errors
-    /// The operating system's own.
+    /// Returns the OS error if the address cannot be read.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Accepts connections until the shutdown is closing, and has `handler` answer what comes on them, on the threads. Each
-    /// connection is a task that the shutdown waits for.
+    /// Accepts connections until the shutdown reaches [`Phase::Draining`], and lets `handler` answer their requests on
+    /// the server threads. Each connection is a task that the shutdown waits for.
     pub async fn serve<H: Handler>(self, handler: H, with: Serving) {
         let Serving { threads, shutdown, budget, name, metrics } = with;
         let limits =
@@ -161,7 +161,7 @@ impl Server {
                 }
             }
         }
-        // Whom the system has let in already is told so; the end of the listener would only reset the connection.
+        // Connections that the system has already accepted get a response; closing the listener would only reset them.
         for _ in 0..MAX_WAITING {
             match tokio::time::timeout(Duration::ZERO, accept(&self.listener)).await {
                 Ok(Ok((stream, peer))) => connections.receive(stream, peer),
@@ -173,7 +173,7 @@ impl Server {
 
 fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    // Silent connections are noticed by their activity, for less than a clock for every request.
+    // `ConnectionActivity` detects idle connections, at a lower cost than a timer per request.
     builder.http1().header_read_timeout(None).max_buf_size(CONNECTION_BYTES);
     builder
         .http2()
@@ -187,38 +187,38 @@ fn builder() -> auto::Builder<TokioExecutor> {
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A server that starts again takes the port of the one before.
+    // A restarted server may reuse the port of its predecessor at once.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    // Beyond this the system drops connections without a word, and each tries again a second later: so a burst of clients
-    // must fit.
+    // If the backlog is full, the system silently drops connections and the clients retry only a second later: a burst
+    // of clients must fit.
     socket.listen(u32::try_from(MAX_WAITING).unwrap_or(u32::MAX))
 }
 
-/// A connection that no runtime has yet, and its client.
+/// Accepts a connection and returns it, not yet registered with a runtime, with the address of its client.
 async fn accept(listener: &TcpListener) -> io::Result<(std::net::TcpStream, SocketAddr)> {
     let (stream, peer) = listener.accept().await?;
-    // Answers are small and complete; waiting to fill a packet would only delay them.
+    // Responses are small and written at once: Nagle's algorithm would only delay them.
     stream.set_nodelay(true)?;
     Ok((stream.into_std()?, peer))
 }
 
-/// Why a connection is looked at though nothing came on it.
+/// Reason to act on a connection without an event on its socket.
 enum Interruption {
     /// The client was too slow.
     TimedOut(TimedOutConnection),
-    /// The server is closing.
+    /// The server is draining.
     Closing,
 }
 
 struct Connections<H> {
     builder: auto::Builder<TokioExecutor>,
-    /// Answers a request.
+    /// Answers the requests.
     handler: H,
     /// How long a connection may be idle.
     idle_timeout: Duration,
-    /// How long a client may take to read an answer.
+    /// How long a client may take to read a response.
     answer_timeout: Duration,
     shutdown: Shutdown,
     census: Arc<ConnectionLimiter>,
@@ -226,7 +226,8 @@ struct Connections<H> {
     threads: Arc<ServerThreads>,
 }
 
-/// What the requests of one connection share; so they need not count each other on what all connections share.
+/// State shared by the requests of one connection. They count references to it instead of to state that all connections
+/// share.
 struct ConnectionState<H> {
     server: Arc<Connections<H>>,
     connection: Arc<Connection>,
@@ -252,7 +253,7 @@ impl<H: Handler> Connections<H> {
         }
     }
 
-    /// Serves a connection on one of the threads, in a task that the shutdown waits for.
+    /// Serves a connection on one of the server threads, in a task that the shutdown waits for.
     fn open(self: &Arc<Self>, stream: std::net::TcpStream, peer: IpAddr, place: ConnectionPermit) {
         let Some(connection) = Connection::open(Peer(peer), &self.budget, Arc::clone(&self.census)) else {
             self.census.refused(RefusedConnection::Memory, peer);
@@ -276,7 +277,7 @@ impl<H: Handler> Connections<H> {
         let (connection, talking) = (&*talk.connection, Arc::clone(&talk));
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             let talk = Arc::clone(&talking);
-            // In a box: the connection moves it to its place, and it is large.
+            // Boxed: hyper moves the future into place, and it is large.
             Box::pin(async move {
                 let _busy = (talk.connection.begin(request.version()), talk.conversation.begin());
                 if request.body().is_end_stream() {
@@ -289,7 +290,7 @@ impl<H: Handler> Connections<H> {
         });
         let served = self.builder.serve_connection(TokioIo::new(socket), service);
         tokio::pin!(served);
-        // Together in a set, which asks them only when they have something to say, and not at every event of the connection.
+        // In one set, which polls them only when they are woken, and not at every event of the connection.
         let mut interruptions: FuturesUnordered<BoxFuture<'_, Interruption>> = FuturesUnordered::new();
         let idle = connection.activity.idle(self.idle_timeout, &self.census);
         interruptions.push(Box::pin(idle.map(|()| Interruption::TimedOut(TimedOutConnection::Idle))));
@@ -308,12 +309,13 @@ impl<H: Handler> Connections<H> {
             },
         };
         if let Err(error) = ended {
-            // Clients go away, send nonsense, or time out: their affair, not the operator's.
+            // Clients disconnect, send garbage or time out: nothing for the operator to act on.
             tracing::debug!(error, "a connection ended early");
         }
     }
 
-    /// Waits until an answer has not been taken for the time that a client has for it; a third longer at the most.
+    /// Waits until a response has been outstanding for longer than the client may take to read it; up to a third
+    /// longer.
     async fn slow_reader(&self, connection: &Connection) {
         let rounds = u32::try_from(ROUNDS - 1).unwrap_or(1);
         loop {
@@ -324,7 +326,8 @@ impl<H: Handler> Connections<H> {
         }
     }
 
-    /// Lets a connection answer what was on its way, and ends it; what is not answered when the time is over is counted.
+    /// Lets a connection finish the requests in flight and closes it; counts the requests that are cut off when time is
+    /// up.
     async fn drain_connection<C>(
         &self,
         mut connection: Pin<&mut C>,
@@ -360,7 +363,8 @@ mod tests {
             .map_or(MAX_WAITING, |text| text.trim().parse().expect("a number"));
         let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
-        // Nobody accepts. One that is dropped by the system would not be there in this time; the others are there at once.
+        // Nobody accepts. A connection dropped by the system would not be established within this time; the others are
+        // established at once.
         let connect = |_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(900));
         let there = (0..MAX_WAITING.min(system)).map(connect).take_while(Result::is_ok).count();
         assert_eq!(there, MAX_WAITING.min(system));

@@ -1,9 +1,9 @@
-//! A client's socket. A client of HTTP/1 may close its sending side after its request: the end of the stream is then kept
-//! from the protocol library, which would drop the request, until the answer is written.
+//! A client's socket, which hides a half-close from hyper. An HTTP/1 client may close its sending side after its
+//! request, but hyper would then drop the request: the end of the stream is withheld until the response is written.
 //!
-//! A client that is gone altogether looks the same until something is written to it. So where the answer takes long, an
-//! interim one is written (102 Processing, which clients of HTTP/1.1 pass over): a client that is gone resets the
-//! connection, and what is under way for it is cancelled.
+//! A client that is gone altogether looks the same until something is written to it. If the response takes long, an
+//! interim response (102 Processing, which HTTP/1.1 clients ignore) is written: if the client is gone, its host resets
+//! the connection, and the work for it is cancelled.
 
 use std::{
     io,
@@ -21,7 +21,7 @@ use tokio::{
 
 use super::connection::Connection;
 
-/// How long an answer may take before it is found out whether its client is still there; and how often after that.
+/// How long a response may take before its client is probed, and the interval of the probes after that.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -30,10 +30,10 @@ const INTERIM: &[u8] = b"HTTP/1.1 102 Processing\r\n\r\n";
 pub(super) struct Socket {
     stream: TcpStream,
     connection: Arc<Connection>,
-    /// Whether the end of the stream was seen, and once kept back: what came before it may be a request that is not yet
-    /// begun, or its last bytes not yet read.
+    /// Whether the end of the stream was seen and withheld once: the bytes before it may be a request that has not
+    /// begun, or the last bytes of one, not yet read.
     ended: bool,
-    /// When to look for the client that has closed its sending side, and whether an interim answer was written to it.
+    /// Timer for probing a client that has closed its sending side, and whether an interim response was written to it.
     look: Option<(Pin<Box<Sleep>>, bool)>,
 }
 
@@ -42,14 +42,14 @@ impl Socket {
         Self { stream, connection, ended: false, look: None }
     }
 
-    /// An error as soon as the client turns out to be gone.
+    /// Returns an error as soon as the client turns out to be gone.
     fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (at, asked) = self.look.get_or_insert_with(|| (Box::pin(sleep(FIRST_LOOK)), false));
         while at.as_mut().poll(context).is_ready() {
             if *asked {
                 self.stream.take_error()?.map_or(Ok(()), Err)?;
             } else if self.connection.takes_interim() {
-                // All of it or, where the socket is full, nothing: the client is not reading then.
+                // Writes all of it, or nothing if the socket is full: the client is not reading then.
                 let _ = self.stream.try_write(INTERIM);
                 *asked = true;
             }
@@ -94,7 +94,7 @@ impl AsyncWrite for Socket {
         self.stream.is_write_vectored()
     }
 
-    // The protocol library flushes when it has written all that it holds.
+    // hyper flushes once it has written everything that it holds.
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { stream, connection, .. } = self.get_mut();
         ready!(Pin::new(stream).poll_flush(context))?;

@@ -1,7 +1,7 @@
-//! The threads that serve connections. Each has a runtime of its own, and a connection stays with its thread.
+//! Threads that serve connections. Each has its own runtime, and a connection stays on its thread.
 //!
-//! Threads that share a runtime wake each other at every event, to look for work that is rarely there. On few processors
-//! that costs a request more than reading it. So connections are dealt out, each to the thread that has the fewest.
+//! Threads that share a runtime wake each other at every event to look for work that is rarely there, which on few CPUs
+//! costs more than reading the request. Instead, each connection is assigned to the thread with the fewest connections.
 
 use std::{
     io,
@@ -30,14 +30,14 @@ pub struct ServerThreads {
 #[derive(Debug)]
 struct ServerThread {
     runtime: Handle,
-    /// How many connections it has.
+    /// Number of connections on the thread.
     open: Arc<AtomicUsize>,
     busy_poll: Arc<BusyPoll>,
-    /// Dropped, it ends the thread; none where the thread is not ours.
+    /// Ends the thread when dropped; `None` if the thread was not started here.
     _end: Option<oneshot::Sender<()>>,
 }
 
-/// A connection's place on a thread, given back when dropped.
+/// Counts a connection on a thread until dropped.
 struct ConnectionGuard(Arc<AtomicUsize>);
 
 impl Drop for ConnectionGuard {
@@ -47,23 +47,23 @@ impl Drop for ConnectionGuard {
 }
 
 impl ServerThreads {
-    /// Starts so many threads, at least one; each looks for its next request for `busy_poll` before it sleeps.
+    /// Starts `count` threads, at least one. Each polls for its next request for `busy_poll` before it sleeps.
     ///
     /// # Errors
-    /// The operating system's own.
+    /// Returns the OS error if a thread cannot be started.
     pub fn start(count: usize, busy_poll: Duration) -> io::Result<Self> {
         let others = (1..count).map(|_| ServerThread::start(busy_poll));
         Ok(Self { first: ServerThread::start(busy_poll)?, others: others.collect::<io::Result<_>>()? })
     }
 
-    /// No threads of their own: the runtime that this is called on.
+    /// Serves on the current runtime instead of starting threads.
     pub fn current_runtime() -> Self {
         let busy_poll = Arc::new(BusyPoll::new(Duration::ZERO));
         let first = ServerThread { runtime: Handle::current(), open: Arc::default(), busy_poll, _end: None };
         Self { first, others: Vec::new() }
     }
 
-    /// Serves a connection on the thread that has the fewest, in a task that the shutdown waits for.
+    /// Serves a connection on the thread with the fewest connections, in a task that the shutdown waits for.
     pub(super) fn spawn<F>(&self, shutdown: &Shutdown, connection: impl FnOnce(Arc<BusyPoll>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -89,10 +89,10 @@ impl ServerThread {
         let (end, ended) = oneshot::channel::<()>();
         let busy_poll = Arc::new(BusyPoll::new(busy_poll));
         let awake = Arc::clone(&busy_poll);
-        // Ends with the runtime. A task, because it costs a call of the system to wake what the thread blocks on.
+        // Ends with the runtime. Spawned as a task, because waking the future of `block_on` costs a system call.
         runtime.spawn(async move { awake.poll_loop().await });
         let serve = move || {
-            // The sender never sends; it ends the wait by going away.
+            // The sender never sends; dropping it ends the wait.
             let _ = runtime.block_on(ended);
         };
         std::thread::Builder::new().name("http".to_owned()).spawn(serve)?;
@@ -112,7 +112,7 @@ mod tests {
 
     use super::*;
 
-    /// Opens a connection that lasts until it is told to end; gives the thread that it is on.
+    /// Opens a connection that lasts until `end` is set; returns the thread that it runs on.
     async fn open(threads: &ServerThreads, shutdown: &Shutdown, end: &watch::Sender<bool>) -> ThreadId {
         let (tell, mut told) = mpsc::channel(1);
         let mut ended = end.subscribe();

@@ -1,5 +1,5 @@
-//! `candor calibrate`: calibration.json of a version, from rows that it was not trained on. Prints how sure the model may
-//! be, and what to look at.
+//! `candor calibrate`: creates calibration.json of a version from rows that it was not trained on. Prints how certain
+//! the model may claim to be, and what to check.
 
 mod report;
 
@@ -17,41 +17,41 @@ use crate::{
     domain::calibration::MethodChoice,
 };
 
-/// The time that files are to say they were made at, in seconds since 1970 (reproducible-builds.org).
+/// Environment variable with the creation time to write into files, in seconds since 1970 (reproducible-builds.org).
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 
-/// The last second of the year 9999: later ones cannot be written.
+/// The last second of the year 9999: later times cannot be written.
 const MAX_TIMESTAMP: i64 = 253_402_300_799;
 
-/// Measure how sure a version may be, on rows that it was not trained on, and write its calibration.json.
+/// Calibrate a version on rows that it was not trained on, and write its calibration.json.
 ///
-/// Prints a report: the probabilities before and after, the methods that were tried, the coverage of sets or intervals at
-/// each level. calibration.json and its plots appear together, after the version was found to serve with them, or not at
-/// all. The time in the file is that of `SOURCE_DATE_EPOCH`, where that is set.
+/// Prints a report: the probabilities before and after, the methods tried, and the coverage of prediction sets or
+/// intervals at each level. calibration.json and its plots are written together, after the version has been verified to
+/// serve with them, or not at all. The creation time in the file is that of `SOURCE_DATE_EPOCH`, if it is set.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Calibrate {
-    /// The directory of the version, such as `models/churn/1`, or of a model that has one version.
+    /// Directory of the version, such as `models/churn/1`, or of a model that has a single version.
     #[arg(value_name = "VERSION")]
     version: PathBuf,
-    /// Rows that the model was not trained on: .csv, .tsv, .jsonl, .ndjson or .parquet.
+    /// Held-out rows that the model was not trained on: .csv, .tsv, .jsonl, .ndjson or .parquet.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// The column that holds the truth: the names of classes or their numbers, or the value of a regression.
+    /// Column with the true values: class names or class numbers, or the target of a regression.
     #[arg(long, value_name = "COLUMN")]
     target: Option<String>,
-    /// How uncertainty is made [default: auto for a classification; for a regression what its outputs allow].
+    /// Calibration method [default: auto for classification; for regression the method that the model's outputs allow].
     #[arg(long, value_name = "METHOD")]
     method: Option<MethodFlag>,
-    /// How sets of classes are made [default: lac].
+    /// Method of the prediction sets [default: lac].
     #[arg(long, value_name = "SETS")]
     prediction_sets: Option<PredictionSetsFlag>,
-    /// A feature of few values, each of which gets quantiles of its own (Mondrian).
+    /// Feature with few distinct values, each of which gets its own quantiles (Mondrian conformal prediction).
     #[arg(long, value_name = "FEATURE")]
     group_by: Option<String>,
-    /// Take the table although profile.json or version.json names it as what the model was trained on.
+    /// Accept the table even if profile.json or version.json names it as training data.
     #[arg(long)]
     allow_training_data: bool,
-    /// Print the report and write nothing.
+    /// Print the report without writing any file.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -62,27 +62,27 @@ pub(in crate::cli) struct Calibrate {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum MethodFlag {
-    /// The method of least log loss on rows that it was not fitted to.
+    /// The method with the lowest log loss on rows that it was not fitted to.
     Auto,
-    /// Temperature scaling: one number sharpens or softens all probabilities.
+    /// Temperature scaling: a single parameter that sharpens or softens all probabilities.
     Temperature,
-    /// A rising curve, for two classes.
+    /// Isotonic regression: a non-decreasing curve, for two classes.
     Isotonic,
-    /// Two rising curves that bound the probability, for two classes.
+    /// Venn-Abers: two non-decreasing curves that bound the probability, for two classes.
     VennAbers,
-    /// The probabilities of the model as they are.
+    /// The probabilities of the model, unchanged.
     Uncalibrated,
-    /// For a regression: intervals of one width around its value, also where the model says more.
+    /// For regression: intervals of constant width around the prediction, even if the model outputs more than a value.
     SplitConformal,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum PredictionSetsFlag {
-    /// Every class that is likely enough: the smallest sets.
+    /// Every class whose probability is high enough: the smallest sets.
     Lac,
-    /// The likeliest classes until they are likely enough together: sets that are larger where the instance is hard.
+    /// The most likely classes until their total probability is high enough: larger sets for harder instances.
     Aps,
-    /// No sets.
+    /// No prediction sets.
     None,
 }
 
@@ -131,7 +131,7 @@ impl Calibrate {
     }
 }
 
-/// The time of `SOURCE_DATE_EPOCH`, or now; in seconds since 1970.
+/// Returns the time of `SOURCE_DATE_EPOCH`, or the current time, in seconds since 1970.
 fn created() -> Result<i64, String> {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     match std::env::var(SOURCE_DATE_EPOCH) {

@@ -1,4 +1,4 @@
-//! The report of a calibration as a person reads it: what was measured, the tables, what to check, what was written.
+//! Text report of a calibration: what was measured, the tables, what to check, and the files written.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// The whole report.
+/// Returns the whole report.
 pub(super) fn text(made: &CalibrationReport) -> String {
     let report = &made.calibration.report;
     let mut sections = vec![header(made)];
@@ -96,7 +96,7 @@ fn levels(made: &CalibrationReport) -> String {
     titles.extend(["rows needed", ""]);
     let mut rows: Vec<Vec<String>> = vec![titles.into_iter().map(str::to_owned).collect()];
     for level in &report.levels {
-        // The law for as many new rows; the rows that measured, by cross-fitting, vary rather less.
+        // The band holds for as many new rows; the cross-fitted rows measured here vary rather less.
         let rows_used = report.conformal_rows;
         let band = coverage_band(level.coverage, rows_used, rows_used).filter(|_| !grouped);
         let held = if level.unbounded < 1.0 { percent(level.empirical) } else { "-".to_owned() };
@@ -113,7 +113,7 @@ fn levels(made: &CalibrationReport) -> String {
     table(&rows)
 }
 
-/// What is said behind a level.
+/// Returns the notes in the last column of a level.
 fn level_notes(level: &LevelReport, band: Option<(f64, f64)>, made: &CalibrationReport) -> String {
     let mut said = Vec::new();
     if level.coverage == made.coverage {
@@ -121,7 +121,7 @@ fn level_notes(level: &LevelReport, band: Option<(f64, f64)>, made: &Calibration
     }
     match band {
         _ if made.calibration.report.conformal_rows < level.rows_needed => said.push("too few rows for a bound"),
-        // A fifth of the rows is left out, in turn, to measure the others.
+        // Each fifth of the rows is left out in turn to measure the others.
         _ if level.unbounded > 0.0 => said.push("a bound, and too few rows to measure it"),
         Some((low, _)) if level.empirical < low => said.push("below the 99 % range"),
         Some((_, high)) if level.empirical > high => said.push("above the 99 % range (tied scores)"),
@@ -194,7 +194,7 @@ fn footer(made: &CalibrationReport) -> String {
     text
 }
 
-/// Rows under each other, the first and the last column to the left, the others to the right.
+/// Formats rows as a table; the first and the last column are left-aligned, the others right-aligned.
 fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
@@ -220,7 +220,7 @@ fn decimals(value: f64) -> String {
     format!("{value:.4}")
 }
 
-/// A number in a unit, with four digits that count.
+/// Formats a number with four significant digits.
 fn format_sig(value: f64) -> String {
     let rounded: f64 = format!("{value:.3e}").parse().unwrap_or(value);
     rounded.to_string()

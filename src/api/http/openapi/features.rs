@@ -1,4 +1,4 @@
-//! The features of a request in the OpenAPI document: the contract, and what the graph's tensors add to it.
+//! Features of a request in the OpenAPI document: the contract, with the limits of the graph's tensors added.
 
 use serde_json::{Map, Value, json};
 
@@ -11,18 +11,18 @@ use crate::{
     repository::ModelVersion,
 };
 
-/// Where the schema of the features by name stands in the document.
+/// Returns the reference to the schema of the features by name.
 pub(super) fn reference(version: &ModelVersion) -> String {
     format!("#/components/schemas/{}.features", version.model.as_str())
 }
 
-/// The contract as a schema inside another document, with the bounds that the element types of the tensors set.
+/// Returns the contract as a schema embedded in another document, with the bounds of the tensors' element types.
 pub(super) fn by_name(version: &ModelVersion) -> Value {
     let mut schema = serde_json::to_value(&version.document).unwrap_or_default();
     let Value::Object(members) = &mut schema else { return schema };
     members.remove("$schema");
-    // A reference inside the contract (`$ref`, below any keyword of the second pass) resolves against the contract, not
-    // against the document around it.
+    // A reference inside the contract (`$ref`, under any keyword of the full validation) resolves against the contract,
+    // not against the surrounding document.
     if !version.contract.full_validation_keywords.is_empty() {
         members.entry("$id").or_insert_with(|| json!(format!("/models/{}/contract", version.model.as_str())));
     }
@@ -36,7 +36,7 @@ pub(super) fn by_name(version: &ModelVersion) -> Value {
     schema
 }
 
-/// The features as an array, in the contract's order.
+/// Returns the schema of the features as an array, in the contract's order.
 pub(super) fn by_position(version: &ModelVersion) -> Value {
     let features = &version.contract.features;
     let names: Vec<&str> = features.iter().map(|feature| feature.name.as_str()).collect();
@@ -49,7 +49,7 @@ pub(super) fn by_position(version: &ModelVersion) -> Value {
     })
 }
 
-/// A name as one step of a JSON Pointer in the fragment of a URI (RFC 6901, section 6).
+/// Encodes a name as one step of a JSON Pointer in a URI fragment (RFC 6901, section 6).
 fn fragment(name: &str) -> String {
     use std::fmt::Write as _;
 
@@ -64,7 +64,7 @@ fn fragment(name: &str) -> String {
     text
 }
 
-/// Adds to the schema of a feature, or of the elements of an array, what its tensor can hold.
+/// Adds the limits of its tensor to the schema of a feature, or to that of the elements of an array.
 fn bound(feature: &Feature, element: ElementType, schema: &mut Value) {
     let mut scalar = schema;
     for _ in &feature.dimensions {
@@ -79,7 +79,7 @@ fn bound(feature: &Feature, element: ElementType, schema: &mut Value) {
         scalar.insert("type".into(), json!(if feature.accepts_whole_only() { "integer" } else { "number" }));
     }
     let Some(range) = Range::of(element) else { return };
-    // The format of a float is no format of an integer.
+    // The format of a float does not apply to an integer.
     if let Some(format) = range.format.filter(|_| range.whole || !feature.accepts_whole_only()) {
         scalar.entry("format").or_insert_with(|| json!(format));
     }
@@ -95,7 +95,7 @@ fn bound(feature: &Feature, element: ElementType, schema: &mut Value) {
     tighten(scalar, most, range.most, |bound, limit| bound > limit);
 }
 
-/// Sets a bound by the first of two keywords, unless one that is as tight is there already by either.
+/// Sets a bound with the first of two keywords, unless either of them already sets a bound that is at least as tight.
 fn tighten(
     scalar: &mut Map<String, Value>,
     [wanted, other]: [&str; 2],
@@ -111,16 +111,16 @@ fn tighten(
     scalar.insert(wanted.to_owned(), limit);
 }
 
-/// What the elements of a tensor can hold.
+/// Values that the elements of a tensor can hold.
 struct Range {
-    /// The least and the greatest value.
+    /// The smallest and the largest value.
     least: Value,
     most: Value,
-    /// Whether these two are themselves refused.
+    /// Whether these two values are themselves rejected.
     exclusive: bool,
-    /// Whether fractions are refused.
+    /// Whether fractions are rejected.
     whole: bool,
-    /// The name of the type in the registry of OpenAPI.
+    /// Name of the type in the OpenAPI format registry.
     format: Option<&'static str>,
 }
 
@@ -137,7 +137,7 @@ impl Range {
             ElementType::U32 => within(json!(0), json!(u32::MAX), true, Some("uint32")),
             ElementType::U64 => within(json!(0), json!(u64::MAX), true, Some("uint64")),
             ElementType::Bool => within(json!(0), json!(1), true, None),
-            // The shortest decimals that read as the greatest float.
+            // The shortest decimals that parse as the largest float.
             ElementType::F32 => within(json!(-3.402_823_5e38), json!(3.402_823_5e38), false, Some("float")),
             ElementType::F16 => Some(Self {
                 least: json!(-HALF_OVERFLOW),
@@ -146,7 +146,7 @@ impl Range {
                 whole: false,
                 format: None,
             }),
-            // A double holds every number that JSON can bring here.
+            // A double holds every number that JSON input can contain here.
             _ => None,
         }
     }

@@ -1,4 +1,4 @@
-//! The operations of the OpenAPI document: what each route takes, and everything that it may answer.
+//! Operations of the OpenAPI document: the parameters of each route and all of its possible responses.
 
 use serde_json::{Map, Value, json};
 
@@ -14,7 +14,7 @@ use crate::{domain::error_code::ErrorCode, repository::ModelVersion};
 /// The name of the security scheme.
 pub(super) const TOKEN: &str = "token";
 
-/// The path of a route that is asked for a prediction of this version.
+/// Returns the path item of a prediction route for this version.
 pub(super) fn prediction(view: &View<'_>, version: &ModelVersion, name: RouteName) -> Value {
     let model = version.model.as_str();
     let (tag, path) = match name {
@@ -59,7 +59,7 @@ pub(super) fn prediction(view: &View<'_>, version: &ModelVersion, name: RouteNam
     json!({ "post": operation })
 }
 
-/// The path of a route that is read.
+/// Returns the path item of a GET route.
 pub(super) fn operation(view: &View<'_>, route: &Route) -> Value {
     let names = route.template.split('/').filter_map(|step| step.strip_prefix('{')?.strip_suffix('}'));
     let parameters: Vec<Value> = names.map(|name| path_parameter(view, name)).collect();
@@ -80,7 +80,7 @@ pub(super) fn operation(view: &View<'_>, route: &Route) -> Value {
     json!({ "get": operation })
 }
 
-/// Says who may ask, where the server knows its callers.
+/// Sets the security requirement of an operation, if the server requires tokens.
 fn secure(view: &View<'_>, access: RouteAccess, operation: &mut Value) {
     if view.secured {
         operation["security"] = match access {
@@ -92,7 +92,7 @@ fn secure(view: &View<'_>, access: RouteAccess, operation: &mut Value) {
     }
 }
 
-/// The media types of an answer, each with its schema.
+/// Returns the media types of a response, each with its schema.
 fn content(name: RouteName) -> Value {
     let schema = |name: &str| json!({ "schema": { "$ref": format!("#/components/schemas/{name}") } });
     let (text, object) = (json!({ "schema": { "type": "string" } }), json!({ "schema": { "type": "object" } }));
@@ -120,7 +120,7 @@ fn response(description: &str, content: &Value) -> Value {
     json!({ "description": description, "headers": { "x-request-id": shared("x-request-id") }, "content": content })
 }
 
-/// A name in a path, with an example that leads somewhere.
+/// Returns a path parameter, with an example that exists.
 fn path_parameter(view: &View<'_>, name: &str) -> Value {
     let mut schema = json!({ "type": "string", "minLength": 1 });
     let shown = view.served().next();
@@ -149,7 +149,7 @@ fn header(name: &str, description: &str, schema: &Value) -> Value {
     json!({ "name": name, "in": "header", "required": false, "description": description, "schema": schema })
 }
 
-/// The headers of answers: name, type, meaning.
+/// Headers of responses: name, type, meaning.
 const HEADERS: [(&str, &str, &str); 5] = [
     ("retry-after", "integer", "When to come again, in seconds"),
     ("server-timing", "string", "Where the time went, in milliseconds"),
@@ -158,7 +158,7 @@ const HEADERS: [(&str, &str, &str); 5] = [
     ("x-request-id", "string", "By which the request is found again"),
 ];
 
-/// The headers of answers, described once for all operations.
+/// Returns the headers of responses, described once for all operations.
 pub(super) fn headers() -> Value {
     let described = HEADERS
         .into_iter()
@@ -170,7 +170,7 @@ fn shared(header: &str) -> Value {
     json!({ "$ref": format!("#/components/headers/{header}") })
 }
 
-/// Adds every status that the route may refuse or fail with, and the codes that it stands for.
+/// Adds every error status that the route may return, with the error codes that it covers.
 fn refusals(view: &View<'_>, route: &Route, responses: &mut Map<String, Value>) {
     let mut by_status: std::collections::BTreeMap<u16, Vec<&str>> = std::collections::BTreeMap::new();
     for code in ErrorCode::ALL.iter().filter(|code| may_answer(**code, route, view)) {
@@ -191,8 +191,8 @@ fn refusals(view: &View<'_>, route: &Route, responses: &mut Map<String, Value>) 
     }
 }
 
-/// Whether a route may answer with this code. Another method than its own is another operation, so `method_not_allowed`
-/// belongs to none.
+/// Whether a route may return this code. `method_not_allowed` belongs to no route, since another method would be
+/// another operation.
 fn may_answer(code: ErrorCode, route: &Route, view: &View<'_>) -> bool {
     let of_models = route.access.serves_models();
     let asks_for_token = match route.access {
@@ -201,7 +201,7 @@ fn may_answer(code: ErrorCode, route: &Route, view: &View<'_>) -> bool {
         RouteAccess::Listed | RouteAccess::Model => view.secured,
     };
     match code {
-        // Any request may have two hosts, and any handler may panic.
+        // Any request may have two Host headers, and any handler may panic.
         ErrorCode::InvalidHeader | ErrorCode::Internal => true,
         ErrorCode::Unauthenticated => asks_for_token,
         ErrorCode::Forbidden => asks_for_token && route.access != RouteAccess::Listed,
@@ -211,7 +211,7 @@ fn may_answer(code: ErrorCode, route: &Route, view: &View<'_>) -> bool {
         ErrorCode::UnknownModel | ErrorCode::NotReady => route.access == RouteAccess::Model,
         ErrorCode::UnknownVersion => route.template.contains("{version}"),
         ErrorCode::MethodNotAllowed => false,
-        // The rest is about a body, and about running a model.
+        // The other codes concern a request body or running a model.
         _ => route.method == "POST",
     }
 }
