@@ -159,18 +159,7 @@ pub fn calibrate(
     notes.extend(advice::duplicate_rows(truths.copies, truths.rows()));
     notes.extend(advice::worse_than_mean(rows.explained()));
     notes.extend(advice::of(&calibration, prepared.coverage, &classes));
-    let written = if wishes.dry_run {
-        Vec::new()
-    } else {
-        let name = format!("{} {}", prepared.model, prepared.version);
-        let unit = prepared.contract.output.unit();
-        let made = [
-            (CALIBRATION, Some(text)),
-            ("reliability.svg", plot::reliability(&name, &calibration)),
-            ("coverage.svg", plot::coverage(&name, &calibration, unit)),
-        ];
-        write(&directory, made)?
-    };
+    let written = if wishes.dry_run { Vec::new() } else { write(&prepared, &directory, &calibration, text)? };
     Ok(CalibrationReport {
         method: served.calibrator.method(),
         coverage: prepared.coverage,
@@ -278,9 +267,20 @@ fn lines(report: &serde_json::Map<String, serde_json::Value>) -> Result<String, 
     Ok(format!("{{\n{}\n  }}", written.join(",\n")))
 }
 
-/// Writes the files of the version, all or none, and updates version.json if it lists any of them. Deletes an older
+/// Writes calibration.json and its plots, all or none, and updates version.json if it lists any of them. Deletes an older
 /// plot that this calibration does not have.
-fn write(directory: &Path, made: [(&str, Option<String>); 3]) -> Result<Vec<PathBuf>, AuthoringError> {
+fn write(
+    prepared: &VerifiedVersion,
+    directory: &Path,
+    calibration: &CalibrationDocument,
+    text: String,
+) -> Result<Vec<PathBuf>, AuthoringError> {
+    let name = format!("{} {}", prepared.model, prepared.version);
+    let made = [
+        (CALIBRATION, Some(text)),
+        ("reliability.svg", plot::reliability(&name, calibration)),
+        ("coverage.svg", plot::coverage(&name, calibration, prepared.contract.output.unit())),
+    ];
     let (there, gone): (Vec<_>, Vec<_>) = made.into_iter().partition(|(_, text)| text.is_some());
     let there: Vec<(&str, String)> = there.into_iter().filter_map(|(name, text)| Some((name, text?))).collect();
     let mut all: Vec<(PathBuf, String)> =
