@@ -107,8 +107,7 @@ macro_rules! each_buffer {
 }
 pub(crate) use each_buffer;
 
-/// Smallest magnitude that float16 rounds to infinity: the midpoint between its maximum, 65504, and the next
-/// power-of-two step.
+/// Smallest magnitude that float16 rounds to infinity: the midpoint between its maximum, 65504, and 65536.
 pub const HALF_OVERFLOW: f64 = 65520.0;
 
 /// A value is not representable in the element type of its tensor.

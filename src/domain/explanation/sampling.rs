@@ -25,8 +25,8 @@ const MIN_PAIRS: usize = 32;
 /// Maximum number of permutation pairs, for games in which coalitions repeat and further pairs cost no rows.
 const MAX_PAIRS: usize = 10_000;
 
-/// Maximum number of players. A plan stores one bit per player and row, and an explanation with more features than this
-/// helps nobody.
+/// Maximum number of players. A plan stores one bit per player and row, and a longer list of features would not be
+/// readable.
 const MAX_PLAYERS: usize = 4096;
 
 /// The range that the tolerance is relative to.
