@@ -1,9 +1,9 @@
-//! The one table of error codes: what each means and what to do about it. Knows no protocol.
+//! The table of error codes: what each means and how to resolve it. Independent of any protocol.
 
-/// Declares the codes once: variant, text, title, meaning, remedy.
+/// Declares each code once: variant, text, title, meaning, remedy.
 macro_rules! error_codes {
     ($($variant:ident, $text:literal, $title:literal, $meaning:literal, $remedy:literal;)*) => {
-        /// Why a request was not answered with a prediction.
+        /// The reason why a request got no prediction.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum ErrorCode { $(#[doc = $meaning] $variant),* }
 
@@ -11,7 +11,7 @@ macro_rules! error_codes {
             /// Every code, in the order of the documentation.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
-            /// The code as it stands in answers, logs and metrics.
+            /// The code as written in responses, logs and metrics.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),* }
             }
@@ -26,7 +26,7 @@ macro_rules! error_codes {
                 match self { $(Self::$variant => $meaning),* }
             }
 
-            /// What the caller, or the operator, can do.
+            /// What the client or the operator can do about it.
             pub const fn remedy(self) -> &'static str {
                 match self { $(Self::$variant => $remedy),* }
             }
@@ -115,13 +115,13 @@ error_codes! {
 }
 
 impl ErrorCode {
-    /// Finds a code by its text.
+    /// Parses the text form of a code.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str() == text)
     }
 }
 
-/// The table of all error codes in Markdown, for docs/errors.md; `status` gives the HTTP status of each.
+/// The Markdown table of all error codes, for docs/errors.md; `status` maps each to its HTTP status.
 pub fn markdown_reference(status: impl Fn(ErrorCode) -> u16) -> String {
     use std::fmt::Write as _;
 

@@ -1,22 +1,22 @@
-//! What an operator is told about a package that loads: where its calibration promises less than it seems to, and how
-//! grave that is. Decides from the files alone; whether a package loads at all is decided elsewhere.
+//! Findings about a package that loads: cases in which its calibration guarantees less than it appears to, with a
+//! severity. Based on the package files alone; whether a package loads is decided elsewhere.
 
 use super::{
     calibration::{FOLDS, coverage_band},
     uncertainty::{CalibrationDocument, CalibrationRule, Coverage, Groups, LevelReport, Quantiles},
 };
 
-/// How grave a finding is. Neither kind refuses a package.
+/// The severity of a finding. No severity rejects a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// What the answers say does not hold, or will not help anyone.
+    /// A claim made in responses does not hold, or is of no use.
     Warning,
-    /// Good to know.
+    /// For information.
     Note,
 }
 
 impl Severity {
-    /// The word for it.
+    /// The severity as text.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Warning => "warning",
@@ -25,32 +25,32 @@ impl Severity {
     }
 }
 
-/// Something to know about a package.
+/// A finding about a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// How grave it is.
+    /// The severity.
     pub weight: Severity,
-    /// What was found, and what would be right.
+    /// What was found and what is expected.
     pub detail: String,
 }
 
 impl Finding {
-    /// A warning.
+    /// Creates a warning.
     pub fn warning(detail: impl Into<String>) -> Self {
         Self { weight: Severity::Warning, detail: detail.into() }
     }
 
-    /// A note.
+    /// Creates a note.
     pub fn note(detail: impl Into<String>) -> Self {
         Self { weight: Severity::Note, detail: detail.into() }
     }
 }
 
-/// Groups that are named in one finding, at the most.
+/// Maximum number of groups named in one finding.
 const MAX_NAMED: usize = 5;
 
-/// Judges a calibration at the coverage that is served. `trained` are the digests of the tables that the model is known
-/// to have been trained on, in hexadecimal.
+/// Checks a calibration at the served coverage. `trained` are the hexadecimal digests of the tables known to be the
+/// model's training data.
 pub fn check_calibration(calibration: &CalibrationDocument, coverage: Coverage, trained: &[&str]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let plain = |digest: &str| digest.strip_prefix("sha256:").unwrap_or(digest).to_ascii_lowercase();
@@ -78,7 +78,7 @@ pub fn check_calibration(calibration: &CalibrationDocument, coverage: Coverage, 
     findings
 }
 
-/// The quantiles over all rows, and what an answer is without a bound; `None` where no coverage is claimed.
+/// The pooled quantiles, and a text describing a response without a bound; `None` if no coverage is claimed.
 fn claimed_coverage(rule: &CalibrationRule) -> Option<(&Quantiles, &'static str)> {
     match rule {
         CalibrationRule::Classification { sets, .. } => {
@@ -88,7 +88,7 @@ fn claimed_coverage(rule: &CalibrationRule) -> Option<(&Quantiles, &'static str)
     }
 }
 
-/// No quantile bounds a score at this level.
+/// Warns if the quantile at this level is infinite.
 fn unbounded(
     calibration: &CalibrationDocument,
     quantiles: &Quantiles,
@@ -105,7 +105,7 @@ fn unbounded(
              the model gives spreads of 0"
         )));
     }
-    // Where probabilities were fitted, the other half of the rows gave the quantiles.
+    // If probabilities were fitted, only the other half of the rows gave the quantiles.
     let (all, why) = match calibration.report.fitted_rows {
         0 => (needed, String::new()),
         _ => (2 * needed, format!(", of which one half fits the probabilities and the other gives the {needed}")),
@@ -116,8 +116,8 @@ fn unbounded(
     )))
 }
 
-/// The measured coverage lies outside of the band. Each part of the cross-fitting was held against the quantile of the
-/// rows outside of it, so the law for that many rows is the one to hold it to.
+/// Reports a measured coverage outside its band. Each fold of the cross-fitting was measured against the quantile of
+/// the rows outside it, so the band is the one for that number of rows.
 fn coverage_out_of_band(level: &LevelReport, rows: usize, of: &str) -> Option<Finding> {
     let (low, high) = coverage_band(level.coverage, rows - rows.div_ceil(FOLDS), rows)?;
     let (found, wanted) = (level.empirical, level.coverage.as_f64());
@@ -141,7 +141,7 @@ fn coverage_out_of_band(level: &LevelReport, rows: usize, of: &str) -> Option<Fi
     }
 }
 
-/// Groups with too few rows for a quantile of their own.
+/// Lists groups with too few rows for their own quantile.
 fn small_groups(groups: &Groups, coverage: Coverage) -> Option<Finding> {
     let small: Vec<String> = groups
         .groups

@@ -1,4 +1,4 @@
-//! Floats in the graph's own type, written in the shortest form that reads back to the same float.
+//! Floats in the element type of the graph, serialized with the fewest digits that read back to the same float.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 
 use super::tensor::{Buffer, ElementType};
 
-/// One float of a graph's output, in the type that the graph computed it in.
+/// One float of a graph output, in the element type of that output.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[expect(missing_docs, reason = "the names are the element types' own")]
 pub enum Float {
@@ -18,7 +18,7 @@ pub enum Float {
 }
 
 impl Float {
-    /// The value as a double; exact for every type.
+    /// Converts to a double; exact for every type.
     pub fn as_f64(self) -> f64 {
         match self {
             Self::BF16(value) => value.to_f64(),
@@ -28,7 +28,7 @@ impl Float {
         }
     }
 
-    /// The type of the float.
+    /// The element type.
     pub fn element(self) -> ElementType {
         match self {
             Self::BF16(_) => ElementType::BF16,
@@ -38,7 +38,7 @@ impl Float {
         }
     }
 
-    /// A double rounded to the given type; types other than floats keep the double.
+    /// Rounds a double to the given type. Types other than 16-bit and 32-bit floats keep the double.
     #[expect(clippy::cast_possible_truncation, reason = "rounding is what is asked for")]
     pub fn round(value: f64, element: ElementType) -> Self {
         match element {
@@ -49,9 +49,9 @@ impl Float {
         }
     }
 
-    /// The ends of an interval in the given type, rounded outward so that what lay inside stays inside; `None` where one
-    /// of them is not finite there. What the rounding of a double itself may move is left at the nearest float, so that
-    /// an end of 111.5 is written as such.
+    /// Converts an interval to the given type, rounding outward so that the result contains it; `None` if an end is not
+    /// finite in that type. Differences within the rounding error of the doubles themselves round to nearest, so that
+    /// an end of 111.5 is written as 111.5.
     pub fn outward_interval((low, high): (f64, f64), element: ElementType) -> Option<(Self, Self)> {
         let slack = 8.0 * f64::EPSILON * low.abs().max(high.abs());
         let (mut lower, mut upper) = (Self::round(low, element), Self::round(high, element));
@@ -64,9 +64,10 @@ impl Float {
         (lower.as_f64().is_finite() && upper.as_f64().is_finite()).then_some((lower, upper))
     }
 
-    /// The neighbour of the float, up for 1 and down for -1.
+    /// The next float upward (`sign` 1) or downward (`sign` -1). For 16-bit types it may skip one float, since the step
+    /// is computed from the value and not from its power of two.
     fn next(self, sign: f64) -> Self {
-        // The step between half-precision floats is a 1024th of their power of two, and 2^-24 around zero.
+        // The spacing of half-precision floats is 1/1024 of their power of two, and 2^-24 around zero.
         const LEAST_STEP: f64 = 5.960_464_477_539_063e-8;
         const LEAST_BRAIN_STEP: f64 = 9.183_549_615_799_121e-41;
         match self {
@@ -75,7 +76,7 @@ impl Float {
                 Self::F16(f16::from_f64(exact + sign * (exact.abs() / 1024.0).max(LEAST_STEP)))
             }
             Self::BF16(value) => {
-                // Likewise a 128th, and 2^-133 around zero.
+                // For bfloat16 the spacing is 1/128, and 2^-133 around zero.
                 let exact = value.to_f64();
                 Self::BF16(bf16::from_f64(exact + sign * (exact.abs() / 128.0).max(LEAST_BRAIN_STEP)))
             }
@@ -86,7 +87,7 @@ impl Float {
         }
     }
 
-    /// `1 - self`, computed in the float's own type.
+    /// `1 - self`, computed in the element type.
     #[must_use]
     pub fn complement(self) -> Self {
         match self {
@@ -97,7 +98,7 @@ impl Float {
         }
     }
 
-    /// The float itself, or zero where it is below.
+    /// The larger of the float and 0.
     #[must_use]
     pub fn at_least_zero(self) -> Self {
         match self {
@@ -108,7 +109,7 @@ impl Float {
         }
     }
 
-    /// The float itself, or 0 or 1 where it lies beyond them.
+    /// Clamps the float to [0, 1].
     #[must_use]
     pub fn clamp_to_unit(self) -> Self {
         match self {
@@ -119,7 +120,8 @@ impl Float {
         }
     }
 
-    /// The element of a numeric buffer at `index`: floats in their own type, whole numbers as doubles.
+    /// The element at `index` of a numeric buffer: floats in their own type, integers as doubles. `None` for booleans
+    /// and text, or if `index` is out of range.
     #[expect(clippy::cast_precision_loss, reason = "a model's 64-bit output beyond 2^53 is rounded to nearest")]
     pub fn at(buffer: &Buffer, index: usize) -> Option<Self> {
         Some(match buffer {
@@ -155,7 +157,7 @@ impl Serialize for Float {
     }
 }
 
-/// The double with the fewest decimal digits that reads back to the same 16-bit float; `same` says whether it does.
+/// The double with the fewest decimal digits that converts to the same 16-bit float; `same` tests a candidate.
 fn shortest(exact: f64, same: impl Fn(f64) -> bool) -> f64 {
     let mut text = String::new();
     // Five significant digits always identify a 16-bit float.
@@ -171,14 +173,14 @@ fn shortest(exact: f64, same: impl Fn(f64) -> bool) -> f64 {
     exact
 }
 
-/// A tensor of one instance as nested arrays, the last dimension innermost; a tensor without dimensions is a scalar.
+/// The tensor of one instance as nested arrays, last dimension innermost; a tensor without dimensions is a scalar.
 #[derive(Debug, Clone, Copy)]
 pub struct Nested<'a> {
-    /// The dimensions of the part that is written.
+    /// The dimensions of the part to serialize.
     pub shape: &'a [usize],
     /// The elements of the whole tensor.
     pub buffer: &'a Buffer,
-    /// Where in `buffer` the part begins.
+    /// Index in `buffer` at which the part begins.
     pub offset: usize,
 }
 

@@ -1,4 +1,5 @@
-//! The rules: what a contract admits, what an output means, what may go wrong. Pure: no IO, no clock, no waiting.
+//! The domain rules: data contracts, predictions, uncertainty, explanations and error codes. Pure: no IO, no clock, no
+//! blocking.
 
 pub mod calibration;
 pub mod contract;

@@ -1,15 +1,15 @@
-//! Names of models and versions, proven to be well formed, and the order of versions.
+//! Validated names of models and versions, and the ordering of versions.
 
 use std::{cmp::Ordering, fmt, sync::Arc};
 
-/// The longest name a model or a version may have, in bytes.
+/// Maximum length of a model or version name, in bytes.
 pub const MAX_NAME_LENGTH: usize = 64;
 
-/// The reason why a text is not a name.
+/// The text is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{found:?} is not a name: 1 to {MAX_NAME_LENGTH} of the characters A-Z a-z 0-9 . _ -, not starting with a dot")]
 pub struct InvalidName {
-    /// What was given, cut to the allowed length.
+    /// The rejected text, truncated to the allowed length.
     pub found: String,
 }
 
@@ -22,19 +22,19 @@ fn parse(text: &str) -> Result<Arc<str>, InvalidName> {
     }
 }
 
-/// The name of a model, as in a URL and in every metric.
+/// The name of a model, as used in URLs and metrics.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModelName(Arc<str>);
 
-/// The name of one version of a model. Names that are all digits compare as numbers, others as strings.
+/// The name of a model version. All-digit names compare as numbers, others as strings.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct VersionName(Arc<str>);
 
 impl ModelName {
-    /// Checks and takes a name.
+    /// Validates a name.
     ///
     /// # Errors
-    /// [`InvalidName`] when the text has other characters or another length.
+    /// Returns [`InvalidName`] if the text has invalid characters, starts with a dot, or is empty or too long.
     pub fn new(text: &str) -> Result<Self, InvalidName> {
         parse(text).map(Self)
     }
@@ -46,10 +46,10 @@ impl ModelName {
 }
 
 impl VersionName {
-    /// Checks and takes a name.
+    /// Validates a name.
     ///
     /// # Errors
-    /// [`InvalidName`] when the text has other characters or another length.
+    /// Returns [`InvalidName`] if the text has invalid characters, starts with a dot, or is empty or too long.
     pub fn new(text: &str) -> Result<Self, InvalidName> {
         parse(text).map(Self)
     }
@@ -86,10 +86,10 @@ impl Ord for VersionName {
     fn cmp(&self, other: &Self) -> Ordering {
         if self.is_number() && other.is_number() {
             let (left, right) = (self.0.trim_start_matches('0'), other.0.trim_start_matches('0'));
-            // Without leading zeros the longer number is the greater one, whatever its size.
+            // Without leading zeros the longer number is the larger, at any size.
             (left.len(), left, &self.0).cmp(&(right.len(), right, &other.0))
         } else {
-            // All digits before any other name, so that the order is total and "10" stays below "2026-01-01".
+            // All-digit names sort before all others, which keeps the order total and "10" below "2026-01-01".
             (!self.is_number(), &self.0).cmp(&(!other.is_number(), &other.0))
         }
     }

@@ -1,23 +1,23 @@
-//! A JSON number as it was written: whole numbers stay exact, others are doubles. Comparisons mix them exactly.
+//! A JSON number as written: integers stay exact, other numbers are doubles. Comparisons between the two are exact.
 
 use std::{cmp::Ordering, fmt};
 
 /// A number from a JSON text.
 #[derive(Debug, Clone, Copy)]
 pub enum Number {
-    /// A whole number, zero or above.
+    /// A non-negative integer.
     Unsigned(u64),
-    /// A whole number below zero.
+    /// A negative integer.
     Negative(i64),
-    /// A number with a fraction or an exponent, or a whole one beyond 64 bits.
+    /// A number with a fraction or exponent, or an integer beyond 64 bits.
     Float(f64),
 }
 
-/// Whole numbers up to here are exact in a double.
+/// Integers up to 2^53 are exact in a double.
 pub const MAX_EXACT: u64 = 1 << 53;
 
 impl Number {
-    /// The number as a double, rounded to nearest.
+    /// Converts to a double, rounding to nearest.
     #[expect(clippy::cast_precision_loss, reason = "rounding to nearest is what this function promises")]
     pub fn as_f64(self) -> f64 {
         match self {
@@ -27,7 +27,7 @@ impl Number {
         }
     }
 
-    /// Whether the value has no fraction; `1.0` and `1e3` are whole, as in JSON Schema.
+    /// Whether the value is an integer; `1.0` and `1e3` are, as in JSON Schema.
     pub fn is_whole(self) -> bool {
         match self {
             Self::Unsigned(_) | Self::Negative(_) => true,
@@ -35,7 +35,7 @@ impl Number {
         }
     }
 
-    /// The exact whole value, where there is one. A float beyond 2^53 has none: what was written may have been rounded.
+    /// The exact integer value, if there is one. `None` for floats beyond 2^53, because parsing may have rounded them.
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "guarded by the bound of 2^53")]
     pub fn as_whole(self) -> Option<i128> {
         match self {
@@ -46,11 +46,11 @@ impl Number {
         }
     }
 
-    /// Compares two numbers by their exact values.
+    /// Compares two numbers by their exact values, without rounding.
     #[inline]
     pub fn compare(self, other: Self) -> Ordering {
         match (self, other) {
-            // JSON has no NaN, so two doubles always compare; 0.0 and -0.0 are the same number.
+            // JSON has no NaN, so two doubles are always comparable; 0.0 equals -0.0.
             (Self::Float(left), Self::Float(right)) => left.partial_cmp(&right).unwrap_or(Ordering::Equal),
             (Self::Unsigned(left), Self::Unsigned(right)) => left.cmp(&right),
             (Self::Negative(left), Self::Negative(right)) => left.cmp(&right),
@@ -61,7 +61,7 @@ impl Number {
         }
     }
 
-    /// Whether the number divides by `divisor`, a whole number above zero.
+    /// Whether the number is a multiple of `divisor`, which must not be 0.
     #[expect(clippy::cast_precision_loss, reason = "the contract allows divisors up to 2^53 only")]
     pub fn is_multiple_of(self, divisor: u64) -> bool {
         match self {
@@ -82,7 +82,7 @@ impl Number {
 
 #[expect(clippy::cast_possible_truncation, reason = "a double within the range of 64 bits is floored first")]
 fn compare_whole(whole: i128, float: f64) -> Ordering {
-    // 2^65 lies beyond every whole number that a JSON text gives us.
+    // 2^65 exceeds every integer variant of `Number`.
     const BEYOND: f64 = 36_893_488_147_419_103_232.0;
     if float >= BEYOND {
         return Ordering::Less;

@@ -1,6 +1,6 @@
-//! profile.json: what the training data looked like, feature by feature. A reference for warnings, baselines and drift.
+//! profile.json: per-feature statistics of the training data. Reference for warnings, baselines and drift.
 //!
-//! Holds statistics and a few rows, and knows what they mean; `profiling` makes them from rows, `repository` reads them.
+//! Holds the statistics and a few background rows. `profile_builder` computes them from rows, `repository` reads them.
 
 use std::fmt;
 
@@ -12,19 +12,19 @@ use serde::{
 
 use super::{contract::JsonValue, number::Number};
 
-/// Reference statistics of the data that a version was trained on.
+/// Reference statistics of a version's training data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
-    /// How many rows the table has.
+    /// Number of rows in the table.
     pub rows: u64,
-    /// The table.
+    /// The table that the profile was made from.
     pub source: ProfileSource,
-    /// The features by name, in the contract's order.
+    /// The features by name, in contract order.
     #[serde(serialize_with = "write_features", deserialize_with = "read_features")]
     pub features: Vec<(String, FeatureProfile)>,
-    /// A few rows, drawn without preference, each in the contract's order; null where a value is missing. Empty where a
-    /// row is too large to keep. Of a sensitive feature they hold the baseline, not what stood in the row.
+    /// A uniform sample of rows, each in contract order; null where a value is missing. Empty if rows are too large to
+    /// keep. The values of sensitive features are replaced by the baseline.
     pub background: Vec<Vec<JsonValue>>,
 }
 
@@ -32,79 +32,79 @@ pub struct Profile {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProfileSource {
-    /// The file's name, without its directory.
+    /// The file name, without its directory.
     pub file: String,
     /// The SHA-256 of the file, in hexadecimal.
     pub sha256: String,
 }
 
-/// What the values of one feature looked like.
+/// The distribution of one feature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum FeatureProfile {
     /// A number.
     Number(NumberProfile),
-    /// One of some texts, booleans or listed numbers.
+    /// A category: a string, a boolean or an enumerated number.
     Category(CategoryProfile),
-    /// An array, or a feature of which there was no value: counted, not described.
+    /// An array, or a feature without any value: counted, but not described.
     Opaque(OpaqueProfile),
 }
 
-/// The values of a number.
+/// The distribution of a numeric feature.
 ///
-/// Quantiles are order statistics: of n values in order, that of share p is the ⌈np⌉-th (the inverse of the empirical
+/// Quantiles are order statistics: the p-quantile of n sorted values is the ⌈np⌉-th (inverse of the empirical
 /// distribution; Hyndman and Fan's definition 1), so each is a value that occurred.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NumberProfile {
-    /// How many rows have a value.
+    /// Number of rows with a value.
     pub count: u64,
-    /// The share of rows without one, in [0, 1].
+    /// The share of rows without a value, in [0, 1].
     pub missing: f64,
-    /// Whether every value was whole.
+    /// Whether every value is an integer.
     pub whole: bool,
-    /// The least value.
+    /// The minimum.
     pub minimum: f64,
-    /// The greatest value.
+    /// The maximum.
     pub maximum: f64,
     /// The mean.
     pub mean: f64,
-    /// The quantile of 0.5.
+    /// The 0.5 quantile.
     pub median: f64,
-    /// Quantiles, as pairs of share and value, rising.
+    /// Quantiles as (share, value) pairs, in ascending order.
     pub quantiles: Vec<(f64, f64)>,
-    /// The edges of a histogram, rising: each bin holds its lower edge, the last one its upper edge too.
+    /// The edges of the histogram, ascending. Each bin includes its lower edge; the last bin also its upper edge.
     pub edges: Vec<f64>,
-    /// The share of the values in each bin; they sum to 1.
+    /// The share of values in each bin; the shares sum to 1.
     pub shares: Vec<f64>,
 }
 
-/// The values of a category.
+/// The distribution of a categorical feature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CategoryProfile {
-    /// How many rows have a value.
+    /// Number of rows with a value.
     pub count: u64,
-    /// The share of rows without one, in [0, 1].
+    /// The share of rows without a value, in [0, 1].
     pub missing: f64,
-    /// The values and their shares of those that are there, largest first.
+    /// The categories with their share of the present values, largest first.
     pub categories: Vec<(JsonValue, f64)>,
-    /// The share of all values that are not listed.
+    /// The share of the present values whose category is not listed.
     pub other: f64,
 }
 
-/// A feature that is counted only.
+/// A feature that is only counted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OpaqueProfile {
-    /// How many rows have a value.
+    /// Number of rows with a value.
     pub count: u64,
-    /// The share of rows without one, in [0, 1].
+    /// The share of rows without a value, in [0, 1].
     pub missing: f64,
 }
 
 impl FeatureProfile {
-    /// How many rows have a value.
+    /// Number of rows with a value.
     pub fn count(&self) -> u64 {
         match self {
             Self::Number(profile) => profile.count,
@@ -122,8 +122,8 @@ impl FeatureProfile {
         }
     }
 
-    /// The value that stands for "nothing in particular": the median of numbers, the most frequent category, null where
-    /// most rows have no value. `None` for an array.
+    /// The neutral reference value: the median of a number, the most frequent category, or null if most rows have no
+    /// value. `None` for an array.
     pub fn baseline(&self) -> Option<JsonValue> {
         if self.missing() > 0.5 {
             return Some(JsonValue::Null);
@@ -136,7 +136,7 @@ impl FeatureProfile {
     }
 }
 
-/// A double as a JSON number: a whole one as an integer, where it is exact.
+/// Converts a double to a JSON number. If `whole`, values up to 2^53 become exact integers.
 pub(super) fn number(value: f64, whole: bool) -> Number {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let rounded = value.round();
@@ -153,12 +153,12 @@ impl Profile {
         self.features.iter().find(|(found, _)| found == name).map(|(_, profile)| profile)
     }
 
-    /// The value that stands for "nothing in particular" of a feature; see [`FeatureProfile::baseline`].
+    /// The baseline of a feature; see [`FeatureProfile::baseline`].
     pub fn baseline(&self, feature: &str) -> Option<JsonValue> {
         self.feature(feature).and_then(FeatureProfile::baseline)
     }
 
-    /// What contradicts itself, a sentence each; empty for a profile that can be used.
+    /// Inconsistencies of the profile, one sentence each; empty if it is usable.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         for (name, profile) in &self.features {
@@ -194,7 +194,7 @@ impl FeatureProfile {
     }
 }
 
-/// How far shares, which are written with few decimals, may be from a sum of 1.
+/// Tolerance for sums of shares, which are written with six decimals.
 const ROUNDING: f64 = 1e-3;
 
 impl NumberProfile {

@@ -1,8 +1,8 @@
-//! Makes a profile from rows, one at a time, in memory that does not grow with the table.
+//! Builds a profile from rows in one pass, in memory that does not grow with the table.
 //!
-//! Counts, means, extremes and the shares of categories are exact. Quantiles and histograms come from a uniform sample of
-//! the values: every value up to the sample's size, so they are exact for most tables, and above it a share's rank is
-//! off by no more than about 1 % (three standard errors of 65,536 draws are 0.6 %).
+//! Counts, means, extremes and category shares are exact. Quantiles and histograms come from a uniform sample of the
+//! values. Up to the sample size they are exact, which covers most tables; above it the rank of a quantile is off by at
+//! most about 1 % (three standard errors of 65,536 draws are 0.6 %).
 
 use std::collections::HashMap;
 
@@ -12,50 +12,50 @@ use super::{
     reservoir::Reservoir,
 };
 
-/// Values kept of each number, at the most.
+/// Maximum sample size per numeric feature.
 const MAX_SAMPLE_PER_FEATURE: usize = 65_536;
-/// Values kept of each number, however many there are.
+/// Minimum sample size per numeric feature, regardless of the number of features.
 const MIN_SAMPLE_PER_FEATURE: usize = 2_048;
-/// Values kept of all numbers together: 32 MiB.
+/// Sample size budget over all numeric features: 32 MiB.
 const TOTAL_SAMPLE_BUDGET: usize = 4_194_304;
-/// Rows of the background.
+/// Number of background rows.
 const BACKGROUND_ROWS: usize = 32;
-/// Scalars in the background; rows that are larger than their part of it are not kept.
+/// Maximum number of scalars in the background. Rows larger than their share of it are not kept.
 const BACKGROUND_SCALARS: usize = 2_048;
-/// Categories that are counted one by one; values that are first seen later count as others.
+/// Maximum number of categories counted individually. Values first seen after that count as `other`.
 const MAX_COUNTED_CATEGORIES: usize = 4_096;
-/// Categories that are listed.
+/// Maximum number of categories listed in the profile.
 const MAX_LISTED_CATEGORIES: usize = 100;
-/// The longest text that is counted as a category, in bytes.
+/// Maximum length of a category text, in bytes; longer texts count as `other`.
 const MAX_CATEGORY_CHARS: usize = 256;
-/// The shares of the quantiles that a profile holds.
+/// The quantile levels in a profile.
 const QUANTILES: [f64; 13] = [0.0, 0.01, 0.05, 0.1, 0.2, 0.25, 0.5, 0.75, 0.8, 0.9, 0.95, 0.99, 1.0];
-/// Bins of a histogram: deciles, fewer where values repeat.
+/// Number of histogram bins: deciles, fewer if values repeat.
 const BINS: u32 = 10;
 
-/// How the values of a feature are described.
+/// How a feature is summarized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FeatureKind {
-    /// By quantiles.
+    /// By quantiles and a histogram.
     Number,
-    /// By shares.
+    /// By category shares.
     Category,
-    /// By their number only.
+    /// Counted only.
     Opaque,
 }
 
-/// A feature to be described.
+/// A feature to profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeatureSpec {
-    /// Its name in the contract.
+    /// The name in the contract.
     pub name: String,
-    /// How.
+    /// How it is summarized.
     pub kind: FeatureKind,
-    /// Whether its values must not be kept with their row.
+    /// Whether its values must not appear in the background rows.
     pub sensitive: bool,
 }
 
-/// Takes rows and makes a profile of them.
+/// Builds a profile from rows.
 #[derive(Debug)]
 pub struct ProfileBuilder {
     rows: u64,
@@ -71,17 +71,17 @@ enum ColumnBuilder {
     Opaque { count: u64 },
 }
 
-/// A category as a key of a map.
+/// A category as a hash map key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Value {
     Bool(bool),
-    /// The bits of the double.
+    /// The bit pattern of the double.
     Number(u64),
     Text(String),
 }
 
 impl ProfileBuilder {
-    /// A profiler of these features.
+    /// Creates a builder for these features.
     pub fn new(features: Vec<FeatureSpec>) -> Self {
         let numbers = features.iter().filter(|feature| feature.kind == FeatureKind::Number).count().max(1);
         let room = (TOTAL_SAMPLE_BUDGET / numbers).clamp(MIN_SAMPLE_PER_FEATURE, MAX_SAMPLE_PER_FEATURE);
@@ -100,8 +100,8 @@ impl ProfileBuilder {
         Self { rows: 0, features, columns, background: Reservoir::new(BACKGROUND_ROWS, 0) }
     }
 
-    /// Takes one row: a value for each feature, in their order; null where it is missing. A value that is not of its
-    /// feature's kind counts as missing.
+    /// Adds a row: one value per feature, in feature order; null if missing. A value of the wrong kind counts as
+    /// missing.
     pub fn add(&mut self, row: &[JsonValue]) {
         self.rows += 1;
         for (column, value) in self.columns.iter_mut().zip(row) {
@@ -114,7 +114,7 @@ impl ProfileBuilder {
         }
     }
 
-    /// The profile of all rows so far.
+    /// Returns the profile of all rows added.
     pub fn finish(self, source: ProfileSource) -> Profile {
         let rows = self.rows;
         let profiles: Vec<FeatureProfile> = self.columns.into_iter().map(|column| column.finish(rows)).collect();
@@ -149,14 +149,14 @@ impl ColumnBuilder {
                 *count += 1;
                 *whole &= found.is_whole();
                 *extremes = (extremes.0.min(value), extremes.1.max(value));
-                // Welford's update: no sum that could overflow or lose small values.
+                // Welford's update: avoids a sum that could overflow or lose small values.
                 *mean += (value - *mean) / float(*count);
                 sample.add_with(|| value);
             }
             Self::Category { count, seen, other } => {
                 let key = match value {
                     JsonValue::Bool(flag) => Value::Bool(*flag),
-                    // 0.0 and -0.0 are one number.
+                    // Adding 0.0 turns -0.0 into 0.0, so both are the same category.
                     JsonValue::Number(number) => Value::Number((number.as_f64() + 0.0).to_bits()),
                     JsonValue::Text(text) if text.len() <= MAX_CATEGORY_CHARS => Value::Text(text.clone()),
                     JsonValue::Text(_) => {
@@ -202,7 +202,7 @@ impl ColumnBuilder {
                     whole,
                     minimum,
                     maximum,
-                    // Rounding may carry the mean of equal values past them.
+                    // Rounding may push the mean of equal values beyond them.
                     mean: mean.clamp(minimum, maximum),
                     median: quantile(0.5),
                     quantiles: QUANTILES.iter().map(|p| (*p, quantile(*p))).collect(),
@@ -213,7 +213,7 @@ impl ColumnBuilder {
             Self::Category { count, seen, other } => {
                 let mut counted: Vec<(JsonValue, u64)> =
                     seen.into_iter().map(|(value, times)| (value.literal(), times)).collect();
-                // Equal shares by their text, so that the order does not depend on the map's.
+                // Break ties by text, so that the order does not depend on the hash map.
                 counted.sort_by(|left, right| {
                     right.1.cmp(&left.1).then_with(|| left.0.to_string().cmp(&right.0.to_string()))
                 });
@@ -244,7 +244,7 @@ fn order_statistic(sorted: &[f64], p: f64) -> f64 {
     sorted[rank.clamp(1, sorted.len()) - 1]
 }
 
-/// The extremes and the deciles between them, each once.
+/// Histogram edges: the extremes and the distinct deciles between them.
 fn edges(sorted: &[f64], minimum: f64, maximum: f64) -> Vec<f64> {
     let mut edges = vec![minimum];
     for bin in 1..BINS {
@@ -264,7 +264,7 @@ fn shares(sorted: &[f64], edges: &[f64]) -> Vec<f64> {
     bounds.windows(2).map(|pair| share((pair[1] - pair[0]) as u64, sorted.len() as u64)).collect()
 }
 
-/// A share to six decimals: more would be noise in the file.
+/// A share, rounded to six decimals to keep noise out of the file.
 fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { (float(part) / float(whole) * 1e6).round() / 1e6 }
 }
@@ -347,7 +347,7 @@ mod tests {
             |name: &str, sensitive| FeatureSpec { name: name.to_owned(), kind: FeatureKind::Number, sensitive };
         let mut profiler = ProfileBuilder::new(vec![described("x", false), described("age", true)]);
         for row in 0..rows {
-            // A full-cycle walk, so that the order says nothing about the size.
+            // A full-cycle walk, so that the order is unrelated to the value.
             let value = (u64::from(row) * 7_919) % u64::from(rows);
             profiler.add(&[JsonValue::Number(value.into()), JsonValue::Number(value.into())]);
         }

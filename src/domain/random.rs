@@ -1,9 +1,10 @@
-//! `SplitMix64` (Steele, Lea and Flood 2014): numbers that one seed draws alike on every machine. Not for secrets.
+//! The `SplitMix64` generator (Steele, Lea and Flood 2014): the same seed gives the same numbers on every machine. Not
+//! cryptographically secure.
 
-/// What the state goes on by: 2^64 over the golden ratio, made odd.
+/// State increment: 2^64 divided by the golden ratio, made odd.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The first number that the seed `value` draws: a bijection of 64 bits that leaves no pattern.
+/// The first output of the generator with seed `value`: a bijective 64-bit mixing function.
 pub fn hash64(value: u64) -> u64 {
     let mut mixed = value.wrapping_add(STEP);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -11,12 +12,12 @@ pub fn hash64(value: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// The generator.
+/// The generator; holds its state.
 #[derive(Debug, Clone)]
 pub struct SplitMix64(u64);
 
 impl SplitMix64 {
-    /// A generator with this seed.
+    /// Creates a generator with this seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -28,7 +29,7 @@ impl SplitMix64 {
         drawn
     }
 
-    /// The next number, scaled to below `limit` by the high half of a product.
+    /// The next number below `limit`, by multiply-shift: the high half of a 128-bit product.
     pub fn next_below(&mut self, limit: u64) -> u64 {
         ((u128::from(self.next_u64()) * u128::from(limit)) >> 64) as u64
     }
@@ -42,7 +43,7 @@ mod tests {
     fn it_draws_what_the_reference_implementation_draws() {
         let mut generator = SplitMix64::new(1_234_567);
         let drawn: Vec<u64> = (0..5).map(|_| generator.next_u64()).collect();
-        // The first numbers of the authors' C code for this seed.
+        // Output of the authors' C code for this seed.
         let expected = [
             6_457_827_717_110_365_317,
             3_203_168_211_198_807_973,

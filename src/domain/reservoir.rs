@@ -1,8 +1,9 @@
-//! A uniform sample of a stream of unknown length, in bounded memory. Draws alike for one seed; not for secrets.
+//! Reservoir sampling: a uniform sample of a stream of unknown length in bounded memory. Deterministic for a given
+//! seed; not cryptographically secure.
 
 use super::random::SplitMix64;
 
-/// A uniform sample of a stream, by a seeded generator: the same table gives the same sample.
+/// A uniform sample of a stream, drawn by a seeded generator: the same stream gives the same sample.
 ///
 /// Algorithm R (Vitter 1985).
 #[derive(Debug)]
@@ -14,12 +15,12 @@ pub struct Reservoir<T> {
 }
 
 impl<T> Reservoir<T> {
-    /// An empty sample with room for this many; samples of one seed draw alike.
+    /// Creates an empty reservoir of capacity `room`. The same seed and stream give the same sample.
     pub fn new(room: usize, seed: u64) -> Self {
         Self { room, offered: 0, generator: SplitMix64::new(seed), kept: Vec::new() }
     }
 
-    /// Offers one more of the stream; it is made only if it is kept.
+    /// Offers the next element of the stream; `value` is called only if the element is kept.
     pub fn add_with(&mut self, value: impl FnOnce() -> T) {
         self.offered += 1;
         if self.kept.len() < self.room {
@@ -32,12 +33,12 @@ impl<T> Reservoir<T> {
         }
     }
 
-    /// What is kept so far.
+    /// The sample so far.
     pub fn items(&self) -> &[T] {
         &self.kept
     }
 
-    /// What was kept.
+    /// Returns the sample.
     pub fn into_items(self) -> Vec<T> {
         self.kept
     }

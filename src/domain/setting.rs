@@ -1,29 +1,29 @@
-//! What can be wrong with the value of a setting, as the module that owns the setting says it.
+//! Validation errors of settings, as reported by the module that owns the setting.
 
 use std::{fmt::Display, ops::RangeInclusive};
 
-/// The longest time that a setting may ask for, in milliseconds: a day. Deadlines stay points in time that a clock has.
+/// Maximum duration of a setting in milliseconds: one day. Keeps deadlines within the range of the clock.
 pub const MAX_WAIT_MS: u64 = 86_400_000;
 
-/// The most threads of one kind.
+/// Maximum number of threads per pool.
 pub const MAX_THREADS: usize = 1024;
 
-/// A value that cannot be used.
+/// An invalid setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingError {
-    /// The key inside the module's own table, such as `cors.origins`.
+    /// The key within the module's table, such as `cors.origins`.
     pub key: &'static str,
-    /// What would be right and what was found, to be read after the key: `must be from 1 to 10, found 0`.
+    /// What is expected and what was found, phrased to follow the key: `must be from 1 to 10, found 0`.
     pub reason: String,
 }
 
 impl SettingError {
-    /// A fault of `key`.
+    /// Creates an error for `key`.
     pub fn new(key: &'static str, reason: impl Into<String>) -> Self {
         Self { key, reason: reason.into() }
     }
 
-    /// A number outside of its range; `None` where it lies inside. `because` says what the number would lead to.
+    /// Checks a number against its range; `None` if it is inside. `because` states the consequence of the value.
     pub fn out_of_range<N>(key: &'static str, value: N, range: &RangeInclusive<N>, because: &str) -> Option<Self>
     where
         N: Copy + PartialOrd + Display,

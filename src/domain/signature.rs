@@ -1,27 +1,27 @@
-//! What goes into a graph and what comes out of it, as the graph declares it.
+//! Inputs and outputs of a graph, as the graph declares them.
 
 use std::fmt;
 
 use super::tensor::ElementType;
 
-/// A tensor as a graph declares it.
+/// A tensor declared by a graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorSpec {
-    /// The tensor's name in the graph.
+    /// The tensor name in the graph.
     pub name: String,
-    /// The type of its elements.
+    /// The element type.
     pub element: ElementType,
-    /// Its dimensions; `None` where the graph leaves one open.
+    /// The dimensions; `None` for a dynamic dimension.
     pub shape: Vec<Option<usize>>,
 }
 
 impl TensorSpec {
-    /// Whether the first dimension is open, so that rows can be put together into a batch.
+    /// Whether the first dimension is dynamic, so that rows can be batched.
     pub fn has_batch_axis(&self) -> bool {
         self.shape.first() == Some(&None)
     }
 
-    /// The dimensions of one instance: all but the batch axis, which is an open first dimension or a fixed one of 1.
+    /// The dimensions of one instance: all but the batch axis, which is a dynamic first dimension or a fixed one of 1.
     pub fn instance_shape(&self) -> &[Option<usize>] {
         match self.shape.first() {
             Some(None) => &self.shape[1..],
@@ -39,24 +39,25 @@ impl fmt::Display for TensorSpec {
     }
 }
 
-/// What an output of a graph is: a tensor, or scikit-learn's sequence of maps from class to probability.
+/// A graph output: a tensor, or the sequence of maps from class to probability that scikit-learn exports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutputSpec {
     /// A plain tensor.
     Tensor(TensorSpec),
-    /// A `ZipMap` output: one map a row; it is handed on as a tensor `[N, C]`, the columns in the order of the keys.
+    /// A `ZipMap` output: one map per row. It is converted to a tensor `[N, C]` with the columns in the order of
+    /// `keys`.
     ZipMap {
-        /// The output's name in the graph.
+        /// The output name in the graph.
         name: String,
-        /// The type of the probabilities.
+        /// The element type of the probabilities.
         element: ElementType,
-        /// The keys, in their order; empty where a trial run could not tell them.
+        /// The keys, in order; empty if a trial run could not determine them.
         keys: Vec<String>,
     },
 }
 
 impl OutputSpec {
-    /// The output's name in the graph.
+    /// The output name in the graph.
     pub fn name(&self) -> &str {
         match self {
             Self::Tensor(spec) => &spec.name,
@@ -64,7 +65,7 @@ impl OutputSpec {
         }
     }
 
-    /// The type of its elements.
+    /// The element type.
     pub fn element(&self) -> ElementType {
         match self {
             Self::Tensor(spec) => spec.element,
@@ -82,24 +83,24 @@ impl fmt::Display for OutputSpec {
     }
 }
 
-/// What goes into a graph and what comes out of it.
+/// Inputs and outputs of a graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
-    /// The inputs, in the graph's order.
+    /// The inputs, in graph order.
     pub inputs: Vec<TensorSpec>,
-    /// The outputs, in the graph's order.
+    /// The outputs, in graph order.
     pub outputs: Vec<OutputSpec>,
 }
 
 impl Signature {
-    /// Whether every input has a batch axis; only then may rows share a run.
+    /// Whether every input has a batch axis, which is required to batch rows.
     pub fn is_batched(&self) -> bool {
         !self.inputs.is_empty() && self.inputs.iter().all(TensorSpec::has_batch_axis)
     }
 
-    /// How many rows every run must have, where all inputs have the same fixed first dimension above 1 and others
-    /// behind it, and all outputs have it too or leave theirs open. It may count rows, or belong to one instance: the
-    /// contract tells.
+    /// The fixed number of rows per run: all inputs have the same fixed first dimension above 1 and further dimensions,
+    /// and every output has the same first dimension or a dynamic one. The dimension may also belong to a single
+    /// instance; only the contract can tell.
     pub fn fixed_rows(&self) -> Option<usize> {
         let first = |shape: &[Option<usize>]| shape.first().copied().flatten().filter(|rows| *rows > 1);
         let rows = self.inputs.first().and_then(|spec| first(&spec.shape))?;
@@ -111,7 +112,7 @@ impl Signature {
         (inputs && outputs).then_some(rows)
     }
 
-    /// The same with the first dimension of every tensor left open.
+    /// The same signature with the first dimension of every tensor made dynamic.
     #[must_use]
     pub fn with_open_rows(&self) -> Self {
         let mut open = self.clone();

@@ -1,4 +1,4 @@
-//! Tensors as plain data: element types, and buffers that only take values that fit.
+//! Tensors as plain data: element types, and typed buffers that reject values they cannot represent.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub enum ElementType {
 }
 
 impl ElementType {
-    /// The name of the type as ONNX writes it.
+    /// The ONNX name of the type.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BF16 => "bfloat16",
@@ -47,12 +47,12 @@ impl ElementType {
         }
     }
 
-    /// Whether the type is a floating-point one, so that NaN can stand for a missing value.
+    /// Whether this is a floating-point type, in which NaN can represent a missing value.
     pub fn is_float(self) -> bool {
         matches!(self, Self::BF16 | Self::F16 | Self::F32 | Self::F64)
     }
 
-    /// Whether the type holds whole numbers.
+    /// Whether this is an integer type.
     pub fn is_integer(self) -> bool {
         !self.is_float() && !matches!(self, Self::Bool | Self::Text)
     }
@@ -64,7 +64,7 @@ impl fmt::Display for ElementType {
     }
 }
 
-/// The elements of a tensor, row-major.
+/// The elements of a tensor, in row-major order.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the names are the element types' own")]
 pub enum Buffer {
@@ -84,7 +84,7 @@ pub enum Buffer {
     Text(Vec<String>),
 }
 
-/// Runs one expression for whichever vector a [`Buffer`] holds.
+/// Evaluates an expression for the vector inside a [`Buffer`], whatever its type.
 macro_rules! each_buffer {
     ($buffer:expr, $vector:ident => $body:expr) => {
         match $buffer {
@@ -107,16 +107,15 @@ macro_rules! each_buffer {
 }
 pub(crate) use each_buffer;
 
-/// From here on a number is rounded to infinity as a half: the middle between the greatest half, 65504, and what would be
-/// the next one.
+/// Smallest magnitude that float16 rounds to infinity: the midpoint between its maximum, 65504, and 65536.
 pub const HALF_OVERFLOW: f64 = 65520.0;
 
-/// A value does not fit the element type of its tensor.
+/// A value is not representable in the element type of its tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotRepresentable;
 
 impl Buffer {
-    /// A buffer without elements, with room for `capacity`.
+    /// Creates an empty buffer with the given capacity.
     pub fn with_capacity(element: ElementType, capacity: usize) -> Self {
         match element {
             ElementType::BF16 => Self::BF16(Vec::with_capacity(capacity)),
@@ -136,24 +135,24 @@ impl Buffer {
         }
     }
 
-    /// A buffer of `length` zeros, falses or empty texts, for values to be put in any order.
+    /// Creates a buffer of `length` zeros, `false`s or empty strings, to be filled in any order.
     pub fn zeros(element: ElementType, length: usize) -> Self {
         let mut buffer = Self::with_capacity(element, length);
         each_buffer!(&mut buffer, vector => vector.resize_with(length, Default::default));
         buffer
     }
 
-    /// How many elements there are.
+    /// The number of elements.
     pub fn len(&self) -> usize {
         each_buffer!(self, vector => vector.len())
     }
 
-    /// Whether there are none.
+    /// Whether the buffer is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The type of the elements.
+    /// The element type.
     pub fn element(&self) -> ElementType {
         match self {
             Self::BF16(_) => ElementType::BF16,
@@ -173,12 +172,13 @@ impl Buffer {
         }
     }
 
-    /// Adds one element that counts as nothing: zero, false, an empty text.
+    /// Appends `by` default elements: zero, `false` or the empty string.
     pub fn extend_default(&mut self, by: usize) {
         each_buffer!(self, vector => vector.resize_with(vector.len() + by, Default::default));
     }
 
-    /// Whether two buffers of one type hold the same at `index`, bit by bit, so that NaN is like NaN.
+    /// Whether two buffers of the same type are bitwise equal at `index`, so that NaN equals NaN. `false` if the types
+    /// differ.
     pub fn bits_equal_at(&self, other: &Self, index: usize) -> bool {
         macro_rules! bits {
             ($($variant:ident),*) => {
@@ -194,7 +194,7 @@ impl Buffer {
         bits!(BF16, F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64, Bool)
     }
 
-    /// Puts at `index` what another buffer of the same type holds there; of another type nothing.
+    /// Copies the element at `index` from another buffer of the same type. Does nothing if the types differ.
     pub fn copy_element(&mut self, source: &Self, index: usize) {
         macro_rules! copy {
             ($($variant:ident),*) => {
@@ -207,11 +207,12 @@ impl Buffer {
         copy!(BF16, F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64, Bool, Text);
     }
 
-    /// Puts a number at `index`.
+    /// Sets the element at `index` to a number.
     ///
     /// # Errors
-    /// [`NotRepresentable`] when the element type cannot hold it: a fraction or a value out of range for an integer
-    /// type, a number that a floating-point type would round to infinity, anything but 0 and 1 for `bool`, and any number for `string`.
+    /// Returns [`NotRepresentable`] if the element type cannot hold the number: a fraction or an out-of-range value for
+    /// an integer type, a number that a floating-point type would round to infinity, anything but 0 and 1 for `bool`,
+    /// and any number for `string`.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "rounding a double to a narrower float is the conversion asked for"
@@ -234,7 +235,8 @@ impl Buffer {
             }
             Self::F16(vector) => {
                 let value = number.as_f64();
-                // Some processors round twice on the way to a half, and make an infinity of what only comes near to one.
+                // Some CPUs round twice when converting to float16 and yield infinity for values just below the
+                // overflow limit.
                 vector[index] = f16::from_f64(value).clamp(f16::MIN, f16::MAX);
                 finite(value.abs() < HALF_OVERFLOW)
             }
@@ -259,10 +261,10 @@ impl Buffer {
         }
     }
 
-    /// Puts a truth value at `index`: itself, or 0 and 1 in a numeric tensor.
+    /// Sets the element at `index` to a boolean; 0 or 1 in a numeric tensor.
     ///
     /// # Errors
-    /// [`NotRepresentable`] for a tensor of strings.
+    /// Returns [`NotRepresentable`] if the tensor holds strings.
     pub fn put_bool(&mut self, index: usize, value: bool) -> Result<(), NotRepresentable> {
         if let Self::Bool(vector) = self {
             vector[index] = value;
@@ -272,10 +274,10 @@ impl Buffer {
         }
     }
 
-    /// Puts a text at `index`.
+    /// Sets the element at `index` to a string.
     ///
     /// # Errors
-    /// [`NotRepresentable`] for every tensor but one of strings.
+    /// Returns [`NotRepresentable`] unless the tensor holds strings.
     pub fn put_text(&mut self, index: usize, text: &str) -> Result<(), NotRepresentable> {
         if let Self::Text(vector) = self {
             text.clone_into(&mut vector[index]);
@@ -285,10 +287,10 @@ impl Buffer {
         }
     }
 
-    /// Puts NaN at `index`, the mark of a missing value.
+    /// Sets the element at `index` to NaN, which represents a missing value.
     ///
     /// # Errors
-    /// [`NotRepresentable`] for every tensor but a floating-point one.
+    /// Returns [`NotRepresentable`] unless the tensor is floating-point.
     pub fn put_nan(&mut self, index: usize) -> Result<(), NotRepresentable> {
         match self {
             Self::BF16(vector) => vector[index] = bf16::NAN,
@@ -301,21 +303,21 @@ impl Buffer {
     }
 }
 
-/// A tensor with its dimensions.
+/// A tensor: shape and elements.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tensor {
-    /// The dimensions, the batch axis among them where there is one.
+    /// The dimensions, including the batch axis if there is one.
     pub shape: Vec<usize>,
-    /// The elements, row-major: as many as the product of the dimensions.
+    /// The elements in row-major order; their number is the product of the dimensions.
     pub buffer: Buffer,
 }
 
-/// The inputs of one run, in the graph's order.
+/// The inputs of one run, in graph order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inputs {
-    /// One tensor for each input of the graph.
+    /// One tensor per graph input.
     pub tensors: Vec<Tensor>,
-    /// How many instances they hold.
+    /// Number of instances (rows).
     pub rows: usize,
 }
 

@@ -1,17 +1,17 @@
-//! What a request did wrong, one entry a fault, with the place, the reason and what would be right.
+//! Contract violations of a request: location, code and a detail that says what was found and what is expected.
 
 use std::borrow::Cow;
 
-/// The most violations that one answer lists; the rest is only counted.
+/// Maximum number of violations listed in a response; further ones are only counted.
 pub const MAX_LISTED: usize = 32;
 
-/// The most characters of a request's value that a message quotes.
+/// Maximum number of characters of a request value quoted in a message.
 pub const MAX_QUOTED: usize = 64;
 
-/// Declares the codes once: variant, text, meaning.
+/// Declares each code once: variant, text, meaning.
 macro_rules! violation_codes {
     ($($variant:ident, $text:literal, $meaning:literal;)*) => {
-        /// The kind of a violation, the `code` of an entry in `errors`.
+        /// The kind of a violation; the `code` of an entry in `errors`.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum ViolationCode { $(#[doc = $meaning] $variant),* }
 
@@ -19,12 +19,12 @@ macro_rules! violation_codes {
             /// Every code, in the order of the documentation.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
-            /// The code as it stands in an answer and in metrics.
+            /// The code as written in responses and metrics.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),* }
             }
 
-            /// What the code means, one sentence.
+            /// What the code means, in one sentence.
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $meaning),* }
             }
@@ -51,17 +51,17 @@ violation_codes! {
     SchemaViolation, "schema_violation", "A JSON Schema keyword that needs the full validation is not met.";
 }
 
-/// One fault of a request.
+/// One contract violation of a request.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Violation {
-    /// Where: a JSON Pointer (RFC 6901) into the body.
+    /// Location: a JSON Pointer (RFC 6901) into the body.
     pub pointer: String,
-    /// What kind.
+    /// The kind of the violation.
     #[serde(serialize_with = "code_text")]
     pub code: ViolationCode,
-    /// In words: what was found and what would be right.
+    /// Message: what was found and what is expected.
     pub detail: String,
-    /// The contract's feature at fault, for the metrics; never the client's own text.
+    /// The contract's feature that is violated, for the metrics; never text from the client.
     #[serde(skip)]
     pub feature: Option<String>,
 }
@@ -71,7 +71,7 @@ fn code_text<S: serde::Serializer>(code: &ViolationCode, serializer: S) -> Resul
     serializer.serialize_str(code.as_str())
 }
 
-/// All faults of one request: the first [`MAX_LISTED`] of them in full, and the count of all.
+/// All violations of one request: the first [`MAX_LISTED`] in full, and the total count.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Violations {
     listed: Vec<Violation>,
@@ -79,7 +79,7 @@ pub struct Violations {
 }
 
 impl Violations {
-    /// Adds a fault.
+    /// Adds a violation; it is listed if fewer than [`MAX_LISTED`] are.
     pub fn push(&mut self, violation: Violation) {
         self.total += 1;
         if self.listed.len() < MAX_LISTED {
@@ -87,38 +87,38 @@ impl Violations {
         }
     }
 
-    /// Whether further faults are only counted, so that nobody need word them.
+    /// Whether the list is full: further violations are only counted, so their messages need not be built.
     pub fn is_full(&self) -> bool {
         self.listed.len() >= MAX_LISTED
     }
 
-    /// Counts a fault that is not listed.
+    /// Counts a violation without listing it.
     pub fn count(&mut self) {
         self.total += 1;
     }
 
-    /// The faults listed, in the order met.
+    /// The listed violations, in the order they were found.
     pub fn first_n(&self) -> &[Violation] {
         &self.listed
     }
 
-    /// How many faults there were in all.
+    /// The total number of violations, listed or not.
     pub fn total(&self) -> usize {
         self.total
     }
 
-    /// Whether nothing was wrong.
+    /// Whether there are no violations.
     pub fn is_empty(&self) -> bool {
         self.total == 0
     }
 }
 
-/// A name as one step of a JSON Pointer: `~` and `/` escaped.
+/// Escapes a name as one JSON Pointer token: `~` becomes `~0`, `/` becomes `~1`.
 pub fn escape_pointer(name: &str) -> Cow<'_, str> {
     if name.contains(['~', '/']) { Cow::Owned(name.replace('~', "~0").replace('/', "~1")) } else { Cow::Borrowed(name) }
 }
 
-/// A text from a request, cut to [`MAX_QUOTED`] characters; a cut is marked with `…`.
+/// Truncates a text from a request to [`MAX_QUOTED`] characters; a cut is marked with `…`.
 pub fn truncate(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(MAX_QUOTED) {
         Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
@@ -126,12 +126,13 @@ pub fn truncate(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A text from a request in quotation marks, control characters escaped, cut to [`MAX_QUOTED`] characters.
+/// Quotes a text from a request: control characters escaped, truncated to [`MAX_QUOTED`] characters.
 pub fn quote(text: &str) -> String {
     format!("{:?}", truncate(text))
 }
 
-/// A name from a request as one step of a JSON Pointer, cut like any other quotation: the request chose its length.
+/// Truncates and escapes a name from a request as one JSON Pointer token. Truncated because the client chooses its
+/// length.
 pub fn unescape_pointer(name: &str) -> String {
     escape_pointer(&truncate(name)).into_owned()
 }

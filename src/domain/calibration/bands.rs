@@ -1,19 +1,19 @@
-//! Exact laws of shares: what share of new rows a bound covers, and what share of rows is right, when everything is as it
-//! should be.
+//! Exact bands for observed shares: the share of new rows that a bound covers, and the share of correct rows, if the
+//! calibration is right.
 
 use crate::domain::uncertainty::Coverage;
 
-/// The probability that lies outside the band of coverage, half of it on each side.
+/// The probability outside the coverage band, half on each side.
 const COVERAGE_TAIL: f64 = 0.01;
 
-/// The same for the band of right rows, of which a plot shows fifteen at once.
+/// The probability outside the accuracy band, of which a plot shows fifteen at once.
 const ACCURACY_TAIL: f64 = 0.05;
 
-/// The band in which the covered share of `new_rows` rows lies with probability 0.99, where the bound is the conformal
-/// quantile of `rows` scores; `None` where nothing bounds, or there are no new rows.
+/// The band that contains the covered share of `new_rows` rows with probability 0.99, if the bound is the conformal
+/// quantile of `rows` scores. `None` if there is no bound, or no new rows.
 ///
-/// With k the quantile's rank, the number of covered rows is beta-binomial with a = k and b = n + 1 − k, for continuous
-/// scores (Vovk 2012); with ties it is greater.
+/// With k the rank of the quantile and continuous scores, the number of covered rows is beta-binomial with a = k and b
+/// = n + 1 − k (Vovk 2012); ties increase coverage.
 #[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
 pub fn coverage_band(coverage: Coverage, rows: usize, new_rows: usize) -> Option<(f64, f64)> {
     let rank = coverage.rank(rows)?;
@@ -24,19 +24,19 @@ pub fn coverage_band(coverage: Coverage, rows: usize, new_rows: usize) -> Option
     Some(central_interval(&count_distribution(new_rows, |count, rest| (count + a) / (rest - 1.0 + b)), COVERAGE_TAIL))
 }
 
-/// The band in which the share of right rows lies with probability 0.95, where each of them is right with one
-/// probability: the quantiles of the binomial law, the consistency bars of Bröcker and Smith (2007). `None` without rows,
-/// or where it is no probability.
+/// The band that contains the share of correct rows with probability 0.95, if each is correct with the given
+/// probability: quantiles of the binomial distribution, the consistency bars of Bröcker and Smith (2007). `None` if
+/// there are no rows or `probability` is not in [0, 1].
 pub fn accuracy_band(rows: usize, probability: f64) -> Option<(f64, f64)> {
     if rows == 0 || !(0.0..=1.0).contains(&probability) {
         return None;
     }
-    // Away from 0 and 1, where the ratio has no logarithm; so near them nothing changes.
+    // Keep away from 0 and 1, where the logarithm of the odds is infinite; the result does not change.
     let probability = probability.clamp(f64::EPSILON, 1.0 - f64::EPSILON);
     Some(central_interval(&count_distribution(rows, |_, _| probability / (1.0 - probability)), ACCURACY_TAIL))
 }
 
-/// The shares between which a law of counts has all but `outside` of its probability.
+/// The central interval, as shares, of a distribution of counts; `outside` is the total probability of both tails.
 #[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
 fn central_interval(law: &[f64], outside: f64) -> (f64, f64) {
     let trials = law.len() - 1;
@@ -51,15 +51,16 @@ fn central_interval(law: &[f64], outside: f64) -> (f64, f64) {
     (place(outside / 2.0), place(1.0 - outside / 2.0))
 }
 
-/// The probability of each count out of `trials`: the binomial law's, but that a count is to the next as their odds, given
-/// of the count and of the rest, say. In logarithms: the first of many counts has next to none.
+/// The distribution of a count out of `trials`, from the ratio of neighbouring probabilities: that of the binomial
+/// distribution, with `odds` as a function of the count and the rest. Computed in logarithms, because the first
+/// probabilities can underflow.
 #[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
 fn count_distribution(trials: usize, odds: impl Fn(f64, f64) -> f64) -> Vec<f64> {
     let all = trials as f64;
     let mut logarithm = 0.0;
     let mut logarithms = vec![logarithm];
     for count in (0..trials).map(|count| count as f64) {
-        // The ratio of neighbours; where it starts does not matter, since the sum is made 1.
+        // Ratio of neighbouring probabilities. The starting value is arbitrary, since softmax normalizes the sum to 1.
         logarithm += ((all - count) / (count + 1.0) * odds(count, all - count)).ln();
         logarithms.push(logarithm);
     }

@@ -1,9 +1,9 @@
-//! How good probabilities are: expected calibration error, Brier score, log loss.
+//! Quality metrics of probabilities: expected calibration error, Brier score, log loss.
 
 use super::BINS;
 use crate::domain::uncertainty::{Bin, MIN_PROBABILITY, ProbabilityMetrics};
 
-/// Measures the probabilities of rows against their labels. At least one row.
+/// Computes the metrics of some rows: probabilities and label. `rows` must not be empty.
 #[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
 pub(super) fn probability_metrics(rows: &[(&[f64], usize)]) -> ProbabilityMetrics {
     let count = rows.len() as f64;
@@ -25,26 +25,26 @@ pub(super) fn probability_metrics(rows: &[(&[f64], usize)]) -> ProbabilityMetric
     }
 }
 
-/// The class of the greatest probability, the first of equals.
+/// The most likely class; on ties, the first.
 fn most_likely_class(probabilities: &[f64]) -> usize {
     (1..probabilities.len())
         .fold(0, |best, class| if probabilities[class] > probabilities[best] { class } else { best })
 }
 
-/// scikit-learn's `log_loss` of one row: clipped from below, in nats.
+/// scikit-learn's `log_loss` of one row: probability clipped from below, in nats.
 pub(super) fn log_loss(probabilities: &[f64], label: usize) -> f64 {
     -probabilities[label].clamp(MIN_PROBABILITY, 1.0).ln()
 }
 
-/// scikit-learn's `brier_score_loss` of one row: halved for two classes, the sum for more.
+/// scikit-learn's `brier_score_loss` of one row: halved for two classes, the plain sum for more.
 fn brier(probabilities: &[f64], label: usize) -> f64 {
     let error = |(class, value): (usize, &f64)| (value - f64::from(u8::from(class == label))).powi(2);
     let sum: f64 = probabilities.iter().enumerate().map(error).sum();
     if probabilities.len() == 2 { sum / 2.0 } else { sum }
 }
 
-/// Bins of equal mass, by rising confidence. Rows of equal confidence may fall into two bins: each then counts as right
-/// as all of them are on average, so that the order of the rows changes nothing.
+/// Equal-mass bins by ascending confidence. Rows of equal confidence may fall into two bins; each gets the mean
+/// accuracy of its tie, so that the order of the rows does not matter.
 #[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
 fn bins(mut tops: Vec<(f64, f64)>) -> Vec<Bin> {
     tops.sort_by(|left, right| left.0.total_cmp(&right.0));
@@ -76,7 +76,7 @@ mod tests {
         assert!(near(found.brier, (0.04 + 0.64 + 0.16 + 0.01) / 4.0), "{found:?}");
         let loss = -(0.8_f64.ln() + 0.2_f64.ln() + 0.6_f64.ln() + 0.9_f64.ln()) / 4.0;
         assert!(near(found.log_loss, loss), "{found:?}");
-        // The two tied rows count as half right each: |0.5 − 0.8| twice, |1 − 0.6|, |1 − 0.9|.
+        // The two tied rows count as half correct each: |0.5 − 0.8| twice, |1 − 0.6|, |1 − 0.9|.
         assert!(near(found.ece, (0.3 + 0.3 + 0.4 + 0.1) / 4.0), "{found:?}");
         let turned: Vec<(&[f64], usize)> = rows.iter().rev().copied().collect();
         assert_eq!(probability_metrics(&turned).bins, found.bins, "the order of rows changes nothing");

@@ -1,4 +1,5 @@
-//! The calibration of a classifier: probabilities from one half of the rows, quantiles of sets from the other.
+//! Calibration of a classifier: probabilities are fitted to one half of the rows, the quantiles of sets come from the
+//! other.
 
 use super::{
     MIN_CONFORMAL_ROWS, MIN_FITTED_ROWS,
@@ -13,12 +14,12 @@ use crate::domain::uncertainty::{
     CalibrationRule, GroupReport, LevelReport, Report, SetMethod, Sets, aps_score, aps_set, lac_score, lac_set,
 };
 
-/// What a person can choose.
+/// Options set by the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClassificationOptions {
-    /// How probabilities are made.
+    /// The calibration method of the probabilities.
     pub method: MethodChoice,
-    /// How sets are made; `None` for no sets.
+    /// The method of prediction sets; `None` for no sets.
     pub sets: Option<SetMethod>,
 }
 
@@ -31,7 +32,7 @@ impl Default for ClassificationOptions {
 /// Calibrates a classifier on held-out rows.
 ///
 /// # Errors
-/// [`CalibrationErrors`]: everything that keeps these rows from making a calibration.
+/// Returns [`CalibrationErrors`] with everything that prevents a calibration from these rows.
 pub fn calibrate_classifier(
     rows: &ClassificationRows,
     options: ClassificationOptions,
@@ -92,11 +93,11 @@ fn group_of(rows: &ClassificationRows, row: usize) -> Option<usize> {
     rows.groups.as_ref().map(|groups| groups.of_row[row])
 }
 
-/// The rows that probabilities are chosen and fitted on, and those that give quantiles.
+/// Splits the rows into those that choose and fit the probabilities and those that give the quantiles.
 fn split(order: &[usize], options: ClassificationOptions) -> Result<(&[usize], &[usize]), CalibrationError> {
     let rows = order.len();
     let (fitting, conformal) = match (options.method, options.sets) {
-        // Nothing is fitted, so nothing is lost by looking at every row.
+        // Nothing is fitted, so every row can be used for the quantiles.
         (MethodChoice::Uncalibrated, Some(_)) => (order, order),
         (_, None) => order.split_at(rows),
         (_, Some(_)) => order.split_at(rows / 2),
@@ -116,7 +117,7 @@ fn split(order: &[usize], options: ClassificationOptions) -> Result<(&[usize], &
     Ok((fitting, conformal))
 }
 
-/// The calibrated probabilities of every row, each by a fit that the row had no part in.
+/// The calibrated probabilities of every row, each from a fit that did not see the row.
 fn out_of_sample(rows: &ClassificationRows, fitting: &[usize], chosen: &FittedMethod) -> Vec<Vec<f64>> {
     let mut probabilities: Vec<Vec<f64>> = vec![Vec::new(); rows.len()];
     for (row, values) in fitting.iter().zip(&chosen.cross_fitted) {
@@ -130,7 +131,7 @@ fn out_of_sample(rows: &ClassificationRows, fitting: &[usize], chosen: &FittedMe
 
 type Conformed = (Option<Sets>, Vec<LevelReport>, Vec<Vec<LevelReport>>);
 
-/// The quantiles of the sets, and how they cover.
+/// The quantiles of the sets, and their measured coverage.
 fn conform(
     rows: &ClassificationRows,
     conformal: &[usize],

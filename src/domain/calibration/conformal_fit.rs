@@ -1,5 +1,5 @@
-//! Quantiles over all rows and by group, and how they cover by cross-fitting: quantiles of all rows but one part, applied
-//! to that part, in turn.
+//! Conformal quantiles, pooled and by group, and their coverage by cross-fitting: the quantiles of all folds but one,
+//! applied to that fold, in turn.
 
 use super::{error::CalibrationError, rows::RowGroups, split::folds};
 use crate::domain::uncertainty::{Coverage, Group, Groups, LevelReport, Quantiles, quantile_of_sorted};
@@ -8,20 +8,20 @@ use crate::domain::uncertainty::{Coverage, Group, Groups, LevelReport, Quantiles
 pub(super) struct ConformityScores<'a> {
     /// The row numbers.
     pub(super) rows: &'a [usize],
-    /// The score of each row's truth.
+    /// The conformity score of each row's true target.
     pub(super) scores: Vec<f64>,
     pub(super) groups: Option<&'a RowGroups>,
 }
 
-/// What one row's set or interval is at a quantile.
+/// The outcome of one row's set or interval at a quantile.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RowCoverage {
     pub(super) covered: bool,
-    /// The number of classes, or the width; `None` without a bound.
+    /// The number of classes, or the width; `None` if unbounded.
     pub(super) size: Option<f64>,
 }
 
-/// Sums of outcomes.
+/// Accumulated outcomes.
 #[derive(Debug, Clone, Copy, Default)]
 struct CoverageSums {
     rows: usize,
@@ -32,7 +32,7 @@ struct CoverageSums {
 }
 
 impl ConformityScores<'_> {
-    /// Refuses groups none of which is large enough: a feature of too many values, most likely a continuous one.
+    /// Rejects groups none of which is large enough: the feature has too many values and is probably continuous.
     pub(super) fn check(&self) -> Result<(), CalibrationError> {
         let Some(groups) = self.groups else { return Ok(()) };
         let mut counts = vec![0; groups.values.len()];
@@ -46,12 +46,12 @@ impl ConformityScores<'_> {
         Err(CalibrationError::SmallGroups { feature: groups.feature.clone(), needed })
     }
 
-    /// The quantiles over all rows.
+    /// The pooled quantiles.
     pub(super) fn quantiles(&self) -> Quantiles {
         Quantiles::of(self.scores.clone())
     }
 
-    /// The quantiles by group, where there are groups.
+    /// The quantiles by group, if there are groups.
     pub(super) fn groups(&self) -> Option<Groups> {
         let groups = self.groups?;
         let group = |(index, value): (usize, &crate::domain::contract::JsonValue)| {
@@ -62,7 +62,7 @@ impl ConformityScores<'_> {
         Some(Groups { feature: groups.feature.clone(), groups: list })
     }
 
-    /// How each level covers, over all rows, and by group. `outcome` says what a row's set or interval is at a quantile.
+    /// Measures each level, over all rows and by group. `outcome` gives the set or interval of a row at a quantile.
     pub(super) fn measure(
         &self,
         outcome: impl Fn(usize, f64) -> RowCoverage,
@@ -76,7 +76,8 @@ impl ConformityScores<'_> {
             let mut reached = vec![f64::NEG_INFINITY; count];
             for (index, coverage) in Coverage::GRID.into_iter().enumerate() {
                 let everywhere = quantile_of_sorted(&pooled, coverage).unwrap_or(f64::INFINITY);
-                // As `Quantiles::within` has it: the group's own, or no less than its own at a lower level.
+                // Same rule as `Quantiles::group_or_pooled`: the group's own quantile, else the pooled one, but at
+                // least the group's own at a lower level.
                 let bound = |(sorted, reached): (&Vec<f64>, &mut f64)| match quantile_of_sorted(sorted, coverage) {
                     Some(own) => {
                         *reached = own;
@@ -99,7 +100,7 @@ impl ConformityScores<'_> {
         (report(&overall), by_group.iter().map(|sums| report(sums)).collect())
     }
 
-    /// The scores at some positions, sorted: of all rows, and of each group.
+    /// The sorted scores at some positions: pooled, and by group.
     fn sorted(&self, positions: &[usize], groups: usize) -> (Vec<f64>, Vec<Vec<f64>>) {
         let mut pooled: Vec<f64> = positions.iter().map(|position| self.scores[*position]).collect();
         let mut own = vec![Vec::new(); groups];

@@ -1,23 +1,23 @@
-//! Why rows cannot make a calibration: which row, what was found, what would be right.
+//! Errors of a calibration: which row, what was found, what is expected.
 
 use std::fmt;
 
 use crate::domain::uncertainty::Coverage;
 
-/// The most faults that are listed; the rest is counted.
+/// Maximum number of errors listed; further ones are only counted.
 const MAX_LISTED: usize = 20;
 
-/// One reason. Rows are counted from 1, as a table's are without its head.
+/// One error. Rows are counted from 1, excluding the header.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CalibrationError {
     /// There are too few rows.
     #[error("{rows} rows are too few: {purpose} needs at least {needed}")]
     TooFewRows {
-        /// How many there are.
+        /// Number of rows found.
         rows: usize,
-        /// How many there must be.
+        /// Minimum number of rows.
         needed: usize,
-        /// What for.
+        /// What the rows are needed for.
         purpose: &'static str,
     },
     /// All rows have the same class.
@@ -26,65 +26,65 @@ pub enum CalibrationError {
         /// The class.
         class: String,
     },
-    /// A label is none of the contract's classes.
+    /// A label is not one of the contract's classes.
     #[error("row {row}: the target {found:?} is no class of the contract; its classes are {}", classes.join(", "))]
     UnknownClass {
-        /// The row.
+        /// The row number, from 1.
         row: usize,
-        /// What stands there.
+        /// The value found.
         found: String,
-        /// What could stand there.
+        /// The contract's classes.
         classes: Vec<String>,
     },
     /// A target is NaN or infinite.
     #[error("row {row}: the target must be a finite number; found {value}")]
     NonFiniteTarget {
-        /// The row.
+        /// The row number, from 1.
         row: usize,
-        /// What stands there.
+        /// The value found.
         value: f64,
     },
     /// An output of the model is NaN or infinite.
     #[error("row {row}: the model answered {value}, which is not a finite number")]
     NonFiniteOutput {
-        /// The row.
+        /// The row number, from 1.
         row: usize,
-        /// The output.
+        /// The output value.
         value: f64,
     },
-    /// The model says the same of every row.
+    /// The model gives the same output for all rows.
     #[error("the model gives the same answer for all {rows} rows: look whether the right columns feed it")]
     ConstantModel {
-        /// How many rows.
+        /// Number of rows.
         rows: usize,
     },
-    /// Two columns have not the same length.
+    /// A column has another length than the rows.
     #[error("there are {found} {what} for {rows} rows")]
     Lengths {
-        /// The column.
+        /// Name of the column, in plural.
         what: &'static str,
-        /// Its length.
+        /// Length of the column.
         found: usize,
-        /// How many rows there are.
+        /// Number of rows.
         rows: usize,
     },
-    /// The method is for two classes.
+    /// The method supports two classes only.
     #[error("{method} is for two classes, the contract has {classes}; use temperature, or auto")]
     TwoClassesOnly {
         /// The method.
         method: &'static str,
-        /// How many classes there are.
+        /// Number of classes in the contract.
         classes: usize,
     },
-    /// No method can be fitted.
+    /// The method cannot be fitted.
     #[error("{method} cannot be fitted: {reason}")]
     Unusable {
         /// The method.
         method: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// No group has rows enough to have a quantile of its own at the usual level.
+    /// No group has enough rows for its own quantile at the default coverage.
     #[error(
         "no value of {feature:?} has {needed} rows for its quantile, the fewest for coverage {}: choose a feature of \
          fewer values, or give more rows",
@@ -93,20 +93,20 @@ pub enum CalibrationError {
     SmallGroups {
         /// The feature.
         feature: String,
-        /// How many rows a group needs.
+        /// Minimum number of rows per group.
         needed: usize,
     },
-    /// Groups were asked for together with APS.
+    /// Groups were requested together with APS.
     #[error("groups go with lac sets, not with aps")]
     GroupsNeedLac,
 }
 
-/// Everything that is wrong with the rows.
+/// All errors of the rows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CalibrationErrors {
-    /// The first ones.
+    /// The first errors.
     pub listed: Vec<CalibrationError>,
-    /// How many there are in all.
+    /// Total number of errors.
     pub total: usize,
 }
 

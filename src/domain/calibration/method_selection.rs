@@ -1,5 +1,5 @@
-//! Which method makes probabilities: fitted to all but one part of the rows and judged on that part, in turn; the least
-//! log loss wins.
+//! Selects the calibration method by cross-fitting: each candidate is fitted to all folds but one and evaluated on that
+//! fold, in turn; the one with the lowest log loss wins.
 
 use super::{
     calibration_metrics::log_loss,
@@ -9,19 +9,19 @@ use super::{
 };
 use crate::domain::uncertainty::{Candidate, Isotonic, ProbabilityMap, Scores, Temperature, VennAbers};
 
-/// A method that a person can ask for.
+/// A method that the user can request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MethodChoice {
-    /// The one of least cross-fitted log loss.
+    /// The method with the lowest cross-fitted log loss.
     #[default]
     Auto,
-    /// The graph's own probabilities.
+    /// The graph's probabilities, unchanged.
     Uncalibrated,
-    /// One temperature.
+    /// Temperature scaling.
     Temperature,
-    /// A curve, for two classes.
+    /// Isotonic regression, for two classes.
     Isotonic,
-    /// Two tables, for two classes.
+    /// Venn-Abers prediction, for two classes.
     VennAbers,
 }
 
@@ -29,10 +29,10 @@ impl MethodChoice {
     /// Every choice, in the order of the documentation.
     pub const ALL: [Self; 5] = [Self::Auto, Self::Uncalibrated, Self::Temperature, Self::Isotonic, Self::VennAbers];
 
-    /// The methods that `auto` chooses from; of equals the first, which is the simplest.
+    /// The candidates of `auto`, simplest first; ties go to the first.
     const METHODS: [Self; 4] = [Self::Uncalibrated, Self::Temperature, Self::VennAbers, Self::Isotonic];
 
-    /// The choice as it is written.
+    /// The choice as written on the command line and in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -43,7 +43,7 @@ impl MethodChoice {
         }
     }
 
-    /// The choice that is written so.
+    /// Parses the text form of a choice.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|choice| choice.as_str() == text)
     }
@@ -52,7 +52,7 @@ impl MethodChoice {
         matches!(self, Self::Isotonic | Self::VennAbers)
     }
 
-    /// Fits the method to some of the rows.
+    /// Fits the method to the chosen rows.
     fn fit(self, rows: &ClassificationRows, chosen: &[usize]) -> Result<ProbabilityMap, String> {
         let positives = chosen.iter().filter(|row| rows.labels[**row] == 1).count();
         if self.two_classes_only() && (positives == 0 || positives == chosen.len()) {
@@ -74,16 +74,16 @@ impl MethodChoice {
     }
 }
 
-/// A method, fitted, and how it did.
+/// A fitted method with its evaluation.
 pub(super) struct FittedMethod {
     pub(super) map: ProbabilityMap,
-    /// Everything that was tried.
+    /// All candidates tried.
     pub(super) candidates: Vec<Candidate>,
-    /// The probabilities of the rows it was fitted to, in their order, each by a fit without its part.
+    /// Out-of-fold probabilities of the chosen rows, in their order.
     pub(super) cross_fitted: Vec<Vec<f64>>,
 }
 
-/// Chooses and fits a method on some of the rows, given in shuffled order.
+/// Selects and fits a method on the chosen rows, which must be in shuffled order.
 pub(super) fn select_method(
     rows: &ClassificationRows,
     chosen: &[usize],
@@ -124,7 +124,7 @@ pub(super) fn select_method(
     Ok(FittedMethod { map, candidates: tried.into_iter().map(|(candidate, _)| candidate).collect(), cross_fitted })
 }
 
-/// The probabilities of the chosen rows, each by a fit without its part.
+/// The out-of-fold probabilities of the chosen rows: each from a fit without its fold.
 fn cross_fit(rows: &ClassificationRows, chosen: &[usize], method: MethodChoice) -> Result<Vec<Vec<f64>>, String> {
     let mut probabilities = vec![Vec::new(); chosen.len()];
     for (held, left) in folds(chosen.len()) {

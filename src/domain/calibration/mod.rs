@@ -1,24 +1,26 @@
-//! Fitting a calibration to held-out rows, and measuring it. Pure: rows come in as arrays, a rule and its report go out;
+//! Fits a calibration to held-out rows and measures it. Pure: takes rows as arrays, returns a rule and its report;
 //! `domain::uncertainty` applies the rule.
 //!
-//! The two entries are [`calibrate_classifier`] and [`calibrate_regressor`]. Rows must not have been used in training, and must be like
-//! those that will be served: that is all that the guarantee of coverage rests on.
+//! The entry points are [`calibrate_classifier`] and [`calibrate_regressor`]. The rows must not have been used in
+//! training and must resemble the rows that will be served: the coverage guarantee depends on these two conditions
+//! alone.
 //!
 //! # From a table to calibration.json
 //!
-//! 1. Run each row through the graph as a request would be (`Contract::admit`, the graph, the outputs that
-//!    `contract.output.requested()` names), so that it is measured what will be served.
-//! 2. Of each row keep, for a classification, `Contract::scores` (with `Contract::score_kind`), the target as a class's
-//!    index, and for APS `DrawKey::new(model_sha256).draw(features_hash)`; for a regression, `Contract::measure` and the
-//!    target: `Measured`'s `band`, `sigma` or `spread` become the [`ScaleSource`]. For groups, `Contract::group_value` of the
-//!    feature.
-//! 3. Call [`calibrate_classifier`] or [`calibrate_regressor`]; put the rule and the report into a `Calibration` with the digests, and
-//!    write it as JSON. `Contract::bind` says at load whether it fits.
+//! 1. Run each row through the graph like a request (`Contract::admit`, the graph, the outputs in
+//!    `contract.output.requested()`), so that the calibration measures what will be served.
+//! 2. Collect per row. Classification: `Contract::scores` (of kind `Contract::score_kind`), the target as a class
+//!    index, and for APS `ApsRandomizer::new(model_sha256).uniform(features_hash)`. Regression:
+//!    `Contract::regression_outputs` and the target; `band`, `sigma` or `spread` of the outputs become the
+//!    [`ScaleSource`]. With groups: `Contract::group_value` of the feature.
+//! 3. Call [`calibrate_classifier`] or [`calibrate_regressor`], put the rule and the report into a
+//!    `CalibrationDocument` with the digests, and write it as JSON. `Contract::check_calibration` checks at load
+//!    whether it fits.
 //!
-//! **No row serves twice.** A conformal quantile is exact only for scores that were fixed before its rows were seen. The
-//! scores of a classifier are taken from the calibrated probabilities, the ones that answers show; so the rows are split
-//! by a seeded shuffle, blind to labels, into halves: one chooses and fits the probabilities, the other gives the
-//! quantiles. With `uncalibrated` nothing is fitted, and every row gives quantiles; so it is in a regression.
+//! **No row is used twice.** A conformal quantile is exact only if the scores were fixed before its rows were seen. The
+//! scores of a classifier come from the calibrated probabilities, the ones in responses. So a seeded shuffle, blind to
+//! labels, splits the rows into halves: one chooses and fits the probabilities, the other gives the quantiles. With
+//! `uncalibrated`, and in a regression, nothing is fitted and every row contributes to the quantiles.
 
 mod bands;
 mod calibration_metrics;
@@ -37,14 +39,14 @@ pub use method_selection::MethodChoice;
 pub use regressor::{RegressionOptions, calibrate_regressor};
 pub use rows::{ClassificationRows, RegressionRows, RowGroups, ScaleSource};
 
-/// Bins of a reliability diagram and of the expected calibration error.
+/// Number of bins of the reliability diagram and the expected calibration error.
 pub const BINS: usize = 15;
 
-/// The parts of every cross-fitting.
+/// Number of folds in cross-fitting.
 pub(crate) const FOLDS: usize = 5;
 
-/// The fewest rows that give a quantile worth its name: with fewer, half of all targets is the best that can be bounded.
+/// Minimum number of rows for conformal quantiles. Five rows bound coverages up to 0.8; see `Coverage::rows_needed`.
 pub const MIN_CONFORMAL_ROWS: usize = 5;
 
-/// The fewest rows that probabilities are fitted to.
+/// Minimum number of rows to fit probabilities.
 pub const MIN_FITTED_ROWS: usize = 10;

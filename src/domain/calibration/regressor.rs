@@ -1,7 +1,8 @@
-//! The calibration of a regression: the quantiles of its intervals. Nothing is fitted, so every row gives quantiles.
+//! Calibration of a regression: the quantiles of its intervals. Nothing is fitted, so every row contributes to the
+//! quantiles.
 //!
-//! Which intervals are made follows from what the model says, never from how wide they came out: a choice by the same
-//! rows would spoil the guarantee.
+//! The kind of interval depends only on which outputs the model has, never on the resulting widths: choosing it by the
+//! same rows would break the coverage guarantee.
 
 use super::{
     MIN_CONFORMAL_ROWS,
@@ -12,18 +13,18 @@ use super::{
 };
 use crate::domain::uncertainty::{CalibrationRule, GroupReport, Intervals, PointError, Report, Scale};
 
-/// What a person can choose.
+/// Options set by the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RegressionOptions {
-    /// Split conformal, also where the model says more than a value.
+    /// Use split conformal even if the model has outputs beyond its value.
     pub force_split_conformal: bool,
 }
 
-/// Calibrates a regression on held-out rows: by its quantiles where the rows have them, by its deviation or that of its
-/// members, else by the value alone.
+/// Calibrates a regression on held-out rows: by its quantiles if the rows have them, else by its standard deviation or
+/// that of its members, else by the value alone.
 ///
 /// # Errors
-/// [`CalibrationErrors`]: everything that keeps these rows from making a calibration.
+/// Returns [`CalibrationErrors`] with everything that prevents a calibration from these rows.
 pub fn calibrate_regressor(
     rows: &RegressionRows,
     options: RegressionOptions,
@@ -73,7 +74,7 @@ pub fn calibrate_regressor(
     Ok((CalibrationRule::Regression { intervals, quantiles: scored.quantiles(), groups: scored.groups() }, report))
 }
 
-/// The least, the deciles and the greatest of some values. At least one value.
+/// The minimum, deciles and maximum of some values. `values` must not be empty.
 fn deciles(values: &[f64]) -> Vec<f64> {
     const QUANTILE_BINS: usize = 10;
     let mut sorted = values.to_vec();

@@ -1,4 +1,4 @@
-//! Held-out rows with what the model said of them, as arrays, checked before anything is fitted.
+//! Held-out rows with the model outputs, as arrays, and their validation before anything is fitted.
 
 use super::error::{CalibrationError, CalibrationErrors};
 use crate::domain::{
@@ -11,13 +11,13 @@ use crate::domain::{
 pub struct ClassificationRows {
     /// The classes, in the contract's order.
     pub classes: Vec<String>,
-    /// What the scores are.
+    /// The kind of the scores.
     pub kind: ScoreKind,
-    /// The graph's scores, row by row, one a class.
+    /// The graph's scores, row by row, one per class.
     pub scores: Vec<f64>,
-    /// The true class of each row, as an index.
+    /// The true class of each row, as an index into `classes`.
     pub labels: Vec<usize>,
-    /// The draw of APS for each row, from its `features_hash`; only needed for APS.
+    /// The APS random number of each row, derived from its `features_hash`; only needed for APS.
     pub draws: Vec<f64>,
     /// The groups of the rows, for quantiles by group.
     pub groups: Option<RowGroups>,
@@ -30,28 +30,28 @@ pub struct RegressionRows {
     pub values: Vec<f64>,
     /// The true values.
     pub targets: Vec<f64>,
-    /// What else the model says.
+    /// Further outputs of the model, for the width of intervals.
     pub spread: ScaleSource,
     /// The groups of the rows, for quantiles by group.
     pub groups: Option<RowGroups>,
 }
 
-/// What a regression says beside its value.
+/// The outputs of a regression beyond its value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ScaleSource {
-    /// Nothing.
+    /// None: the value only.
     None,
-    /// Its own standard deviation, one a row.
+    /// The standard deviation that the model outputs, one per row.
     Sigma(Vec<f64>),
-    /// The standard deviation of its members, one a row.
+    /// The standard deviation of the ensemble members, one per row.
     Members(Vec<f64>),
-    /// Its lowest and its highest quantile.
+    /// The lowest and the highest quantile of the model.
     Quantiles {
-        /// Their levels.
+        /// The levels of the two quantiles.
         levels: (f64, f64),
-        /// The lowest, one a row.
+        /// The lowest quantile, one per row.
         lower: Vec<f64>,
-        /// The highest, one a row.
+        /// The highest quantile, one per row.
         upper: Vec<f64>,
     },
 }
@@ -59,9 +59,9 @@ pub enum ScaleSource {
 /// Which group each row belongs to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RowGroups {
-    /// The feature of the contract.
+    /// The feature in the contract.
     pub feature: String,
-    /// The values of the feature, one a group.
+    /// The values of the feature, one per group.
     pub values: Vec<JsonValue>,
     /// The group of each row, as an index into `values`.
     pub of_row: Vec<usize>,
@@ -74,17 +74,17 @@ impl ClassificationRows {
         Scores { kind: self.kind, values: &self.scores[row * width..(row + 1) * width] }
     }
 
-    /// How many rows there are.
+    /// Number of rows.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// Everything that keeps the rows from being used.
+    /// Validates the rows and returns everything that makes them unusable.
     pub(super) fn check(&self) -> Result<(), CalibrationErrors> {
         let (rows, width) = (self.len(), self.classes.len());
         let mut faults = CalibrationErrors::default();
@@ -114,7 +114,7 @@ impl ClassificationRows {
 }
 
 impl RegressionRows {
-    /// What the model said of one row.
+    /// The model outputs for one row.
     pub(super) fn measured(&self, row: usize) -> RegressionOutputs {
         let value = RegressionOutputs { value: self.values[row], ..RegressionOutputs::default() };
         match &self.spread {
@@ -127,7 +127,7 @@ impl RegressionRows {
         }
     }
 
-    /// Everything that keeps the rows from being used.
+    /// Validates the rows and returns everything that makes them unusable.
     pub(super) fn check(&self) -> Result<(), CalibrationErrors> {
         let rows = self.targets.len();
         let mut faults = CalibrationErrors::default();

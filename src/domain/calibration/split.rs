@@ -1,11 +1,11 @@
-//! Which rows fit and which are held out: a seeded shuffle of the row numbers, the same for every run.
+//! Splits rows into fitted and held-out ones by a seeded shuffle of the row numbers, the same on every run.
 //!
-//! It looks at nothing but the number of a row. A split that balanced the labels would tie the rows of one half to those
-//! of the other, and the guarantee asks that they be exchangeable.
+//! The split depends only on the row number. Stratifying by label would make the two halves dependent, but the coverage
+//! guarantee requires exchangeable rows.
 
 use crate::domain::random::hash64;
 
-/// Any number would do; it is fixed so that the same table gives the same calibration.
+/// Arbitrary, but fixed, so that the same table gives the same calibration.
 const SEED: u64 = 0x0043_616e_646f_7231;
 
 /// The row numbers `0..rows` in shuffled order.
@@ -15,7 +15,7 @@ pub(super) fn shuffled(rows: usize) -> Vec<usize> {
     order
 }
 
-/// For each fold, the positions held out and the positions left, of `rows` positions in shuffled order.
+/// For each fold: the held-out positions and the remaining ones, out of `rows` shuffled positions.
 pub(super) fn folds(rows: usize) -> Vec<(Vec<usize>, Vec<usize>)> {
     let folds = super::FOLDS.min(rows);
     (0..folds).map(|fold| (0..rows).partition(|position| position % folds == fold)).collect()

@@ -1,37 +1,38 @@
-//! A coalition: which players of a game take part.
+//! A coalition: a set of players, stored as a bit set.
 
-/// The players that take part, by their numbers from 0.
+/// A set of players, numbered from 0.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Coalition {
-    /// Bit `i % 64` of word `i / 64` is player `i`; the bits past the last player are zero, so that equal sets are equal.
+    /// Bit `i % 64` of word `i / 64` is player `i`. Bits past the last player are zero, so that equal sets compare
+    /// equal.
     words: Vec<u64>,
 }
 
 impl Coalition {
-    /// Nobody of so many players.
+    /// The empty coalition of a game with `players` players.
     pub fn empty(players: usize) -> Self {
         Self { words: vec![0; players.div_ceil(64)] }
     }
 
-    /// All of so many players.
+    /// The coalition of all players.
     pub fn full(players: usize) -> Self {
         let mut all = Self::empty(players);
         (0..players).for_each(|player| all.insert(player));
         all
     }
 
-    /// The players whose bits are set in `mask`, of at most 64.
+    /// The players whose bits are set in `mask`; at most 64 players.
     pub fn of_mask(players: usize, mask: u64) -> Self {
         debug_assert!(players <= 64, "a mask has 64 bits");
         Self { words: vec![mask; players.div_ceil(64)] }
     }
 
-    /// Whether a player takes part.
+    /// Whether a player is in the coalition.
     pub fn contains(&self, player: usize) -> bool {
         self.words[player / 64] >> (player % 64) & 1 == 1
     }
 
-    /// Lets a player take part.
+    /// Adds a player.
     pub fn insert(&mut self, player: usize) {
         self.words[player / 64] |= 1 << (player % 64);
     }

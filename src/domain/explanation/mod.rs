@@ -1,9 +1,10 @@
-//! Why a prediction came out as it did: Shapley values of the features against a baseline (Shapley 1953; with a single
-//! baseline as in Sundararajan and Najmi 2020, "The many Shapley values for model explanation").
+//! Explanations: Shapley values of the features against a baseline (Shapley 1953; with a single baseline as in
+//! Sundararajan and Najmi 2020, "The many Shapley values for model explanation").
 //!
-//! The model is a game: its players are the features in which the instance differs from the baseline, and a coalition is
-//! worth what the model answers when the features in it have the instance's values and all others the baseline's. Pure:
-//! which coalitions to ask for, and what follows from the answers. Rows are made and run elsewhere.
+//! The model is treated as a game. Its players are the features in which the instance differs from the baseline. The
+//! worth of a coalition is the model output for a row in which its features have the values of the instance and all
+//! others those of the baseline. Pure: decides which coalitions to evaluate and computes the result; rows are built and
+//! run elsewhere.
 
 mod coalition;
 mod permutations;

@@ -1,10 +1,10 @@
-//! Permutations drawn from a seed: the same seed gives the same ones on every machine and in every version.
+//! Seeded random permutations: the same seed gives the same permutations on every machine and in every version.
 
-/// What the generator's output is for; another use of the same seed draws other numbers.
+/// Key derivation context; a different use of the same seed gets different numbers.
 const PURPOSE: &str = "candor 2026-11 permutations of explanations";
 
-/// An endless row of permutations. BLAKE3's extended output is the source: already at hand, specified, and fixed for good,
-/// which a general-purpose generator need not be.
+/// An infinite sequence of random permutations. The source is BLAKE3's extendable output: it is already a dependency,
+/// and unlike that of most general-purpose generators its output is specified and never changes.
 #[derive(Debug, Clone)]
 pub(super) struct PermutationSampler {
     source: blake3::OutputReader,
@@ -17,7 +17,7 @@ impl PermutationSampler {
         Self { source: hasher.finalize_xof() }
     }
 
-    /// The next permutation of `0..length`, by Fisher and Yates.
+    /// The next permutation of `0..length`, by the Fisher-Yates shuffle.
     pub(super) fn permutation(&mut self, length: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..length).collect();
         for last in (1..length).rev() {
@@ -26,7 +26,8 @@ impl PermutationSampler {
         order
     }
 
-    /// A number below `bound`. Scaling 64 bits favours some numbers by less than `bound` in 2^64, which no sample shows.
+    /// A random number below `bound`. Scaling 64 bits has a bias of less than `bound` in 2^64, too small for any sample
+    /// to show.
     #[expect(clippy::cast_possible_truncation, reason = "the product's upper half is below the bound, a usize")]
     fn below(&mut self, bound: usize) -> usize {
         let mut bytes = [0; 8];

@@ -1,62 +1,61 @@
-//! An explanation as it is answered: the contributions of the features by name, the largest first.
+//! An explanation as returned in a response: the contributions by feature name, largest first.
 
 use super::{Estimate, Method};
 use crate::domain::{contract::JsonValue, float::Float, tensor::ElementType};
 
-/// What the baseline is made of; part of every explanation.
+/// Description of the baseline, part of every explanation.
 const BASELINE: &str = "profile median/mode";
 
-/// Why a prediction came out as it did. The members are those of the answer, in this order.
+/// The explanation of a prediction. The fields are those of the response, in the same order.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Explanation {
-    /// How the contributions were found.
+    /// How the contributions were computed.
     pub method: Method,
-    /// What the baseline is made of.
+    /// Description of the baseline.
     pub baseline: &'static str,
-    /// What the model answers for the baseline: the predicted class's probability, or the value.
+    /// The model output for the baseline: the probability of the predicted class, or the value.
     pub base_value: Float,
-    /// One entry a feature, the largest contribution by amount first.
+    /// One entry per feature, sorted by absolute contribution, largest first.
     pub contributions: Vec<Contribution>,
-    /// The standard error of the largest contribution: 0 where it is exact, null where it is not known.
+    /// The standard error of the largest contribution: 0 if exact, null if unknown.
     pub standard_error: Option<Float>,
-    /// How many rows were run for it, beside the prediction itself.
+    /// Number of rows run for the explanation, not counting the prediction itself.
     pub rows: usize,
-    /// Whether it is exact, or as precise as it was to be.
+    /// Whether the result is exact or has reached the target precision.
     pub complete: bool,
 }
 
-/// What one feature adds to the base value, or takes away.
+/// The contribution of one feature to the difference from the base value.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Contribution {
-    /// The feature's name.
+    /// The name of the feature.
     pub feature: String,
-    /// Its value in the instance; null where it is missing, sensitive, or an array.
+    /// The value in the instance; null if missing, sensitive or an array.
     pub value: JsonValue,
-    /// Its value in the baseline; null likewise.
+    /// The value in the baseline; null in the same cases.
     pub baseline: JsonValue,
-    /// Its Shapley value: a probability, or in the target's unit.
+    /// The Shapley value: a probability, or a value in the target's unit.
     pub contribution: Float,
-    /// The standard error of that: 0 where it is exact, null where it is not known.
+    /// The standard error of the contribution: 0 if exact, null if unknown.
     pub standard_error: Option<Float>,
 }
 
-/// A feature as it is shown.
+/// A feature as displayed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DisplayedFeature {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its value in the instance.
+    /// The value in the instance.
     pub value: JsonValue,
-    /// Its value in the baseline.
+    /// The value in the baseline.
     pub baseline: JsonValue,
 }
 
 impl Explanation {
-    /// Puts an estimate into the features' words. `players` are the features that took part, by their places in
-    /// `features`; all others have the baseline's value, and contribute nothing. Numbers are rounded to `element`, the
-    /// type in which the model answers.
+    /// Builds the explanation from an estimate. `players` maps each player to its index in `features`; all other
+    /// features equal the baseline and contribute 0. Numbers are rounded to `element`, the type of the model output.
     ///
-    /// `None` where a number does not fit that type.
+    /// Returns `None` if a number is not finite in that type.
     pub fn new(
         estimate: &Estimate,
         players: &[usize],
@@ -75,7 +74,7 @@ impl Explanation {
             .zip(features)
             .map(|((contribution, error), feature)| (contribution, error, feature))
             .collect();
-        // Stable: of equal ones the contract's order stays.
+        // Stable sort: ties keep the contract order.
         shown.sort_by(|left, right| right.0.abs().total_cmp(&left.0.abs()));
         let standard_error = match shown.first() {
             Some((_, error, _)) => *error,

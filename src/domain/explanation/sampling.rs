@@ -1,8 +1,8 @@
-//! Which coalitions to ask for next, and when to stop. It can be stopped at any time with what is reached by then.
+//! Decides which coalitions to evaluate next and when to stop. An estimate is available at any time.
 //!
-//! Whole permutations are asked for first, each with its reverse, also where every coalition will be asked for in the end:
-//! that costs no row more, and whoever runs out of time in the middle has an unbiased estimate with its error instead of
-//! nothing. Makes no rows and reads no clock.
+//! Evaluates whole permutations first, each with its reverse, even if every coalition will be evaluated in the end.
+//! That costs no extra rows, and a plan that runs out of time has an unbiased estimate with a standard error instead of
+//! nothing. Builds no rows and reads no clock.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -12,48 +12,49 @@ use super::{
     shapley::{RunningStats, exact, largest},
 };
 
-/// Up to so many players every coalition is asked for: 2^10 rows are about as many as sampling would need.
+/// Up to this number of players, every coalition is evaluated: 2^10 rows are about as many as sampling would need.
 pub const MAX_EXACT_PLAYERS: usize = 10;
 
-/// Sampling is good enough when the standard error of the largest contribution is within this share of the range.
+/// Sampling stops when the standard error of the largest contribution is at most this fraction of the range.
 const TOLERANCE: f64 = 0.01;
 
-/// The fewest pairs of permutations before a standard error is believed. Of fewer it is itself a guess: with 8, features
-/// of the bundled models that matter in few orders only were reported as 0 ± 0.
+/// Minimum number of permutation pairs before a standard error is trusted; with fewer it is itself a rough guess. With
+/// 8, features of the bundled models that matter only in few orders were reported as 0 ± 0.
 const MIN_PAIRS: usize = 32;
 
-/// The most pairs, where coalitions repeat and a further pair costs no row.
+/// Maximum number of permutation pairs, for games in which coalitions repeat and further pairs cost no rows.
 const MAX_PAIRS: usize = 10_000;
 
-/// The most players: a plan keeps a bit a player for every row, and more names than this explain nothing to a person.
+/// Maximum number of players. A plan stores one bit per player and row, and a longer list of features would not be
+/// readable.
 const MAX_PLAYERS: usize = 4096;
 
-/// The range that precision is measured by.
+/// The range that the tolerance is relative to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Range {
-    /// So wide, whatever is seen: 1 for probabilities.
+    /// A fixed range: 1 for probabilities.
     Fixed(f64),
-    /// From the least to the greatest worth seen so far: for values in a unit. Contributions that cancel out are then
-    /// measured by what moved, and not by how little is left.
+    /// The range of worths seen so far, for values with a unit. If contributions cancel out, precision is then relative
+    /// to the values that occurred and not to the small net difference.
     Observed,
 }
 
-/// What is to be shared out.
+/// The game whose worth is attributed to its players.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ShapleyProblem<'a> {
-    /// How many players there are.
+    /// Number of players.
     pub players: usize,
-    /// What all of them together are worth: the prediction that was answered.
+    /// The worth of the full coalition: the prediction in the response.
     pub worth: f64,
-    /// The range that precision is measured by.
+    /// The range that the tolerance is relative to.
     pub range: Range,
-    /// The most coalitions that may be asked for.
+    /// Maximum number of coalitions to evaluate.
     pub rows: usize,
-    /// Where permutations are drawn from; the same seed gives the same plan.
+    /// Seed of the permutations; the same seed gives the same plan.
     pub seed: &'a [u8],
 }
 
-/// The coalitions that an explanation needs, in the order in which they are of use.
+/// The coalitions to evaluate for an explanation, most useful first.
 #[derive(Debug, Clone)]
 pub struct SamplingPlan {
     players: usize,
@@ -61,23 +62,24 @@ pub struct SamplingPlan {
     rows: usize,
     exact: bool,
     shuffle: PermutationSampler,
-    /// What each coalition is worth; `None` where it was asked for and is not answered yet.
+    /// Worth of each coalition; `None` while requested but not yet evaluated.
     worth: HashMap<Coalition, Option<f64>>,
     answered: usize,
     least: f64,
     greatest: f64,
-    /// Asked for by the plan, not yet by [`Plan::next`].
+    /// Requested coalitions not yet returned by [`SamplingPlan::next`].
     pending: VecDeque<Coalition>,
-    /// Permutations, of which each stands for its reverse too, that are not counted yet.
+    /// Permutations not yet counted in `tally`; each also represents its reverse.
     open: VecDeque<Vec<usize>>,
     tally: RunningStats,
     drawn: usize,
-    /// Whether nothing more will be drawn.
+    /// Whether no further permutations will be drawn.
     drained: bool,
 }
 
 impl SamplingPlan {
-    /// A plan for a game. Every coalition is asked for where there are at most [`MAX_EXACT_PLAYERS`] and rows for them.
+    /// Creates a plan for a game. Every coalition is evaluated if there are at most [`MAX_EXACT_PLAYERS`] players and
+    /// enough rows.
     pub fn new(game: &ShapleyProblem<'_>) -> Self {
         let full = Coalition::full(game.players);
         let mut plan = Self {
@@ -103,7 +105,8 @@ impl SamplingPlan {
         plan
     }
 
-    /// The next coalitions to ask for, at most so many; none when the explanation is complete, or the rows are used up.
+    /// The next coalitions to evaluate, at most `most`. Empty if the explanation is complete or the row budget is used
+    /// up.
     pub fn next(&mut self, most: usize) -> Vec<Coalition> {
         self.count_answered();
         while self.pending.len() < most && !self.drained {
@@ -112,7 +115,7 @@ impl SamplingPlan {
         self.pending.drain(..most.min(self.pending.len())).collect()
     }
 
-    /// Takes what a coalition is worth.
+    /// Records the worth of a coalition.
     pub fn record(&mut self, coalition: Coalition, worth: f64) {
         self.least = self.least.min(worth);
         self.greatest = self.greatest.max(worth);
@@ -121,7 +124,7 @@ impl SamplingPlan {
         }
     }
 
-    /// What is reached by now. `None` where not a single pair of permutations is.
+    /// The current estimate; `None` if not a single pair of permutations is complete.
     pub fn estimate(&mut self) -> Option<Estimate> {
         self.count_answered();
         let base_value = self.value(&Coalition::empty(self.players))?;
@@ -145,7 +148,7 @@ impl SamplingPlan {
         })
     }
 
-    /// The fewest rows from which anything can be said: the baseline, and one permutation with its reverse.
+    /// Minimum number of rows for an estimate: the baseline, and one permutation with its reverse.
     pub fn min_rows(&self) -> usize {
         match self.players {
             0 => 0,
@@ -153,7 +156,8 @@ impl SamplingPlan {
         }
     }
 
-    /// Whether there are rows enough to say anything, and not too many players; else no coalition is asked for.
+    /// Whether the rows suffice for an estimate and the number of players is within the limit. If not, no coalition is
+    /// requested.
     pub fn is_possible(&self) -> bool {
         self.players <= MAX_PLAYERS && self.min_rows() <= self.rows
     }
@@ -162,7 +166,7 @@ impl SamplingPlan {
         self.worth.get(coalition).copied().flatten()
     }
 
-    /// The worth of every coalition by its mask, where all are to be known and are.
+    /// The worth of every coalition by mask, if the plan is exact and all of them are evaluated.
     fn table(&self) -> Option<Vec<f64>> {
         if !self.exact {
             return None;
@@ -170,13 +174,13 @@ impl SamplingPlan {
         (0..1_u64 << self.players).map(|mask| self.value(&Coalition::of_mask(self.players, mask))).collect()
     }
 
-    /// Draws the next permutation, or asks for all that is left. Nothing is asked for twice.
+    /// Draws the next permutation, or requests all remaining coalitions. No coalition is requested twice.
     fn draw(&mut self) {
         if !self.exact && (self.is_precise() || self.drawn == MAX_PAIRS) {
             self.drained = true;
             return;
         }
-        // As many pairs as sampling needs at the least; of so few players the rest is few.
+        // After the minimum number of pairs, request the rest: with so few players little remains.
         if self.exact && self.drawn == MIN_PAIRS {
             (0..1_u64 << self.players).for_each(|mask| self.ask(Coalition::of_mask(self.players, mask)));
             self.drained = true;
@@ -186,7 +190,7 @@ impl SamplingPlan {
         let steps: Vec<Coalition> =
             self.prefixes(order.iter()).into_iter().chain(self.prefixes(order.iter().rev())).collect();
         let new = steps.iter().filter(|step| !self.worth.contains_key(step)).count();
-        // A pair of which half is asked for says nothing.
+        // Half a pair is useless, so only request pairs that fit completely.
         if self.request() + new > self.rows {
             self.drained = true;
             return;
@@ -199,7 +203,7 @@ impl SamplingPlan {
         self.count_answered();
     }
 
-    /// How many coalitions were asked for; the full one was not.
+    /// Number of coalitions requested; excludes the full one, whose worth is given.
     fn request(&self) -> usize {
         self.worth.len() - usize::from(self.players > 0)
     }
@@ -211,7 +215,7 @@ impl SamplingPlan {
         }
     }
 
-    /// The coalitions that grow from the empty one to the full one, player by player.
+    /// The coalitions from the empty to the full one, adding one player at a time in the given order.
     fn prefixes<'o>(&self, order: impl Iterator<Item = &'o usize>) -> Vec<Coalition> {
         let mut grown = Coalition::empty(self.players);
         let steps = order.map(|player| {
@@ -221,8 +225,8 @@ impl SamplingPlan {
         std::iter::once(Coalition::empty(self.players)).chain(steps).collect()
     }
 
-    /// Counts the permutations of which every coalition is answered, in the order in which they were drawn: which are
-    /// counted must not depend on what they say.
+    /// Counts the permutations whose coalitions are all evaluated, in the order in which they were drawn, so that which
+    /// ones are counted does not depend on their values.
     fn count_answered(&mut self) {
         while let Some(sample) = self.open.front().and_then(|order| self.sample(order)) {
             self.tally.add(&sample);
@@ -230,7 +234,7 @@ impl SamplingPlan {
         }
     }
 
-    /// What a permutation and its reverse say of each player, on average.
+    /// The contribution of each player, averaged over a permutation and its reverse.
     fn sample(&self, order: &[usize]) -> Option<Vec<f64>> {
         let mut sample = vec![0.0; self.players];
         let reverse: Vec<usize> = order.iter().rev().copied().collect();
@@ -263,7 +267,7 @@ mod tests {
         ShapleyProblem { players, worth, range: Range::Fixed(1.0), rows, seed: b"test" }
     }
 
-    /// Plays a game to its end, `most` coalitions at a time; each may be asked for once.
+    /// Plays a game to its end, `most` coalitions at a time; fails if a coalition is requested twice.
     fn play(game: &ShapleyProblem<'_>, most: usize, worth: impl Fn(&Coalition) -> f64) -> (SamplingPlan, usize) {
         let mut plan = SamplingPlan::new(game);
         let mut asked = HashSet::new();

@@ -1,48 +1,51 @@
-//! Shapley values from the worth of coalitions: by the definition, and by the mean over permutations.
+//! Shapley values from coalition worths: exactly by the definition, or as the mean over sampled permutations.
 
-/// How contributions were found; the names are those of the answers.
+/// How contributions were computed; the names are those in responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub enum Method {
-    /// By the definition, from every coalition.
+    /// Exactly by the definition, from every coalition.
     #[serde(rename = "shapley-exact")]
     Exact,
-    /// By the mean over permutations, each with its reverse.
+    /// As the mean over permutations, each with its reverse.
     #[serde(rename = "shapley-permutation")]
     Permutation,
 }
 
-/// What the coalitions that were asked for say.
+/// The result of the coalitions evaluated so far.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Estimate {
-    /// How it was found.
+    /// How it was computed.
     pub method: Method,
-    /// The worth of the empty coalition: what the model answers for the baseline.
+    /// The worth of the empty coalition: the model output for the baseline.
     pub base_value: f64,
-    /// The Shapley value of each player. With `base_value` they add up to the worth of the full coalition, but for rounding.
+    /// The Shapley value of each player. Together with `base_value` they sum to the worth of the full coalition, up to
+    /// rounding.
     pub contributions: Vec<f64>,
-    /// The standard error of each: 0 where it is exact, `None` where one pair of permutations is all there is.
+    /// The standard error of each value: 0 if exact, `None` if there is only one pair of permutations.
     pub standard_errors: Vec<Option<f64>>,
-    /// How many coalitions were answered; the full one, which is the prediction itself, is not counted.
+    /// Number of coalitions evaluated, not counting the full one, which is the prediction itself.
     pub rows: usize,
-    /// Whether it is exact, or as precise as it was to be.
+    /// Whether the result is exact or has reached the target precision.
     pub complete: bool,
 }
 
 impl Estimate {
-    /// The player of the largest contribution by amount, the first of equals.
+    /// The player with the largest absolute contribution; on ties, the first.
     pub fn largest(&self) -> Option<usize> {
         largest(&self.contributions)
     }
 }
 
 pub(super) fn largest(values: &[f64]) -> Option<usize> {
-    // `max_by` would give the last of equals.
+    // `max_by` returns the last maximum; reversing makes that the first.
     (0..values.len()).rev().max_by(|a, b| values[*a].abs().total_cmp(&values[*b].abs()))
 }
 
-/// The Shapley values by their definition. `worth[mask]` is that of the coalition whose players' bits are set in `mask`.
+/// Computes the Shapley values by their definition. `worth[mask]` is the worth of the coalition of the players set in
+/// `mask`.
 ///
-/// With n players, player i contributes Σ over the coalitions S without i of |S|! (n − |S| − 1)! / n! · (v(S ∪ i) − v(S)).
+/// With n players, player i contributes Σ over the coalitions S without i of |S|! (n − |S| − 1)! / n! · (v(S ∪ i) −
+/// v(S)).
 pub(super) fn exact(players: usize, worth: &[f64]) -> Vec<f64> {
     debug_assert_eq!(worth.len(), 1 << players, "one worth a coalition");
     // |S|! (n − |S| − 1)! / n! = 1 / (n · C(n − 1, |S|)).
@@ -59,8 +62,8 @@ pub(super) fn exact(players: usize, worth: &[f64]) -> Vec<f64> {
     (0..players).map(contribution).collect()
 }
 
-/// The running mean and spread of what permutations say of each player. One sample is the mean of a permutation and its
-/// reverse (antithetic: where the one overstates a player, the other tends to understate it; Mitchell et al. 2022).
+/// Running mean and variance of each player's contribution. One sample is the mean of a permutation and its reverse
+/// (antithetic sampling: if one overestimates a player, the other tends to underestimate it; Mitchell et al. 2022).
 #[derive(Debug, Clone)]
 pub(super) struct RunningStats {
     pub(super) pairs: usize,
@@ -74,7 +77,7 @@ impl RunningStats {
         Self { pairs: 0, means: vec![0.0; players], squares: vec![0.0; players] }
     }
 
-    /// Adds one sample, a value a player.
+    /// Adds one sample: one value per player.
     pub(super) fn add(&mut self, sample: &[f64]) {
         self.pairs += 1;
         for ((mean, square), value) in self.means.iter_mut().zip(&mut self.squares).zip(sample) {
@@ -84,7 +87,7 @@ impl RunningStats {
         }
     }
 
-    /// The standard error of a player's mean, s / √n with the n − 1 variance; `None` for a single pair.
+    /// The standard error of a player's mean: s / √n, with the n − 1 variance; `None` for a single pair.
     pub(super) fn standard_error(&self, player: usize) -> Option<f64> {
         let pairs = as_f64(self.pairs);
         (self.pairs > 1).then(|| (self.squares[player] / (pairs - 1.0) / pairs).sqrt())

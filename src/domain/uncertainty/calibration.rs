@@ -1,117 +1,117 @@
-//! The content of calibration.json: how outputs become honest uncertainty, for which model, from which rows.
+//! The content of calibration.json: how outputs are calibrated, for which model, and from which rows.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Isotonic, Quantiles, Report, ScoreKind, Scores, Temperature, VennAbers};
 use crate::domain::contract::JsonValue;
 
-/// The format's number.
+/// The format version.
 pub const FORMAT: u32 = 1;
 
-/// A calibration, as it stands in its file.
+/// A calibration, as stored in its file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CalibrationDocument {
-    /// The format's number, [`FORMAT`].
+    /// The format version, [`FORMAT`].
     pub format: u32,
-    /// The model.onnx that it was made for: `sha256:` and hexadecimal.
+    /// The digest of the model.onnx that it belongs to: `sha256:` and hexadecimal.
     pub model_sha256: String,
-    /// When it was made (RFC 3339).
+    /// Creation time (RFC 3339).
     pub created: String,
-    /// The rows that it was made from.
+    /// The rows that it was computed from.
     pub data: CalibrationSource,
-    /// What is done to outputs.
+    /// How outputs are calibrated.
     pub rule: CalibrationRule,
-    /// How well it did.
+    /// Its measured quality.
     pub report: Report,
 }
 
-/// The rows of a calibration.
+/// The source of the calibration rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CalibrationSource {
-    /// The name of the file, without its directory.
+    /// The file name, without its directory.
     pub file: String,
-    /// Its digest: `sha256:` and hexadecimal.
+    /// The digest of the file: `sha256:` and hexadecimal.
     pub sha256: String,
-    /// How many rows were used.
+    /// Number of rows used.
     pub rows: usize,
 }
 
-/// What is done to outputs, by task.
+/// How outputs are calibrated, by task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "snake_case", deny_unknown_fields)]
 pub enum CalibrationRule {
-    /// Probabilities, and sets of classes.
+    /// Classification: probabilities and prediction sets.
     Classification {
-        /// The classes, in the contract's order.
+        /// The classes, in contract order.
         classes: Vec<String>,
-        /// What the graph gives.
+        /// The kind of scores that the graph outputs.
         scores: ScoreKind,
-        /// From the graph's scores to probabilities.
+        /// The map from the graph's scores to probabilities.
         probabilities: ProbabilityMap,
-        /// Sets of classes.
+        /// The prediction sets.
         sets: Option<Sets>,
     },
-    /// Intervals.
+    /// Regression: intervals.
     Regression {
-        /// How an interval is made.
+        /// How intervals are computed.
         intervals: Intervals,
-        /// The quantiles over all rows.
+        /// The pooled quantiles.
         quantiles: Quantiles,
         /// The quantiles by group.
         groups: Option<Groups>,
     },
 }
 
-/// From the graph's scores to probabilities.
+/// The map from the graph's scores to probabilities.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "method", rename_all = "kebab-case")]
 pub enum ProbabilityMap {
-    /// As the graph gives them.
+    /// The graph's probabilities, unchanged.
     Uncalibrated,
-    /// One temperature.
+    /// Temperature scaling.
     Temperature(Temperature),
-    /// A curve, for two classes.
+    /// Isotonic regression, for two classes.
     Isotonic(Isotonic),
-    /// Two tables, for two classes.
+    /// Venn-Abers prediction, for two classes.
     VennAbers(VennAbers),
 }
 
-/// How sets of classes are made.
+/// How prediction sets are computed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sets {
-    /// The score.
+    /// The conformity score.
     pub method: SetMethod,
-    /// The quantiles over all rows.
+    /// The pooled quantiles.
     pub quantiles: Quantiles,
     /// The quantiles by group.
     pub groups: Option<Groups>,
 }
 
-/// The score of a class.
+/// The conformity score of a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SetMethod {
-    /// One minus its probability.
+    /// One minus the probability of the class.
     Lac,
-    /// The probability of the likelier classes, randomised.
+    /// The randomised total probability of the likelier classes and the class itself.
     Aps,
 }
 
-/// How an interval is made.
+/// How intervals are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "method", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Intervals {
-    /// The value and the quantile to both sides.
+    /// The value plus and minus the quantile.
     SplitConformal,
-    /// The value and the quantile times a scale to both sides.
+    /// The value plus and minus the quantile times a scale.
     NormalizedConformal {
-        /// Which scale.
+        /// The scale.
         scale: Scale,
     },
-    /// The lowest and the highest of the model's quantiles, moved by the quantile.
+    /// The lowest and highest quantile of the model, each moved outward by the conformal quantile.
     Cqr {
         /// The level of the lower quantile.
         lower: f64,
@@ -130,28 +130,28 @@ pub enum Scale {
     Members,
 }
 
-/// Quantiles within the groups of one feature (Mondrian).
+/// Quantiles by the values of one feature (Mondrian conformal prediction).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Groups {
-    /// The feature of the contract.
+    /// The feature in the contract.
     pub feature: String,
-    /// The groups that had rows.
+    /// The groups with at least one row.
     pub groups: Vec<Group>,
 }
 
-/// The rows with one value of the feature.
+/// One value of the feature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Group {
-    /// The value; null where it is missing.
+    /// The value; null for missing.
     pub value: JsonValue,
-    /// Their quantiles. Where there are too few rows for a bound, the quantile of all rows is used.
+    /// The quantiles of the group. If it has too few rows for a bound, the pooled quantile is used.
     pub quantiles: Quantiles,
 }
 
 impl ProbabilityMap {
-    /// The calibrated probabilities of one row, and with Venn-Abers the bounds of the second class's probability.
+    /// The calibrated probabilities of one row, and for Venn-Abers the bounds of the second class's probability.
     pub fn apply(&self, scores: Scores<'_>) -> (Vec<f64>, Option<(f64, f64)>) {
         let two = |positive: f64| vec![1.0 - positive, positive];
         match self {
@@ -165,13 +165,13 @@ impl ProbabilityMap {
         }
     }
 
-    /// The name of the method.
+    /// The method name.
     pub fn name(&self) -> &'static str {
         super::method::classification(self, None, false)
     }
 }
 
-/// The graph's own probability of the second of two classes: what the methods for two classes calibrate.
+/// The graph's own probability of the second of two classes, which the two-class methods calibrate.
 pub(in crate::domain) fn positive_probability(scores: Scores<'_>) -> f64 {
     match scores.kind {
         ScoreKind::Probabilities => scores.values[1],
@@ -180,7 +180,7 @@ pub(in crate::domain) fn positive_probability(scores: Scores<'_>) -> f64 {
 }
 
 impl CalibrationDocument {
-    /// The quantiles by group, where there are any.
+    /// The quantiles by group, if there are any.
     pub fn groups(&self) -> Option<&Groups> {
         match &self.rule {
             CalibrationRule::Classification { sets, .. } => sets.as_ref()?.groups.as_ref(),
@@ -188,7 +188,7 @@ impl CalibrationDocument {
         }
     }
 
-    /// Everything that is wrong with a calibration that was read from a file, by itself.
+    /// Validates a calibration read from a file, on its own; returns one message per problem.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if self.format != FORMAT {

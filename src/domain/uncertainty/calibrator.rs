@@ -1,18 +1,18 @@
-//! A calibration made ready to serve at one coverage: each row costs a few comparisons.
+//! A calibration compiled for one coverage, so that each row costs a few comparisons.
 
 use super::{
     ApsRandomizer, CalibrationDocument, CalibrationRule, Coverage, Groups, Intervals, ProbabilityMap, Quantiles, Scale,
     Scores, SetMethod, aps_set, cqr, lac_set, method, normalized, split,
 };
 
-/// What must be said beside an assessment.
+/// A notice that accompanies an assessment; it becomes a warning in the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AssessmentNotice {
-    /// No class fits.
+    /// The prediction set is empty.
     EmptySet,
     /// The interval has no bound.
     UnboundedInterval,
-    /// The instance's group had too few rows, so the quantile of all rows was used.
+    /// The instance's group is unknown or has too few rows, so the pooled quantile was used.
     PooledGroup,
 }
 
@@ -27,66 +27,66 @@ impl AssessmentNotice {
     }
 }
 
-/// What of an instance, beside its outputs, its assessment depends on.
+/// Per-instance context of an assessment: Mondrian group and APS seed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AssessContext<'a> {
-    /// Its group, as an index into the calibration's groups; `None` where it is in none of them.
+    /// The group, as an index into the calibration's groups; `None` if the instance is in none of them.
     pub group: Option<usize>,
-    /// The fingerprint of its features, for the draw of APS.
+    /// The hash of the features, from which APS derives its random number.
     pub features_hash: &'a str,
 }
 
-/// What a regression's outputs say of one row.
+/// The outputs of a regression for one row.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct RegressionOutputs {
-    /// The value.
+    /// The predicted value.
     pub value: f64,
-    /// The model's own standard deviation, where it gives one.
+    /// The standard deviation that the model outputs, if any.
     pub sigma: Option<f64>,
-    /// The standard deviation of its members, where it has them.
+    /// The standard deviation of the ensemble members, if any.
     pub spread: Option<f64>,
-    /// Its lowest and highest quantile, where it gives them.
+    /// The lowest and highest quantile that the model outputs, if any.
     pub band: Option<(f64, f64)>,
 }
 
-/// A classification, calibrated.
+/// A calibrated classification.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CalibratedClassification {
-    /// One probability a class.
+    /// One probability per class.
     pub probabilities: Vec<f64>,
-    /// The least and the greatest probability of the second of two classes.
+    /// The lower and upper probability of the second of two classes (Venn-Abers only).
     pub bounds: Option<(f64, f64)>,
-    /// The classes that hold the truth.
+    /// The prediction set, as class indices.
     pub set: Option<Vec<usize>>,
-    /// The name of the method.
+    /// The method name.
     pub method: &'static str,
-    /// The coverage of the set.
+    /// The coverage of the set; `None` without sets.
     pub coverage: Option<f64>,
-    /// What must be said.
+    /// Notices for the caller.
     pub notices: Vec<AssessmentNotice>,
 }
 
 /// The interval of a regression.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interval {
-    /// Its ends; `None` where it has no bound.
+    /// The ends; `None` if the interval has no bound.
     pub ends: Option<(f64, f64)>,
-    /// The name of the method.
+    /// The method name.
     pub method: &'static str,
-    /// Its coverage.
+    /// The coverage.
     pub coverage: f64,
-    /// What must be said.
+    /// Notices for the caller.
     pub notices: Vec<AssessmentNotice>,
 }
 
-/// A calibration at one coverage.
+/// A calibration compiled for one coverage.
 #[derive(Debug, Clone)]
 pub struct Calibrator {
     coverage: Coverage,
     rule: CompiledRule,
-    /// A typical half-width, for the buckets of a histogram.
+    /// A typical half-width: the reference of the buckets of the uncertainty histogram.
     width: Option<f64>,
-    /// Quantiles of the predicted values, for the buckets of another.
+    /// Quantiles of the predicted values: the buckets of the value histogram.
     values: Vec<f64>,
 }
 
@@ -96,11 +96,11 @@ enum CompiledRule {
     Regression { intervals: Intervals, bounds: Thresholds },
 }
 
-/// The quantiles at the chosen coverage; infinite where nothing bounds the score.
+/// The quantiles at the chosen coverage; infinite if there is no bound.
 #[derive(Debug, Clone)]
 struct Thresholds {
     pooled: f64,
-    /// One a group, and whether it is the group's own; `None` where there are no groups.
+    /// One bound per group, and whether it is the group's own; `None` if there are no groups.
     by_group: Option<Vec<(f64, bool)>>,
 }
 
@@ -121,7 +121,7 @@ impl Thresholds {
         Ok(Self { pooled, by_group: groups.map(group).transpose()? })
     }
 
-    /// The quantile for an instance, and whether it is that of its own group.
+    /// The quantile for an instance, and whether it is its own group's.
     fn of(&self, group: Option<usize>) -> (f64, bool) {
         self.by_group.as_ref().and_then(|bounds| bounds.get(group?)).copied().unwrap_or((self.pooled, false))
     }
@@ -132,10 +132,10 @@ impl Thresholds {
 }
 
 impl Calibrator {
-    /// Makes a calibration ready to serve at one coverage.
+    /// Compiles a calibration for one coverage.
     ///
     /// # Errors
-    /// The coverage is not on the grid; the message lists it.
+    /// Returns a message if the coverage is not on the grid; the message lists the grid.
     pub fn new(calibration: &CalibrationDocument, coverage: Coverage) -> Result<Self, String> {
         let rule = match &calibration.rule {
             CalibrationRule::Classification { probabilities, sets, .. } => {
@@ -159,12 +159,12 @@ impl Calibrator {
         Ok(Self { coverage, rule, width, values: calibration.report.values.clone() })
     }
 
-    /// The coverage that sets and intervals have.
+    /// The coverage of sets and intervals.
     pub fn coverage(&self) -> Coverage {
         self.coverage
     }
 
-    /// The coverage that answers claim; `None` where there are no sets.
+    /// The coverage claimed in responses; `None` for a classification without sets.
     pub fn claimed_coverage(&self) -> Option<Coverage> {
         match &self.rule {
             CompiledRule::Classification { sets: None, .. } => None,
@@ -172,7 +172,7 @@ impl Calibrator {
         }
     }
 
-    /// The name of the method, with groups where there are any.
+    /// The method name, marked as grouped if the calibration has groups.
     pub fn method(&self) -> &'static str {
         match &self.rule {
             CompiledRule::Classification { map, sets } => {
@@ -183,7 +183,7 @@ impl Calibrator {
         }
     }
 
-    /// The calibrated probabilities and the set of one row. `None` where the calibration is for a regression.
+    /// The calibrated probabilities and the set of one row; `None` if the calibration is for a regression.
     pub fn classify(&self, scores: Scores<'_>, of: AssessContext<'_>) -> Option<CalibratedClassification> {
         let CompiledRule::Classification { map, sets } = &self.rule else { return None };
         let (probabilities, bounds) = map.apply(scores);
@@ -217,7 +217,7 @@ impl Calibrator {
         })
     }
 
-    /// The interval of one row. `None` where the calibration is for a classification.
+    /// The interval of one row; `None` if the calibration is for a classification.
     pub fn regress(&self, measured: RegressionOutputs, of: AssessContext<'_>) -> Option<Interval> {
         let CompiledRule::Regression { intervals, bounds } = &self.rule else { return None };
         let (quantile, grouped) = bounds.of(of.group);
@@ -230,8 +230,8 @@ impl Calibrator {
         Some(Interval { ends, method, coverage: self.coverage.as_f64(), notices })
     }
 
-    /// Bucket bounds for the half-widths of a regression, in the target's unit, around the mean one of the calibration;
-    /// `None` for a classification, or where nothing has a bound.
+    /// Histogram bucket bounds for the half-widths of a regression, in the target's unit, around the mean half-width of
+    /// the calibration. `None` for a classification, or if no interval has a bound.
     pub fn uncertainty_buckets(&self) -> Option<Vec<f64>> {
         const AROUND: [f64; 13] = [0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0];
         let regression = matches!(self.rule, CompiledRule::Regression { .. });
@@ -241,21 +241,21 @@ impl Calibrator {
 }
 
 impl Calibrator {
-    /// Bucket bounds for the predicted values of a regression, in the target's unit: the quantiles of those that the
-    /// calibration saw; `None` for a classification.
+    /// Histogram bucket bounds for the predicted values of a regression, in the target's unit: the quantiles of the
+    /// values seen in calibration. `None` for a classification.
     pub fn value_buckets(&self) -> Option<Vec<f64>> {
         let bounds: Vec<f64> = self.values.iter().copied().map(short_number).collect();
         (!bounds.is_empty()).then_some(bounds)
     }
 }
 
-/// Three significant digits: the bound becomes a label, and labels are to be read.
+/// Rounds to three significant digits, because bucket bounds become metric labels and should be readable.
 fn short_number(value: f64) -> f64 {
     format!("{value:.2e}").parse().unwrap_or(value)
 }
 
 impl Intervals {
-    /// The interval of one row; `None` where it has no bound, or the row has not what the method needs.
+    /// The interval of one row; `None` if it has no bound, or the row lacks an output that the method needs.
     pub(in crate::domain) fn ends(self, measured: RegressionOutputs, quantile: f64) -> Option<(f64, f64)> {
         match self {
             Self::SplitConformal => split(measured.value, quantile),
@@ -264,7 +264,7 @@ impl Intervals {
         }
     }
 
-    /// The score of one row; infinite where the row has not what the method needs.
+    /// The conformity score of one row; infinite if the row lacks an output that the method needs.
     pub(in crate::domain) fn score(self, measured: RegressionOutputs, target: f64) -> f64 {
         let score = match self {
             Self::SplitConformal => Some(super::split_score(target, measured.value)),

@@ -1,16 +1,17 @@
-//! A coverage level in parts per million, and the rank that it asks for among the scores. Whole numbers throughout: in
-//! doubles, `0.9 × 10` may come out above 9.
+//! A coverage level in parts per million, and the rank of its conformal quantile. Uses integers throughout: in floating
+//! point, `0.9 × 10` may exceed 9.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 const MILLION: u32 = 1_000_000;
 
-/// The probability with which a set or an interval is to hold the truth, between 0 and 1, in parts per million.
+/// The probability with which a set or interval should contain the truth, between 0 and 1 exclusive, in parts per
+/// million.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Coverage(u32);
 
 impl Coverage {
-    /// The levels that every calibration has quantiles for.
+    /// The levels for which every calibration has quantiles.
     pub const GRID: [Self; 9] = [
         Self(500_000),
         Self(600_000),
@@ -23,10 +24,10 @@ impl Coverage {
         Self(990_000),
     ];
 
-    /// The level that is served unless another one is chosen.
+    /// The default level.
     pub const DEFAULT: Self = Self(900_000);
 
-    /// A level between 0 and 1 with at most six decimals; `None` for anything else.
+    /// Creates a level between 0 and 1 exclusive with at most six decimals; `None` for any other number.
     pub fn new(level: f64) -> Option<Self> {
         let parts = (level * f64::from(MILLION)).round();
         let exact = parts > 0.0 && parts < f64::from(MILLION) && (parts / f64::from(MILLION) - level).abs() < 1e-12;
@@ -39,19 +40,19 @@ impl Coverage {
         f64::from(self.0) / f64::from(MILLION)
     }
 
-    /// The rank, from 1, of the conformal quantile among `rows` scores: `⌈(n + 1)(1 − α)⌉`; `None` where it lies beyond
-    /// them, so that nothing bounds the score of a further row (Vovk, Gammerman, Shafer 2005).
+    /// The rank, from 1, of the conformal quantile among `rows` scores: `⌈(n + 1)(1 − α)⌉`. `None` if it exceeds
+    /// `rows`, so that the score of a further row has no bound (Vovk, Gammerman, Shafer 2005).
     pub fn rank(self, rows: usize) -> Option<usize> {
         let rank = ((rows as u128 + 1) * u128::from(self.0)).div_ceil(u128::from(MILLION));
         usize::try_from(rank).ok().filter(|rank| *rank <= rows)
     }
 
-    /// The fewest rows with which the quantile has a bound: 9 for 0.9, 19 for 0.95, 99 for 0.99.
+    /// Minimum number of rows for a finite quantile: 9 for 0.9, 19 for 0.95, 99 for 0.99.
     pub fn rows_needed(self) -> usize {
         self.0.div_ceil(MILLION - self.0) as usize
     }
 
-    /// The levels of the grid as a list for messages.
+    /// The grid levels as a list, for messages.
     pub fn grid_text() -> String {
         Self::GRID.map(|level| level.as_f64().to_string()).join(", ")
     }
@@ -79,7 +80,7 @@ mod tests {
     #[test]
     fn ranks_are_counted_in_whole_numbers() {
         let level = |level| Coverage::new(level).expect("a level");
-        // 0.9 of n = 9 is the 9th and not, by rounding, the 10th.
+        // For 0.9 and n = 9 the rank is 9, and not 10 by a rounding error.
         for (coverage, rows, rank) in [
             (0.9, 9, Some(9)),
             (0.9, 8, None),

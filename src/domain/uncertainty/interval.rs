@@ -1,15 +1,16 @@
-//! Intervals of a regression: the scores of split, normalized and quantile conformal prediction, and the interval that a
-//! quantile leaves.
+//! Regression intervals: the conformity scores of split, normalized and quantile conformal prediction, and the interval
+//! for a given quantile.
 //!
-//! An interval holds every value whose score, in the same arithmetic, is at most the quantile: where rounding would
-//! leave such a value out, the end moves outward.
+//! An interval contains every value whose score, computed in the same arithmetic, is at most the quantile. If rounding
+//! would exclude such a value, the end moves outward.
 
-/// Split conformal (Papadopoulos 2002; Lei et al. 2018): `|y − ŷ|`.
+/// The score of split conformal (Papadopoulos 2002; Lei et al. 2018): `|y − ŷ|`.
 pub fn split_score(target: f64, value: f64) -> f64 {
     (target - value).abs()
 }
 
-/// Normalized conformal: `|y − ŷ| / σ(x)`. Infinite, so covered by no bound, where σ is negative, or 0 with an error.
+/// The score of normalized conformal: `|y − ŷ| / σ(x)`. Infinite, so never covered, if σ is negative, or 0 with a
+/// nonzero error.
 pub fn normalized_score(target: f64, value: f64, sigma: f64) -> f64 {
     let error = (target - value).abs();
     if error == 0.0 && sigma >= 0.0 {
@@ -21,17 +22,17 @@ pub fn normalized_score(target: f64, value: f64, sigma: f64) -> f64 {
     }
 }
 
-/// Conformalized quantile regression (Romano, Patterson, Candès 2019): `max(q_lo − y, y − q_hi)`.
+/// The score of conformalized quantile regression (Romano, Patterson, Candès 2019): `max(q_lo − y, y − q_hi)`.
 pub fn cqr_score(target: f64, lower: f64, upper: f64) -> f64 {
     (lower - target).max(target - upper)
 }
 
-/// The interval of split conformal; `None` where the quantile is infinite.
+/// The interval of split conformal; `None` if the quantile is infinite.
 pub fn split(value: f64, quantile: f64) -> Option<(f64, f64)> {
     ends(value - quantile, value + quantile, |target| split_score(target, value) <= quantile)
 }
 
-/// The interval of normalized conformal; `None` where the quantile is infinite, or σ is negative.
+/// The interval of normalized conformal; `None` if the quantile is infinite or σ is negative.
 pub fn normalized(value: f64, sigma: f64, quantile: f64) -> Option<(f64, f64)> {
     if !(sigma >= 0.0 && quantile.is_finite()) {
         return None;
@@ -40,8 +41,8 @@ pub fn normalized(value: f64, sigma: f64, quantile: f64) -> Option<(f64, f64)> {
     ends(value - width, value + width, |target| normalized_score(target, value, sigma) <= quantile)
 }
 
-/// The interval of quantile conformal; `None` where the quantile is infinite. Where the ends would cross, no value has
-/// so small a score; the interval is then the point in the middle, which covers no less than nothing does.
+/// The interval of conformalized quantile regression; `None` if the quantile is infinite. If the ends would cross, no
+/// value has a score that small. The interval is then the midpoint, which covers at least as much as an empty one.
 pub fn cqr(lower: f64, upper: f64, quantile: f64) -> Option<(f64, f64)> {
     let (low, high) = (lower - quantile, upper + quantile);
     if low > high {
@@ -51,8 +52,8 @@ pub fn cqr(lower: f64, upper: f64, quantile: f64) -> Option<(f64, f64)> {
     ends(low, high, |target| cqr_score(target, lower, upper) <= quantile)
 }
 
-/// The ends, each moved outward as far as the score there is still admitted, at most four times the rounding of the
-/// greatest number involved: near zero an end's own resolution is far finer than its error. Found by halving.
+/// Moves each end outward as far as the score there is still admitted, by at most four rounding units of the larger
+/// end: near zero the resolution of an end is far finer than its error. Uses bisection.
 fn ends(low: f64, high: f64, admits: impl Fn(f64) -> bool) -> Option<(f64, f64)> {
     const HALVINGS: u32 = 10;
     let reach = 4.0 * low.abs().max(high.abs()) * f64::EPSILON;
@@ -105,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_target_at_the_very_end_is_inside() {
-        // Counts as targets: the same score comes back, and rounding must not lose it.
+        // Integer targets: their own score is the quantile, and rounding must not exclude them.
         for step in 0..2000_i32 {
             let value = half::f16::from_f64(f64::from(step).sqrt()).to_f64() + 1.0 / 3.0;
             for target in [0.0, 1.0, 3.0, 7.0, 40.0] {

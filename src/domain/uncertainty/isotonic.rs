@@ -1,19 +1,19 @@
-//! Isotonic regression of two classes by pool-adjacent-violators, with scikit-learn's conventions: ties of the score are
-//! pooled first, between the knots the curve is linear, beyond them it is flat.
+//! Isotonic regression for two classes by pool-adjacent-violators, with scikit-learn's conventions: tied scores are
+//! pooled first, the curve is linear between knots and constant beyond them.
 
 use serde::{Deserialize, Serialize};
 
-/// The curve: the probability of the second class at each knot.
+/// The fitted curve: the probability of the second class at each knot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Isotonic {
-    /// The scores of the knots, rising.
+    /// The scores of the knots, ascending.
     pub scores: Vec<f64>,
-    /// The probabilities at them, never falling.
+    /// The probabilities at the knots, non-decreasing.
     pub probabilities: Vec<f64>,
 }
 
-/// Rows of equal score: how many, and how many of them have the second class.
+/// Row counts of a block: all rows, and those of the second class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BlockCounts {
     pub(super) rows: u64,
@@ -25,7 +25,7 @@ impl BlockCounts {
         Self { rows: self.rows + other.rows, positives: self.positives + other.positives }
     }
 
-    /// Whether the share of positives is at least the other's, in whole numbers.
+    /// Whether the share of positives is at least that of `other`, compared in integers.
     pub(super) fn reaches(self, other: Self) -> bool {
         u128::from(self.positives) * u128::from(other.rows) >= u128::from(other.positives) * u128::from(self.rows)
     }
@@ -36,7 +36,7 @@ impl BlockCounts {
     }
 }
 
-/// The distinct scores, rising, each with its tally.
+/// The distinct scores, ascending, each with its counts.
 pub(super) fn tallies(rows: impl Iterator<Item = (f64, bool)>) -> (Vec<f64>, Vec<BlockCounts>) {
     let mut sorted: Vec<(f64, bool)> = rows.collect();
     sorted.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
@@ -44,7 +44,7 @@ pub(super) fn tallies(rows: impl Iterator<Item = (f64, bool)>) -> (Vec<f64>, Vec
     for (score, positive) in sorted {
         let one = BlockCounts { rows: 1, positives: positive.into() };
         match (scores.last(), tallies.last_mut()) {
-            // Zero and minus zero are one score.
+            // 0.0 and -0.0 are the same score.
             (Some(last), Some(tally)) if *last >= score => *tally = tally.join(one),
             _ => {
                 scores.push(score);
@@ -56,10 +56,10 @@ pub(super) fn tallies(rows: impl Iterator<Item = (f64, bool)>) -> (Vec<f64>, Vec
 }
 
 impl Isotonic {
-    /// Fits the curve to scores and whether each row has the second class. At least one row.
+    /// Fits the curve to rows of a score and whether the row has the second class. `rows` must not be empty.
     pub fn fit(rows: impl Iterator<Item = (f64, bool)>) -> Self {
         let (distinct, tallies) = tallies(rows);
-        // Blocks of equal value: their first and last distinct score, and their tally.
+        // Blocks of equal value: index of the first and the last distinct score, and the counts.
         let mut blocks: Vec<(usize, usize, BlockCounts)> = Vec::new();
         for (index, tally) in tallies.into_iter().enumerate() {
             let mut block = (index, index, tally);
@@ -98,7 +98,7 @@ impl Isotonic {
     }
 }
 
-/// What is wrong with a curve that was read from a file.
+/// Validates a curve read from a file.
 pub(super) fn check_curve(scores: &[f64], probabilities: &[f64]) -> Result<(), String> {
     if scores.len() != probabilities.len() {
         let (left, right) = (scores.len(), probabilities.len());

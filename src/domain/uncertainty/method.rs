@@ -1,16 +1,16 @@
-//! The names of the methods, as they stand in answers and metrics. All of them are written out, so that naming one costs
-//! nothing on the road of a request.
+//! The method names used in responses and metrics. They are static strings, so that naming a method on the request path
+//! allocates nothing.
 
 use super::{Intervals, ProbabilityMap, SetMethod};
 
-/// A classifier's own probabilities, taken as they are.
+/// A classifier's own probabilities, unchanged.
 pub const UNCALIBRATED: &str = "uncalibrated";
-/// The spread of an ensemble's members, with no coverage claimed.
+/// The spread of the ensemble members, without a coverage claim.
 pub const ENSEMBLE: &str = "ensemble";
-/// Nothing is known.
+/// The uncertainty is unknown.
 pub const NONE: &str = "none";
 
-/// The name of a classification's method; `grouped` where the quantile is that of the instance's own group.
+/// The name of a classification method; `grouped` if the quantile is that of the instance's own group.
 pub fn classification(map: &ProbabilityMap, sets: Option<SetMethod>, grouped: bool) -> &'static str {
     let names = match map {
         ProbabilityMap::Uncalibrated => {
@@ -30,7 +30,7 @@ pub fn classification(map: &ProbabilityMap, sets: Option<SetMethod>, grouped: bo
     }
 }
 
-/// The name of a regression's method; `grouped` where the quantile is that of the instance's own group.
+/// The name of a regression method; `grouped` if the quantile is that of the instance's own group.
 pub fn regression(intervals: &Intervals, grouped: bool) -> &'static str {
     match (intervals, grouped) {
         (Intervals::SplitConformal, false) => "split-conformal",

@@ -1,5 +1,5 @@
-//! What `uncertainty` means for each task, and the statistics behind it: calibrated probabilities, prediction sets and
-//! intervals with their coverage. Pure, and only what serving applies; fitting them is `domain::calibration`.
+//! The meaning of `uncertainty` for each task and the statistics behind it: calibrated probabilities, prediction sets
+//! and intervals with coverage. Pure; contains only what serving applies. `domain::calibration` does the fitting.
 
 mod calibration;
 mod calibrator;
@@ -35,34 +35,34 @@ pub use venn_abers::{StepFunction, VennAbers};
 
 use super::float::Float;
 
-/// How sure a prediction is, and how that is known.
+/// The uncertainty of a prediction and how it was determined.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assessment {
     /// Classification: the probability that the prediction is wrong, in [0, 1]. Regression: the half-width of the
-    /// interval, in the target's unit. `None` where nothing is known.
+    /// interval, in the target's unit. `None` if unknown.
     pub uncertainty: Option<Float>,
-    /// One of the names that [`method`] makes.
+    /// A method name from [`method`].
     pub method: &'static str,
-    /// The probability with which the set or interval holds the truth; `None` where nothing is claimed.
+    /// The probability with which the set or interval contains the truth; `None` if no coverage is claimed.
     pub coverage: Option<f64>,
-    /// The classes that hold the truth with that probability, as indices in rising order.
+    /// The prediction set with that coverage, as class indices in ascending order.
     pub prediction_set: Option<Vec<usize>>,
-    /// The interval that holds the truth with that probability; `None` where it has no bound.
+    /// The interval with that coverage; `None` if it has no bound.
     pub interval: Option<(Float, Float)>,
-    /// Venn-Abers only: the least and the greatest probability of the predicted class.
+    /// Venn-Abers only: the lower and upper bound of the predicted class's probability.
     pub probability_interval: Option<(Float, Float)>,
-    /// What must be said beside it.
+    /// Notices for the caller.
     pub notices: Vec<AssessmentNotice>,
 }
 
 impl Assessment {
-    /// A classifier without a calibration: one minus its own probability of the predicted class, and no claim of coverage.
-    /// Kernels may round a probability to a little above 1; the uncertainty is then 0.
+    /// The assessment of a classifier without a calibration: one minus its own probability of the predicted class, and
+    /// no coverage claim. Kernels may round a probability slightly above 1; the uncertainty is then 0.
     pub fn uncalibrated(predicted: Float) -> Self {
         Self { uncertainty: Some(predicted.complement().at_least_zero()), method: method::UNCALIBRATED, ..Self::none() }
     }
 
-    /// Nothing is known.
+    /// The assessment of a prediction whose uncertainty is unknown.
     pub fn none() -> Self {
         Self {
             uncertainty: None,

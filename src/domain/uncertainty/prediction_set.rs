@@ -1,32 +1,31 @@
-//! Prediction sets: scores of a class by LAC and by APS, and the classes whose score a quantile admits.
+//! Prediction sets: the conformity scores of LAC and APS, and the classes whose score is at most the quantile.
 //!
-//! A set is made by the same comparison that ranked the calibration's rows, `score ≤ q`, so that a tie is never decided
-//! differently here and there.
+//! Sets use the same comparison, `score ≤ q`, that ranked the calibration rows, so that ties are decided the same way.
 
-/// LAC (Sadinle, Lei, Wasserman 2019): one minus the probability of the class.
+/// The LAC score (Sadinle, Lei, Wasserman 2019): one minus the probability of the class.
 pub fn lac_score(probabilities: &[f64], class: usize) -> f64 {
     1.0 - probabilities[class]
 }
 
-/// The classes that LAC admits. None is possible: no class fits.
+/// The LAC set. It may be empty: then no class fits.
 pub fn lac_set(probabilities: &[f64], quantile: f64) -> Vec<usize> {
     (0..probabilities.len()).filter(|class| lac_score(probabilities, *class) <= quantile).collect()
 }
 
-/// APS (Romano, Sesia, Candès 2020): the probability of all likelier classes, and of the class itself the part `draw`,
-/// uniform in [0, 1). Of equals the first counts as the likelier.
+/// The APS score (Romano, Sesia, Candès 2020): the total probability of all likelier classes, plus the fraction `draw`,
+/// uniform in [0, 1), of the probability of the class itself. On ties, the first class counts as likelier.
 pub fn aps_score(probabilities: &[f64], draw: f64, class: usize) -> f64 {
     let own = probabilities[class];
     let before = likeliest_first(probabilities).into_iter().take_while(|other| *other != class);
     before.map(|other| probabilities[other]).sum::<f64>() + draw * own
 }
 
-/// The classes that APS admits, with one draw for all of them.
+/// The APS set, with the same `draw` for all classes.
 pub fn aps_set(probabilities: &[f64], draw: f64, quantile: f64) -> Vec<usize> {
     let mut before = 0.0;
     let mut admitted = likeliest_first(probabilities);
     admitted.retain(|class| {
-        // Summed in the order of `aps_score`, so that both round alike.
+        // Sums in the same order as `aps_score`, so that both round the same way.
         let score = before + draw * probabilities[*class];
         before += probabilities[*class];
         score <= quantile
@@ -37,23 +36,24 @@ pub fn aps_set(probabilities: &[f64], draw: f64, quantile: f64) -> Vec<usize> {
 
 fn likeliest_first(probabilities: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
-    // A stable sort: of equals the first stays first.
+    // Stable sort: ties keep the class order.
     order.sort_by(|left, right| probabilities[*right].total_cmp(&probabilities[*left]));
     order
 }
 
-/// Makes the draws of APS: uniform numbers that depend on the instance and the model only, so that a replay gives the
-/// same set.
+/// Generates the random numbers of APS: uniform, and dependent on the instance and the model only, so that a replayed
+/// request gives the same set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApsRandomizer([u8; 32]);
 
 impl ApsRandomizer {
-    /// The key of a model, from the digest of its graph as calibration.json has it: `sha256:` and hexadecimal.
+    /// Derives the key of a model from the digest of its graph as written in calibration.json: `sha256:` and
+    /// hexadecimal.
     pub fn new(model_sha256: &str) -> Self {
         Self(blake3::derive_key("candor 2026-11 randomisation of adaptive prediction sets", model_sha256.as_bytes()))
     }
 
-    /// The draw for an instance, in [0, 1): the first 53 bits of the keyed BLAKE3 hash of its `features_hash`.
+    /// The random number of an instance, in [0, 1): the first 53 bits of the keyed BLAKE3 hash of its `features_hash`.
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double")]
     pub fn uniform(&self, features_hash: &str) -> f64 {
         const UNIT: f64 = 1.0 / (1_u64 << 53) as f64;
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn aps_adds_the_likelier_classes() {
         let p = [0.125, 0.5, 0.25, 0.125];
-        // Classes 0 and 3 are equals: the first of them comes first.
+        // Classes 0 and 3 are tied; 0 comes first.
         for (draw, expected) in [(0.0, [0.75, 0.0, 0.5, 0.875]), (0.5, [0.8125, 0.25, 0.625, 0.9375])] {
             let scores: Vec<f64> = (0..4).map(|class| aps_score(&p, draw, class)).collect();
             assert_eq!(scores, expected, "{draw}");

@@ -1,4 +1,4 @@
-//! Conformal quantiles: of one list of scores, the bound at every level of the grid.
+//! Conformal quantiles: the bound of a list of scores at every grid level.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,9 +8,9 @@ use super::Coverage;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QuantileAt {
-    /// The level.
+    /// The coverage level.
     pub coverage: Coverage,
-    /// The greatest score that a row may have; `None`: too few rows for a bound.
+    /// The largest score that is covered; `None` if no bound exists: too few rows, or too few finite scores.
     pub quantile: Option<f64>,
 }
 
@@ -18,29 +18,29 @@ pub struct QuantileAt {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quantiles {
-    /// How many scores there were.
+    /// Number of scores.
     pub rows: usize,
-    /// The quantiles, by rising level.
+    /// The quantiles, by ascending level.
     pub levels: Vec<QuantileAt>,
 }
 
 impl Quantiles {
-    /// The quantiles at every level of the grid. Scores may be infinite (a row that no bound covers), but not NaN.
+    /// Computes the quantiles at every grid level. Scores may be infinite (a row that no bound covers), but not NaN.
     pub fn of(mut scores: Vec<f64>) -> Self {
         scores.sort_unstable_by(f64::total_cmp);
         let at = |coverage: Coverage| QuantileAt { coverage, quantile: quantile_of_sorted(&scores, coverage) };
         Self { rows: scores.len(), levels: Coverage::GRID.map(at).to_vec() }
     }
 
-    /// The quantile at a level, infinite where nothing bounds the score; `None` where the level is not on the grid.
+    /// The quantile at a level, infinite if there is no bound; `None` if the level is not on the grid.
     pub fn at(&self, coverage: Coverage) -> Option<f64> {
         let level = self.levels.iter().find(|level| level.coverage == coverage)?;
         Some(level.quantile.unwrap_or(f64::INFINITY))
     }
 
-    /// The bound of a group at a level, and whether it is the group's own: `own` where it has one, else the one over all
-    /// rows. That one may lie below the group's own bound at a lower level; the greater is taken then, so that sets stay
-    /// nested and a group of wide scores is not told less at more coverage.
+    /// The bound of a group at a level, and whether it is the group's own: `own` if it is finite, else the pooled one.
+    /// If the pooled bound is below the group's own bound at a lower level, that one is used instead. Sets then stay
+    /// nested, and a group with large scores never gets a narrower bound at a higher coverage.
     pub(super) fn group_or_pooled(&self, coverage: Coverage, own: f64, pooled: f64) -> (f64, bool) {
         if own.is_finite() {
             return (own, true);
@@ -49,7 +49,7 @@ impl Quantiles {
         (lower.fold(pooled, f64::max), false)
     }
 
-    /// What is wrong with quantiles that were read from a file.
+    /// Validates quantiles read from a file.
     pub(super) fn check(&self) -> Result<(), String> {
         let levels: Vec<Coverage> = self.levels.iter().map(|level| level.coverage).collect();
         if levels != Coverage::GRID {
@@ -69,7 +69,7 @@ impl Quantiles {
     }
 }
 
-/// The conformal quantile of sorted scores; `None` where nothing bounds a further score.
+/// The conformal quantile of sorted scores; `None` if a further score has no bound.
 pub(in crate::domain) fn quantile_of_sorted(sorted: &[f64], coverage: Coverage) -> Option<f64> {
     let rank = coverage.rank(sorted.len())?;
     Some(sorted[rank - 1]).filter(|score| score.is_finite())

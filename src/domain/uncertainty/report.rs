@@ -1,66 +1,66 @@
-//! What a calibration says about itself: how the probabilities were before and after, and how sets and intervals covered
-//! rows that they were not made from. Only the form; `domain::calibration` computes it.
+//! The report of a calibration: quality of the probabilities before and after, and coverage of sets and intervals on
+//! rows that they were not fitted to. Only the format; `domain::calibration` computes it.
 
 use serde::{Deserialize, Serialize};
 
 use super::Coverage;
 use crate::domain::contract::JsonValue;
 
-/// The report of a calibration. Everything in it was measured on rows that the measured thing was not fitted to.
+/// The report of a calibration. Every figure about a fitted quantity was measured on rows it was not fitted to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// Rows that fitted the probabilities; 0 where nothing was fitted.
+    /// Number of rows that the probabilities were fitted to; 0 if nothing was fitted.
     pub fitted_rows: usize,
-    /// Rows that the quantiles come from.
+    /// Number of rows that the quantiles come from.
     pub conformal_rows: usize,
-    /// Classification: the graph's own probabilities.
+    /// Classification: metrics of the graph's own probabilities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<ProbabilityMetrics>,
-    /// Classification: the calibrated ones.
+    /// Classification: metrics of the calibrated probabilities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<ProbabilityMetrics>,
-    /// Classification: the methods that were tried, with their cross-fitted log loss.
+    /// Classification: the methods tried, with their cross-fitted log loss.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<Candidate>,
-    /// Regression: the error of the value itself.
+    /// Regression: the error of the predicted value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<PointError>,
-    /// Regression: the least, the deciles and the greatest of the predicted values.
+    /// Regression: minimum, deciles and maximum of the predicted values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<f64>,
-    /// Sets or intervals at each level.
+    /// Coverage and size of the sets or intervals at each level.
     pub levels: Vec<LevelReport>,
-    /// The same by group.
+    /// The report of each group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<GroupReport>,
 }
 
-/// How good probabilities are.
+/// Quality metrics of probabilities.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProbabilityMetrics {
-    /// The share of rows whose likeliest class is the true one.
+    /// The share of rows whose most likely class is the true one.
     pub accuracy: f64,
-    /// Expected calibration error of the likeliest class's probability, over the bins.
+    /// Expected calibration error of the most likely class's probability, over the bins.
     pub ece: f64,
     /// Brier score: the mean squared error of the second class's probability, or the sum over more than two classes.
     pub brier: f64,
     /// Mean log loss, in nats.
     pub log_loss: f64,
-    /// Bins of equal mass, by rising confidence: what a reliability diagram shows.
+    /// Equal-mass bins by ascending confidence, as in a reliability diagram.
     pub bins: Vec<Bin>,
 }
 
-/// Rows of like confidence.
+/// A bin of rows with similar confidence.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bin {
-    /// How many.
+    /// Number of rows.
     pub rows: usize,
-    /// The mean probability of their likeliest class.
+    /// The mean probability of the most likely class.
     pub confidence: f64,
-    /// The share of them that are right.
+    /// The share of correct rows.
     pub accuracy: f64,
 }
 
@@ -68,18 +68,18 @@ pub struct Bin {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Candidate {
-    /// Its name.
+    /// The method name.
     pub method: String,
-    /// Its cross-fitted mean log loss; `None` where it cannot be used here.
+    /// The cross-fitted mean log loss; `None` if the method cannot be used here.
     pub log_loss: Option<f64>,
-    /// Whether it was taken.
+    /// Whether it was chosen.
     pub chosen: bool,
     /// Why it cannot be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unusable: Option<String>,
 }
 
-/// How far a regression's value is off.
+/// The error of a regression's predicted values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PointError {
@@ -89,17 +89,18 @@ pub struct PointError {
     pub root_mean_square: f64,
 }
 
-/// Sets or intervals at one level, measured by cross-fitting.
+/// Coverage and size of the sets or intervals at one level, measured by cross-fitting.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LevelReport {
-    /// The level.
+    /// The coverage level.
     pub coverage: Coverage,
-    /// The fewest rows with which the level has a bound.
+    /// Minimum number of rows for a bound at this level.
     pub rows_needed: usize,
-    /// The share of rows whose set or interval held the truth; one without a bound holds everything.
+    /// The share of rows whose set or interval contained the truth; an unbounded one contains everything.
     pub empirical: f64,
-    /// The mean number of classes in a set, or the mean width of an interval; `None` where none has a bound.
+    /// The mean number of classes in a bounded set, or the mean width of a bounded interval; `None` if none has a
+    /// bound.
     pub mean_size: Option<f64>,
     /// The share of rows with an empty set.
     pub empty: f64,
@@ -113,17 +114,17 @@ pub struct LevelReport {
 pub struct GroupReport {
     /// The value of the feature.
     pub value: JsonValue,
-    /// Rows of the group, of all that were given.
+    /// Number of rows in the group, out of all rows given.
     pub rows: usize,
-    /// Classification: the graph's own probabilities.
+    /// Classification: metrics of the graph's own probabilities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<ProbabilityMetrics>,
-    /// Classification: the calibrated ones.
+    /// Classification: metrics of the calibrated probabilities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<ProbabilityMetrics>,
-    /// Regression: the error of the value itself.
+    /// Regression: the error of the predicted value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<PointError>,
-    /// Sets or intervals at each level.
+    /// Coverage and size of the sets or intervals at each level.
     pub levels: Vec<LevelReport>,
 }

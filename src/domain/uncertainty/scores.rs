@@ -1,23 +1,23 @@
-//! The scores of a classifier for one row, as the graph gave them: probabilities or logits.
+//! The scores of a classifier for one row, as output by the graph: probabilities or logits.
 
 use serde::{Deserialize, Serialize};
 
-/// Probabilities below this one count as this one before their logarithm is taken: the resolution of a float32 near 1,
-/// as scikit-learn's `log_loss` has it for float32. A forest's flat 0 would else outweigh every other row.
+/// Probabilities are clipped to at least this value before taking logarithms: the machine epsilon of float32, as in
+/// scikit-learn's `log_loss` for float32. Without it, an exact 0 from a forest would outweigh every other row.
 pub const MIN_PROBABILITY: f64 = f32::EPSILON as f64;
 
-/// What the scores are.
+/// The kind of scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScoreKind {
-    /// One probability a class.
+    /// One probability per class.
     Probabilities,
-    /// One logit a class.
+    /// One logit per class.
     Logits,
 }
 
 impl ScoreKind {
-    /// The kind as a contract names it.
+    /// The kind as named in a contract.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Probabilities => "probabilities",
@@ -26,10 +26,10 @@ impl ScoreKind {
     }
 }
 
-/// The scores of one row, one a class.
+/// The scores of one row, one per class.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scores<'a> {
-    /// What they are.
+    /// The kind of the scores.
     pub kind: ScoreKind,
     /// The scores; all finite.
     pub values: &'a [f64],
@@ -44,7 +44,7 @@ impl Scores<'_> {
         }
     }
 
-    /// Logits, or the logarithms of the probabilities, which are logits of the same distribution.
+    /// The logits, or the logarithms of the probabilities, which are logits of the same distribution.
     pub fn logits(self) -> Vec<f64> {
         match self.kind {
             ScoreKind::Probabilities => self.values.iter().map(|value| value.max(MIN_PROBABILITY).ln()).collect(),
@@ -53,7 +53,7 @@ impl Scores<'_> {
     }
 }
 
-/// Softmax, in place, with the greatest logit subtracted first, so that no exponential overflows.
+/// Softmax; subtracts the largest logit first, so that no exponential overflows.
 pub fn softmax(mut logits: Vec<f64>) -> Vec<f64> {
     let greatest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     for logit in &mut logits {

@@ -1,39 +1,41 @@
-//! Temperature scaling (Guo et al. 2017): one number that makes a classifier as sure as it is right, and keeps the order
-//! of its classes.
+//! Temperature scaling (Guo et al. 2017): a single parameter that matches a classifier's confidence to its accuracy and
+//! keeps the order of its classes.
 
 use serde::{Deserialize, Serialize};
 
 use super::scores::{Scores, softmax};
 
-/// The bounds of `1/T`. Beyond them the probabilities are flat, or 0 and 1, as far as a double can tell.
+/// The bounds of `1/T`. Beyond them the probabilities are flat, or 0 and 1, within the precision of a double.
 const MIN_INVERSE: f64 = 1e-3;
 const MAX_INVERSE: f64 = 1e3;
 
-/// Enough for a bracket of a million to shrink to nothing by halves.
+/// Enough bisection steps to shrink the bracket, which spans a factor of a million, below the precision of a double.
 const MAX_STEPS: usize = 100;
 
-/// The temperature: probabilities are `softmax(z / T)` of the logits, or of the logarithms of the probabilities.
+/// The temperature T: probabilities are `softmax(z / T)` of the logits z, or of the logarithms of the probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Temperature {
-    /// Above 1: the model was surer than it was right.
+    /// Above 1 if the model was overconfident.
     pub temperature: f64,
 }
 
 impl Temperature {
-    /// The temperature of least log loss. `logits` has `classes` numbers a row, `labels` one class a row.
+    /// Fits the temperature with the lowest log loss. `logits` has `classes` values per row, `labels` one class per
+    /// row.
     ///
-    /// In `β = 1/T` the loss, the mean of `log Σ exp(β z_c) − β z_y`, is convex: its slope is the mean of `E_β[z] − z_y`
-    /// and rises (the curvature is the mean variance of z under `p_β`). The zero of the slope is bracketed and found by
-    /// Newton's steps, halving where a step leaves the bracket.
+    /// In `β = 1/T` the loss, the mean of `log Σ exp(β z_c) − β z_y`, is convex: its slope is the mean of `E_β[z] −
+    /// z_y` and increases (the curvature is the mean variance of z under `p_β`). The zero of the slope is bracketed and
+    /// found by Newton's method, with bisection if a step leaves the bracket.
     ///
-    /// Where every row is right, the loss has no minimum above `T = 0`, which would claim certainty. No number of right
-    /// answers shows that: `T` is then where the mean confidence is `(n + 1)/(n + 2)`, Laplace's rule of succession.
+    /// If every row is correct, the loss has no minimum above `T = 0`, which would claim certainty. No number of
+    /// correct predictions justifies that, so `T` is chosen such that the mean confidence is `(n + 1)/(n + 2)`,
+    /// Laplace's rule of succession.
     pub fn fit(logits: &[f64], classes: usize, labels: &[usize]) -> Self {
         let rows: Vec<ScoreRow<'_>> =
             logits.chunks_exact(classes).zip(labels).map(|(values, label)| ScoreRow::new(values, *label)).collect();
         if rows.iter().all(|row| row.values.iter().all(|value| *value >= row.greatest)) {
-            // Every row is undecided, at every temperature.
+            // All logits of each row are equal, so every temperature gives the same probabilities.
             return Self { temperature: 1.0 };
         }
         let inverse = if rows.iter().all(|row| row.truth >= row.greatest) {
@@ -47,7 +49,7 @@ impl Temperature {
     /// The probabilities at this temperature.
     pub fn apply(self, scores: Scores<'_>) -> Vec<f64> {
         let mut logits = scores.logits();
-        // Differences first: the division must not overflow.
+        // Subtract before dividing, so that the division cannot overflow.
         let greatest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         for logit in &mut logits {
             *logit = (*logit - greatest) / self.temperature;
@@ -74,13 +76,13 @@ impl<'a> ScoreRow<'a> {
         Self { values, truth: values[label], greatest: values.iter().copied().fold(f64::NEG_INFINITY, f64::max) }
     }
 
-    /// The mass, the mean and the variance of `z − greatest` under `p_β`; the mass counts the greatest as 1.
+    /// The mass, mean and variance of `z − greatest` under `p_β`; the mass is relative to that of the greatest logit.
     fn moments(&self, inverse: f64) -> (f64, f64, f64) {
         let (mut mass, mut first, mut second) = (0.0, 0.0, 0.0);
         for value in self.values {
             let difference = value - self.greatest;
             let weight = (inverse * difference).exp();
-            // What has no weight adds nothing, also where its square would overflow.
+            // Terms without weight add nothing, even if their square would overflow.
             if weight > 0.0 {
                 mass += weight;
                 first += weight * difference;
@@ -117,7 +119,7 @@ fn least_loss(rows: &[ScoreRow<'_>]) -> f64 {
             low = inverse;
         }
         let step = inverse - gradient / curvature;
-        // The bracket spans decades, so it is halved in the logarithm.
+        // The bracket spans orders of magnitude, so bisect it in logarithms.
         let next = if step > low && step < high { step } else { (low * high).sqrt() };
         if (next - inverse).abs() <= 1e-14 * inverse {
             return next;
@@ -151,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_answer_of_a_case_solved_by_hand() {
-        // Logits ±ln 3 claim 0.75; two of three are right, so the best claim is 2/3: T = ln 3 / ln 2.
+        // A logit gap of ln 3 claims 0.75; two of three rows are correct, so the optimum is 2/3: T = ln 3 / ln 2.
         let gap = 3_f64.ln();
         let logits = [gap, 0.0, gap, 0.0, gap, 0.0];
         let found = Temperature::fit(&logits, 2, &[0, 0, 1]);

@@ -1,8 +1,8 @@
-//! Venn-Abers prediction of two classes (Vovk, Petej, Fedorova 2015), inductive: the score of a new row is calibrated
-//! twice, as if its class were the first and as if it were the second; the two answers are the least and the greatest
-//! probability.
+//! Inductive Venn-Abers prediction for two classes (Vovk, Petej, Fedorova 2015). The score of a new row is calibrated
+//! twice, as if its class were the first and as if it were the second. The two results are the lower and upper
+//! probability of the second class.
 //!
-//! Both are computed for every distinct score of the calibration once, here; serving looks them up.
+//! Both are precomputed here for every distinct calibration score; serving looks them up.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,31 +12,33 @@ use super::isotonic::{BlockCounts, check_curve, tallies};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StepFunction {
-    /// The scores where it steps, rising.
+    /// The scores at which it steps, ascending.
     pub scores: Vec<f64>,
-    /// The probabilities there, never falling.
+    /// The probabilities at these scores, non-decreasing.
     pub probabilities: Vec<f64>,
 }
 
-/// The two tables.
+/// The lookup tables of the lower and upper probability.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VennAbers {
-    /// The probability of the second class were the row of the first: from each score on; 0 before them all.
+    /// The probability of the second class if the new row is assigned the first. Each step applies from its score on; 0
+    /// before the first.
     pub lower: StepFunction,
-    /// The probability of the second class were the row of the second: up to each score; 1 after them all.
+    /// The probability of the second class if the new row is assigned the second. Each step applies up to its score; 1
+    /// after the last.
     pub upper: StepFunction,
 }
 
-/// A block of an isotonic fit: the index of its far end, and its tally.
+/// A block of an isotonic fit: the index of its far end, and its counts.
 type Block = (usize, BlockCounts);
 
 impl VennAbers {
-    /// Makes the tables from scores and whether each row has the second class.
+    /// Builds the tables from rows of a score and whether the row has the second class.
     ///
-    /// With a further row, the isotonic fit changes only around it: the fit of the scores below and the fit of those above
-    /// stand as they are, and the block of the new row joins its neighbours while they violate the order. A score between
-    /// two others has the `p1` of the next one and the `p0` of the one before.
+    /// An additional row changes the isotonic fit only around itself: the fits of the scores below and of those above
+    /// remain, and the block of the new row is pooled with its neighbours while they violate the order. A score between
+    /// two calibration scores has the `p1` of the next one and the `p0` of the previous one.
     pub fn fit(rows: impl Iterator<Item = (f64, bool)>) -> Self {
         let (scores, tallies) = tallies(rows);
         let (below, above) = (prefixes(&tallies), suffixes(&tallies));
@@ -61,7 +63,7 @@ impl VennAbers {
         Self { lower: StepFunction::from_each(&scores, &with(0)), upper: StepFunction::up_to_each(&scores, &with(1)) }
     }
 
-    /// The least and the greatest probability of the second class at a score.
+    /// The lower and upper probability of the second class at a score.
     pub fn bounds(&self, score: f64) -> (f64, f64) {
         let before = self.lower.scores.partition_point(|step| *step <= score);
         let lower = before.checked_sub(1).map_or(0.0, |last| self.lower.probabilities[last]);
@@ -70,8 +72,8 @@ impl VennAbers {
         (lower, upper)
     }
 
-    /// One probability of the second class out of the two: `p1 / (1 − p0 + p1)`, which minimises the greatest regret in
-    /// log loss.
+    /// Merges the two probabilities of the second class into one: `p1 / (1 − p0 + p1)`, which minimises the maximum
+    /// regret in log loss.
     pub fn merge((lower, upper): (f64, f64)) -> f64 {
         upper / (1.0 - lower + upper)
     }
@@ -83,13 +85,13 @@ impl VennAbers {
 }
 
 impl StepFunction {
-    /// Steps that hold from each score on: of equal values the first score is kept.
+    /// Steps that apply from each score on: of equal values, the first score is kept.
     fn from_each(scores: &[f64], values: &[f64]) -> Self {
         let kept = |index: &usize| *index == 0 || values[*index] > values[index - 1];
         Self::keep(scores, values, (0..scores.len()).filter(kept))
     }
 
-    /// Steps that hold up to each score: of equal values the last score is kept.
+    /// Steps that apply up to each score: of equal values, the last score is kept.
     fn up_to_each(scores: &[f64], values: &[f64]) -> Self {
         let kept = |index: &usize| index + 1 == scores.len() || values[index + 1] > values[*index];
         Self::keep(scores, values, (0..scores.len()).filter(kept))
@@ -101,7 +103,7 @@ impl StepFunction {
     }
 }
 
-/// For each index, the last block of the isotonic fit of everything up to it, with its first index.
+/// For each index: the last block of the isotonic fit of the prefix that ends there, with the block's first index.
 fn prefixes(tallies: &[BlockCounts]) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::with_capacity(tallies.len());
     for (index, tally) in tallies.iter().enumerate() {
@@ -115,7 +117,7 @@ fn prefixes(tallies: &[BlockCounts]) -> Vec<Block> {
     blocks
 }
 
-/// For each index, the first block of the isotonic fit of everything from it on, with its last index.
+/// For each index: the first block of the isotonic fit of the suffix that starts there, with the block's last index.
 fn suffixes(tallies: &[BlockCounts]) -> Vec<Block> {
     let mut blocks: Vec<Block> = tallies.iter().copied().enumerate().collect();
     for index in (0..tallies.len()).rev() {
@@ -133,7 +135,7 @@ fn suffixes(tallies: &[BlockCounts]) -> Vec<Block> {
 mod tests {
     use super::{super::isotonic::Isotonic, *};
 
-    /// The definition: fit with the further row, and read the curve at its score.
+    /// The definition: fit with the additional row, then read the curve at its score.
     fn by_definition(rows: &[(f64, bool)], score: f64) -> (f64, f64) {
         let with = |positive| Isotonic::fit(rows.iter().copied().chain([(score, positive)])).apply(score);
         (with(false), with(true))
@@ -141,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_tables_say_what_two_fits_would() {
-        // A linear congruential generator: scores with many ties, and labels that mostly follow them.
+        // A linear congruential generator: scores with many ties, and labels correlated with them.
         let mut state = 1_u64;
         let mut next = |range: u64| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
