@@ -94,8 +94,8 @@ impl Signals {
         })
     }
 
-    /// Waits for the next stop signal and returns its name. The first signal asks for a graceful stop, the second one for
-    /// an immediate stop. Repeated signals, and a SIGHUP that does not stop the process, are logged and ignored.
+    /// Waits for the next stop signal and returns its name. The first signal asks for a graceful stop, the second one
+    /// for an immediate stop. Repeated signals, and a SIGHUP that does not stop the process, are logged and ignored.
     pub async fn next(&mut self) -> &'static str {
         loop {
             let signal = tokio::select! {
