@@ -1,10 +1,10 @@
-//! Asks each module what is wrong with its settings, and looks at what only several of them show together.
+//! Collects the invalid settings of every module, and checks settings of different modules against each other.
 
 use super::{Config, Purpose};
 use crate::api::transport::Host;
 use crate::domain::setting::SettingError;
 
-/// Every fault: the whole key, and what would be right.
+/// Returns every error as the full key and the reason.
 pub(super) fn check(config: &Config, purpose: Purpose) -> Vec<(String, String)> {
     let mut sections = vec![
         ("http", config.http.threads.range_error("threads").into_iter().collect()),
@@ -27,7 +27,7 @@ pub(super) fn check(config: &Config, purpose: Purpose) -> Vec<(String, String)> 
     sections.into_iter().flat_map(whole).collect()
 }
 
-/// Two listeners cannot have one port, unless each has an address of its own.
+/// Whether two listeners would bind the same port on the same address; an unspecified address overlaps with any other.
 fn overlap((host, port): (&Host, u16), (other, other_port): (&Host, u16)) -> bool {
     let same = host == other || host.is_unspecified() || other.is_unspecified();
     port != 0 && port == other_port && same
@@ -63,7 +63,7 @@ fn same_address_of_health(config: &Config) -> Vec<SettingError> {
 mod tests {
     use crate::config::{Layers, load};
 
-    /// The faults of these flags, and nothing else.
+    /// The errors that these flags cause.
     fn faults(flags: &[(&str, &str)]) -> Vec<String> {
         let flags = flags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let errors = load(&Layers { flags, ..Layers::default() }).err().unwrap_or_default();

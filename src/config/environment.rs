@@ -1,34 +1,36 @@
-//! Which variables of the environment are keys. A key has the separator of sections, `CANDOR_HTTP__PORT`; any other
-//! variable with our prefix is somebody else's, above all Kubernetes', which gives every pod the addresses of the services
-//! beside it: a Service called `candor` becomes `CANDOR_SERVICE_HOST` and `CANDOR_PORT=tcp://10.0.0.1:8080`.
+//! Decides which environment variables set keys.
+//!
+//! A variable that sets a key contains the section separator, as in `CANDOR_HTTP__PORT`. Other variables with the
+//! prefix belong to other programs, above all to Kubernetes, which gives every pod the addresses of the services in its
+//! namespace: a Service called `candor` becomes `CANDOR_SERVICE_HOST` and `CANDOR_PORT=tcp://10.0.0.1:8080`.
 
 use super::key::Key;
 use crate::domain::contract::did_you_mean;
 
-/// The start of the environment variables that set keys.
+/// The prefix of environment variables that set keys.
 const PREFIX: &str = "CANDOR_";
 
-/// What separates the sections of a key.
+/// The separator between the sections of a key.
 const SEPARATOR: &str = "__";
 
-/// Variables with our prefix that others than the configuration read: the build, and the test suite.
+/// Variables with the prefix that are not configuration: they are read by the build and by the test suite.
 const RESERVED_VARIABLES: &[&str] = &["CANDOR_REVISION", "CANDOR_TEST_PYTHON", "CANDOR_BLESS", "CANDOR_LONG"];
 
-/// The protocols of a Kubernetes Service, as its variables name them.
+/// The protocols of a Kubernetes Service, as they appear in variable names.
 const PROTOCOLS: &[&str] = &["TCP", "UDP", "SCTP"];
 
-/// What a variable is to the configuration.
+/// The meaning of a variable for the configuration.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Variable {
-    /// It sets a key, which may be one that does not exist.
+    /// It sets a key; the key may be unknown.
     Key(String),
-    /// It is none of ours, or well known.
+    /// It belongs to another program, or is reserved.
     Foreign,
-    /// It has our prefix and sets nothing; the text says so, with the key that was meant where one is near.
+    /// It has the prefix but sets nothing; the text is a warning, which suggests a similar key if there is one.
     Suspicious(String),
 }
 
-/// Sorts a variable.
+/// Classifies a variable.
 pub(super) fn classify(name: &str, value: &str, keys: &[Key]) -> Variable {
     let Some(rest) = name.strip_prefix(PREFIX).filter(|_| !RESERVED_VARIABLES.contains(&name)) else {
         return Variable::Foreign;
@@ -42,7 +44,7 @@ pub(super) fn classify(name: &str, value: &str, keys: &[Key]) -> Variable {
     Variable::Suspicious(format!("environment {name} is not used: {}", meant(name, keys)))
 }
 
-/// What a variable without the separator may have been meant to be.
+/// Suggests the key that a variable without the separator may have been meant for.
 fn meant(name: &str, keys: &[Key]) -> String {
     let variables: Vec<String> = keys.iter().map(Key::variable).collect();
     let flat = |variable: &str| variable.replace(SEPARATOR, "_");
@@ -62,10 +64,10 @@ fn meant(name: &str, keys: &[Key]) -> String {
     }
 }
 
-/// Whether a variable, its prefix taken off, is one of those by which Kubernetes tells a pod of a Service whose name
-/// begins with ours: `CANDOR_SERVICE_HOST`, `CANDOR_API_SERVICE_PORT_HTTP`, `CANDOR_PORT`, `CANDOR_PORT_8080_TCP_ADDR`.
+/// Whether a variable, given without the prefix, is one that Kubernetes sets in a pod for a Service whose name starts
+/// with `candor`: `CANDOR_SERVICE_HOST`, `CANDOR_API_SERVICE_PORT_HTTP`, `CANDOR_PORT`, `CANDOR_PORT_8080_TCP_ADDR`.
 fn is_service(rest: &str, value: &str) -> bool {
-    // The prefix may have been the whole name of the Service, or the beginning of it.
+    // The prefix may be the whole name of the Service or only the start of it.
     let marked = |mark: &str| rest == mark || rest.ends_with(&format!("_{mark}"));
     let url = PROTOCOLS.iter().any(|protocol| value.starts_with(&format!("{}://", protocol.to_lowercase())));
     if marked("SERVICE_HOST") || marked("SERVICE_PORT") || marked("PORT") && url {
@@ -77,7 +79,7 @@ fn is_service(rest: &str, value: &str) -> bool {
     rest.match_indices("PORT_").any(|(at, mark)| is_port(&rest[at + mark.len()..]))
 }
 
-/// `8080_TCP`, alone or with what is told of it.
+/// Matches `8080_TCP`, alone or followed by `_PROTO`, `_PORT` or `_ADDR`.
 fn is_port(text: &str) -> bool {
     let mut steps = text.split('_');
     let number = steps.next().is_some_and(|number| number.parse::<u16>().is_ok());
@@ -108,7 +110,7 @@ mod tests {
             ("CANDOR_API_SERVICE_PORT_METRICS_PORT", "9090"),
             ("CANDOR_API_PORT", "tcp://10.96.0.7:8080"),
             ("CANDOR_API_PORT_8080_TCP_PORT", "8080"),
-            // One called candor--http: two dashes are allowed.
+            // A Service called candor--http: two dashes are allowed.
             ("CANDOR__HTTP_SERVICE_HOST", "10.96.0.7"),
             ("CANDOR__HTTP_PORT_8080_TCP", "tcp://10.96.0.7:8080"),
             ("CANDOR_REVISION", "0123abc"),

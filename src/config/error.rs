@@ -1,4 +1,4 @@
-//! Where a value came from, and what can be wrong with it.
+//! The source of a setting, and configuration errors.
 
 use std::{
     fmt,
@@ -8,7 +8,7 @@ use std::{
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// The program's own default.
+    /// The built-in default.
     Default,
     /// A configuration file.
     File(PathBuf),
@@ -29,7 +29,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// A fault of the configuration.
+/// A configuration error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -37,7 +37,7 @@ pub enum ConfigError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// The file is not TOML.
@@ -48,30 +48,30 @@ pub enum ConfigError {
         /// Line, column and cause.
         reason: String,
     },
-    /// There is no such key.
+    /// The key does not exist.
     #[error("{place}: unknown key {key:?}{hint}")]
     Unknown {
         /// File and line, variable, or flag.
         place: String,
         /// The key.
         key: String,
-        /// The nearest known key, if one is near.
+        /// A suggestion, or empty.
         hint: String,
     },
-    /// A value has another type, or lies out of bounds.
+    /// A value has the wrong type or is out of range.
     #[error("{place}: {key} {reason}")]
     Value {
         /// File and line, variable, or flag.
         place: String,
         /// The key.
         key: String,
-        /// What would be right, and what was found.
+        /// What is expected, and what was found.
         reason: String,
     },
 }
 
 impl ConfigError {
-    /// A fault of a file that cannot be read.
+    /// The error for a file that cannot be read.
     pub(super) fn read(path: &Path, error: &std::io::Error) -> Self {
         Self::Read { path: path.to_path_buf(), reason: crate::telemetry::reason(error) }
     }

@@ -1,15 +1,15 @@
-//! The keys that there are, read from the shipped file: name, default, explanation.
+//! The configuration keys, parsed from the shipped file: name, default, explanation.
 
 use super::DEFAULT_CONFIG;
 
 /// One key of the configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Key {
-    /// The name with its tables, such as `http.port`.
+    /// The dotted name with its sections, such as `http.port`.
     pub name: String,
     /// The default.
     pub default: toml::Value,
-    /// The explanation, one line.
+    /// The explanation, on one line.
     pub help: String,
 }
 
@@ -20,10 +20,10 @@ impl Key {
     }
 }
 
-/// Every key, in the order of the shipped file.
+/// Returns every key, in the order of the shipped file.
 ///
 /// # Panics
-/// Never on a released program: the shipped file is compiled in, and a test reads it.
+/// Never in a released program: the shipped file is compiled in, and a test parses it.
 pub fn keys() -> Vec<Key> {
     let table: toml::Table = DEFAULT_CONFIG.parse().expect("the shipped configuration is TOML");
     let mut keys = Vec::new();

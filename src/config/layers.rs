@@ -1,4 +1,4 @@
-//! The layers: each sets keys over the one before, and every value remembers where it came from.
+//! Configuration layers: each layer overrides the one before, and every value keeps its source.
 
 use std::{fs, path::Path};
 
@@ -12,17 +12,17 @@ use super::{
 };
 use crate::domain::contract::did_you_mean;
 
-/// Where a value stands, for its source and for messages.
+/// The origin of a value: its source, and its location for error messages.
 struct Origin {
     source: Source,
     place: String,
 }
 
-/// The keys with the values of the layers so far.
+/// The keys, with the values of the layers applied so far.
 pub(super) struct LayeredConfig {
     keys: Vec<Key>,
     settings: Vec<EffectiveSetting>,
-    /// Where each value stands, as faults name it.
+    /// The location of each value, for error messages.
     places: Vec<String>,
     warnings: Vec<String>,
 }
@@ -36,7 +36,7 @@ impl LayeredConfig {
         Self { settings: keys.iter().map(setting).collect(), keys, places, warnings: Vec::new() }
     }
 
-    /// The layer of a TOML file.
+    /// Applies a TOML file.
     pub(super) fn file(&mut self, path: &Path, errors: &mut Vec<ConfigError>) {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
@@ -59,7 +59,7 @@ impl LayeredConfig {
         }
     }
 
-    /// The layer of the environment.
+    /// Applies the environment.
     pub(super) fn environment(&mut self, variables: &[(String, String)], errors: &mut Vec<ConfigError>) {
         for (name, text) in variables {
             let key = match classify(name, text, &self.keys) {
@@ -76,7 +76,7 @@ impl LayeredConfig {
         }
     }
 
-    /// The layer of the flags.
+    /// Applies the command-line flags.
     pub(super) fn flags(&mut self, flags: &[(String, String)], errors: &mut Vec<ConfigError>) {
         for (key, text) in flags {
             let value = self.parse(key, text);
@@ -84,7 +84,7 @@ impl LayeredConfig {
         }
     }
 
-    /// A text as the type that the key's default has; a list may be written with commas.
+    /// Parses a text as the type of the key's default; a list may be separated by commas.
     fn parse(&self, key: &str, text: &str) -> toml::Value {
         let as_toml = || format!("v = {text}").parse::<toml::Table>().ok()?.remove("v");
         let default = self.keys.iter().find(|known| known.name == key).map(|known| &known.default);
@@ -119,8 +119,8 @@ impl LayeredConfig {
         self.places[index] = origin.place;
     }
 
-    /// Gives the values to the modules' own settings, and gathers their faults beside those found so far. A value that
-    /// cannot be read as its setting is left out, so that the others are judged all the same.
+    /// Deserializes the values into the settings of the modules and adds their errors to those found so far. A value
+    /// that cannot be deserialized is replaced by its default, so that the others are still checked.
     pub(super) fn resolve(
         mut self,
         purpose: Purpose,
@@ -158,7 +158,7 @@ impl LayeredConfig {
     }
 }
 
-/// What a key takes, by its default.
+/// Describes the expected type of a key, given its default.
 fn wanted(default: &toml::Value) -> &'static str {
     match default {
         toml::Value::String(_) if is_auto(Some(default)) => "\"auto\" or an integer",
@@ -172,7 +172,8 @@ fn wanted(default: &toml::Value) -> &'static str {
     }
 }
 
-/// What would be right in place of a value that its setting cannot be read from; `message` is the reader's own.
+/// Describes what is expected instead of a value that cannot be deserialized; `message` is the error of the
+/// deserializer.
 fn unreadable(value: &toml::Value, message: &str) -> String {
     let range = match message.rsplit_once("expected ").map(|(_, expected)| expected) {
         Some("u16") => format!("must be a whole number from 0 to {}", u16::MAX),
@@ -258,7 +259,7 @@ mod tests {
         let errors = errors.expect_err("three faults").join("\n");
         assert!(errors.contains("unknown key \"http.prot\"; did you mean \"http.port\"?"), "{errors}");
         assert!(errors.contains("http.port must be an integer, found \"many\""), "{errors}");
-        // Unknown keys, wrong types and values out of range in one round, each with what was found.
+        // Unknown keys, wrong types and values out of range are reported together, each with the value found.
         assert!(
             errors.contains("CANDOR_ADMIN__PORT: admin.port must be a whole number from 0 to 65535, found 70000"),
             "{errors}"

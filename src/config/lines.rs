@@ -1,10 +1,10 @@
-//! The lines of a TOML file that set its keys.
+//! Finds the line numbers of the keys in a TOML file.
 
 use std::collections::HashMap;
 
 use toml::de::{DeTable, DeValue};
 
-/// The line, from 1, of each dotted key that the text sets; none where the text is not TOML.
+/// Returns the line number, from 1, of each dotted key that the text sets; empty if the text is not valid TOML.
 pub(super) fn lines(text: &str) -> HashMap<String, usize> {
     let mut found = HashMap::new();
     if let Ok(table) = DeTable::parse(text) {

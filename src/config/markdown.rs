@@ -1,4 +1,4 @@
-//! docs/configuration.md, from the shipped file.
+//! Generates docs/configuration.md from the shipped file.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,5 @@
-//! Text to checked settings: defaults, a file, the environment and flags, each over those before, all faults at once.
+//! Loads and checks the configuration: defaults, file, environment and flags, each overriding those before. All errors
+//! are reported at once.
 
 mod check;
 mod environment;
@@ -23,94 +24,95 @@ use crate::{
     security, telemetry,
 };
 
-/// The shipped configuration: the defaults, and the explanation of every key.
+/// The shipped configuration file: the default and the explanation of every key.
 pub const DEFAULT_CONFIG: &str = include_str!("../../config/candor.toml");
 
-/// Where the configuration is looked for when none is named.
+/// The path of the configuration file if none is given.
 pub const DEFAULT_PATH: &str = "config/candor.toml";
 
 /// The settings of every module.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The HTTP side.
+    /// HTTP server.
     pub http: HttpSettings,
-    /// The listener for health.
+    /// Health listener.
     pub health: health::Settings,
-    /// The models.
+    /// Model repository.
     pub repository: repository::Settings,
     /// ONNX Runtime.
     pub runtime: runtime::Settings,
-    /// Callers.
+    /// Authentication and rate limits.
     pub security: security::Settings,
-    /// Administration.
+    /// Administration API.
     pub admin: admin::Settings,
-    /// Stopping.
+    /// Shutdown.
     pub lifecycle: lifecycle::Settings,
-    /// Logs.
+    /// Logging.
     pub telemetry: telemetry::Settings,
 }
 
-/// The HTTP side, and the threads it runs on.
+/// The HTTP server, and the number of its threads.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 pub struct HttpSettings {
-    /// Threads that handle connections.
+    /// Number of threads that handle connections.
     pub threads: ThreadCount,
-    /// The rest.
+    /// The other settings of the server.
     #[serde(flatten)]
     pub server: http::Settings,
 }
 
-/// A value in force, and where it came from.
+/// An effective value and its source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EffectiveSetting {
     /// The key, such as `http.port`.
     pub key: String,
     /// The value.
     pub value: toml::Value,
-    /// Where it came from.
+    /// The source of the value.
     pub source: Source,
 }
 
-/// The configuration in force.
+/// The effective configuration.
 #[derive(Debug, Clone)]
 pub struct ResolvedConfig {
     /// The settings.
     pub config: Config,
     /// Every key with its value and source, in the order of the shipped file.
     pub settings: Vec<EffectiveSetting>,
-    /// Variables that look like keys and are not used.
+    /// Warnings about environment variables that look like keys and are not used.
     pub warnings: Vec<String>,
 }
 
-/// What a configuration is loaded for.
+/// What the configuration is loaded for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Purpose {
-    /// To read some of its values.
+    /// To read some values.
     #[default]
     Read,
-    /// To serve with it, or to tell whether it would serve: the files that it names must be there and good.
+    /// To serve, or to check whether serving would work: the files that the configuration names must exist and be
+    /// valid.
     Serve,
 }
 
-/// Where the layers above the defaults come from.
+/// The sources of the layers above the defaults.
 #[derive(Debug, Clone, Default)]
 pub struct Layers {
-    /// The file named with `--config`; `None`: `config/candor.toml` where it exists.
+    /// The file given with `--config`; if `None`, `config/candor.toml` is read if it exists.
     pub file: Option<PathBuf>,
     /// The environment: names and values.
     pub environment: Vec<(String, String)>,
-    /// The flags: keys and values, in TOML or as plain text.
+    /// The flags: keys and values; a value is TOML or plain text.
     pub flags: Vec<(String, String)>,
-    /// What it is loaded for.
+    /// What the configuration is loaded for.
     pub purpose: Purpose,
 }
 
 /// Loads the configuration.
 ///
 /// # Errors
-/// Every fault of every layer: unknown keys with the nearest known one, values of the wrong type or out of bounds, files
-/// that cannot be read.
+/// Returns every error of every layer: unknown keys with the nearest known one, values of the wrong type or out of
+/// range, files that cannot be read.
 pub fn load(layers: &Layers) -> Result<ResolvedConfig, Vec<ConfigError>> {
     let mut merged = layers::LayeredConfig::defaults();
     let mut errors = Vec::new();

@@ -1,9 +1,10 @@
-//! When a request must have its answer.
+//! The deadline of a request.
 
 use std::time::{Duration, Instant};
 
-/// The deadline of a request: the model's own limit from the moment its body was there, or what the caller asks for from
-/// the moment it began to ask, whichever is earlier. A body that travels slowly does not use the model's time up.
+/// Returns the deadline of a request: the earlier of the model's time limit, counted from when the body was read, and
+/// the timeout that the client asked for, counted from when the request arrived. A slow upload does not use up the
+/// model's time limit.
 pub fn request_deadline(arrived: Instant, asked: Option<Duration>, read: Instant, limit: Duration) -> Instant {
     let own = read + limit;
     asked.map_or(own, |asked| own.min(arrived + asked))

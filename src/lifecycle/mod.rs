@@ -1,4 +1,4 @@
-//! The life of the process: phases from serving to stopped, tracked tasks, signals, deadlines.
+//! The process lifecycle: shutdown phases, tracked tasks, signals and request deadlines.
 
 mod deadline;
 mod open_files;
@@ -16,18 +16,18 @@ pub use open_files::raise_open_files;
 pub use shutdown::{Phase, Shutdown};
 pub use signal::Signals;
 
-/// What an operator can set about stopping.
+/// Shutdown settings.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// After SIGTERM, how long requests are still taken while /readyz already says no; milliseconds.
+    /// How long requests are still accepted after SIGTERM, while /readyz already reports not ready; in milliseconds.
     pub drain_delay_ms: u64,
-    /// After that, how long requests in flight may take to finish; milliseconds.
+    /// How long requests in flight may then take to finish; in milliseconds.
     pub drain_timeout_ms: u64,
 }
 
 impl Settings {
-    /// The values that cannot be used.
+    /// Returns the invalid settings.
     pub fn errors(&self) -> Vec<SettingError> {
         let because = "a drain takes a day at most";
         let faults = [("drain_delay_ms", self.drain_delay_ms), ("drain_timeout_ms", self.drain_timeout_ms)]
@@ -35,7 +35,7 @@ impl Settings {
         faults.into_iter().flatten().collect()
     }
 
-    /// How long requests are still taken after the signal.
+    /// How long requests are still accepted after the signal.
     pub fn drain_delay(&self) -> Duration {
         Duration::from_millis(self.drain_delay_ms)
     }

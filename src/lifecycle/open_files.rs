@@ -1,9 +1,9 @@
-//! How many files the process may have open, the sockets of its connections among them.
+//! The limit of open files of the process, which includes the sockets of connections.
 
-/// Raises the limit to the most that the system allows, and gives it; `None` where it is not known.
+/// Raises the limit to the maximum that the system allows, and returns it; `None` if it is unlimited or unknown.
 ///
-/// The limit that a shell or a service manager starts a program with is often 1,024, for the sake of programs that use
-/// `select`; a server of thousands of connections needs what it may have.
+/// The limit that a shell or a service manager sets is often 1,024, for programs that use `select`. A server with
+/// thousands of connections needs more.
 pub fn raise_open_files() -> Option<u64> {
     #[cfg(target_os = "linux")]
     {
@@ -15,7 +15,7 @@ pub fn raise_open_files() -> Option<u64> {
             tracing::debug!(%error, "the limit of open files could not be raised");
             return current;
         }
-        // Where there is no limit there is nothing to tell.
+        // `None` means unlimited.
         maximum
     }
     #[cfg(not(target_os = "linux"))]

@@ -1,4 +1,8 @@
-//! The one switch from serving to stopped, which everybody can read and some wait for; and the tasks that it waits for.
+//! The shutdown phase of the process, which any task can read or wait for, and the tasks that the shutdown waits for.
+//!
+//! ```text
+//! Serving -> NotReady -> Draining -> Aborting
+//! ```
 
 use std::{
     future::Future,
@@ -11,24 +15,24 @@ use std::{
 use tokio::{runtime::Handle, sync::watch};
 use tokio_util::task::TaskTracker;
 
-/// How far the shutdown is. Phases only go forward.
+/// The phase of the shutdown. Phases only advance, and may be skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// Requests are taken.
+    /// Requests are accepted.
     Serving,
-    /// Requests are taken, and /readyz tells everyone to go elsewhere.
+    /// Requests are accepted, but /readyz reports not ready, so that load balancers send requests elsewhere.
     NotReady,
-    /// No new requests; those in flight are finished.
+    /// New requests are rejected; those in flight are finished.
     Draining,
-    /// The time for that is over: what is still in flight is cut off.
+    /// The drain timeout has passed: requests still in flight are aborted.
     Aborting,
 }
 
-/// The switch and the tasks. Cheap to clone.
+/// The shutdown phase and the tracked tasks. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Shutdown {
     phase: Arc<watch::Sender<Phase>>,
-    /// The same, to be read by every request without a lock that all of them share.
+    /// A copy of the phase that every request can read without a shared lock.
     now: Arc<AtomicU8>,
     tasks: TaskTracker,
     cut: Arc<AtomicUsize>,
@@ -48,7 +52,7 @@ impl Shutdown {
         self.now.load(Ordering::Acquire) >= at as u8
     }
 
-    /// Goes on to a later phase; an earlier one is ignored.
+    /// Advances to a later phase; an earlier one is ignored.
     pub fn advance(&self, to: Phase) {
         self.now.fetch_max(to as u8, Ordering::Release);
         self.phase.send_if_modified(|phase| {
@@ -60,11 +64,11 @@ impl Shutdown {
 
     /// Waits until the phase is `at` or later.
     pub async fn wait_for(&self, at: Phase) {
-        // The sender lives as long as `self`, so the wait can only end by the phase.
+        // `self` keeps the sender alive, so the wait ends only when the phase is reached.
         let _ = self.phase.subscribe().wait_for(|phase| *phase >= at).await;
     }
 
-    /// Runs a task that the shutdown waits for.
+    /// Spawns a task that the shutdown waits for.
     pub fn spawn<F>(&self, task: F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -72,7 +76,7 @@ impl Shutdown {
         self.tasks.spawn(task);
     }
 
-    /// The same on a runtime that is not the caller's.
+    /// Spawns such a task on another runtime.
     pub fn spawn_on<F>(&self, runtime: &Handle, task: F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -80,17 +84,17 @@ impl Shutdown {
         self.tasks.spawn_on(task, runtime);
     }
 
-    /// Counts requests that were cut off.
+    /// Adds to the number of aborted requests.
     pub fn count_aborted(&self, requests: usize) {
         self.cut.fetch_add(requests, Ordering::Relaxed);
     }
 
-    /// How many requests were cut off.
+    /// The number of aborted requests.
     pub fn aborted(&self) -> usize {
         self.cut.load(Ordering::Relaxed)
     }
 
-    /// Waits until every task has ended. New tasks may still be spawned by those that run.
+    /// Waits until every task has ended. Running tasks may still spawn new ones.
     pub async fn wait_for_tasks(&self) {
         self.tasks.close();
         self.tasks.wait().await;

@@ -1,8 +1,8 @@
-//! The signals that concern the process: SIGTERM and SIGINT stop it, SIGHUP does not.
+//! Signal handling: SIGTERM and SIGINT stop the process; SIGHUP does so only if the terminal is gone.
 //!
-//! A process group often gets a signal twice: `timeout` sends it to its child and then to the group, and a supervisor and
-//! a shell may both pass it on. So a second signal is taken for impatience only when it comes late enough after the first
-//! to be a decision of its own.
+//! A process group often receives a signal twice: `timeout` sends it to its child and then to the group, and a
+//! supervisor and a shell may both forward it. So a second signal stops the process at once only if it arrives long
+//! enough after the first to be a separate decision.
 
 use std::{
     io::{IsTerminal as _, stderr},
@@ -11,10 +11,10 @@ use std::{
 
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
-/// How long after the first a further signal still belongs to it.
+/// Within this time after the first signal, a further one is taken for a repetition.
 const SAME_DECISION: Duration = Duration::from_secs(1);
 
-/// A signal that is caught.
+/// A signal that is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Signal {
     Terminate,
@@ -32,30 +32,31 @@ impl Signal {
     }
 }
 
-/// What is known when a signal comes.
+/// The state of the process when a signal arrives.
 #[derive(Debug, Clone, Copy)]
 struct Situation {
-    /// The time since the first signal that asked to stop, where there was one.
+    /// The time since the first stop signal, if there was one.
     since_first: Option<Duration>,
-    /// Whether the terminal that the process was started on is gone.
+    /// Whether the terminal that the process was started in is gone.
     terminal_gone: bool,
 }
 
-/// What a signal leads to.
+/// The response to a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Response {
-    /// Stop in order.
+    /// Stop gracefully.
     Stop,
-    /// Stop at once: somebody has waited and waits no longer.
+    /// Stop immediately: a user or a supervisor does not want to wait any longer.
     StopAtOnce,
-    /// Nothing: it belongs to the first one.
+    /// Ignore: it repeats the first signal.
     Repeated,
-    /// Nothing: there is nothing to read again.
+    /// Ignore: there is nothing to reload.
     NoReload,
 }
 
 fn respond(signal: Signal, situation: Situation) -> Response {
-    // Without its terminal nobody could stop a process by hand; a hang-up from elsewhere usually asks for a reload.
+    // If the terminal is gone, nobody can stop the process by hand, so SIGHUP stops it. Otherwise SIGHUP is usually
+    // meant as a request to reload.
     if signal == Signal::HangUp && !situation.terminal_gone {
         return Response::NoReload;
     }
@@ -66,23 +67,23 @@ fn respond(signal: Signal, situation: Situation) -> Response {
     }
 }
 
-/// The signals, caught from the moment this is made.
+/// The signal handlers, active from construction.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Stream,
     interrupt: Stream,
     hang_up: Stream,
-    /// Whether the log went to a terminal at first.
+    /// Whether stderr was a terminal at the start.
     on_terminal: bool,
-    /// When the first signal that asks to stop came.
+    /// When the first stop signal arrived.
     first: Option<Instant>,
 }
 
 impl Signals {
-    /// Starts to catch the signals.
+    /// Installs the signal handlers.
     ///
     /// # Errors
-    /// The operating system's own.
+    /// Returns the OS error if a handler cannot be installed.
     pub fn catch() -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -93,8 +94,8 @@ impl Signals {
         })
     }
 
-    /// Waits for the next signal that asks for something, and gives its name: the first one asks to stop, the next one to
-    /// stop at once. Others are logged and passed over.
+    /// Waits for the next stop signal and returns its name. The first signal asks for a graceful stop, the second one
+    /// for an immediate stop. Repeated signals, and a SIGHUP that does not stop the process, are logged and ignored.
     pub async fn next(&mut self) -> &'static str {
         loop {
             let signal = tokio::select! {
@@ -145,7 +146,7 @@ mod tests {
             (Signal::Interrupt, ms(20_000), false, Response::StopAtOnce),
             (Signal::HangUp, None, false, Response::NoReload),
             (Signal::HangUp, ms(5000), false, Response::NoReload),
-            // The terminal was closed: nobody could stop it by hand any more.
+            // The terminal was closed: nobody can stop the process by hand any more.
             (Signal::HangUp, None, true, Response::Stop),
             (Signal::HangUp, ms(5000), true, Response::Repeated),
             (Signal::Terminate, ms(5000), true, Response::StopAtOnce),

@@ -1,4 +1,4 @@
-//! Who may ask, and how often. Knows no web framework: texts and addresses in, decisions out.
+//! Authentication and rate limits. Independent of the web framework: takes texts and addresses, returns decisions.
 
 mod rate_limit;
 mod tokens;
@@ -12,36 +12,36 @@ pub use tokens::{AuthError, Principal, TokenStore, TokensError};
 
 use crate::domain::setting::SettingError;
 
-/// The most requests a second that a limit may allow: more than one a microsecond is no limit.
+/// The maximum configurable rate, in requests per second: more than one per microsecond is no limit.
 const MAX_RATE: u32 = 1_000_000;
 
-/// What an operator can set about callers.
+/// Security settings.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The file of known callers and their tokens; empty: everybody may ask.
+    /// The file of callers and their tokens; if empty, no authentication.
     pub tokens_file: PathBuf,
-    /// Requests a second for one caller; 0: no limit.
+    /// Requests per second for one caller; 0 means no limit.
     pub rate_limit_per_second: u32,
-    /// Requests that one caller may send at once after a pause.
+    /// Requests that one caller may send in a burst after a pause.
     pub rate_limit_burst: u32,
-    /// Who may read the metrics where callers are known.
+    /// Who may read the metrics if authentication is on.
     pub metrics: MetricsAccess,
 }
 
-/// Who may read the metrics where callers are known. They name every model.
+/// Who may read the metrics if authentication is on. The metrics name every model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MetricsAccess {
-    /// Callers that may use every model, or that the file says may read them.
+    /// Callers that may use every model, or that the tokens file allows to read the metrics.
     #[default]
     Token,
-    /// Everybody.
+    /// Everyone.
     Open,
 }
 
 impl Settings {
-    /// The values that cannot be used.
+    /// Returns the invalid settings.
     pub fn errors(&self) -> Vec<SettingError> {
         let rate = "0 switches the limit off";
         let burst = "0 would refuse every request";
@@ -52,14 +52,14 @@ impl Settings {
         faults.into_iter().flatten().collect()
     }
 
-    /// The files that are named and cannot be used.
+    /// Returns the settings that name an unusable file.
     pub fn file_errors(&self) -> Vec<SettingError> {
         tokens_file_error(&self.tokens_file).into_iter().collect()
     }
 }
 
-/// What is wrong with the file that `tokens_file` names; nothing where it names none. A pipe is not looked into: what is
-/// read from it is gone.
+/// Returns an error if the file named by `tokens_file` is unusable; `None` if no file is named. A pipe is not read,
+/// because reading would consume its content.
 pub fn tokens_file_error(path: &Path) -> Option<SettingError> {
     let pipe = path.metadata().is_ok_and(|file| !file.is_file() && !file.is_dir());
     if path.as_os_str().is_empty() || pipe {

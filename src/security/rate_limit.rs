@@ -1,4 +1,4 @@
-//! How often one caller may ask: a token bucket for each, by the `governor` crate.
+//! Rate limits: one token bucket per caller, using the `governor` crate.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -9,23 +9,23 @@ use governor::{
     state::keyed::DashMapStateStore,
 };
 
-/// Above this many callers, those that have not asked lately are forgotten, so that strangers cannot fill the memory.
+/// Above this many callers, idle ones are removed, so that unknown clients cannot exhaust the memory.
 const MAX_TRACKED_CALLERS: usize = 10_000;
 
-/// What the limiter says to one request.
+/// The decision about one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateDecision {
-    /// Whether the request may go on.
+    /// Whether the request is allowed.
     pub allowed: bool,
-    /// Requests that may follow at once.
+    /// Number of further requests allowed immediately.
     pub remaining: u32,
-    /// The most that may be sent at once.
+    /// The maximum number of requests in a burst.
     pub burst: u32,
-    /// When the next request may be sent; zero where it may at once.
+    /// Time until the next request is allowed; zero if this one was.
     pub retry_after: Duration,
 }
 
-/// A token bucket for each caller.
+/// One token bucket per caller.
 pub struct RateLimiter {
     limiter: Governor<String, DashMapStateStore<String>, DefaultClock, StateInformationMiddleware>,
     clock: DefaultClock,
@@ -33,7 +33,7 @@ pub struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// A limiter; `None` where `per_second` is 0, which means no limit. A burst of 0 counts as 1.
+    /// Creates a limiter; returns `None` if `per_second` is 0, which means no limit. A burst of 0 counts as 1.
     pub fn new(per_second: u32, burst: u32) -> Option<Self> {
         let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::per_second(NonZeroU32::new(per_second)?).allow_burst(burst);

@@ -1,4 +1,5 @@
-//! Bearer tokens: a file lists the callers by the SHA-256 of their tokens, so that the file itself opens nothing.
+//! Bearer tokens. The tokens file lists callers by the SHA-256 of their tokens, so that the file alone grants no
+//! access.
 
 use std::{
     collections::HashMap,
@@ -9,10 +10,10 @@ use std::{
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-/// Someone who asks, once known.
+/// An authenticated caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// The name in the file.
+    /// The name in the tokens file.
     pub name: Arc<str>,
     models: Option<Arc<[String]>>,
     metrics: bool,
@@ -30,21 +31,21 @@ impl Principal {
     }
 }
 
-/// Why a caller is not known.
+/// Why authentication failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    /// No Authorization header.
+    /// There is no Authorization header.
     #[error("send the header `Authorization: Bearer <token>`")]
     Missing,
-    /// Another scheme than Bearer, or nothing after it.
+    /// The scheme is not Bearer, or the token is empty.
     #[error("the Authorization header must be `Bearer <token>`")]
     NotBearer,
-    /// A token that the file does not list.
+    /// The tokens file does not list the token.
     #[error("the token is not known to this server")]
     Unknown,
 }
 
-/// The file of tokens cannot be used.
+/// The tokens file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TokensError {
     /// It cannot be read.
@@ -52,10 +53,10 @@ pub enum TokensError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: std::io::Error,
     },
-    /// It is not what it should be.
+    /// Its content is invalid.
     #[error("{}: {detail}", path.display())]
     Content {
         /// The file.
@@ -78,22 +79,22 @@ struct Entry {
     name: String,
     token_sha256: String,
     models: Option<Vec<String>>,
-    /// Left out: whether it may use every model.
+    /// Defaults to true for callers that may use every model.
     metrics: Option<bool>,
 }
 
-/// The known callers, by the digest of their tokens.
+/// The known callers, indexed by the digest of their tokens.
 #[derive(Debug, Clone, Default)]
 pub struct TokenStore {
     callers: HashMap<[u8; 32], Principal>,
 }
 
 impl TokenStore {
-    /// Reads a file of `[[caller]]` tables with `name`, `token_sha256` (hexadecimal) and, where a caller may not use
-    /// every model, `models`; `metrics` says whether it may read the metrics where that does not follow.
+    /// Reads a file of `[[caller]]` tables with `name`, `token_sha256` (hexadecimal) and two optional members: `models`
+    /// limits the caller to these models, and `metrics` overrides whether it may read the metrics.
     ///
     /// # Errors
-    /// [`TokensError`] with the file and what is wrong in it.
+    /// Returns [`TokensError`] with the file and the reason if it cannot be used.
     pub fn read(path: &Path) -> Result<Self, TokensError> {
         let text =
             std::fs::read_to_string(path).map_err(|source| TokensError::Read { path: path.to_path_buf(), source })?;
@@ -116,23 +117,23 @@ impl TokenStore {
         Ok(Self { callers })
     }
 
-    /// The models that callers are limited to, each with the caller's name.
+    /// The models that callers are limited to, as pairs of caller name and model name.
     pub fn limits(&self) -> impl Iterator<Item = (&str, &str)> {
         let limited = self.callers.values().filter_map(|caller| Some((caller, caller.models.as_ref()?)));
         limited.flat_map(|(caller, models)| models.iter().map(|model| (&*caller.name, model.as_str())))
     }
 
-    /// Finds who sent an Authorization header.
+    /// Authenticates the sender of an Authorization header.
     ///
     /// # Errors
-    /// [`AuthError`] when nobody known did.
+    /// Returns [`AuthError`] if the header is missing or malformed, or its token is unknown.
     pub fn authenticate(&self, header: Option<&str>) -> Result<Principal, AuthError> {
         let header = header.ok_or(AuthError::Missing)?;
         let (scheme, token) = header.split_once(' ').ok_or(AuthError::NotBearer)?;
         if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
             return Err(AuthError::NotBearer);
         }
-        // The table is searched by the token's digest, so the time it takes says nothing about a token.
+        // The lookup uses the digest of the token, so its timing reveals nothing about any token.
         let digest: [u8; 32] = Sha256::digest(token.trim()).into();
         self.callers.get(&digest).cloned().ok_or(AuthError::Unknown)
     }

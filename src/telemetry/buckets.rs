@@ -1,16 +1,16 @@
-//! The bucket bounds of every histogram, and the check of those that come from outside.
+//! The bucket bounds of every histogram, and the validation of bounds that come from a model package.
 //!
-//! The bounds are written out and not computed, so that an `le` label is a
-//! short number that stays the same between releases.
+//! The bounds are literals rather than computed, so that each `le` label is a short number that stays the same between
+//! releases.
 
-/// Bounds of `candor_request_duration_seconds`: 50 µs to 10 s, four a decade.
-/// The powers of ten are among them because service goals are set there.
+/// Bounds of `candor_request_duration_seconds`: 50 µs to 10 s, four per decade. They include the powers of ten, because
+/// service level objectives are usually set there.
 pub(super) const REQUEST_SECONDS: [f64; 22] = [
     0.000_05, 0.000_1, 0.000_17, 0.000_3, 0.000_5, 0.001, 0.001_7, 0.003, 0.005, 0.01, 0.017, 0.03, 0.05, 0.1, 0.17,
     0.3, 0.5, 1.0, 1.7, 3.0, 5.0, 10.0,
 ];
 
-/// Bounds of `candor_stage_duration_seconds`: 1 µs to 10 s, three a decade.
+/// Bounds of `candor_stage_duration_seconds`: 1 µs to 10 s, three per decade.
 pub(super) const STAGE_SECONDS: [f64; 22] = [
     0.000_001, 0.000_002, 0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005,
     0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
@@ -19,29 +19,29 @@ pub(super) const STAGE_SECONDS: [f64; 22] = [
 /// Bounds of `candor_batch_rows`: powers of two.
 pub(super) const BATCH_ROWS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
 
-/// Bounds of `candor_uncertainty` for classification. They are denser near zero,
-/// where a good model spends its time.
+/// Bounds of `candor_uncertainty` for classification. They are denser near zero, where most predictions of a good model
+/// lie.
 pub(super) const PROBABILITY: [f64; 15] =
     [0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
 
-/// Bounds of `candor_prediction_value` while nothing is known about the target:
-/// one a decade on both sides of zero, enough to see a jump in scale or sign.
+/// Default bounds of `candor_prediction_value`, used if nothing is known about the target: one per decade on both sides
+/// of zero, enough to show a change of scale or sign.
 pub(super) const DEFAULT_VALUE_BUCKETS: [f64; 21] = [
     -1e6, -1e5, -1e4, -1e3, -100.0, -10.0, -1.0, -0.1, -0.01, -0.001, 0.0, 0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1e3,
     1e4, 1e5, 1e6,
 ];
 
-/// The most bounds a histogram from outside may have; more would only cost memory.
+/// The maximum number of bounds of a custom histogram; more would only cost memory.
 const MAX_BUCKETS: usize = 64;
 
-/// Makes bounds from outside usable: finite, ascending, without repetition, at
-/// most 64. `None` when none is left.
+/// Sanitizes custom bounds: keeps the finite ones, sorts them, removes duplicates and thins them to at most 64. Returns
+/// `None` if none is left.
 pub(super) fn sanitize_buckets(bounds: &[f64]) -> Option<Vec<f64>> {
     let mut bounds: Vec<f64> = bounds.iter().copied().filter(|b| b.is_finite()).collect();
     bounds.sort_by(f64::total_cmp);
     bounds.dedup();
     if bounds.len() > MAX_BUCKETS {
-        // Thinned evenly, so that both ends stay covered.
+        // Thin evenly and keep both ends.
         let last = bounds.len() - 1;
         let kept = |place| bounds[place * last / (MAX_BUCKETS - 1)];
         bounds = (0..MAX_BUCKETS).map(kept).collect();

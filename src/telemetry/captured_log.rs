@@ -1,16 +1,16 @@
-//! Where the tests of this folder have the log written to, so that they can read it.
+//! An in-memory log sink for the tests of this module.
 
 use std::io;
 use std::sync::{Arc, Mutex};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Bytes in memory; a clone is another handle of the same.
+/// A byte buffer in memory; clones share it.
 #[derive(Clone, Default)]
 pub(super) struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
 impl CapturedLog {
-    /// What was written so far.
+    /// The bytes written so far.
     pub(super) fn bytes(&self) -> Vec<u8> {
         self.0.lock().expect("no test panics here").clone()
     }

@@ -1,4 +1,4 @@
-//! The series of one listener's connections, and of the bytes that all connections hold.
+//! The connection metrics of one listener, and the bytes that all connections have reserved.
 
 use std::sync::Arc;
 
@@ -8,32 +8,32 @@ use super::metrics::Metrics;
 /// Why a connection was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusedConnection {
-    /// Its address has as many as one address may have.
+    /// Its address has reached the limit of connections per address.
     Address,
-    /// The listener has as many as it takes, and as many as may wait.
+    /// The listener has reached its limits of open and of waiting connections.
     Full,
-    /// The budget of bytes has no room for another one.
+    /// The byte budget has no room for another connection.
     Memory,
 }
 
 /// Why a connection was closed before its client closed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimedOutConnection {
-    /// It had no request under way for too long.
+    /// It had no request in progress for too long.
     Idle,
-    /// An answer was not taken in time.
+    /// The client did not read a response in time.
     SlowReader,
 }
 
 const REFUSED: [&str; 3] = ["address", "full", "memory"];
 const TIMED_OUT: [&str; 2] = ["idle", "slow_reader"];
 
-/// The series of one listener's connections; by default ones that are shown nowhere.
+/// The connection metrics of one listener. The default value is not registered anywhere.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectionMetrics {
-    /// Connections that are served.
+    /// Connections that are being served.
     pub open: Arc<UpDownCounter>,
-    /// Connections that wait until there is room for them.
+    /// Accepted connections that wait until an open one closes.
     pub waiting: Arc<UpDownCounter>,
     refused: [Arc<Counter>; REFUSED.len()],
     timed_out: [Arc<Counter>; TIMED_OUT.len()],
@@ -52,7 +52,7 @@ impl ConnectionMetrics {
 }
 
 impl Metrics {
-    /// The series of a listener, such as `data` or `admin`.
+    /// Returns the metrics of a listener, such as `data` or `admin`.
     pub fn connection_metrics(&self, listener: &str) -> ConnectionMetrics {
         let level = |state| self.connections.series(&[listener, state], UpDownCounter::default);
         ConnectionMetrics {
@@ -63,7 +63,7 @@ impl Metrics {
         }
     }
 
-    /// The bytes that connections have reserved.
+    /// Returns the gauge of the bytes that connections have reserved.
     pub fn buffered_bytes(&self) -> Arc<UpDownCounter> {
         self.buffered_bytes.series(&[], UpDownCounter::default)
     }

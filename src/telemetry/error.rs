@@ -1,19 +1,19 @@
-//! Everything that can go wrong while telemetry is set up.
+//! Errors while telemetry is set up.
 //!
-//! Recording itself has no errors: a metric or a log line never fails a request.
+//! Recording has no errors: a metric or a log line never fails a request.
 
 /// Why telemetry could not be set up or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// Two metrics share a name, or a name is not a legal one.
+    /// Two metrics share a name, or a name is invalid.
     #[error("the metric {name} could not be registered")]
     Register {
         /// The metric's name.
         name: &'static str,
-        /// What the registry says.
+        /// The error of the registry.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The log level is not written as a level or as `target=level` directives.
+    /// The log level is neither a level nor a list of `target=level` directives.
     #[error(
         "the log level \"{given}\" cannot be read at \"{part}\"; write a level (error, warn, info, debug, trace, off) \
          or directives such as \"info,candor::request=off\""
@@ -21,13 +21,13 @@ pub enum TelemetryError {
     Level {
         /// The whole text that was given.
         given: String,
-        /// The first directive that cannot be read.
+        /// The first directive that cannot be parsed.
         part: String,
     },
-    /// The log filter is gone, because its subscriber was taken down.
+    /// The log filter no longer exists, because its subscriber was dropped.
     #[error("the log level could not be changed")]
     Reload(#[source] tracing_subscriber::reload::Error),
-    /// Another subscriber was installed first in this process.
+    /// Another subscriber was installed earlier in this process.
     #[error("the log could not be installed")]
     Install(#[source] tracing_subscriber::util::TryInitError),
     /// The thread that writes the log could not be started.

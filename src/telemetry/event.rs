@@ -1,65 +1,60 @@
 //! What happened to one request, as plain values.
 //!
-//! The serving layer fills an [`Event`] once a request, whether it was answered
-//! or refused. It borrows everything, so that filling it allocates nothing. It
-//! never carries feature values.
+//! The serving layer fills one [`RequestEvent`] per request, answered or rejected. The event borrows everything, so
+//! that filling it allocates nothing. It never carries feature values.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// What happened to one request.
+/// What happened to one request, for metrics and log.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestEvent<'a> {
-    /// The id by which the request can be found again.
+    /// The request id.
     pub request_id: &'a str,
-    /// The W3C trace id (32 hex digits), when the caller sent one.
+    /// The W3C trace id (32 hex digits), if the client sent one.
     pub trace_id: Option<&'a str>,
-    /// The protocol of the edge, such as `native`.
+    /// The API protocol, such as `native`.
     pub protocol: &'static str,
-    /// The request's method, such as `POST`; `_other` for one that no route takes.
+    /// The HTTP method, such as `POST`; `_other` if no route accepts it.
     pub method: &'static str,
-    /// The route's template, such as `/models/{model}/predict`.
+    /// The route template, such as `/models/{model}/predict`.
     pub route: &'static str,
-    /// The name of the caller, where its token told it.
+    /// The name of the authenticated caller, if any.
     pub caller: Option<&'a str>,
-    /// The address at the other end of the connection, where it is to be logged.
+    /// The peer address of the connection, if it is to be logged.
     pub client: Option<IpAddr>,
-    /// The size of the body, decompressed, where it was read.
+    /// The size of the decompressed request body, in bytes, if it was read.
     pub request_bytes: Option<usize>,
-    /// The size of the answer's body, where it is known when the head is sent.
+    /// The size of the response body, in bytes, if it is known when the response head is sent.
     pub response_bytes: Option<u64>,
     /// The HTTP status, or its nearest equivalent.
     pub status: u16,
-    /// `ok`, or the error code of the answer.
+    /// `ok`, or the error code of the response.
     pub code: &'static str,
-    /// From the first byte seen to the last byte encoded.
+    /// From the arrival of the request head until the response is ready to be sent.
     pub duration: Duration,
     /// How long each stage took.
     pub stages: Stages,
-    /// Rows of the batch that the request was part of.
+    /// Number of rows in the batch that the request was part of.
     pub batch_rows: Option<usize>,
-    /// Rows that were run to explain the answer, where it was to be explained.
+    /// Number of rows that were run to explain the prediction, if an explanation was requested.
     pub explain_rows: Option<usize>,
-    /// The uncertainty in the answer: in `[0, 1]` for classification, in the
-    /// target's unit for regression.
+    /// The uncertainty of the prediction: in `[0, 1]` for classification, in the unit of the target for regression.
     pub uncertainty: Option<f64>,
     /// What was predicted.
     pub outcome: Outcome,
-    /// What the contract refused: the feature as the contract names it (or
-    /// `_unknown`) and the violation's code.
+    /// The contract violations: the feature as the contract names it (or `_unknown`) and the code of the violation.
     pub violations: &'a [(&'a str, &'static str)],
-    /// The features that kept the contract but broke one of its soft rules.
+    /// The features that satisfy the contract but violate one of its soft rules.
     pub warnings: &'a [&'a str],
-    /// Why the request was shed, if it was: `queue_full`, `deadline`,
-    /// `rate_limit` or `draining`.
+    /// Why the request was shed, if it was: `queue_full`, `deadline`, `rate_limit`, `draining` or `memory`.
     pub shed: Option<&'static str>,
-    /// The stage that the request had reached when its client went away, if it did.
+    /// The stage that the request had reached when its client disconnected, if it did: `body` or `request`.
     pub cancelled: Option<&'static str>,
 }
 
 impl<'a> RequestEvent<'a> {
-    /// An answered request (status 200, code `ok`) about which nothing more is
-    /// known yet; fill in the rest with struct update syntax.
+    /// An answered request (status 200, code `ok`) without further details; set the rest with struct update syntax.
     pub fn new(request_id: &'a str, protocol: &'static str, route: &'static str) -> Self {
         Self {
             request_id,
@@ -88,11 +83,11 @@ impl<'a> RequestEvent<'a> {
 }
 
 impl RequestEvent<'_> {
-    /// How the request ended.
+    /// The outcome of the request.
     pub(super) fn outcome_kind(&self) -> RequestOutcome {
         match self.status {
             _ if self.cancelled.is_some() => RequestOutcome::Cancelled,
-            // 503 is a refusal: the server chose not to do the work.
+            // 503 is a rejection: the server chose not to do the work.
             400..=499 | 503 => RequestOutcome::Refused,
             500.. => RequestOutcome::Failed,
             _ => RequestOutcome::Ok,
@@ -100,24 +95,25 @@ impl RequestEvent<'_> {
     }
 }
 
-/// How a request ended, the label `outcome` of its duration: refusals take microseconds, and would flatter the rest.
+/// The outcome of a request, which is the label `outcome` of its duration. Rejections take microseconds and would make
+/// the other durations look better than they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RequestOutcome {
     /// It was answered.
     Ok,
-    /// It was refused: a fault of the request, or no room or time for it.
+    /// It was rejected: the request was invalid, or the server had no capacity or time for it.
     Refused,
-    /// It failed, or was not answered in time.
+    /// It failed, or timed out.
     Failed,
-    /// Its client went away.
+    /// Its client disconnected.
     Cancelled,
 }
 
-/// How many endings there are.
+/// The number of outcomes.
 pub(super) const REQUEST_OUTCOMES: usize = 4;
 
 impl RequestOutcome {
-    /// The ending as a label.
+    /// The value of the label `outcome`.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -128,20 +124,20 @@ impl RequestOutcome {
     }
 }
 
-/// How long each stage of a request took; `None` for a stage it never reached.
+/// How long each stage of a request took; `None` for a stage that it did not reach.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stages {
-    /// From bytes to validated tensors.
+    /// Parsing and validating: from the body to the input tensors.
     pub admit: Option<Duration>,
-    /// Waiting for a worker.
+    /// Waiting in the queue.
     pub queue: Option<Duration>,
-    /// Inside the session.
+    /// Running in the session.
     pub infer: Option<Duration>,
-    /// From outputs to a prediction with its uncertainty.
+    /// From the model outputs to a prediction with its uncertainty.
     pub interpret: Option<Duration>,
-    /// All of an explanation, its rows in the queue and in the session too.
+    /// The whole explanation, including the time of its rows in the queue and in the session.
     pub explain: Option<Duration>,
-    /// From the prediction to bytes.
+    /// Encoding the response.
     pub encode: Option<Duration>,
 }
 
@@ -149,21 +145,21 @@ pub struct Stages {
 pub(super) const STAGE_NAMES: [&str; 6] = ["admit", "queue", "infer", "interpret", "explain", "encode"];
 
 impl Stages {
-    /// The durations in the order of the road.
+    /// The durations in the order of processing.
     pub(super) fn in_order(self) -> [Option<Duration>; 6] {
         [self.admit, self.queue, self.infer, self.interpret, self.explain, self.encode]
     }
 }
 
-/// What was predicted, as far as metrics care.
+/// The prediction, as far as the metrics need it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub enum Outcome {
-    /// Nothing, or raw tensors.
+    /// No prediction, or raw tensors.
     #[default]
     None,
-    /// The index of the class in the contract's list.
+    /// The index of the predicted class in the contract.
     Class(usize),
-    /// The predicted value, in the target's unit.
+    /// The predicted value, in the unit of the target.
     Value(f64),
 }
 

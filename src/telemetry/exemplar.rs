@@ -1,19 +1,19 @@
-//! Exemplars: the newest request that landed in a bucket or a counter.
+//! Exemplars: the most recent request counted by a bucket or a counter.
 //!
-//! An exemplar is how a request id reaches Prometheus without becoming a label.
-//! This file keeps them; `openmetrics` writes them.
+//! Exemplars carry request ids to Prometheus without making them labels. This file stores them; `openmetrics` writes
+//! them.
 
 use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The most characters that label names and values of one exemplar may have
-/// together (`OpenMetrics` 1.0, "Exemplars").
+/// The maximum number of characters in the label names and values of one exemplar together (`OpenMetrics` 1.0,
+/// "Exemplars").
 const MAX_LABEL_CHARS: usize = 128;
 const REQUEST_LABEL_CHARS: usize = "request_id".len();
 const TRACE_LABEL_CHARS: usize = "trace_id".len();
 
-/// One request as exemplars point to it. It is made once a request, because
-/// reading the clock is the dearest part.
+/// The request that exemplars refer to. It is created once per request, because reading the clock is the most expensive
+/// part.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ExemplarSource<'a> {
     request_id: &'a str,
@@ -22,8 +22,8 @@ pub(super) struct ExemplarSource<'a> {
 }
 
 impl<'a> ExemplarSource<'a> {
-    /// Points to this request, now. The trace id is left out when the two do
-    /// not fit together; `None` when the request id alone is empty or too long.
+    /// Refers to this request, at the current time. Drops the trace id if the two ids together exceed the limit.
+    /// Returns `None` if the request id is empty or exceeds the limit alone.
     pub(super) fn now(request_id: &'a str, trace_id: Option<&'a str>) -> Option<Self> {
         let room = (MAX_LABEL_CHARS - REQUEST_LABEL_CHARS).checked_sub(chars(request_id))?;
         if request_id.is_empty() {
@@ -39,25 +39,24 @@ fn chars(text: &str) -> usize {
     text.chars().count()
 }
 
-/// A kept exemplar.
+/// A stored exemplar.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Exemplar {
     pub(super) request_id: String,
-    /// Empty when there was none.
+    /// Empty if there was none.
     pub(super) trace_id: String,
     pub(super) value: f64,
-    /// Since the Unix epoch.
+    /// Time since the Unix epoch.
     pub(super) at: Duration,
 }
 
-/// The place for one exemplar. It holds nothing until the first is kept, and
-/// reuses its strings afterwards.
+/// Storage for one exemplar. It allocates when the first exemplar is stored and reuses the strings afterwards.
 #[derive(Debug, Default)]
 pub(super) struct ExemplarSlot(Mutex<Option<Box<Exemplar>>>);
 
 impl ExemplarSlot {
-    /// Keeps this request in place of the one before. When another thread holds
-    /// the slot, this one is skipped: that thread is writing one just as new.
+    /// Replaces the exemplar with this request. Does nothing if another thread holds the lock, because that thread is
+    /// storing an exemplar that is just as recent.
     pub(super) fn keep(&self, value: f64, sighting: &ExemplarSource<'_>) {
         let mut held = match self.0.try_lock() {
             Ok(held) => held,
@@ -73,7 +72,7 @@ impl ExemplarSlot {
         exemplar.at = sighting.at;
     }
 
-    /// A copy of what is kept.
+    /// Returns a copy of the exemplar.
     pub(super) fn read(&self) -> Option<Exemplar> {
         let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         held.as_deref().cloned()
@@ -94,7 +93,7 @@ mod tests {
             let got = ExemplarSource::now(&id, Some(trace)).map(|s| s.trace_id.is_some());
             assert_eq!(got, wanted, "a request id of {length}");
         }
-        // Characters count, not bytes.
+        // The limit is in characters, not bytes.
         assert!(ExemplarSource::now(&"é".repeat(118), None).is_some());
     }
 

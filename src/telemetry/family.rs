@@ -1,9 +1,8 @@
 //! A metric with labels: one instrument for each set of label values.
 //!
-//! The crate's own vectors are not used for three reasons. They find a child by
-//! a hash over the label values without a separator, so that the version `11`
-//! of `m` and the version `1` of `m1` are one series. They give all children
-//! one list of buckets, and they know no exemplars. Names and help texts are
+//! This replaces the metric vectors of the `prometheus` crate for three reasons. They look up a child by a hash of the
+//! concatenated label values, without a separator, so version `11` of model `m` and version `1` of model `m1` are one
+//! series. All their children share one list of buckets. They do not support exemplars. Names and help texts are
 //! declared in `metrics`.
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,7 +17,7 @@ use super::instrument::Instrument;
 use super::metrics::MetricDescription;
 use super::openmetrics::{Exemplars, series};
 
-/// A metric with labels. A clone is another handle of the same family.
+/// A metric with labels. Clones share the same family.
 #[derive(Debug)]
 pub(super) struct Family<I>(Arc<Inner<I>>);
 
@@ -39,7 +38,7 @@ impl<I> Clone for Family<I> {
 }
 
 impl<I: Instrument> Family<I> {
-    /// Makes an empty family and shows it to the registry.
+    /// Creates an empty family and registers it.
     pub(super) fn register(registry: &Registry, of: &MetricDescription) -> Result<Self, TelemetryError> {
         let failed = |source: prometheus::Error| TelemetryError::Register { name: of.name, source: source.into() };
         let labels = of.labels.iter().map(ToString::to_string).collect();
@@ -54,20 +53,19 @@ impl<I: Instrument> Family<I> {
         Ok(family)
     }
 
-    /// The series with these label values, made when it is not there yet.
+    /// Returns the series with these label values; creates it if it does not exist.
     pub(super) fn series(&self, values: &[&str], make: impl FnOnce() -> I) -> Arc<I> {
         self.series_matching(values, |_| true, make)
     }
 
-    /// Shows an instrument that somebody else counts with, in place of the one that was there.
+    /// Exposes an existing instrument under these label values, replacing any previous one.
     pub(super) fn adopt(&self, values: &[&str], instrument: Arc<I>) {
         debug_assert_eq!(values.len(), self.0.labels.len(), "labels of {}", self.0.name);
         let key = values.iter().map(ToString::to_string).collect();
         self.0.children.write().unwrap_or_else(PoisonError::into_inner).insert(key, instrument);
     }
 
-    /// The series with these label values; made, or made again, when the one
-    /// that is there does not fit.
+    /// Returns the series with these label values; creates it if it does not exist, and replaces it if it does not fit.
     pub(super) fn series_matching(
         &self,
         values: &[&str],
@@ -82,7 +80,7 @@ impl<I: Instrument> Family<I> {
         }
         drop(children);
         let mut children = self.0.children.write().unwrap_or_else(PoisonError::into_inner);
-        // Another thread may have made it between the two locks.
+        // Another thread may have created it between the two locks.
         if let Some(child) = children.get(&key).filter(|child| fits(child)) {
             return Arc::clone(child);
         }
@@ -92,13 +90,13 @@ impl<I: Instrument> Family<I> {
     }
 }
 
-/// What can be done to a family without knowing its instrument.
+/// Operations on a family that do not depend on its instrument.
 pub(super) trait AnyFamily {
     /// The metric's name.
     fn name(&self) -> &'static str;
-    /// Drops every series of this version, if the family is labelled by both.
+    /// Removes every series of this version, if the family has the labels `model` and `version`.
     fn remove(&self, model: &str, version: &str);
-    /// Adds the exemplars that are kept now.
+    /// Adds the current exemplars to `all`.
     fn collect_exemplars(&self, all: &mut Exemplars);
 }
 

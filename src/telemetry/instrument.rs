@@ -1,8 +1,7 @@
-//! The three instruments: counter, gauge and histogram, each one series.
+//! The instruments: counter, gauge, up-down counter and histogram, each for one series.
 //!
-//! They are a few atomics each, a set for each thread that serves, so that
-//! recording waits for nobody. They know neither their name nor their labels;
-//! `family` does.
+//! Counters and histograms keep one set of atomics per shard, so that recording does not block or contend. Instruments
+//! know neither their name nor their labels; see `family`.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -11,13 +10,13 @@ use prometheus::proto::{self, MetricType};
 use super::exemplar::{Exemplar, ExemplarSlot, ExemplarSource};
 use super::sharded::Sharded;
 
-/// One series of a family, as the registry wants to see it.
+/// One series of a family, in the form that the registry needs.
 pub(super) trait Instrument: Send + Sync + 'static {
-    /// The type that the registry writes.
+    /// The metric type for the registry.
     const TYPE: MetricType;
-    /// The value now, without labels; `None` while there is nothing to say.
+    /// The current value, without labels; `None` if the series is to be left out of the scrape.
     fn sample(&self) -> Option<proto::Metric>;
-    /// The exemplars, one a bucket for a histogram, one for a counter.
+    /// The exemplars: one per bucket of a histogram, one for a counter.
     fn exemplars(&self) -> Vec<Option<Exemplar>> {
         Vec::new()
     }
@@ -39,12 +38,12 @@ impl Counter {
         self.add(1);
     }
 
-    /// Counts so many at once.
+    /// Adds `count`.
     pub(super) fn add(&self, count: u64) {
         self.0.local().count.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Counts one and points to the request that was counted.
+    /// Counts one and records the request as the exemplar.
     pub(super) fn inc_with_exemplar(&self, sighting: Option<&ExemplarSource<'_>>) {
         let mine = self.0.local();
         mine.count.fetch_add(1, Ordering::Relaxed);
@@ -53,7 +52,7 @@ impl Counter {
         }
     }
 
-    /// The count now.
+    /// The current count.
     pub fn get(&self) -> u64 {
         self.0.iter().map(|part| part.count.load(Ordering::Relaxed)).sum()
     }
@@ -75,7 +74,7 @@ impl Instrument for Counter {
     }
 }
 
-/// A number that is set.
+/// A number that is set directly.
 #[derive(Debug, Default)]
 pub struct Gauge(AtomicF64);
 
@@ -85,7 +84,7 @@ impl Gauge {
         self.0.0.store(value.to_bits(), Ordering::Relaxed);
     }
 
-    /// The value now.
+    /// The current value.
     pub fn get(&self) -> f64 {
         self.0.get()
     }
@@ -101,40 +100,39 @@ impl Instrument for Gauge {
     }
 }
 
-/// How many there are of something that comes and goes; a gauge to the outside.
+/// A number of things that exist at the moment; exposed as a gauge.
 #[derive(Debug, Default)]
 pub struct UpDownCounter(Sharded<AtomicI64>);
 
 impl UpDownCounter {
-    /// One more.
+    /// Adds one.
     pub fn inc(&self) {
         self.0.local().fetch_add(1, Ordering::Relaxed);
     }
 
-    /// One less; what came on one thread may go on another.
+    /// Subtracts one; this may happen on another thread than the increment.
     pub fn dec(&self) {
         self.0.local().fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// So many more.
+    /// Adds `amount`.
     pub fn add(&self, amount: usize) {
         self.0.local().fetch_add(i64::try_from(amount).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
-    /// So many less.
+    /// Subtracts `amount`.
     pub fn sub(&self, amount: usize) {
         self.0.local().fetch_sub(i64::try_from(amount).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
-    /// How many there are now.
+    /// The current value.
     pub fn get(&self) -> u64 {
         let sum: i64 = self.0.iter().map(|part| part.load(Ordering::Relaxed)).sum();
-        // While threads count, the parts are not read at one moment.
+        // Clamp: the shards are not read atomically, so the sum may be negative while threads count.
         u64::try_from(sum).unwrap_or(0)
     }
 
-    /// One more until the returned hold is dropped, so that a cancelled request
-    /// cannot leave the level too high.
+    /// Adds one until the returned guard is dropped, so that a cancelled request cannot leave the value too high.
     #[must_use = "the level falls again as soon as the hold is dropped"]
     pub fn guard(&self) -> UpDownGuard<'_> {
         self.inc();
@@ -142,7 +140,7 @@ impl UpDownCounter {
     }
 }
 
-/// One unit of a [`UpDownCounter`], given back on drop.
+/// One unit of an [`UpDownCounter`], subtracted on drop.
 #[derive(Debug)]
 pub struct UpDownGuard<'a>(&'a UpDownCounter);
 
@@ -162,7 +160,7 @@ impl Instrument for UpDownCounter {
     }
 }
 
-/// How often values fell into each bucket, with an exemplar a bucket.
+/// Counts of values by bucket, with one exemplar per bucket.
 #[derive(Debug)]
 pub struct Histogram {
     bounds: Box<[f64]>,
@@ -171,7 +169,7 @@ pub struct Histogram {
 
 #[derive(Debug)]
 struct Buckets {
-    /// One more than the bounds: the last is `+Inf`.
+    /// One more than `bounds`: the last one is `+Inf`.
     buckets: Box<[Bucket]>,
     sum: AtomicF64,
 }
@@ -183,7 +181,7 @@ struct Bucket {
 }
 
 impl Histogram {
-    /// An empty histogram; `bounds` are finite and ascend.
+    /// An empty histogram; `bounds` must be finite and ascending.
     pub(super) fn new(bounds: &[f64]) -> Self {
         let buckets = || (0..=bounds.len()).map(|_| Bucket::default()).collect();
         let part = || Buckets { buckets: buckets(), sum: AtomicF64::default() };
@@ -199,8 +197,8 @@ impl Histogram {
         self.observe_with_exemplar(value, None);
     }
 
-    /// Counts a value and points to the request it came from. A value that is
-    /// not finite is left out: it would spoil the sum for good.
+    /// Counts a value and records its request as the exemplar. Ignores a value that is not finite: it would make the
+    /// sum useless.
     pub(super) fn observe_with_exemplar(&self, value: f64, sighting: Option<&ExemplarSource<'_>>) {
         if !value.is_finite() {
             return;
@@ -214,7 +212,7 @@ impl Histogram {
         }
     }
 
-    /// How many values were counted.
+    /// The number of values counted.
     pub fn count(&self) -> u64 {
         (0..=self.bounds.len()).map(|index| self.count_of(index)).sum()
     }
@@ -227,10 +225,9 @@ impl Histogram {
 impl Instrument for Histogram {
     const TYPE: MetricType = MetricType::HISTOGRAM;
 
-    // The count is the sum of the buckets as they were read, so a scrape is
-    // consistent in itself while others go on counting. Only the sum may be a
-    // few values ahead or behind. A histogram that has counted nothing is left
-    // out: the buckets of models that nobody asks would be most of a scrape.
+    // The count is computed from the buckets as read, so that a scrape is consistent while other threads count; only
+    // the sum may be a few values ahead or behind. An empty histogram is left out, because the buckets of unused models
+    // would otherwise make up most of a scrape.
     fn sample(&self) -> Option<proto::Metric> {
         if self.count() == 0 {
             return None;
@@ -261,7 +258,7 @@ impl Instrument for Histogram {
     }
 }
 
-/// The newest of what each thread kept.
+/// The most recent exemplar of all shards.
 fn newest<'a>(slots: impl Iterator<Item = &'a ExemplarSlot>) -> Option<Exemplar> {
     slots.filter_map(ExemplarSlot::read).max_by_key(|exemplar| exemplar.at)
 }

@@ -1,8 +1,8 @@
-//! Says in plain words why a file cannot be used.
+//! Explains in plain words why a file cannot be used.
 
 use std::io::{self, ErrorKind};
 
-/// Why the system refused a file: the usual causes by name, any other one as the system words it.
+/// Describes an I/O error: common causes in plain words, others in the words of the operating system.
 pub fn reason(error: &io::Error) -> String {
     let plain = match error.kind() {
         ErrorKind::NotFound => "there is no such file or directory",

@@ -1,7 +1,7 @@
-//! One log line as a JSON object: time, level, the event's fields, target.
+//! Formats a log line as a JSON object: time, level, fields of the event, target.
 //!
-//! It is written straight into the formatter's buffer, without a serializer in
-//! between. The line of a request, which is the frequent one, is in `request_line`.
+//! It writes directly into the buffer of the formatter, without a serializer. Request lines, which are the most
+//! frequent, are written by `request_json`.
 
 use std::fmt::{self, Write};
 
@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The format of the lines.
+/// The event format for JSON lines.
 pub(super) struct JsonLine;
 
 impl<S, N> FormatEvent<S, N> for JsonLine
@@ -35,7 +35,7 @@ where
     }
 }
 
-/// Writes each field as a further member.
+/// Writes each field as a JSON member.
 struct Fields<'a, W> {
     writer: &'a mut W,
     written: fmt::Result,
@@ -45,7 +45,7 @@ impl<W: Write> Fields<'_, W> {
     fn member(&mut self, field: &Field, value: impl FnOnce(&mut W) -> fmt::Result) {
         let mut member = || {
             self.writer.write_str(",\"")?;
-            // Names are identifiers of the program; none needs an escape.
+            // Field names are Rust identifiers; none needs escaping.
             self.writer.write_str(field.name())?;
             self.writer.write_str("\":")
         };
@@ -57,7 +57,7 @@ impl<W: Write> Fields<'_, W> {
 
 impl<W: Write> Visit for Fields<'_, W> {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON has no words for what is not finite.
+        // JSON cannot represent non-finite numbers.
         self.member(field, |to| if value.is_finite() { write!(to, "{value:?}") } else { to.write_str("null") });
     }
 
@@ -92,7 +92,7 @@ fn text(to: &mut impl Write, value: &str) -> fmt::Result {
     to.write_char('"')
 }
 
-/// Escapes what a JSON text may not hold as it is.
+/// Escapes the characters that a JSON string must not contain literally.
 pub(super) struct Escaped<'a, W>(pub(super) &'a mut W);
 
 impl<W: Write> Write for Escaped<'_, W> {

@@ -1,8 +1,7 @@
-//! Carries log lines to their sink on a thread of its own.
+//! Writes log lines to their sink on a dedicated thread.
 //!
-//! A request must not wait for a pipe, so lines are gathered in a bounded
-//! buffer and written together. When the sink is too slow, lines are dropped,
-//! counted and reported. This file does not format lines.
+//! A request must not block on a pipe, so lines are collected in a bounded buffer and written together. If the sink is
+//! too slow, lines are dropped, counted and reported. This file does not format lines.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,17 +12,17 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::instrument::Counter;
 
-/// The most bytes that wait: about half a second of lines at 20 000 requests a second.
+/// The maximum number of buffered bytes: about half a second of lines at 20 000 requests a second.
 const MAX_BUFFERED_BYTES: usize = 4 << 20;
-/// From here on the writer is called at once instead of when its pause ends.
+/// At this many buffered bytes the writer is woken immediately instead of after the flush interval.
 const WAKE_THRESHOLD: usize = MAX_BUFFERED_BYTES / 4;
-/// How long the writer lets lines gather: too short to be noticed, long enough
-/// that one write and one wake-up serve many lines.
+/// How long the writer collects lines: too short to be noticed, long enough that one write and one wake-up serve many
+/// lines.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(10);
-/// How long a flush waits for a sink that takes nothing.
+/// How long a flush waits for a blocked sink.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The near end of the carrier: takes lines and never waits for the sink.
+/// The sending half: accepts lines and never blocks on the sink.
 #[derive(Debug, Clone)]
 pub(super) struct LogWriter(Arc<WriterShared>);
 
@@ -38,14 +37,14 @@ struct WriterShared {
 #[derive(Debug, Default)]
 struct WriterState {
     pending: Vec<u8>,
-    /// Write now: somebody waits, or a line is a warning.
+    /// Write immediately: a flush is waiting, or a line is a warning.
     urgent: bool,
-    /// The thread holds bytes that it has not written yet.
+    /// The thread has taken bytes that it has not written yet.
     writing: bool,
     closed: bool,
 }
 
-/// Writes what is left and ends the thread when it is dropped.
+/// The writer thread. On drop, writes the remaining lines and ends the thread.
 #[derive(Debug)]
 pub(super) struct WriterThread {
     shared: Arc<WriterShared>,
@@ -64,15 +63,14 @@ impl LogWriter {
         Ok((near, WriterThread { shared, thread }))
     }
 
-    /// Takes one whole line, without hurry.
+    /// Adds one whole line, to be written after the flush interval.
     pub(super) fn add(&self, line: &[u8]) {
         self.0.add(line, false);
     }
 }
 
 impl WriterThread {
-    /// Waits until every line so far is written, two seconds at most; says
-    /// whether they are.
+    /// Waits at most two seconds until every line so far is written. Returns whether they are.
     pub(super) fn flush(&self) -> bool {
         let mut state = self.shared.lock();
         state.urgent = true;
@@ -82,7 +80,7 @@ impl WriterThread {
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
-    /// Counts the lines that are dropped, because the sink is too slow or fails.
+    /// The counter of lines dropped because the sink is too slow or fails.
     pub(super) fn dropped(&self) -> Arc<Counter> {
         Arc::clone(&self.shared.dropped)
     }
@@ -93,9 +91,9 @@ impl Drop for WriterThread {
         let written = self.flush();
         self.shared.lock().closed = true;
         self.shared.wake.notify_one();
-        // A thread that hangs in a write is left to the end of the process.
+        // If the thread hangs in a write, leave it to the end of the process.
         if let Some(thread) = self.thread.take().filter(|_| written) {
-            // A panic of the thread has been reported by the panic hook.
+            // The panic hook has already reported a panic of the thread.
             let _ = thread.join();
         }
     }
@@ -127,7 +125,7 @@ impl WriterShared {
         let mut batch = Vec::new();
         let mut reported = 0;
         while self.take(&mut batch) {
-            // There is no log left to report it in; the metrics tell it.
+            // The error cannot be logged; the metric counts the lines.
             let lost = sink.write_all(&batch).and_then(|()| sink.flush()).is_err();
             if lost {
                 self.dropped.add(batch.split_inclusive(|byte| *byte == b'\n').count() as u64);
@@ -138,7 +136,8 @@ impl WriterShared {
             drop(state);
             self.written.notify_all();
             let dropped = self.dropped.get();
-            // To report lost lines in a log that cannot be written would lose a line a batch for ever.
+            // Do not report lost lines while the log cannot be written: the report itself would be lost with each
+            // batch, endlessly.
             if dropped > reported && !lost {
                 let lines = dropped - reported;
                 tracing::warn!(lines, "log lines were dropped, because the log is read too slowly");
@@ -147,7 +146,7 @@ impl WriterShared {
         }
     }
 
-    /// Waits for lines and takes them all; false at the end.
+    /// Waits for lines and takes all of them. Returns false when the writer is closed and no lines are left.
     fn take(&self, batch: &mut Vec<u8>) -> bool {
         let empty = |state: &mut WriterState| state.pending.is_empty() && !state.closed;
         let state = self.wake.wait_while(self.lock(), empty);
@@ -162,7 +161,7 @@ impl WriterShared {
     }
 }
 
-/// One line on its way in; the formatter writes it in one piece.
+/// Writes one line; the formatter passes it in one piece.
 pub(super) struct LineWriter<'a> {
     shared: &'a WriterShared,
     urgent: bool,
@@ -220,7 +219,7 @@ mod tests {
         assert_eq!(text().expect("it is text"), wanted + "last\n");
     }
 
-    /// Takes nothing before it is told to.
+    /// Blocks until it receives a message.
     struct Slow(Receiver<()>, SyncSender<()>);
 
     impl Write for Slow {
@@ -243,7 +242,7 @@ mod tests {
         let add = |bytes: usize| writer.make_writer().write_all(&vec![b'x'; bytes]);
         add(1).expect("a line is always taken");
         seen.recv().expect("the sink is called");
-        // The sink hangs now, and the buffer is empty behind it.
+        // The sink hangs now, and the buffer is empty.
         add(MAX_BUFFERED_BYTES).expect("a line is always taken");
         assert_eq!(thread.dropped().get(), 0);
         add(1).expect("a line is always taken");
@@ -252,7 +251,7 @@ mod tests {
         drop(thread);
     }
 
-    /// Takes nothing at all.
+    /// Fails every write.
     struct Full;
 
     impl Write for Full {

@@ -1,7 +1,7 @@
-//! Installs the log: what a line looks like, where it goes, which are written.
+//! Installs the log: the format of a line, its destination and the filter.
 //!
-//! Lines go to standard error, because standard output is for what a command
-//! was asked for. What a request's line says is in `request_log`.
+//! Lines go to standard error, because standard output is for the result of a command. The content of request lines is
+//! in `request_log`.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -19,8 +19,7 @@ use super::json_format::JsonLine;
 use super::log_writer::{LogWriter, WriterThread};
 use super::{LogFormat, Settings, request_log};
 
-/// The installed log. Lines that still wait are written when the last clone is
-/// dropped, or by [`LogHandle::flush`].
+/// The installed log. Pending lines are written when the last clone is dropped, or by [`LogHandle::flush`].
 #[derive(Clone)]
 pub struct LogHandle {
     filter: reload::Handle<EnvFilter, Registry>,
@@ -33,13 +32,12 @@ impl fmt::Debug for LogHandle {
     }
 }
 
-/// Installs the log for the whole process; `is_terminal` says whether standard
-/// error is one.
+/// Installs the log for the whole process; `is_terminal` says whether standard error is a terminal.
 ///
 /// # Errors
 ///
-/// When the level cannot be read, the writer's thread cannot be started, or a
-/// log was installed before.
+/// Returns [`TelemetryError`] if the level is invalid, the writer thread cannot be started, or a log is already
+/// installed.
 pub fn init(settings: &Settings, is_terminal: bool) -> Result<LogHandle, TelemetryError> {
     let (filter, handle) = reload::Layer::new(parse_level(&settings.log_level)?);
     let (writer, thread) = LogWriter::start(std::io::stderr()).map_err(TelemetryError::Writer)?;
@@ -61,40 +59,39 @@ pub fn init(settings: &Settings, is_terminal: bool) -> Result<LogHandle, Telemet
 }
 
 impl LogHandle {
-    /// Changes which lines are written, from now on.
+    /// Changes the log filter.
     ///
     /// # Errors
     ///
-    /// When the level cannot be read; what was in force stays so.
+    /// Returns [`TelemetryError`] if the level is invalid; the previous filter stays in force.
     pub fn set_level(&self, level: &str) -> Result<(), TelemetryError> {
         let filter = parse_level(level)?;
         self.filter.reload(filter).map_err(TelemetryError::Reload)
     }
 
-    /// Which lines are written now, as directives.
+    /// The current filter, as directives.
     pub fn level(&self) -> String {
         let level = self.filter.with_current(ToString::to_string);
         level.unwrap_or_default()
     }
 
-    /// Lines that were dropped since the start, because the log was read too slowly or could not be written.
+    /// Number of lines dropped since the start, because the log was read too slowly or could not be written.
     pub fn dropped_lines(&self) -> u64 {
         self.dropped().get()
     }
 
-    /// The count of those lines, for the metrics.
+    /// The counter of dropped lines, for the metrics.
     pub(super) fn dropped(&self) -> Arc<Counter> {
         self.thread.dropped()
     }
 
-    /// Waits until every line so far is written, two seconds at most; says
-    /// whether they are.
+    /// Waits at most two seconds until every line so far is written. Returns whether they are.
     pub fn flush(&self) -> bool {
         self.thread.flush()
     }
 }
 
-/// One JSON object a line, the fields beside the time and the level.
+/// One JSON object per line, with the fields at the same level as time and level.
 fn json_lines<S>(writer: LogWriter) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
@@ -102,14 +99,14 @@ where
     format::layer().event_format(JsonLine).with_writer(writer).boxed()
 }
 
-/// Whether the one at the terminal wants colours: not where `NO_COLOR` is set and not empty (no-color.org), and not on a
-/// terminal that has none.
+/// Whether to use colours: not if `NO_COLOR` is set and not empty (no-color.org), and not on a terminal without
+/// colours.
 fn use_colors(variable: impl Fn(&str) -> Option<OsString>) -> bool {
     let no_colour = variable("NO_COLOR").is_some_and(|value| !value.is_empty());
     !no_colour && variable("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
-/// One readable line, with colours where they are wanted.
+/// One readable line, optionally with colours.
 fn text_lines<S>(writer: LogWriter, colours: bool) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
@@ -118,8 +115,8 @@ where
     lines.with_ansi(colours).with_writer(writer).boxed()
 }
 
-/// Reads directives. A bare word must be a level: the filter would take a
-/// misspelt `inof` for a target, and silence everything else.
+/// Parses filter directives. A bare word must be a level: the filter would take a misspelt `inof` for a target, and
+/// silence everything else.
 pub(super) fn parse_level(given: &str) -> Result<EnvFilter, TelemetryError> {
     let error = |part: &str| TelemetryError::Level { given: given.to_owned(), part: part.to_owned() };
     let parts: Vec<&str> = given.split(',').map(str::trim).collect();
@@ -129,7 +126,7 @@ pub(super) fn parse_level(given: &str) -> Result<EnvFilter, TelemetryError> {
             return Err(error(part));
         }
     }
-    // The filter itself takes no blanks between directives.
+    // The filter accepts no blanks between directives.
     EnvFilter::try_new(parts.join(",")).map_err(|_| error(given))
 }
 

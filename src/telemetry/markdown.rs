@@ -1,6 +1,4 @@
-//! Writes docs/metrics.md from the struct of all metrics.
-//!
-//! It describes the metrics; it does not read their values.
+//! Generates docs/metrics.md from the descriptions of the metrics. It does not read their values.
 
 use std::fmt::Write;
 
@@ -18,7 +16,7 @@ Every label is bounded: a name that nothing is served under is counted as `_unkn
 
 const PROCESS: &str = "| `process_*` | counter, gauge | | CPU seconds (with their fraction), memory, open files, threads and start time of the process, on Linux. |\n";
 
-/// The text of docs/metrics.md: a table of every metric, in the order of [`Metrics`].
+/// The text of docs/metrics.md: a table of all metrics, in the order of the fields of [`Metrics`].
 pub fn markdown_reference() -> String {
     let mut text = OPENING.to_owned();
     for metric in Metrics::descriptions() {

@@ -1,8 +1,7 @@
 //! Every metric of the server, as a documented field of one struct.
 //!
-//! The doc comment of a field is its help text in the scrape and in
-//! docs/metrics.md, so the three cannot differ. Requests are recorded in
-//! `record`; what belongs to one version is in `version_metrics`.
+//! The doc comment of a field is also its help text in the scrape and in docs/metrics.md, so the three cannot differ.
+//! Requests are recorded in `request_metrics`; the series of one version are in `version_metrics`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,16 +16,16 @@ use super::logging::LogHandle;
 use super::openmetrics::{self, Exemplars};
 use super::version_metrics::{VersionLabels, VersionMetrics};
 
-/// What one metric is, for the registry and for the documents.
+/// The description of a metric, for the registry and for the documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MetricDescription {
-    /// The name, with its unit.
+    /// The name, including the unit.
     pub name: &'static str,
     /// Its type.
     pub kind: MetricKind,
-    /// The names of its labels, in order.
+    /// The label names, in order.
     pub labels: &'static [&'static str],
-    /// What it says, in plain words.
+    /// The help text.
     pub help: &'static str,
 }
 
@@ -35,9 +34,9 @@ pub struct MetricDescription {
 pub enum MetricKind {
     /// A count that only grows.
     Counter,
-    /// A number that goes up and down.
+    /// A value that goes up and down.
     Gauge,
-    /// Counts of values by bucket.
+    /// Counts of observed values by bucket.
     Histogram,
 }
 
@@ -51,7 +50,7 @@ impl MetricKind {
     }
 }
 
-// One list makes the struct, its constructor and the descriptions.
+// The list generates the struct, its constructor and the descriptions.
 macro_rules! metrics {
     ($( $(#[doc = $help:literal])+ $field:ident: $kind:ident = $name:literal [$($label:literal),*]; )+) => {
         /// Every metric of the server.
@@ -63,8 +62,8 @@ macro_rules! metrics {
         }
 
         impl Metrics {
-            /// What every metric is, in the order of the struct. The `process_*`
-            /// metrics come from the `prometheus` crate and are not among them.
+            /// The descriptions of all metrics, in the order of the struct. The `process_*` metrics come from the
+            /// `prometheus` crate and are not included.
             pub fn descriptions() -> Vec<MetricDescription> {
                 vec![$( MetricDescription {
                     name: $name,
@@ -92,114 +91,123 @@ fn next_family<'a, I: Instrument>(
     registry: &Registry,
     described: &mut impl Iterator<Item = &'a MetricDescription>,
 ) -> Result<Family<I>, TelemetryError> {
-    // The constructor asks once for each description, so there is always a next one.
+    // The constructor takes exactly one description per field, so there is always a next one.
     let description = described.next().expect("one description a field");
     Family::register(registry, description)
 }
 
 metrics! {
-    /// Requests that were answered, refused ones too.
+    /// Requests completed, including rejected, failed and cancelled ones.
     requests: Counter = "candor_requests_total" ["protocol", "route", "model", "version", "status", "code"];
-    /// Time from the head of a request to its whole answer, by outcome: ok, refused (4xx and 503), failed (500 and 504)
-    /// or cancelled (the client went away).
+    /// Time in seconds from the arrival of the request head until the response is ready to be sent, by outcome: `ok`,
+    /// `refused` (4xx and 503), `failed` (500 and 504) or `cancelled` (the client disconnected).
     request_seconds: Histogram = "candor_request_duration_seconds" ["protocol", "route", "model", "version", "outcome"];
-    /// Time that a request spent in one stage: admit, queue, infer, interpret, explain or encode.
+    /// Time in seconds that a request spent in one stage: `admit` (parsing and validation), `queue`, `infer` (the run
+    /// of its batch), `interpret`, `explain` (all rows of the explanation) or `encode`.
     stage_seconds: Histogram = "candor_stage_duration_seconds" ["model", "version", "stage"];
-    /// Rows in a batch when it was given to a session.
+    /// Number of rows in each batch that a session ran.
     batch_rows: Histogram = "candor_batch_rows" ["model", "version"];
-    /// Rows that were run to explain answers, beside those of the answers themselves.
+    /// Rows run to explain predictions, not counting the predicted rows themselves.
     explain_rows: Counter = "candor_explain_rows_total" ["model", "version"];
-    /// Batches by what closed them: idle, full, delay or deadline.
+    /// Batches run, by what closed them: `idle` (a session was free), `full` (the batch limit), `delay` (the maximum
+    /// delay) or `deadline` (the deadline of a row).
     batch_close: Counter = "candor_batches_total" ["model", "version", "close_reason"];
-    /// Connections by state: open, or waiting until there is room for them.
+    /// Current connections, by state: `open`, or `waiting` for an open connection to close.
     connections: UpDownCounter = "candor_connections" ["listener", "state"];
-    /// Connections that were refused, by what had no room for them: the limit of an address, the limit of the server, or its memory.
+    /// Connections refused, by the limit that was reached: `address` (connections per address), `full` (connections of
+    /// the listener) or `memory` (`http.max_buffered_bytes`).
     connections_refused: Counter = "candor_connections_refused_total" ["listener", "reason"];
-    /// Connections that were closed because their client was too slow: idle, or slow to take an answer.
+    /// Connections closed because their client was too slow, by reason: `idle` (no request in progress) or
+    /// `slow_reader` (a response was not read in time).
     connections_timed_out: Counter = "candor_connections_timed_out_total" ["listener", "reason"];
-    /// Bytes that are reserved for connections, their request bodies and their answers, of `http.max_buffered_bytes`.
+    /// Bytes of `http.max_buffered_bytes` currently reserved for connections, request bodies and responses.
     buffered_bytes: UpDownCounter = "candor_buffered_bytes" [];
-    /// Rows that wait for a worker now.
+    /// Rows currently waiting in the queue, including rows of explanations.
     queue_depth: UpDownCounter = "candor_queue_depth" ["model", "version"];
-    /// Requests that were accepted and are not answered yet.
+    /// Prediction requests currently being processed, from the complete body until the prediction, or its explanation,
+    /// is ready.
     in_flight: UpDownCounter = "candor_requests_in_flight" ["model", "version"];
-    /// Requests that were refused to protect the others, by reason: `queue_full`, `deadline`, `rate_limit`, `draining`, or `memory` (no bytes left for bodies and answers).
+    /// Requests rejected or timed out because of load or limits, by reason: `queue_full`, `deadline` (the deadline
+    /// would be or was missed), `rate_limit`, `draining` (the server is shutting down) or `memory`
+    /// (`http.max_buffered_bytes` is exhausted).
     shed: Counter = "candor_requests_shed_total" ["model", "version", "reason"];
-    /// Requests whose client went away before the answer, by the stage: `body` while it sent, `request` after that.
+    /// Requests whose client disconnected before the response, by stage: `body` (while the body was being received) or
+    /// `request` (otherwise).
     cancelled: Counter = "candor_cancelled_total" ["model", "version", "stage"];
-    /// Rows that were given up because their deadline passed or their client went away, by the stage they had reached: `queue` or `infer`. An explained request has several rows.
+    /// Rows abandoned because their deadline passed or their client disconnected, by the stage that they had reached:
+    /// `queue` or `infer`. A request with an explanation has several rows.
     abandoned_rows: Counter = "candor_abandoned_rows_total" ["model", "version", "stage"];
-    /// Violations of the data contract, by the feature at fault and the code of the violation.
+    /// Violations of the data contract, by feature and violation code; at most 32 are counted per request.
     violations: Counter = "candor_contract_violations_total" ["model", "version", "feature", "code"];
-    /// Values that keep the data contract but break one of its soft rules, by feature.
+    /// Warnings about values that satisfy the data contract but violate one of its soft rules, by feature.
     warnings: Counter = "candor_contract_warnings_total" ["model", "version", "feature"];
-    /// Uncertainty of the answers: from 0 to 1 for classification, in the unit of the target for regression.
+    /// Uncertainty of each prediction: from 0 to 1 for classification, in the unit of the target for regression.
     uncertainty: Histogram = "candor_uncertainty" ["model", "version"];
-    /// Answers by predicted class, for classification.
+    /// Predictions by predicted class; classification only.
     predictions: Counter = "candor_predictions_total" ["model", "version", "class"];
-    /// Predicted values in the unit of the target, for regression.
+    /// Predicted values, in the unit of the target; regression only.
     prediction_value: Histogram = "candor_prediction_value" ["model", "version"];
-    /// Where a loaded version comes from and how it runs; the value is always 1.
+    /// Provenance and configuration of a loaded version; the value is always 1.
     model_info: Gauge = "candor_model_info"
         ["model", "version", "contract", "training_data", "model_sha256", "provider", "uncertainty_method"];
-    /// 1 for the state that a version is in: loading, ready, unloading or unavailable; 0 for the others.
+    /// State of a version: 1 for the current state (`loading`, `ready`, `unloading` or `unavailable`), 0 for the
+    /// others.
     model_state: Gauge = "candor_model_state" ["model", "version", "state"];
-    /// Time that the last load of a version took, its golden cases included.
+    /// Time in seconds that the last load of a version took, including its golden cases.
     model_load_seconds: Gauge = "candor_model_load_seconds" ["model", "version"];
-    /// Time that a session needs for a batch of this many rows, as measured at load.
+    /// Time in seconds that a session needs for a batch of `rows` rows, as measured at load.
     model_cost_seconds: Gauge = "candor_model_batch_seconds" ["model", "version", "rows"];
-    /// Log lines that were lost, because the log is read too slowly or cannot be written.
+    /// Log lines dropped because the log is read too slowly or cannot be written.
     log_dropped: Counter = "candor_log_lines_dropped_total" [];
-    /// Loads that took too long and could not be stopped: a thread of each goes on.
+    /// Loads that exceeded their time limit and could not be stopped; the thread of each keeps running.
     abandoned_loads: Counter = "candor_abandoned_loads_total" [];
-    /// Which build of the server this is; the value is always 1.
+    /// Build information of the server; the value is always 1.
     build_info: Gauge = "candor_build_info"
         ["version", "revision", "onnxruntime", "onnxruntime_built_for", "features"];
 }
 
-/// The build that runs, for `candor_build_info`.
+/// The running build, for `candor_build_info`.
 #[derive(Debug, Clone, Copy)]
 pub struct BuildInfo<'a> {
-    /// The server's version.
+    /// The server version.
     pub version: &'a str,
-    /// The revision it was built from.
+    /// The source revision of the build.
     pub revision: &'a str,
-    /// The version of ONNX Runtime that it was built for.
+    /// The ONNX Runtime version that the server was built for.
     pub onnxruntime_built_for: &'a str,
-    /// The optional features it was built with, with commas between.
+    /// The optional crate features that were enabled, separated by commas.
     pub features: &'a str,
-    /// The version of the ONNX Runtime library that was loaded.
+    /// The version of the loaded ONNX Runtime library.
     pub onnxruntime: &'a str,
 }
 
-/// Where a version comes from and how it runs, for `candor_model_info`. A value
-/// that is not known is empty.
+/// Provenance and configuration of a version, for `candor_model_info`. Unknown values are empty.
 #[derive(Debug, Clone, Copy)]
 pub struct ModelInfo<'a> {
     /// The model's name.
     pub model: &'a str,
     /// The version's name.
     pub version: &'a str,
-    /// The contract's id.
+    /// The contract id.
     pub contract: &'a str,
     /// The name of the training data.
     pub training_data: &'a str,
     /// The SHA-256 of the model file, in hex.
     pub model_sha256: &'a str,
-    /// The execution provider.
+    /// The execution providers in use, separated by commas.
     pub provider: &'a str,
-    /// How its uncertainty is found.
+    /// The method that estimates the uncertainty.
     pub uncertainty_method: &'a str,
 }
 
 /// The state of a version, for `candor_model_state`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelState {
-    /// It is being read and checked.
+    /// It is being read and verified.
     Loading,
-    /// It answers.
+    /// It is serving requests.
     Ready,
-    /// It answers what it accepted, and takes nothing new.
+    /// It finishes the requests that it accepted and accepts no new ones.
     Unloading,
     /// It could not be loaded.
     Unavailable,
@@ -213,11 +221,11 @@ const STATES: [(ModelState, &str); 4] = [
 ];
 
 impl Metrics {
-    /// Every metric, at zero, and the metrics of this process (on Linux).
+    /// Creates all metrics, at zero, and the metrics of this process (on Linux).
     ///
     /// # Errors
     ///
-    /// When two metrics share a name, which a test rules out.
+    /// Returns [`TelemetryError`] if two metrics share a name, which a test rules out.
     pub fn new(build: &BuildInfo<'_>) -> Result<Self, TelemetryError> {
         let registry = Registry::new();
         #[cfg(target_os = "linux")]
@@ -228,14 +236,13 @@ impl Metrics {
         let metrics = Self::registered(registry)?;
         let labels = [build.version, build.revision, build.onnxruntime, build.onnxruntime_built_for, build.features];
         metrics.build_info.series(&labels, Gauge::default).set(1.0);
-        // It is there, at zero, before there is one.
+        // Create the series, so that it is exposed at zero.
         metrics.abandoned_loads.series(&[], Counter::default);
         Ok(metrics)
     }
 
-    /// The metrics of one version, with every series resolved, to be kept as
-    /// long as the version is served. Asked again for the same version it counts
-    /// on in the same series.
+    /// Creates the metrics of one version, with every series resolved. Keep them as long as the version is served. A
+    /// second call for the same version continues the same series.
     pub fn version(&self, labels: &VersionLabels<'_>) -> Arc<VersionMetrics> {
         let made = Arc::new(VersionMetrics::new(self, labels));
         let key = (labels.model.to_owned(), labels.version.to_owned());
@@ -244,8 +251,8 @@ impl Metrics {
         made
     }
 
-    /// Forgets an unloaded version: all its series but `candor_requests_total`.
-    /// Those stay, because a sum over versions must not fall when one leaves.
+    /// Removes all series of an unloaded version except `candor_requests_total`, because a sum over versions must not
+    /// decrease when a version is unloaded.
     pub fn remove_version(&self, model: &str, version: &str) {
         let key = (model.to_owned(), version.to_owned());
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
@@ -260,7 +267,7 @@ impl Metrics {
         }
     }
 
-    /// Says which state a version is in.
+    /// Sets the state of a version.
     pub fn set_state(&self, model: &str, version: &str, state: ModelState) {
         for (each, name) in STATES {
             let series = self.model_state.series(&[model, version, name], Gauge::default);
@@ -273,7 +280,7 @@ impl Metrics {
         self.abandoned_loads.series(&[], Counter::default).inc();
     }
 
-    /// Says where a version comes from, in place of what was said before.
+    /// Sets the provenance and configuration of a version, replacing the previous values.
     pub fn set_model_info(&self, info: &ModelInfo<'_>) {
         let labels = [
             info.model,
@@ -288,24 +295,24 @@ impl Metrics {
         self.model_info.series(&labels, Gauge::default).set(1.0);
     }
 
-    /// Shows the lines that this log drops.
+    /// Exposes the counter of dropped lines of this log.
     pub fn watch_log(&self, log: &LogHandle) {
         self.log_dropped.adopt(&[], log.dropped());
     }
 
-    /// The text format 0.0.4, without exemplars.
+    /// Renders the text format 0.0.4, without exemplars.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        // The encoder refuses only empty families, and `gather` leaves those out.
+        // The encoder rejects only empty families, which `gather` leaves out.
         if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "the metrics were written only in part");
         }
         text
     }
 
-    /// `OpenMetrics` 1.0, with exemplars.
+    /// Renders `OpenMetrics` 1.0, with exemplars.
     pub fn openmetrics(&self) -> String {
-        // The exemplars come first, so that each is in a bucket that already counts it.
+        // Collect the exemplars before the counts, so that each exemplar is in a bucket that already counts it.
         let mut exemplars = Exemplars::default();
         for family in self.families() {
             family.collect_exemplars(&mut exemplars);

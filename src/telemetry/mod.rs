@@ -1,8 +1,7 @@
-//! What the server tells its operator: metrics, log lines and trace context.
+//! Telemetry for operators: metrics, log lines and trace context.
 //!
-//! A request is described once, by one [`RequestEvent`]. [`Metrics::record`] counts it
-//! and [`log_request`] writes its line; nothing else records requests. This
-//! module does not export traces, serves no route and never sees feature
+//! Each request is described by one [`RequestEvent`]. [`Metrics::record`] counts it and [`log_request`] writes its
+//! line; nothing else records requests. This module does not export traces, serves no route and never sees feature
 //! values, bodies or credentials.
 
 mod buckets;
@@ -51,21 +50,20 @@ use crate::domain::setting::SettingError;
 /// The content type of [`Metrics::text`].
 pub const TEXT_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What an operator can set about telemetry.
+/// Telemetry settings.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// The form of a log line.
+    /// The format of a log line.
     pub log_format: LogFormat,
-    /// Which lines are written: a level (`info`), or a list of
-    /// `target=level` directives (`info,candor::request=off`).
+    /// The log filter: a level (`info`), or a list of `target=level` directives (`info,candor::request=off`).
     pub log_level: String,
-    /// Whether a request's line holds the address of its client, which is personal data.
+    /// Whether request lines include the client address, which is personal data.
     pub log_client_address: bool,
 }
 
 impl Settings {
-    /// The values that cannot be used.
+    /// Returns the invalid settings.
     pub fn faults(&self) -> Vec<SettingError> {
         let error = logging::parse_level(&self.log_level).err();
         error.map(|error| SettingError::new("log_level", format!("cannot be used: {error}"))).into_iter().collect()
@@ -78,14 +76,14 @@ impl Default for Settings {
     }
 }
 
-/// The form of a log line.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// Text on a terminal, JSON anywhere else.
+    /// Text on a terminal, JSON otherwise.
     #[default]
     Auto,
-    /// One JSON object a line, for machines.
+    /// One JSON object per line, for machines.
     Json,
     /// One readable line, for people.
     Text,

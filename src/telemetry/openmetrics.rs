@@ -1,7 +1,7 @@
-//! Writes gathered families as `OpenMetrics` 1.0 text, with exemplars.
+//! Renders gathered families as `OpenMetrics` 1.0 text, with exemplars.
 //!
-//! The `prometheus` crate writes only the text format 0.0.4. This file writes
-//! the newer one from the same families; it counts nothing and keeps nothing.
+//! The `prometheus` crate supports only the text format 0.0.4. This file renders the newer format from the same
+//! families; it counts and stores nothing.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -13,20 +13,20 @@ use super::exemplar::Exemplar;
 /// The content type of [`super::Metrics::openmetrics`].
 pub const OPENMETRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The exemplars of each series, by its [`series`] text.
+/// The exemplars of each series; the key is the text that [`series`] returns.
 pub(super) type Exemplars = HashMap<String, Vec<Option<Exemplar>>>;
 
-/// The units that a metric's name may end with, as the specification wants them repeated.
+/// The units that a metric name may end with; the specification requires a `# UNIT` line for them.
 const UNITS: [&str; 2] = ["seconds", "bytes"];
 
-/// A series as text: the name of its family and its labels.
+/// The text of a series: the family name and the labels.
 pub(super) fn series(family: &str, labels: &[LabelPair]) -> String {
     let mut text = family.to_owned();
     write_labels(&mut text, labels, None);
     text
 }
 
-/// Writes all families, and the mark of the end.
+/// Renders all families, followed by the end marker.
 pub(super) fn render(families: &[MetricFamily], exemplars: &Exemplars) -> String {
     let mut text = String::new();
     for family in families {
@@ -38,7 +38,7 @@ pub(super) fn render(families: &[MetricFamily], exemplars: &Exemplars) -> String
 
 fn write_family(text: &mut String, family: &MetricFamily, exemplars: &Exemplars) {
     let kind = family.get_field_type();
-    // A counter family is named without the suffix that its samples have.
+    // The name of a counter family lacks the suffix `_total` of its samples.
     let name = match kind {
         MetricType::COUNTER => family.name().trim_end_matches("_total"),
         _ => family.name(),
@@ -47,7 +47,7 @@ fn write_family(text: &mut String, family: &MetricFamily, exemplars: &Exemplars)
         MetricType::COUNTER => "counter",
         MetricType::GAUGE => "gauge",
         MetricType::HISTOGRAM => "histogram",
-        // Nothing in this server makes the other types.
+        // The server has no metrics of the other types.
         MetricType::SUMMARY | MetricType::UNTYPED => return,
     };
     push(text, format_args!("# TYPE {name} {word}\n"));
@@ -98,8 +98,8 @@ fn write_histogram(
         write_exemplar(text, exemplars.get(index));
         text.push('\n');
     }
-    // With negative values the sum is no counter, and the specification
-    // forbids it; the count may not stand alone.
+    // With negative values the sum is not a counter, and the specification forbids it. The count is omitted too,
+    // because it requires the sum.
     if buckets.first().is_some_and(|b| b.upper_bound() < 0.0) {
         return;
     }
@@ -169,14 +169,13 @@ fn unit(name: &str) -> Option<&'static str> {
     UNITS.into_iter().find(ends_with)
 }
 
-/// A sample's value: the shortest digits that read back to the same float.
+/// Formats a sample value: the shortest digits that parse to the same float.
 fn plain(value: f64) -> String {
     if value.is_finite() { value.to_string() } else { canonical(value) }
 }
 
-/// A bound as the specification's "Canonical Numbers" writes it, which makes
-/// `le` the same text in every client: at least one decimal, and an exponent
-/// of two digits below 1e-4 and from 1e6 on.
+/// Formats a bound as the section "Canonical Numbers" of the specification requires, so that `le` is the same text in
+/// every client: at least one decimal, and an exponent of two digits below 1e-4 and from 1e6.
 fn canonical(value: f64) -> String {
     if !value.is_finite() {
         let word = if value.is_nan() { "NaN" } else { "Inf" };
@@ -191,7 +190,7 @@ fn canonical(value: f64) -> String {
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if (-4..6).contains(&exponent) {
-        // The debug form of a float keeps one decimal, and in this range no exponent.
+        // The `Debug` format of a float keeps one decimal and has no exponent in this range.
         format!("{value:?}")
     } else {
         let sign = if exponent < 0 { '-' } else { '+' };

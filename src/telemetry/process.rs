@@ -1,5 +1,5 @@
-//! The metrics of this process, from the `prometheus` crate; but its CPU time, which that crate cuts to whole seconds, from
-//! the process's own clock.
+//! The process metrics of the `prometheus` crate. The CPU time is replaced by the process clock, because the crate
+//! truncates it to whole seconds.
 
 use prometheus::{
     core::{Collector, Desc},
@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn cpu_seconds_have_their_fraction() {
         let before = collected();
-        // Less than the whole second that the crate's own collector waits for.
+        // Less than the one-second resolution of the collector in the crate.
         let busy = cpu_seconds();
         let mut sum = 0_u64;
         while cpu_seconds() < busy + 0.01 {

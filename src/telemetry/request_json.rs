@@ -1,9 +1,8 @@
-//! The JSON line of a request, written without a formatter in between.
+//! Writes the JSON log line of a request without a general formatter.
 //!
-//! Every request writes one such line, and the general way, through a visitor of
-//! fields and `core::fmt`, cost as much as checking the request and encoding its
-//! answer together. Which fields there are is in `request_log`, which writes the
-//! same line the general way where the log is not JSON; a test compares the two.
+//! Every request writes one such line. The general path, through a field visitor and `core::fmt`, cost as much as
+//! validating the request and encoding its response together. `request_log` writes the same line through the general
+//! path if the log is not JSON; a test compares the two.
 
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,7 +13,7 @@ use super::event::RequestEvent;
 use super::json_format::Escaped;
 use super::request_log::REQUEST_TARGET;
 
-/// Room for a line; it grows where that is not enough.
+/// Initial capacity of a line; it grows if needed.
 const LINE_BYTES: usize = 512;
 
 thread_local! {
@@ -22,14 +21,15 @@ thread_local! {
     static CLOCK: RefCell<Clock> = const { RefCell::new(Clock { second: u64::MAX, text: String::new() }) };
 }
 
-/// The last second that was written, as text: the calendar is asked once a second and not once a line.
+/// The last second that was formatted, as text, so that the calendar conversion runs once per second and not once per
+/// line.
 struct Clock {
     second: u64,
-    /// Like `2026-11-21T14:20:33`.
+    /// In the form `2026-11-21T14:20:33`.
     text: String,
 }
 
-/// Formats the line, line feed included, and hands it over.
+/// Formats the line, including the line feed, and passes it to `take`.
 pub(super) fn format_line(event: &RequestEvent<'_>, model: &str, version: &str, take: impl FnOnce(&[u8])) {
     LINE.with_borrow_mut(|line| {
         line.clear();
@@ -59,7 +59,7 @@ fn write(line: &mut Vec<u8>, event: &RequestEvent<'_>, model: &str, version: &st
     }
     if let Some(address) = event.client {
         use std::io::Write as _;
-        // A vector takes every byte, and an address holds nothing that needs an escape.
+        // Writing to a `Vec` cannot fail, and an address needs no escaping.
         let _ = write!(line, ",\"client\":\"{address}\"");
     }
     line.extend_from_slice(b",\"status\":");
@@ -88,7 +88,7 @@ fn write(line: &mut Vec<u8>, event: &RequestEvent<'_>, model: &str, version: &st
     }
     if let Some(uncertainty) = event.uncertainty {
         line.extend_from_slice(b",\"uncertainty\":");
-        // A vector takes every byte, and what is not finite becomes null.
+        // Writing to a `Vec` cannot fail, and non-finite values become null.
         let _ = serde_json::to_writer(&mut *line, &uncertainty);
     }
     let sizes = [
@@ -106,7 +106,7 @@ fn write(line: &mut Vec<u8>, event: &RequestEvent<'_>, model: &str, version: &st
     line.extend_from_slice(b"\"}\n");
 }
 
-/// Names that are not there are left out.
+/// Returns `None` for an empty name, so that the field is left out.
 pub(super) fn write_name(name: &str) -> Option<&str> {
     Some(name).filter(|name| !name.is_empty())
 }
@@ -126,7 +126,7 @@ fn write_timestamp(line: &mut Vec<u8>, now: SystemTime) {
     line.push(b'Z');
 }
 
-/// Milliseconds with three decimals: more digits would only be noise.
+/// Milliseconds with three decimals; more digits would only be noise.
 fn write_millis(line: &mut Vec<u8>, took: Duration) {
     let micros = u64::try_from((took.as_nanos() + 500) / 1000).unwrap_or(u64::MAX);
     write_u64(line, micros / 1000);
@@ -134,7 +134,7 @@ fn write_millis(line: &mut Vec<u8>, took: Duration) {
     write_padded(line, (micros % 1000) as u32, 100);
 }
 
-/// Digits with leading zeros; `first` is the weight of the first one.
+/// Digits with leading zeros; `first` is the weight of the first digit.
 fn write_padded(line: &mut Vec<u8>, value: u32, first: u32) {
     let mut weight = first;
     while weight > 0 {
@@ -150,7 +150,7 @@ fn write_u64(line: &mut Vec<u8>, value: u64) {
 fn write_string(line: &mut Vec<u8>, value: &str) {
     use std::fmt::Write as _;
     line.push(b'"');
-    // Names and ids seldom hold anything that needs an escape.
+    // Names and ids rarely contain characters that need escaping.
     if value.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
         let mut escaped = String::with_capacity(value.len() + 8);
         let _ = Escaped(&mut escaped).write_str(value);
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_time_is_rfc_3339_with_six_decimals() {
-        // `date -u -d @1793283633` and its like.
+        // Expected values from `date -u -d @1793283633` and similar.
         let cases = [
             (0, 0, "1970-01-01T00:00:00.000000Z"),
             (951_782_399, 999_999, "2000-02-28T23:59:59.999999Z"),

@@ -1,7 +1,7 @@
-//! The one log line of a request.
+//! Writes one log line per request.
 //!
-//! It is written from the same event as the metrics. It never holds feature
-//! values, bodies or credentials, because the event does not.
+//! The line is written from the same event as the metrics. It never contains feature values, bodies or credentials,
+//! because the event has none.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -12,21 +12,20 @@ use super::event::RequestEvent;
 use super::log_writer::LogWriter;
 use super::request_json::{format_line, write_name};
 
-/// The target of the lines, so that `candor::request=off` silences them alone.
+/// The target of request lines, so that `candor::request=off` silences only them.
 pub const REQUEST_TARGET: &str = "candor::request";
 
-/// Where lines go that are written straight, as JSON; set with the log itself.
+/// The writer for JSON lines on the fast path; set when the log is installed.
 static JSON_SINK: OnceLock<LogWriter> = OnceLock::new();
 
-/// From now on lines are JSON, and go straight to this writer.
+/// Switches request lines to JSON and sends them directly to this writer.
 pub(super) fn set_json_sink(writer: LogWriter) {
-    // The log is installed once; so is this.
+    // The log is installed only once, and so is this.
     let _ = JSON_SINK.set(writer);
 }
 
-/// Writes the line at level info. Fields without a value are left out; times
-/// are in milliseconds with three decimals. `model` and `version` are empty
-/// where the request has none.
+/// Writes the request line at level info. Fields without a value are left out; times are in milliseconds with three
+/// decimals. `model` and `version` are empty if the request has none.
 pub fn log_request(event: &RequestEvent<'_>, model: &str, version: &str) {
     if !tracing::enabled!(target: REQUEST_TARGET, Level::INFO) {
         return;
@@ -65,7 +64,7 @@ fn trace(event: &RequestEvent<'_>, model: &str, version: &str) {
     );
 }
 
-/// Milliseconds, rounded to a microsecond: more digits would only be noise.
+/// Milliseconds, rounded to a microsecond; more digits would only be noise.
 fn millis(took: Duration) -> f64 {
     (took.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -1,7 +1,7 @@
-//! Counts one request: the only place that does.
+//! Counts one request; nothing else does.
 //!
-//! An answered request costs a few atomics and no lookup; a refused one looks
-//! its series up. This file decides what is counted, and writes no log line.
+//! A successful request costs a few atomic operations and no lookup; other requests look up their series. This file
+//! decides what is counted and writes no log lines.
 
 use super::buckets;
 use super::event::{Outcome, RequestEvent};
@@ -11,11 +11,10 @@ use super::metrics::Metrics;
 use super::version_metrics::VersionMetrics;
 
 impl Metrics {
-    /// Counts one request, answered or refused.
+    /// Counts one request, whatever its outcome.
     ///
-    /// `version` is the version that the request was pinned to. Without one,
-    /// `model` is the label to count under: `_unknown` for a name that nothing
-    /// is served under, empty for a route that has no model.
+    /// `version` is the version that the request was pinned to. Without one, `model` is the value of the label `model`:
+    /// `_unknown` for a name that is not served, empty for a route without a model.
     pub fn record(&self, version: Option<&VersionMetrics>, model: &str, event: &RequestEvent<'_>) {
         let sighting = ExemplarSource::now(event.request_id, event.trace_id);
         let sighting = sighting.as_ref();
@@ -57,7 +56,7 @@ impl Metrics {
         let ending = event.outcome_kind();
         match (road, version) {
             (Some(road), Some(version)) => road.seconds(self, version, ending).observe_with_exemplar(seconds, sighting),
-            // A removed version keeps its requests_total and nothing else.
+            // A removed version keeps only its `candor_requests_total` series.
             (None, Some(version)) if version.is_retired() => {}
             (_, version) => {
                 let (model, version) = version.map_or((model, ""), |v| (v.model(), v.version()));
@@ -304,7 +303,7 @@ mod tests {
             uncertainty_method: "none",
         });
         metrics.remove_version("churn", "1");
-        // A request that was under way ends after the removal, on a new road as well.
+        // A request in flight ends after the removal; another one does so on a route that was not used before.
         metrics.record(Some(&gone), "", &answered("late"));
         let other = RequestEvent::new("late", "native", "/predict");
         metrics.record(Some(&gone), "", &RequestEvent { shed: Some("draining"), ..other });
@@ -351,7 +350,7 @@ mod tests {
         );
         assert!(!text.contains(r#"candor_uncertainty_bucket{model="bare""#));
         assert!(open.contains(r#"candor_prediction_value_sum{model="known""#));
-        // OpenMetrics forbids a sum beside negative bounds.
+        // OpenMetrics forbids a sum if there are negative bounds.
         assert!(!open.contains(r#"candor_prediction_value_sum{model="bare""#));
     }
 }

@@ -1,7 +1,7 @@
-//! Something that many threads write to and few read: a part for each thread, put together when it is read.
+//! A value that many threads write and few read: one shard per thread, combined on read.
 //!
-//! A line of memory that two processors write to in turns costs each of them more than the counting itself. This file
-//! knows only where the parts lie; what they are is for `instrument`.
+//! If two CPUs write to the same cache line in turn, the transfers cost more than the counting itself. This file only
+//! places the shards in memory; their content is up to `instrument`.
 
 use std::{
     cell::Cell,
@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-/// The most parts: with more threads some share a part, which is right all the same.
+/// The maximum number of shards. With more threads some share a shard, which is still correct.
 const MAX_SHARDS: usize = 8;
 
 static SHARD_COUNT: LazyLock<usize> = LazyLock::new(|| {
@@ -19,14 +19,14 @@ static SHARD_COUNT: LazyLock<usize> = LazyLock::new(|| {
     threads.clamp(1, MAX_SHARDS)
 });
 
-/// Threads that have written so far; each begins with the next part.
+/// Number of threads that have written so far; each new thread takes the next shard.
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static SHARD: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
-/// The part of this thread.
+/// The index of the shard of this thread.
 fn shard_index() -> usize {
     SHARD.with(|place| {
         if place.get() == usize::MAX {
@@ -36,11 +36,11 @@ fn shard_index() -> usize {
     })
 }
 
-/// The parts.
+/// The shards.
 #[derive(Debug)]
 pub(super) struct Sharded<T>(Box<[CachePadded<T>]>);
 
-/// Lies in lines of memory of its own: 64 bytes, and the neighbour that processors fetch with it.
+/// Aligned to its own cache lines: 64 bytes, and the adjacent line that CPUs prefetch with it.
 #[derive(Debug)]
 #[repr(align(128))]
 struct CachePadded<T>(T);
@@ -50,14 +50,14 @@ impl<T> Sharded<T> {
         Self((0..*SHARD_COUNT).map(|_| CachePadded(make())).collect())
     }
 
-    /// The part of this thread.
+    /// The shard of this thread.
     pub(super) fn local(&self) -> &T {
         let place = shard_index();
-        // The place is below the number of parts, which is the same for all.
+        // The index is below the number of shards, which is the same for all instances.
         &self.0[place].0
     }
 
-    /// All parts.
+    /// All shards.
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.iter().map(|part| &part.0)
     }

@@ -1,26 +1,25 @@
-//! W3C Trace Context: reads `traceparent` and `tracestate`, and writes them on.
+//! W3C Trace Context: parses and writes `traceparent` and `tracestate`.
 //!
-//! Rules: <https://www.w3.org/TR/trace-context/>. A header that breaks them is
-//! treated as absent. Nothing is exported from here.
+//! Specification: <https://www.w3.org/TR/trace-context/>. An invalid header is treated as absent. This file exports no
+//! traces.
 
 use std::fmt;
 
-/// The most characters of `tracestate` that are kept; the specification asks
-/// for at least this many.
+/// The maximum number of characters of `tracestate` that are kept; the specification requires at least this many.
 const MAX_STATE_CHARS: usize = 512;
-/// The most members of `tracestate`, from the specification.
+/// The maximum number of `tracestate` members, from the specification.
 const MAX_STATE_MEMBERS: usize = 32;
 
-/// A request's place in a trace that its caller started.
+/// The position of a request in a trace that the client started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceContext {
-    /// The trace, the same on the whole road.
+    /// The trace id, the same in every span of the trace.
     pub trace_id: TraceId,
-    /// The span above: the caller's, or after [`TraceContext::child_span`] our own.
+    /// The parent span: that of the client, or our own after [`TraceContext::child_span`].
     pub parent_id: u64,
-    /// Whether the caller keeps this trace.
+    /// Whether the client samples this trace.
     pub sampled: bool,
-    /// The other vendors' members, well-formed and at most 512 characters, or empty.
+    /// The valid `tracestate` members of other vendors, at most 512 characters; may be empty.
     pub state: String,
 }
 
@@ -31,7 +30,7 @@ pub struct TraceId([u8; 32]);
 impl TraceId {
     /// The 32 hex digits.
     pub fn as_str(&self) -> &str {
-        // The constructor takes hex digits only, so this is always the text.
+        // The constructor accepts hex digits only, so the conversion cannot fail.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -49,14 +48,13 @@ impl fmt::Display for TraceId {
 }
 
 impl TraceContext {
-    /// Reads the two headers; several `tracestate` headers are to be joined
-    /// with commas. `None` when `traceparent` breaks the rules; then
-    /// `tracestate` means nothing either.
+    /// Parses the two headers; several `tracestate` headers must be joined with commas. Returns `None` if `traceparent`
+    /// is invalid; `tracestate` has no meaning without it.
     pub fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<Self> {
         let version = hex(traceparent.get(..2)?)?;
         let rest = match traceparent.len() {
             55 => traceparent,
-            // Later versions may add fields behind a dash; ours has none.
+            // Later versions may append fields after a dash; version 00 has none.
             56.. if version != 0 && traceparent.as_bytes()[55] == b'-' => traceparent.get(..55)?,
             _ => return None,
         };
@@ -79,15 +77,15 @@ impl TraceContext {
         })
     }
 
-    /// The context to send on: the same trace, with our span as the one above.
+    /// Returns the context to propagate: the same trace, with our span as the parent.
     #[must_use]
     pub fn child_span(&self, span_id: u64) -> Self {
         Self { parent_id: span_id, ..self.clone() }
     }
 }
 
-/// Writes the value of `traceparent`, in version 00. Flags that this version
-/// does not know are not passed on, as it demands.
+/// Writes the value of `traceparent` in version 00. Flags that this version does not define are not propagated, as the
+/// specification requires.
 impl fmt::Display for TraceContext {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let flags = u8::from(self.sampled);
@@ -95,14 +93,14 @@ impl fmt::Display for TraceContext {
     }
 }
 
-/// Lower-case hex digits only; `from_str_radix` would take `+` and `F` too.
+/// Parses lower-case hex digits only; `from_str_radix` would also accept `+` and `F`.
 fn hex(digits: &str) -> Option<u64> {
     let lower = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
     let fits = !digits.is_empty() && digits.bytes().all(lower);
     fits.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
 }
 
-/// The members that fit, whole ones only; `None` when one breaks the rules.
+/// Returns the whole members that fit, or `None` if one is invalid.
 fn bounded_state(text: &str) -> Option<String> {
     let mut kept = String::new();
     let mut count = 0;
@@ -203,7 +201,7 @@ mod tests {
             ("t@1=1", ""),
             (&many[..32].join(","), &many[..32].join(",")),
             (&many.join(","), ""),
-            // The member that would pass 512 characters is left out, whole.
+            // A member that would exceed 512 characters is left out entirely.
             (&format!("{long},b{long},c{long},d=1"), &format!("{long},b{long},d=1")),
         ];
         for (header, wanted) in cases {

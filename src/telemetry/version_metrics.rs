@@ -1,7 +1,7 @@
-//! The series of one version, resolved once when it is loaded.
+//! The series of one version, resolved once when the version is loaded.
 //!
-//! A successful request is recorded through these handles without looking up a
-//! label. This file does not decide what is recorded; `record` does.
+//! A successful request is recorded through these handles without a label lookup. `request_metrics` decides what is
+//! recorded.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,25 +14,24 @@ use super::family::Family;
 use super::instrument::{Counter, Gauge, Histogram, UpDownCounter};
 use super::metrics::Metrics;
 
-/// What a version is called and what it predicts.
+/// The labels of a version, and its task.
 #[derive(Debug, Clone, Copy)]
 pub struct VersionLabels<'a> {
     /// The model's name.
     pub model: &'a str,
     /// The version's name.
     pub version: &'a str,
-    /// What it predicts.
+    /// The task.
     pub task: Task,
-    /// The classes of the contract, in the order of the output; empty unless
-    /// the task is classification.
+    /// The classes of the contract, in the order of the output; empty unless the task is classification.
     pub classes: &'a [String],
-    /// The features of the contract; no other name becomes a label.
+    /// The features of the contract; only these names become labels.
     pub features: &'a [String],
-    /// Bucket bounds for the uncertainty of a regression, in the target's unit,
-    /// from the calibration. Without them it is not counted.
+    /// Bucket bounds for the uncertainty of a regression, in the unit of the target, from the calibration. Without them
+    /// the uncertainty is not counted.
     pub uncertainty_buckets: Option<&'a [f64]>,
-    /// Bucket bounds for the predicted value of a regression, in the target's
-    /// unit, from the profile. Without them one a decade.
+    /// Bucket bounds for the predicted value of a regression, in the unit of the target, from the profile. The default
+    /// is one bucket per decade.
     pub value_buckets: Option<&'a [f64]>,
 }
 
@@ -43,27 +42,27 @@ pub enum Task {
     Classification,
     /// A number.
     Regression,
-    /// The graph's outputs as they are.
+    /// The raw outputs of the graph.
     Tensors,
 }
 
 /// What closed a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BatchCloseReason {
-    /// A worker was free.
+    /// A session was free.
     Idle,
-    /// It held as many rows as it may.
+    /// It reached the maximum number of rows.
     Full,
-    /// Its first request had waited as long as it may.
+    /// Its first row had waited for the maximum delay.
     Delay,
-    /// One of its requests would have missed its deadline.
+    /// One of its rows would have missed its deadline.
     Deadline,
 }
 
 const BATCH_CLOSE_REASONS: [&str; 4] = ["idle", "full", "delay", "deadline"];
 
-/// How many pairs of protocol and route are remembered. There are fewer than
-/// this; one more would be looked up each time, and counted all the same.
+/// The number of cached pairs of protocol and route. The server has fewer; any further pair would be looked up each
+/// time, and still be counted.
 const MAX_CACHED_ROUTES: usize = 16;
 
 /// The series of one version.
@@ -71,9 +70,9 @@ const MAX_CACHED_ROUTES: usize = 16;
 pub struct VersionMetrics {
     model: String,
     version: String,
-    /// Requests that wait for a worker now.
+    /// Rows currently waiting in the queue.
     pub queue_depth: Arc<UpDownCounter>,
-    /// Requests that were accepted and are not answered yet.
+    /// Prediction requests currently being processed.
     pub in_flight: Arc<UpDownCounter>,
     pub(super) stages: [Arc<Histogram>; STAGE_NAMES.len()],
     pub(super) uncertainty: Option<Arc<Histogram>>,
@@ -96,17 +95,17 @@ pub(super) struct RouteSeries {
     protocol: &'static str,
     route: &'static str,
     pub(super) answered: Arc<Counter>,
-    /// By ending, each resolved with the first request that ends so.
+    /// Durations by outcome; each series is resolved by the first request with that outcome.
     seconds: [OnceLock<Arc<Histogram>>; REQUEST_OUTCOMES],
 }
 
 impl RouteSeries {
-    /// The durations of the requests that ended so.
+    /// The durations of the requests with this outcome.
     pub(super) fn seconds(&self, metrics: &Metrics, of: &VersionMetrics, ending: RequestOutcome) -> &Histogram {
         self.seconds[ending as usize].get_or_init(|| {
             let make = || Histogram::new(&buckets::REQUEST_SECONDS);
             if of.is_retired() {
-                // A request that ends late must not bring back the series of a version that was removed.
+                // A request that ends late must not recreate a series of a version that was removed.
                 return Arc::new(make());
             }
             let labels = [self.protocol, self.route, &of.model, &of.version, ending.as_str()];
@@ -160,36 +159,36 @@ impl VersionMetrics {
         &self.version
     }
 
-    /// Counts a row that nobody waited for any more, by the stage that it had reached: `queue` or `infer`. What became of
-    /// its request is counted where the request is recorded.
+    /// Counts a row that was abandoned, by the stage that it had reached: `queue` or `infer`. The outcome of its
+    /// request is counted when the request is recorded.
     pub fn count_abandoned_row(&self, stage: &'static str) {
         if !self.is_retired() {
             self.abandoned_rows.series(&[&self.model, &self.version, stage], Counter::default).inc();
         }
     }
 
-    /// Counts a batch of this many rows that was given to a session.
+    /// Counts a batch of this many rows that a session ran.
     pub fn observe_batch(&self, rows: usize, reason: BatchCloseReason) {
         self.batch_rows.observe(f64::from(u32::try_from(rows).unwrap_or(u32::MAX)));
         self.batch_close[reason as usize].inc();
     }
 
-    /// Says how long the load took.
+    /// Sets how long the load took.
     pub fn set_load(&self, took: Duration) {
         let labels = [self.model.as_str(), &self.version];
         let series = self.load_seconds.series(&labels, Gauge::default);
         series.set(took.as_secs_f64());
     }
 
-    /// Says how long a session needs for a batch of this many rows.
+    /// Sets how long a session needs for a batch of this many rows.
     pub fn set_cost(&self, rows: usize, took: Duration) {
         let labels = [self.model.as_str(), &self.version, &rows.to_string()];
         let series = self.cost_seconds.series(&labels, Gauge::default);
         series.set(took.as_secs_f64());
     }
 
-    /// After this no series is made for the version: a request that ends late
-    /// must not bring back what was removed.
+    /// After this call no series is created for the version: a request that ends late must not recreate what was
+    /// removed.
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
     }
@@ -198,20 +197,20 @@ impl VersionMetrics {
         self.retired.load(Ordering::Relaxed)
     }
 
-    /// The feature as a label: a name of the contract, or `_unknown`.
+    /// The value of the label `feature`: a name of the contract, or `_unknown`.
     pub(super) fn feature<'a>(&self, name: &'a str) -> &'a str {
         if self.features.contains_key(name) { name } else { "_unknown" }
     }
 
-    /// The counter of a feature's warnings. A series appears with the first
-    /// one, because a wide contract would else add a row a feature to each scrape.
+    /// The warning counter of a feature; `None` if the contract lacks the feature. The series is created with the first
+    /// warning, because a wide contract would otherwise add one series per feature to each scrape.
     pub(super) fn warning(&self, metrics: &Metrics, feature: &str) -> Option<&Counter> {
         let slot = self.features.get(feature)?;
         let labels = [self.model.as_str(), &self.version, feature];
         Some(slot.get_or_init(|| metrics.warnings.series(&labels, Counter::default)))
     }
 
-    /// The series of a protocol and route, if they are remembered or can be.
+    /// The series of a protocol and route; `None` if they are not cached and cannot be.
     pub(super) fn route_series(
         &self,
         metrics: &Metrics,
@@ -219,7 +218,7 @@ impl VersionMetrics {
         route: &'static str,
     ) -> Option<&RouteSeries> {
         for slot in &self.roads {
-            // Two threads may fill two slots with one road; both are the same series.
+            // Two threads may fill two slots with the same route; both hold the same series.
             let road = match slot.get() {
                 Some(road) => road,
                 None if self.is_retired() => return None,
@@ -243,7 +242,7 @@ impl VersionMetrics {
     }
 }
 
-/// The bounds for uncertainty and value, where the task has them.
+/// The bucket bounds for uncertainty and value, if the task has them.
 fn bounds(of: &VersionLabels<'_>) -> (Option<Vec<f64>>, Option<Vec<f64>>) {
     match of.task {
         Task::Classification => (Some(buckets::PROBABILITY.to_vec()), None),
@@ -256,8 +255,8 @@ fn bounds(of: &VersionLabels<'_>) -> (Option<Vec<f64>>, Option<Vec<f64>>) {
     }
 }
 
-/// A histogram with its own bounds. When the version was loaded before with
-/// other bounds, it starts again: counts cannot move between buckets.
+/// A histogram with custom bounds. If the version was loaded before with other bounds, the histogram starts from zero:
+/// counts cannot move between buckets.
 fn histogram(family: &Family<Histogram>, labels: [&str; 2], bounds: &[f64]) -> Arc<Histogram> {
     let fits = |there: &Histogram| there.bounds() == bounds;
     family.series_matching(&labels, fits, || Histogram::new(bounds))
