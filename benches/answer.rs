@@ -9,7 +9,7 @@ use axum::body::Body;
 use bundled::body;
 use candor::{
     api::{
-        http::{self, AppState, HttpService, Scrapes},
+        http::{self, AccessControl, AccessSummary, AppState, HttpService, Scrapes},
         transport::Connection,
     },
     config::Config,
@@ -17,11 +17,8 @@ use candor::{
     lifecycle::Shutdown,
     repository::{ModelVersion, Repository},
     runtime::{Cancellation, Executor as _, ModelBytes, OrtExecutor, OrtLibrary, SessionOptions},
-    security::MetricsAccess,
-    serving::{
-        PredictRequest, PredictResponse, PredictionEvent, Recorder, RequestMeta, RequestProgress, Sent, predict,
-    },
-    telemetry::Metrics,
+    serving::{PredictRequest, PredictResponse, Recorder, RequestMeta, RequestProgress, RequestRecord, Sent, predict},
+    telemetry::{self, LogFormat, LogHandle, Metrics, Settings},
 };
 use criterion::{BatchSize, BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
 use http_body_util::BodyExt as _;
@@ -34,10 +31,10 @@ const MODELS: [&str; 2] = ["churn", "breast-cancer"];
 /// As long as the ids that the server makes.
 const REQUEST_ID: &str = "0199a1c2-7d3e-7c41-9b6a-52f1d0c4e8a7";
 
-/// The log as the server has it, formatted and then thrown away: the lines would drown the report.
-fn install_log() {
-    let lines = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_span_list(false);
-    lines.with_env_filter("info").with_writer(std::io::sink).init();
+/// The log as the server has it: JSON lines to standard error. Send them to /dev/null.
+fn log() -> LogHandle {
+    let settings = Settings { log_format: LogFormat::Json, ..bundled::config().telemetry };
+    telemetry::init(&settings, false).expect("the only log of the process")
 }
 
 /// What all models share.
@@ -46,6 +43,7 @@ struct Bench {
     repository: Arc<Repository>,
     metrics: Arc<Metrics>,
     runtime: Runtime,
+    log: LogHandle,
 }
 
 impl Bench {
@@ -53,21 +51,21 @@ impl Bench {
         let config = bundled::config();
         let (repository, metrics) = bundled::repository(&config);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        Self { config, repository, metrics, runtime }
+        Self { config, repository, metrics, runtime, log: log() }
     }
 
     fn front(&self) -> HttpService {
-        http::build_service(AppState {
+        let shutdown = Shutdown::default();
+        let state = AppState {
             repository: Arc::clone(&self.repository),
-            recorder: Recorder::new(Arc::clone(&self.metrics)),
             scrapes: Arc::new(Scrapes::new(Arc::clone(&self.metrics))),
-            shutdown: Shutdown::default(),
-            tokens: None,
-            rate: None,
-            rate_limit_per_second: 0,
-            metrics_access: MetricsAccess::Token,
+            shutdown: shutdown.clone(),
+            log: self.log.clone(),
+            access: AccessSummary::default(),
             settings: self.config.http.server.clone(),
-        })
+        };
+        let recorder = Recorder::new(Arc::clone(&self.metrics));
+        http::data_service(&Arc::new(state), AccessControl::open(shutdown), recorder)
     }
 
     /// A session of its own for the version, as the workers have them.
@@ -106,9 +104,9 @@ impl<'a> Subject<'a> {
     }
 
     /// The use case alone: bytes to answer, through the queue and a worker.
-    fn predict(&self, road: &mut RequestProgress) -> PredictResponse {
+    fn predict(&self, progress: &mut RequestProgress) -> PredictResponse {
         let call = PredictRequest { body: &self.body, arrived: Instant::now(), patience: None };
-        let answer = predict(&self.version, call, road);
+        let answer = predict(&self.version, call, progress);
         self.bench.runtime.block_on(answer).unwrap_or_else(|failure| panic!("{}", failure.detail))
     }
 
@@ -120,13 +118,13 @@ impl<'a> Subject<'a> {
         group.bench_function("interpret", |bencher| {
             bencher.iter(|| contract.interpret(black_box(&self.outputs), 0).expect("a prediction"));
         });
-        let mut road = RequestProgress::default();
-        let answer = self.predict(&mut road);
+        let mut progress = RequestProgress::default();
+        let answer = self.predict(&mut progress);
         group.bench_function("encode", |bencher| {
             bencher.iter(|| http::envelope(black_box(&answer), REQUEST_ID, usize::MAX).expect("an envelope"));
         });
         let recorder = Recorder::new(Arc::clone(&self.bench.metrics));
-        let arrival = RequestMeta {
+        let meta = RequestMeta {
             request_id: Arc::from(REQUEST_ID),
             trace: None,
             protocol: "native",
@@ -137,10 +135,12 @@ impl<'a> Subject<'a> {
         };
         group.bench_function("record", |bencher| {
             bencher.iter_batched(
-                || road.clone(),
-                |road| {
-                    let sent = Sent { status: 200, bytes: Some(640) };
-                    recorder.record(&arrival, sent, &PredictionEvent::answered(&answer, road));
+                || RequestRecord::new(meta.clone()),
+                |record| {
+                    let active = recorder.start(&record);
+                    record.pin(&self.version);
+                    record.answered(&answer, progress);
+                    active.finish(Sent { status: 200, bytes: Some(640) });
                 },
                 BatchSize::SmallInput,
             );
@@ -175,7 +175,6 @@ impl<'a> Subject<'a> {
 }
 
 fn benches(criterion: &mut Criterion) {
-    install_log();
     let bench = Bench::new();
     let front = bench.front();
     for model in MODELS {

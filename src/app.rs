@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use crate::{
     api::{
-        http::{self, AppState, Scrapes, admin, health},
+        http::{self, AccessControl, AppState, Scrapes, health},
         transport::{ByteBudget, Listen, Server, ServerThreads, Serving},
     },
     config::Config,
@@ -162,17 +162,23 @@ impl App {
         let health_address = edge.health.as_ref().map(Server::address).transpose()?;
         metrics.watch_log(&log);
         let scrapes = Arc::new(Scrapes::new(Arc::clone(metrics)));
-        let services = AppState {
+        let recorder = Recorder::new(Arc::clone(metrics)).with_client_addresses(config.telemetry.log_client_address);
+        let security = &config.security;
+        let access = AccessControl {
+            tokens: edge.tokens,
+            rate: RateLimiter::new(security.rate_limit_per_second, security.rate_limit_burst),
+            rate_limit_per_second: security.rate_limit_per_second,
+            metrics: security.metrics,
+            shutdown: shutdown.clone(),
+        };
+        let state = Arc::new(AppState {
             repository: Arc::clone(&repository),
-            recorder: Recorder::new(Arc::clone(metrics)).with_client_addresses(config.telemetry.log_client_address),
             scrapes: Arc::clone(&scrapes),
             shutdown: shutdown.clone(),
-            tokens: edge.tokens,
-            rate: RateLimiter::new(config.security.rate_limit_per_second, config.security.rate_limit_burst),
-            rate_limit_per_second: config.security.rate_limit_per_second,
-            metrics_access: config.security.metrics,
+            log,
+            access: access.summary(),
             settings: config.http.server.clone(),
-        };
+        });
         let budget = ByteBudget::new(config.http.server.max_buffered_bytes, metrics.buffered_bytes());
         let with = |name, threads: &Arc<ServerThreads>| Serving {
             threads: Arc::clone(threads),
@@ -183,8 +189,8 @@ impl App {
         };
         let here = Arc::new(ServerThreads::current_runtime());
         if let Some((server, tokens)) = edge.admin {
-            let front = admin::AdminService::new(admin::AdminState { tokens, log });
-            shutdown.spawn(server.serve(front, with("admin", &here)));
+            let service = http::admin_service(&state, tokens, recorder.clone());
+            shutdown.spawn(server.serve(service, with("admin", &here)));
         }
         if let Some(server) = edge.health {
             let scrapes = config.health.metrics.then_some(scrapes);
@@ -199,7 +205,8 @@ impl App {
             shutdown.spawn(server.serve(front, Serving { budget, ..with("health", &here) }));
         }
         let threads = Arc::new(edge.threads);
-        shutdown.spawn(edge.server.serve(http::build_service(services), with("data", &threads)));
+        let service = http::data_service(&state, access, recorder);
+        shutdown.spawn(edge.server.serve(service, with("data", &threads)));
         Ok(Self {
             address,
             admin: admin_address,

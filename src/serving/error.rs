@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use crate::{
     domain::{error_code::ErrorCode, name::ModelName, violation::Violations},
     repository::{ModelVersion, ResolveError},
+    telemetry::ShedReason,
 };
 
 /// A request that was refused or that failed.
@@ -17,7 +18,7 @@ pub struct ServeError {
     /// The violations of the contract, where those are the reason.
     pub violations: Violations,
     /// Why it was turned away for lack of room or time, in the metrics' words; where that was the reason.
-    pub shed: Option<&'static str>,
+    pub shed: Option<ShedReason>,
     /// When the client may come again, where that is known.
     pub retry_after: Option<Duration>,
     /// The model, as far as it is known.
@@ -62,7 +63,7 @@ impl ServeError {
 
     /// More work than can be done in time. `drain` is how long the work before it takes; the client is told to come back
     /// after that and a random part of it more, so that not all come at once.
-    pub fn overloaded(detail: String, shed: &'static str, drain: Duration) -> Self {
+    pub fn overloaded(detail: String, shed: ShedReason, drain: Duration) -> Self {
         use std::hash::{BuildHasher as _, RandomState};
         let jitter = f64::from(u16::try_from(RandomState::new().hash_one(()) % 1000).unwrap_or(0)) / 1000.0;
         let wait = drain.max(Duration::from_secs(1)).mul_f64(1.0 + jitter);

@@ -9,7 +9,7 @@ use std::{
 use futures_util::future::join_all;
 use serde::Deserialize;
 
-use super::predict::interpret;
+use super::interpret::interpret;
 use crate::{
     domain::{
         contract::JsonValue,

@@ -3,11 +3,13 @@
 mod admit;
 mod error;
 mod explain;
+mod interpret;
 mod pin;
 mod predict;
 mod record;
 
 pub use error::ServeError;
+pub use interpret::MIN_BYTES_PER_ELEMENT;
 pub use pin::{authorize, pin};
-pub use predict::{MIN_BYTES_PER_ELEMENT, PredictRequest, PredictResponse, RequestProgress, predict};
-pub use record::{PredictionEvent, Recorder, RequestMeta, Sent};
+pub use predict::{PredictRequest, PredictResponse, RequestProgress, predict};
+pub use record::{ActiveRequest, Recorder, RequestMeta, RequestRecord, Sent};

@@ -1,5 +1,5 @@
-//! Chooses the version that answers a request. The catalog is read once a request: authorization, execution and record
-//! use the version that was pinned from that snapshot.
+//! Chooses the version that answers a request. A request reads the catalog once: authorization, execution and record use
+//! the version that was pinned from that snapshot.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use crate::{
     security::Principal,
 };
 
-/// Refuses a known caller a model that its token does not cover, whether there is such a model or not. `model` is the
+/// Refuses a known caller a model that its token does not cover, whether or not there is such a model. `model` is the
 /// name in the path; `None` for the default model.
 ///
 /// # Errors
-/// [`ErrorCode::Forbidden`].
+/// Returns [`ErrorCode::Forbidden`].
 pub fn authorize(catalog: &Catalog, model: Option<&str>, caller: Option<&Principal>) -> Result<(), ServeError> {
     let Some(caller) = caller else { return Ok(()) };
     match model.or_else(|| catalog.default_name()) {
         Some(name) if !caller.can_use(name) => {
-            // Which one is the default is not told to those who may not use it.
+            // A caller that may not use the default model is not told its name.
             let what =
                 model.map_or_else(|| "the default model".to_owned(), |name| format!("the model {}", quote(name)));
             Err(ServeError::new(ErrorCode::Forbidden, format!("the caller {} may not use {what}", caller.name)))
@@ -28,16 +28,19 @@ pub fn authorize(catalog: &Catalog, model: Option<&str>, caller: Option<&Princip
     }
 }
 
-/// The version of a model (`None`: the default model) with this name (`None`: the stable version).
+/// Authorizes the caller and returns the version of a model (`None`: the default model) with this name (`None`: the
+/// stable version).
 ///
 /// # Errors
-/// [`ServeError`] when there is none, or none that is ready. It names no models that the caller may not use.
+/// Returns a [`ServeError`] if the caller may not use the model, or if there is no such version, or none that is ready.
+/// The error names no models that the caller may not use.
 pub fn pin(
     catalog: &Catalog,
     model: Option<&str>,
     version: Option<&str>,
     caller: Option<&Principal>,
 ) -> Result<Arc<ModelVersion>, ServeError> {
+    authorize(catalog, model, caller)?;
     let known = |model: &str| caller.is_none_or(|caller| caller.can_use(model));
     catalog.resolve_within(model, version, &known).map(Arc::clone).map_err(ServeError::from_resolve_error)
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{ServeError, admit::admit, explain::ExplainRequest};
+use super::{ServeError, admit::admit, explain::ExplainRequest, interpret::interpret};
 use crate::{
     domain::{
         contract::{Admitted, EntityId},
@@ -16,8 +16,8 @@ use crate::{
     },
     lifecycle::request_deadline,
     repository::ModelVersion,
-    runtime::{Completed, Priority, RunError, SubmitError, run_detached},
-    telemetry::Stages,
+    runtime::{Priority, SubmitError, run_detached},
+    telemetry::{ShedReason, Stages},
 };
 
 /// What is asked.
@@ -31,11 +31,9 @@ pub struct PredictRequest<'a> {
     pub patience: Option<Duration>,
 }
 
-/// What is known of a request on its road, for the record, whether it is answered or not.
-#[derive(Clone, Default)]
+/// How far a request came, for its record, whether it is answered or not.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct RequestProgress {
-    /// The version that was pinned.
-    pub version: Option<Arc<ModelVersion>>,
     /// How long each stage took.
     pub stages: Stages,
     /// The rows that shared the run.
@@ -66,20 +64,17 @@ pub struct PredictResponse {
     pub due: Instant,
 }
 
-/// An element of an answer takes two bytes at least: a digit, and what stands between it and the next.
-pub const MIN_BYTES_PER_ELEMENT: usize = 2;
-
 /// Outputs with more elements than this are read beside the threads that serve.
 const LARGE_ELEMENTS: usize = 65_536;
 
-/// Answers one request from a pinned version. `road` is filled as far as the request comes.
+/// Answers one request from a pinned version. `progress` is filled in stage by stage.
 ///
 /// # Errors
 /// [`ServeError`] when a stage refuses it or fails.
 pub async fn predict(
     version: &Arc<ModelVersion>,
     call: PredictRequest<'_>,
-    road: &mut RequestProgress,
+    progress: &mut RequestProgress,
 ) -> Result<PredictResponse, ServeError> {
     let _in_flight = version.metrics.in_flight.guard();
     let started = Instant::now();
@@ -87,14 +82,14 @@ pub async fn predict(
     let Admitted { inputs, mut warnings, entity_id, explain } = admit(version, call.body)?;
     let features_hash = version.fingerprint.of(&inputs);
     let group = version.group(&inputs);
-    road.stages.admit = Some(started.elapsed());
+    progress.stages.admit = Some(started.elapsed());
     let instance = explain.then(|| inputs.clone());
 
     let executed = version.engine.execute(inputs, due, Priority::Predict).await;
     let completed = executed.map_err(|error| unanswered(version, error, TimeBudget { call, started, due }))?;
-    road.stages.queue = Some(completed.queue);
-    road.stages.infer = Some(completed.infer);
-    road.batch_rows = Some(completed.batch_rows);
+    progress.stages.queue = Some(completed.queue);
+    progress.stages.infer = Some(completed.infer);
+    progress.batch_rows = Some(completed.batch_rows);
 
     let started = Instant::now();
     let elements = completed.row_elements();
@@ -108,7 +103,7 @@ pub async fn predict(
         reading.await.map_err(|error| ServeError::internal().with_cause(error))??
     };
     warnings.extend(version.calibrated.iter().flat_map(|calibrated| calibrated.warnings(&prediction.assessment)));
-    road.stages.interpret = Some(started.elapsed());
+    progress.stages.interpret = Some(started.elapsed());
     let mut explanation = None;
     if let Some(instance) = instance {
         let started = Instant::now();
@@ -122,8 +117,8 @@ pub async fn predict(
         };
         // In a box, because its size would be that of every request's future.
         let explained = Box::pin(question.explain()).await;
-        road.stages.explain = Some(started.elapsed());
-        road.explain_rows = Some(explained.rows);
+        progress.stages.explain = Some(started.elapsed());
+        progress.explain_rows = Some(explained.rows);
         warnings.extend(explained.warning);
         explanation = explained.explanation;
     }
@@ -157,11 +152,11 @@ fn unanswered(version: &ModelVersion, error: SubmitError, time: TimeBudget<'_>) 
     match error {
         SubmitError::QueueFull { wait } => {
             let detail = format!("{model} has {} rows waiting and takes no more", version.limits.max_queue_rows);
-            ServeError::overloaded(detail, "queue_full", wait)
+            ServeError::overloaded(detail, ShedReason::QueueFull, wait)
         }
         SubmitError::WouldMissDeadline { wait } => {
             let detail = format!("{model} would have needed {} ms, more than the request has", wait.as_millis().max(1));
-            ServeError::overloaded(detail, "deadline", wait)
+            ServeError::overloaded(detail, ShedReason::Deadline, wait)
         }
         SubmitError::DeadlineTooShort { row } => {
             let given = time.given(version.limits.deadline());
@@ -192,46 +187,4 @@ fn in_ms(time: Duration) -> String {
     } else {
         format!("{:.2} ms", time.as_secs_f64() * 1e3)
     }
-}
-
-/// The prediction of one row that was run.
-pub(super) fn interpret(
-    version: &ModelVersion,
-    completed: Completed,
-    of: AssessContext<'_>,
-) -> Result<Prediction, ServeError> {
-    let (outputs, row) = completed.result.map_err(|error| match error {
-        RunError::Panicked => ServeError::internal().with_cause(error),
-        RunError::TooLarge { elements, max_elements } => {
-            ServeError::answer_too_large(&version.model, elements, max_elements * MIN_BYTES_PER_ELEMENT)
-        }
-        RunError::Failed(_) | RunError::TimedOut { .. } => {
-            let detail = format!("{} failed on this input; the log has the cause", version.model);
-            ServeError::new(ErrorCode::InferenceFailed, detail).with_cause(error)
-        }
-    })?;
-    version.interpret(&outputs, row, of).map_err(|error| {
-        use crate::domain::prediction::InterpretError;
-        match error {
-            InterpretError::NonFinite { .. } => {
-                let detail = format!(
-                    "{} answered with a value that is not a finite number; a feature far outside of its usual range is the \
-                     common cause",
-                    version.model
-                );
-                ServeError::new(ErrorCode::NonFiniteOutput, detail).with_cause(error)
-            }
-            InterpretError::NotProbabilities { .. } => {
-                let detail = format!(
-                    "{} answered with class probabilities outside 0 to 1, or with a sum other than 1",
-                    version.model
-                );
-                ServeError::new(ErrorCode::InvalidProbabilities, detail).with_cause(error)
-            }
-            InterpretError::Shape { .. } => {
-                let detail = format!("{} answered in another shape than its contract says", version.model);
-                ServeError::new(ErrorCode::InferenceFailed, detail).with_cause(error)
-            }
-        }
-    })
 }

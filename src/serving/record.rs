@@ -1,12 +1,17 @@
-//! The only place that records requests: one event a request, answered or not, to metrics and log.
+//! The record of a request: one event, made here and recorded here, answered or not, before the response leaves. The only
+//! place that counts requests.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
 use super::{PredictResponse, RequestProgress, ServeError};
 use crate::{
     domain::{error_code::ErrorCode, float::Float, prediction::Outcome},
     repository::ModelVersion,
-    telemetry::{self, Metrics, RequestEvent, TraceContext, log_request},
+    telemetry::{self, CancelStage, Metrics, RequestEvent, ShedReason, TraceContext, log_request},
 };
 
 /// A request as it came in.
@@ -14,7 +19,7 @@ use crate::{
 pub struct RequestMeta {
     /// The id by which it can be found again.
     pub request_id: Arc<str>,
-    /// The trace that it belongs to, where the caller sent one.
+    /// The trace that it belongs to, if the client sent one.
     pub trace: Option<TraceContext>,
     /// The protocol, such as `native`.
     pub protocol: &'static str,
@@ -28,33 +33,42 @@ pub struct RequestMeta {
     pub arrived: Instant,
 }
 
-/// The answer, as far as it is recorded.
+/// The response, as far as it is recorded.
 #[derive(Debug, Clone, Copy)]
 pub struct Sent {
     /// The status.
     pub status: u16,
-    /// The size of the body, where it is known.
+    /// The size of the body in bytes, if it is known.
     pub bytes: Option<u64>,
 }
 
-/// The status of a request whose client went away; proxies use it so.
+/// Status of a request whose client went away, as proxies use it.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// The code of such a request, in the log and in the metrics.
+/// Code of such a request, in the log and in the metrics.
 const CANCELLED: &str = "cancelled";
 
-/// What became of a request, as far as it is to be recorded. Holds no values of features.
-#[derive(Clone)]
-pub struct PredictionEvent {
+/// What is known of a request, from its arrival to its record. Everything that handles the request notes what it learns;
+/// [`Recorder::start`] gives the handle that records it once.
+pub struct RequestRecord {
+    /// The request as it came in.
+    pub meta: RequestMeta,
+    event: Mutex<PredictionEvent>,
+}
+
+/// What became of a request. Holds no values of features.
+struct PredictionEvent {
     code: &'static str,
-    road: RequestProgress,
+    version: Option<Arc<ModelVersion>>,
+    /// The label of the model if no version is pinned.
     model: String,
+    progress: RequestProgress,
     uncertainty: Option<f64>,
     outcome: telemetry::Outcome,
     violations: Vec<(String, &'static str)>,
     warnings: Vec<String>,
-    shed: Option<&'static str>,
-    cancelled: Option<&'static str>,
+    shed: Option<ShedReason>,
+    cancelled: Option<CancelStage>,
     cause: Option<String>,
     caller: Option<Arc<str>>,
 }
@@ -63,8 +77,9 @@ impl Default for PredictionEvent {
     fn default() -> Self {
         Self {
             code: "ok",
-            road: RequestProgress::default(),
+            version: None,
             model: String::new(),
+            progress: RequestProgress::default(),
             uncertainty: None,
             outcome: telemetry::Outcome::None,
             violations: Vec::new(),
@@ -77,71 +92,87 @@ impl Default for PredictionEvent {
     }
 }
 
-impl PredictionEvent {
-    /// A request that was answered with a prediction.
-    pub fn answered(answer: &PredictResponse, road: RequestProgress) -> Self {
-        let outcome = match &answer.prediction.outcome {
+impl RequestRecord {
+    /// The record of a request that has just come in.
+    pub fn new(meta: RequestMeta) -> Self {
+        Self { meta, event: Mutex::default() }
+    }
+
+    fn event(&self) -> MutexGuard<'_, PredictionEvent> {
+        // Nothing under the lock panics, so a poisoned event is still consistent.
+        self.event.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes who asks.
+    pub fn set_caller(&self, caller: Arc<str>) {
+        self.event().caller = Some(caller);
+    }
+
+    /// Notes the version that answers. From now on the record names it, whatever becomes of the request.
+    pub fn pin(&self, version: &Arc<ModelVersion>) {
+        self.event().version = Some(Arc::clone(version));
+    }
+
+    /// The request is answered with a prediction.
+    pub fn answered(&self, response: &PredictResponse, progress: RequestProgress) {
+        let mut event = self.event();
+        event.progress = progress;
+        event.uncertainty = response.prediction.assessment.uncertainty.map(Float::as_f64);
+        event.outcome = match &response.prediction.outcome {
             Outcome::Classification { class, .. } => telemetry::Outcome::Class(*class),
             Outcome::Regression { value } => telemetry::Outcome::Value(value.as_f64()),
             Outcome::Tensors { .. } => telemetry::Outcome::None,
         };
-        Self {
-            road,
-            uncertainty: answer.prediction.assessment.uncertainty.map(Float::as_f64),
-            outcome,
-            warnings: answer.warnings.iter().filter_map(|warning| warning.feature.clone()).collect(),
-            ..Self::default()
-        }
+        event.warnings = response.warnings.iter().filter_map(|warning| warning.feature.clone()).collect();
     }
 
-    /// The same request, whose answer could not be handed over.
-    #[must_use]
-    pub fn refused(self, failure: &ServeError) -> Self {
-        Self { caller: self.caller, ..Self::failed(failure, self.road) }
+    /// The request came as far as this.
+    pub fn set_progress(&self, progress: RequestProgress) {
+        self.event().progress = progress;
     }
 
-    /// A request that was refused or that failed.
-    pub fn failed(failure: &ServeError, road: RequestProgress) -> Self {
+    /// The request is refused or fails. Replaces an earlier outcome, and keeps caller, version and progress.
+    pub fn failed(&self, error: &ServeError) {
         let unknown = || "_unknown".to_owned();
-        let violations = failure.violations.first_n().iter();
-        Self {
-            code: if failure.cut_off { CANCELLED } else { failure.code.as_str() },
-            cancelled: failure.cut_off.then_some("body"),
-            road,
-            model: if failure.code == ErrorCode::UnknownModel {
-                unknown()
-            } else {
-                failure.model.clone().unwrap_or_default()
+        let mut event = self.event();
+        let known = std::mem::take(&mut *event);
+        *event = PredictionEvent {
+            code: if error.cut_off { CANCELLED } else { error.code.as_str() },
+            model: match &error.model {
+                _ if error.code == ErrorCode::UnknownModel => unknown(),
+                model => model.clone().unwrap_or_default(),
             },
-            violations: violations
+            violations: error
+                .violations
+                .first_n()
+                .iter()
                 .map(|violation| (violation.feature.clone().unwrap_or_else(unknown), violation.code.as_str()))
                 .collect(),
-            shed: failure.shed.or_else(|| shed(failure.code)),
-            cause: failure.cause.clone(),
-            ..Self::default()
-        }
-    }
-
-    /// Notes who asked.
-    pub fn asked_by(&mut self, caller: Arc<str>) {
-        self.caller = Some(caller);
+            shed: error.shed.or_else(|| shed_reason(error.code)),
+            cancelled: error.cut_off.then_some(CancelStage::Body),
+            cause: error.cause.clone(),
+            caller: known.caller,
+            version: known.version,
+            progress: known.progress,
+            ..PredictionEvent::default()
+        };
     }
 }
 
-/// Why a request was turned away, in the metrics' words, where its code alone says so.
-fn shed(code: ErrorCode) -> Option<&'static str> {
+/// Why a request was shed, if its code alone says so.
+fn shed_reason(code: ErrorCode) -> Option<ShedReason> {
     match code {
-        ErrorCode::DeadlineExceeded => Some("deadline"),
-        ErrorCode::RateLimited => Some("rate_limit"),
-        ErrorCode::Draining => Some("draining"),
+        ErrorCode::DeadlineExceeded => Some(ShedReason::Deadline),
+        ErrorCode::RateLimited => Some(ShedReason::RateLimit),
+        ErrorCode::Draining => Some(ShedReason::Draining),
         _ => None,
     }
 }
 
-/// Routes that are asked every few seconds by machines; a line for each would drown the others.
+/// Routes that machines ask every few seconds; a line for each would drown the others.
 const UNLOGGED_ROUTES: &[&str] = &["/healthz", "/livez", "/readyz", "/metrics"];
 
-/// Tells metrics and log about requests.
+/// Records requests in metrics and log.
 #[derive(Clone)]
 pub struct Recorder {
     metrics: Arc<Metrics>,
@@ -149,93 +180,99 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder into these metrics, which logs no address of a client.
+    /// A recorder into these metrics, which logs no client addresses.
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self { metrics, client_addresses: false }
     }
 
-    /// The same; it logs the addresses of clients where that is wanted.
+    /// Logs the addresses of clients, if `wanted`.
     #[must_use]
     pub fn with_client_addresses(self, wanted: bool) -> Self {
         Self { client_addresses: wanted, ..self }
     }
 
-    /// Records one request that was answered.
-    pub fn record(&self, arrival: &RequestMeta, sent: Sent, event: &PredictionEvent) {
+    /// Begins to handle a request. Its record is written when the response is handed over, or as cancelled when the
+    /// returned value is dropped before, which happens when the client goes away.
+    pub fn start<'r>(&'r self, record: &'r RequestRecord) -> ActiveRequest<'r> {
+        ActiveRequest { recorder: self, record, finished: false }
+    }
+
+    fn write(&self, record: &RequestRecord, sent: Sent) {
+        let (meta, event) = (&record.meta, &*record.event());
         let violations: Vec<(&str, &'static str)> =
             event.violations.iter().map(|(feature, code)| (feature.as_str(), *code)).collect();
         let warnings: Vec<&str> = event.warnings.iter().map(String::as_str).collect();
-        self.emit(
-            arrival,
-            event,
-            &RequestEvent {
-                trace_id: arrival.trace.as_ref().map(|trace| trace.trace_id.as_str()),
-                status: if event.cancelled.is_some() { CLIENT_CLOSED_REQUEST } else { sent.status },
-                code: event.code,
-                duration: arrival.arrived.elapsed(),
-                stages: event.road.stages,
-                batch_rows: event.road.batch_rows,
-                explain_rows: event.road.explain_rows,
-                uncertainty: event.uncertainty,
-                outcome: event.outcome,
-                violations: &violations,
-                warnings: &warnings,
-                shed: event.shed,
-                cancelled: event.cancelled,
-                caller: event.caller.as_deref(),
-                request_bytes: event.road.body_bytes,
-                response_bytes: sent.bytes,
-                ..self.arrived(arrival)
-            },
-        );
-    }
-
-    /// Records one request whose caller went away before the answer. `version` is the one that it asked for.
-    pub fn record_cancelled(&self, arrival: &RequestMeta, version: Option<Arc<ModelVersion>>) {
-        self.emit(
-            arrival,
-            &PredictionEvent {
-                road: RequestProgress { version, ..RequestProgress::default() },
-                ..PredictionEvent::default()
-            },
-            &RequestEvent {
-                trace_id: arrival.trace.as_ref().map(|trace| trace.trace_id.as_str()),
-                status: CLIENT_CLOSED_REQUEST,
-                code: CANCELLED,
-                duration: arrival.arrived.elapsed(),
-                cancelled: Some("request"),
-                ..self.arrived(arrival)
-            },
-        );
-    }
-
-    fn arrived<'a>(&self, arrival: &'a RequestMeta) -> RequestEvent<'a> {
-        RequestEvent {
-            method: arrival.method,
-            client: self.client_addresses.then_some(arrival.client),
-            ..RequestEvent::new(&arrival.request_id, arrival.protocol, arrival.route)
-        }
-    }
-
-    fn emit(&self, arrival: &RequestMeta, event: &PredictionEvent, told: &RequestEvent<'_>) {
-        let version = event.road.version.as_deref();
-        self.metrics.record(version.map(|version| &*version.metrics), &event.model, told);
+        let line = RequestEvent {
+            trace_id: meta.trace.as_ref().map(|trace| trace.trace_id.as_str()),
+            method: meta.method,
+            client: self.client_addresses.then_some(meta.client),
+            status: if event.cancelled.is_some() { CLIENT_CLOSED_REQUEST } else { sent.status },
+            code: event.code,
+            duration: meta.arrived.elapsed(),
+            stages: event.progress.stages,
+            batch_rows: event.progress.batch_rows,
+            explain_rows: event.progress.explain_rows,
+            uncertainty: event.uncertainty,
+            outcome: event.outcome,
+            violations: &violations,
+            warnings: &warnings,
+            shed: event.shed,
+            cancelled: event.cancelled,
+            caller: event.caller.as_deref(),
+            request_bytes: event.progress.body_bytes,
+            response_bytes: sent.bytes,
+            ..RequestEvent::new(&meta.request_id, meta.protocol, meta.route)
+        };
+        let version = event.version.as_deref();
+        self.metrics.record(version.map(|version| &*version.metrics), &event.model, &line);
         let (model, name) =
             version.map_or((event.model.as_str(), ""), |version| (version.model.as_str(), version.version.as_str()));
-        if told.status == INTERNAL || event.cause.is_some() {
-            log_cause(event.cause.as_deref(), told, model, name);
+        if line.status == INTERNAL || event.cause.is_some() {
+            log_cause(event.cause.as_deref(), &line, model, name);
         }
-        if !UNLOGGED_ROUTES.contains(&arrival.route) {
-            log_request(told, model, name);
+        if !UNLOGGED_ROUTES.contains(&meta.route) {
+            log_request(&line, model, name);
         }
     }
 }
 
-/// The status of a request that the server failed to answer, which an operator must hear of.
+/// A request that is being handled.
+pub struct ActiveRequest<'r> {
+    recorder: &'r Recorder,
+    record: &'r RequestRecord,
+    finished: bool,
+}
+
+impl ActiveRequest<'_> {
+    /// Records the request: its response is about to leave.
+    pub fn finish(mut self, sent: Sent) {
+        self.finished = true;
+        self.recorder.write(self.record, sent);
+    }
+}
+
+impl Drop for ActiveRequest<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            let mut event = self.record.event();
+            *event = PredictionEvent {
+                code: CANCELLED,
+                cancelled: Some(CancelStage::Request),
+                version: event.version.take(),
+                caller: event.caller.take(),
+                ..PredictionEvent::default()
+            };
+            drop(event);
+            self.recorder.write(self.record, Sent { status: CLIENT_CLOSED_REQUEST, bytes: None });
+        }
+    }
+}
+
+/// Status of a request that the server failed to answer; the operator must see why.
 const INTERNAL: u16 = 500;
 
-/// Says why a request was not answered: an error where the server failed, and nothing an operator needs to see where the
-/// client was at fault or went away.
+/// Logs why a request was not answered: as an error if the server failed, at debug if the client was at fault or went
+/// away.
 fn log_cause(cause: Option<&str>, told: &RequestEvent<'_>, model: &str, version: &str) {
     let cause = cause.unwrap_or("no cause is known");
     let (request_id, method, route, code) = (told.request_id, told.method, told.route, told.code);

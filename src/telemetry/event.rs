@@ -48,9 +48,9 @@ pub struct RequestEvent<'a> {
     /// The features that satisfy the contract but violate one of its soft rules.
     pub warnings: &'a [&'a str],
     /// Why the request was shed, if it was: `queue_full`, `deadline`, `rate_limit`, `draining` or `memory`.
-    pub shed: Option<&'static str>,
+    pub shed: Option<ShedReason>,
     /// The stage that the request had reached when its client disconnected, if it did: `body` or `request`.
-    pub cancelled: Option<&'static str>,
+    pub cancelled: Option<CancelStage>,
 }
 
 impl<'a> RequestEvent<'a> {
@@ -124,6 +124,53 @@ impl RequestOutcome {
     }
 }
 
+/// Why a request was turned away for lack of room or time: the label `reason` of `candor_requests_shed_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShedReason {
+    /// The model's queue is full.
+    QueueFull,
+    /// It would not be, or was not, answered before its deadline.
+    Deadline,
+    /// The caller exceeds its rate limit.
+    RateLimit,
+    /// The server is shutting down.
+    Draining,
+    /// The budget of buffered bytes is used up.
+    Memory,
+}
+
+impl ShedReason {
+    /// Returns the reason as a label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::Deadline => "deadline",
+            Self::RateLimit => "rate_limit",
+            Self::Draining => "draining",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+/// How far a request had come when its client went away: the label `stage` of `candor_cancelled_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelStage {
+    /// Its body was not complete.
+    Body,
+    /// Its response was not ready.
+    Request,
+}
+
+impl CancelStage {
+    /// Returns the stage as a label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::Request => "request",
+        }
+    }
+}
+
 /// How long each stage of a request took; `None` for a stage that it did not reach.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stages {
@@ -165,7 +212,7 @@ pub enum Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::{RequestEvent, RequestOutcome};
+    use super::{CancelStage, RequestEvent, RequestOutcome};
 
     #[test]
     fn the_status_tells_the_ending() {
@@ -184,6 +231,6 @@ mod tests {
         for (status, expected) in cases {
             assert_eq!(of(status, None), expected, "{status}");
         }
-        assert_eq!(of(499, Some("request")), RequestOutcome::Cancelled);
+        assert_eq!(of(499, Some(CancelStage::Request)), RequestOutcome::Cancelled);
     }
 }

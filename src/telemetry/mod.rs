@@ -32,7 +32,7 @@ mod version_metrics;
 
 pub use connection_metrics::{ConnectionMetrics, RefusedConnection, TimedOutConnection};
 pub use error::TelemetryError;
-pub use event::{Outcome, RequestEvent, Stages};
+pub use event::{CancelStage, Outcome, RequestEvent, ShedReason, Stages};
 pub use instrument::{Counter, Gauge, Histogram, UpDownCounter, UpDownGuard};
 pub use io_reason::reason;
 pub use logging::{LogHandle, init};

@@ -4,7 +4,7 @@
 //! decides what is counted and writes no log lines.
 
 use super::buckets;
-use super::event::{Outcome, RequestEvent};
+use super::event::{CancelStage, Outcome, RequestEvent, ShedReason};
 use super::exemplar::ExemplarSource;
 use super::instrument::{Counter, Histogram};
 use super::metrics::Metrics;
@@ -69,7 +69,10 @@ impl Metrics {
     }
 
     fn count_refusal(&self, [model, version]: [&str; 2], event: &RequestEvent<'_>) {
-        let cases = [(&self.shed, event.shed), (&self.cancelled, event.cancelled)];
+        let cases = [
+            (&self.shed, event.shed.map(ShedReason::as_str)),
+            (&self.cancelled, event.cancelled.map(CancelStage::as_str)),
+        ];
         for (family, reason) in cases {
             if let Some(reason) = reason {
                 family.series(&[model, version, reason], Counter::default).inc();
@@ -130,8 +133,8 @@ mod tests {
     use std::time::Duration;
 
     use crate::telemetry::{
-        BatchCloseReason, BuildInfo, Metrics, ModelInfo, ModelState, Outcome, RequestEvent, Stages, Task,
-        VersionLabels, VersionMetrics,
+        BatchCloseReason, BuildInfo, CancelStage, Metrics, ModelInfo, ModelState, Outcome, RequestEvent, ShedReason,
+        Stages, Task, VersionLabels, VersionMetrics,
     };
 
     const ROUTE: &str = "/models/{model}/predict";
@@ -214,7 +217,9 @@ mod tests {
     fn durations_are_told_apart_by_outcome() {
         let metrics = metrics();
         let version = churn(&metrics, "1");
-        for (status, cancelled) in [(200, None), (400, None), (503, None), (504, None), (499, Some("request"))] {
+        for (status, cancelled) in
+            [(200, None), (400, None), (503, None), (504, None), (499, Some(CancelStage::Request))]
+        {
             let event = RequestEvent { status, cancelled, ..answered("r") };
             metrics.record(Some(&version), "", &event);
             metrics.record(None, "", &event);
@@ -243,8 +248,8 @@ mod tests {
             code: "data_contract_violation",
             violations: &[("plan", "not_in_enum"), ("made-up", "unknown_feature")],
             warnings: &["plan", "made-up"],
-            shed: Some("draining"),
-            cancelled: Some("queue"),
+            shed: Some(ShedReason::Draining),
+            cancelled: Some(CancelStage::Body),
             ..RequestEvent::new("r", "native", ROUTE)
         };
         metrics.record(Some(&version), "", &event);
@@ -260,7 +265,7 @@ mod tests {
                 &format!(r#"candor_contract_violations_total{{{both},feature="_unknown",code="unknown_feature"}} 1"#),
                 &format!(r#"candor_contract_warnings_total{{{both},feature="plan"}} 1"#),
                 &format!(r#"candor_requests_shed_total{{{both},reason="draining"}} 1"#),
-                &format!(r#"candor_cancelled_total{{{both},stage="queue"}} 1"#),
+                &format!(r#"candor_cancelled_total{{{both},stage="body"}} 1"#),
                 &format!(r#"candor_requests_total{{protocol="native",route="{ROUTE}",{none},{code}}} 1"#),
             ],
         );
@@ -306,7 +311,7 @@ mod tests {
         // A request in flight ends after the removal; another one does so on a route that was not used before.
         metrics.record(Some(&gone), "", &answered("late"));
         let other = RequestEvent::new("late", "native", "/predict");
-        metrics.record(Some(&gone), "", &RequestEvent { shed: Some("draining"), ..other });
+        metrics.record(Some(&gone), "", &RequestEvent { shed: Some(ShedReason::Draining), ..other });
         let text = metrics.text();
         let left = text.lines().filter(|l| l.contains(r#"model="churn",version="1""#));
         let left: Vec<&str> = left.collect();

@@ -69,6 +69,7 @@ fn expected(access: RouteAccess, (known, covered, metrics): Rights) -> u16 {
         RouteAccess::Metrics => metrics,
         RouteAccess::Listed => known,
         RouteAccess::Model => covered,
+        RouteAccess::Admin => false,
     };
     match (admitted, known) {
         (true, _) => 200,
@@ -186,7 +187,7 @@ fn openapi_says_who_may_ask_where_tokens_are_on() {
             RouteAccess::Open => (json!([]), [false, false]),
             RouteAccess::Reduced => (json!([{}, { "token": [] }]), [false, false]),
             RouteAccess::Listed => (json!([{ "token": [] }]), [true, false]),
-            RouteAccess::Metrics | RouteAccess::Model => (json!([{ "token": [] }]), [true, true]),
+            RouteAccess::Metrics | RouteAccess::Model | RouteAccess::Admin => (json!([{ "token": [] }]), [true, true]),
         };
         assert_eq!(operation["security"], security, "{}", route.template);
         let told = ["401", "403"].map(|status| operation["responses"][status].is_object());

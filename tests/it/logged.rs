@@ -81,7 +81,7 @@ fn a_line_tells_method_route_caller_and_sizes() {
             "nowhere",
             "BREW /pot",
             bearer,
-            json!({ "method": "_other", "route": "_other", "caller": null, "status": 404 }),
+            json!({ "method": "_other", "route": "_other", "caller": "shop", "status": 404 }),
         ),
         (
             "forbidden",

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::routes::{ROUTES, RouteAccess};
+use super::routes::{ADMIN_ROUTES, ROUTES, RouteAccess};
 
 const OPENING: &str = "# Who may see what
 
@@ -16,13 +16,18 @@ that its `models` lists ([the file](packages.md#who-may-ask)). It is sent as `Au
 |---|---|---|---|---|
 ";
 
-const CLOSING: &str = "
+const BETWEEN: &str = "
 A caller is refused every model that its token does not list with the same 403, whether there is such a model or not.
 
 Paths that are none of these are 404 for everybody, and other methods 405 with `Allow`: that tells nothing about the models.
 
-The admin listener (`admin.tokens_file`) has a file of its own; a token of the one opens nothing on the other.
+## The admin listener
 
+It has a socket and a file of tokens of its own (`admin.tokens_file`); a token of the one opens nothing on the other. Without a
+token everything on it is a 401.
+";
+
+const CLOSING: &str = "
 ## `/docs`
 
 The page itself is open and names no model. Where the server wants a token, the page asks for it, keeps it in the memory of the
@@ -67,18 +72,24 @@ impl RouteAccess {
                 "yes, unless `metrics = false` stands beside the token",
             ],
             Self::Listed => ["401", "yes, these models only", "yes"],
+            Self::Admin => ["401"; 3],
             Self::Model => ["401", "these models; 403 for every other name", "yes"],
         }
     }
 }
 
-/// The text of docs/access.md.
+/// Returns the text of docs/access.md.
 pub fn markdown_reference() -> String {
     let mut text = OPENING.to_owned();
     for route in ROUTES {
         let [stranger, some, all] = route.access.told();
         let _ =
             writeln!(text, "| `{} {}` | {} | {stranger} | {some} | {all} |", route.method, route.template, route.about);
+    }
+    text += BETWEEN;
+    text += "\n| method and path | what it is |\n|---|---|\n";
+    for route in ADMIN_ROUTES {
+        let _ = writeln!(text, "| `{} {}` | {} |", route.method, route.template, route.about);
     }
     text + CLOSING
 }

@@ -9,7 +9,6 @@ use http_body_util::BodyExt as _;
 
 use super::{
     super::transport::{BudgetExhausted, Connection, HeldBytes},
-    Settings,
     service::out_of_memory,
 };
 use crate::{domain::error_code::ErrorCode, serving::ServeError};
@@ -26,14 +25,23 @@ pub(super) struct ReceivedBody {
     _held: Option<HeldBytes>,
 }
 
+/// The limits of a body.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BodyLimits {
+    /// The most bytes after decompression.
+    pub(super) bytes: usize,
+    /// How long the body may take to arrive.
+    pub(super) timeout: Duration,
+}
+
 /// Reads the whole body.
 pub(super) async fn read<B: RequestBody>(
     headers: &HeaderMap,
     body: B,
-    settings: &Settings,
+    limits: BodyLimits,
     connection: &Connection,
 ) -> Result<ReceivedBody, ServeError> {
-    let limit = settings.max_body_bytes;
+    let limit = limits.bytes;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large(limit));
@@ -47,7 +55,7 @@ pub(super) async fn read<B: RequestBody>(
         Poll::Pending => tokio::select! {
             biased;
             result = reading => result?,
-            () = connection.client_timeout(settings.body_timeout()) => return Err(timed_out(settings.body_timeout())),
+            () = connection.client_timeout(limits.timeout) => return Err(timed_out(limits.timeout)),
         },
     };
     connection.received();

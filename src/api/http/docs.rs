@@ -8,11 +8,8 @@ use axum::{
 use http::header;
 use serde_json::{Value, json};
 
-use super::{headers, path_params::PathParams, problem, service::RequestContext};
-use crate::{
-    domain::error_code::ErrorCode,
-    serving::{RequestProgress, ServeError},
-};
+use super::{context::Context, headers, path_params::PathParams, problem};
+use crate::{domain::error_code::ErrorCode, serving::ServeError};
 
 /// Content-Security-Policy: the page connects only to this server and loads nothing.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
@@ -49,17 +46,16 @@ fn problem_json(code: ErrorCode) -> Value {
 }
 
 /// `GET /problems/{code}`
-pub(super) async fn problem_page(PathParams(text): PathParams<String>, request: Request) -> Response {
+pub(super) async fn problem_page(
+    Context(context): Context,
+    PathParams(text): PathParams<String>,
+    request: Request,
+) -> Response {
     let Some(code) = ErrorCode::parse(&text) else {
         let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
         let quoted = crate::domain::violation::quote(&text);
         let detail = format!("there is no error code {quoted}; there are: {}", codes.join(", "));
-        let failure = ServeError::new(ErrorCode::NotFound, detail);
-        return problem::problem_response(
-            &failure,
-            &RequestContext::of(request.extensions()).request_id,
-            RequestProgress::default(),
-        );
+        return context.refuse(&ServeError::new(ErrorCode::NotFound, detail));
     };
     if wants_json(&request) {
         return Json(problem_json(code)).into_response();

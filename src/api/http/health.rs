@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{self, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use http::{Method, Request, StatusCode};
@@ -16,7 +16,8 @@ use serde_json::json;
 use super::{
     super::transport::{Connection, Handler, Host},
     Scrapes, SharedState,
-    access_control::ModelVisibility,
+    compression::Coding,
+    context::{Context, ModelVisibility},
     headers, problem,
     response_budget::hold_and_send,
 };
@@ -71,7 +72,8 @@ impl Handler for HealthService {
             .route(&request)
             .await
             .unwrap_or_else(|failure| problem::response(&failure, &headers::request_id(request.headers())));
-        let held = hold_and_send(response, request.headers(), connection).await;
+        let coding = Coding::accepted(request.headers());
+        let held = hold_and_send(response, coding, connection).await;
         held.unwrap_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())
     }
 }
@@ -86,8 +88,8 @@ impl HealthService {
         match (path, &self.scrapes) {
             ("/livez" | "/healthz", _) => Ok(alive()),
             ("/readyz", _) => {
-                let sight = if self.has_callers { ModelVisibility::Nothing } else { ModelVisibility::Everything };
-                Ok(readiness(&self.repository, &self.shutdown, &sight))
+                let visibility = if self.has_callers { ModelVisibility::Nothing } else { ModelVisibility::Everything };
+                Ok(readiness(&self.repository, &self.shutdown, &visibility))
             }
             ("/metrics", Some(scrapes)) => {
                 scrapes.answer(request.headers()).await.map_err(|error| ServeError::internal().with_cause(error))
@@ -106,16 +108,16 @@ pub(super) async fn get_live() -> Response {
 }
 
 /// `GET /readyz`: every required model is ready, and the server is not draining.
-pub(super) async fn ready(State(services): State<SharedState>, request: extract::Request) -> Response {
-    readiness(&services.repository, &services.shutdown, &ModelVisibility::of(&services, request.extensions()))
+pub(super) async fn ready(State(state): State<SharedState>, Context(context): Context) -> Response {
+    readiness(&state.repository, &state.shutdown, context.visibility())
 }
 
 fn alive() -> Response {
     Json(json!({ "status": "alive" })).into_response()
 }
 
-fn readiness(repository: &Repository, shutdown: &Shutdown, sight: &ModelVisibility) -> Response {
-    let mut reasons = reasons(&repository.catalog(), sight);
+fn readiness(repository: &Repository, shutdown: &Shutdown, visibility: &ModelVisibility) -> Response {
+    let mut reasons = reasons(&repository.catalog(), visibility);
     if shutdown.has_reached(Phase::NotReady) {
         reasons.insert(0, "the server is shutting down".to_owned());
     }
@@ -125,8 +127,8 @@ fn readiness(repository: &Repository, shutdown: &Shutdown, sight: &ModelVisibili
 
 /// Returns why the server is not ready. The reasons name models and files; models that the caller may not see are only
 /// counted.
-fn reasons(catalog: &Catalog, sight: &ModelVisibility) -> Vec<String> {
-    let (seen, unseen): (Vec<_>, Vec<_>) = catalog.waiting().partition(|entry| sight.covers(entry.name.as_str()));
+fn reasons(catalog: &Catalog, visibility: &ModelVisibility) -> Vec<String> {
+    let (seen, unseen): (Vec<_>, Vec<_>) = catalog.waiting().partition(|entry| visibility.covers(entry.name.as_str()));
     let mut reasons: Vec<String> =
         seen.into_iter().map(|entry| format!("{}: {}", entry.name, entry.reason())).collect();
     match unseen.len() {

@@ -2,19 +2,22 @@
 
 use std::fmt::Write as _;
 
-use axum::{
-    extract::{Request, State},
-    response::IntoResponse,
-};
+use axum::{extract::State, response::IntoResponse};
 use http::{HeaderMap, header};
 
-use super::{SharedState, access_control::ModelVisibility};
+use super::{
+    SharedState,
+    context::{Context, ModelVisibility},
+};
 use crate::repository::{Catalog, ModelVersion};
 
 /// `GET /`
-pub(super) async fn index_text(State(services): State<SharedState>, request: Request) -> impl IntoResponse {
-    let sight = ModelVisibility::of(&services, request.extensions());
-    let page = page(&services.repository.catalog(), host(request.headers()), &sight);
+pub(super) async fn index_text(
+    State(state): State<SharedState>,
+    Context(context): Context,
+    headers: HeaderMap,
+) -> impl IntoResponse {
+    let page = page(&state.repository.catalog(), host(&headers), context.visibility());
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], page)
 }
 
@@ -28,16 +31,16 @@ fn host(headers: &HeaderMap) -> &str {
     given.filter(|host| (1..=MAX_HOST).contains(&host.len()) && host.bytes().all(plain)).unwrap_or("localhost")
 }
 
-fn page(catalog: &Catalog, host: &str, sight: &ModelVisibility) -> String {
+fn page(catalog: &Catalog, host: &str, visibility: &ModelVisibility) -> String {
     let mut page = format!(
         "Candor {}: ONNX models over HTTP, with a contract and an honest uncertainty.\n\n",
         env!("CARGO_PKG_VERSION")
     );
-    match sight {
+    match visibility {
         ModelVisibility::Nothing => {
             page.push_str("Send `Authorization: Bearer <token>` to see the models that you may use.\n");
         }
-        ModelVisibility::Everything | ModelVisibility::Of(_) => models(&mut page, catalog, host, sight),
+        ModelVisibility::Everything | ModelVisibility::Of(_) => models(&mut page, catalog, host, visibility),
     }
     page.push_str(
         "\nMore:\n  GET  /docs             how to ask each model, in a browser\n  GET  /openapi.json     the same for programs\n\
@@ -48,18 +51,18 @@ fn page(catalog: &Catalog, host: &str, sight: &ModelVisibility) -> String {
 }
 
 /// Lists the models that the caller may see, and how to call one.
-fn models(page: &mut String, catalog: &Catalog, host: &str, sight: &ModelVisibility) {
+fn models(page: &mut String, catalog: &Catalog, host: &str, visibility: &ModelVisibility) {
     page.push_str("Models:\n");
-    for entry in catalog.models.values().filter(|entry| sight.covers(entry.name.as_str())) {
+    for entry in catalog.models.values().filter(|entry| visibility.covers(entry.name.as_str())) {
         let versions: Vec<String> =
             entry.versions.iter().map(|version| format!("{} ({})", version.name, version.state.as_str())).collect();
         let default = if catalog.default_name() == Some(entry.name.as_str()) { "  the default" } else { "" };
         let _ = writeln!(page, "  {:<20} {}{default}", entry.name.as_str(), versions.join(", "));
     }
-    match catalog.example_version_within(|name| sight.covers(name)) {
+    match catalog.example_version_within(|name| visibility.covers(name)) {
         Some(version) => {
             let default = catalog.default_name() == Some(version.model.as_str());
-            let token = matches!(sight, ModelVisibility::Of(_));
+            let token = matches!(visibility, ModelVisibility::Of(_));
             let _ = write!(page, "\nTry:\n  {}\n", example_curl(version, host, default, token));
         }
         None => page.push_str("\nNo model is ready yet; GET /readyz says why.\n"),

@@ -3,17 +3,17 @@
 use std::{sync::Arc, time::Instant};
 
 use axum::{
-    extract::{Request, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use tokio::sync::Mutex;
 
-use super::{SharedState, headers, problem, service::RequestContext};
+use super::{SharedState, context::Context, headers};
 use crate::{
     runtime::{DetachedError, run_detached},
-    serving::{RequestProgress, ServeError},
+    serving::ServeError,
     telemetry::{Metrics, OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE},
 };
 
@@ -72,16 +72,6 @@ impl Scrapes {
 }
 
 /// `GET /metrics`
-pub(super) async fn get(State(services): State<SharedState>, request: Request) -> Response {
-    match services.scrapes.answer(request.headers()).await {
-        Ok(response) => response,
-        Err(error) => {
-            let failure = ServeError::internal().with_cause(error);
-            problem::problem_response(
-                &failure,
-                &RequestContext::of(request.extensions()).request_id,
-                RequestProgress::default(),
-            )
-        }
-    }
+pub(super) async fn get(State(state): State<SharedState>, Context(context): Context, headers: HeaderMap) -> Response {
+    context.respond(state.scrapes.answer(&headers).await.map_err(|error| ServeError::internal().with_cause(error)))
 }

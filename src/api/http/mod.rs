@@ -5,6 +5,7 @@ mod access_control;
 pub mod admin;
 mod body;
 mod compression;
+mod context;
 mod docs;
 mod envelope;
 mod headers;
@@ -27,21 +28,18 @@ use std::{sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub use access::markdown_reference as access_reference;
+pub use access_control::AccessControl;
 pub use envelope::{EnvelopeError, envelope};
 pub use index::example_curl;
 pub use metrics::Scrapes;
 pub use problem::status;
-pub use router::build_service;
-pub use routes::{ROUTES, Route, RouteAccess};
+pub use router::{admin_service, data_service};
+pub use routes::{ADMIN_ROUTES, ROUTES, Route, RouteAccess};
 pub use service::HttpService;
 
+use self::body::BodyLimits;
 use super::transport::{Host, Listen};
-use crate::{
-    lifecycle::Shutdown,
-    repository::Repository,
-    security::{MetricsAccess, RateLimiter, TokenStore},
-    serving::Recorder,
-};
+use crate::{lifecycle::Shutdown, repository::Repository, telemetry::LogHandle};
 
 /// What an operator can set about the HTTP side.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -82,8 +80,8 @@ pub struct CorsSettings {
 }
 
 impl Settings {
-    fn body_timeout(&self) -> Duration {
-        Duration::from_millis(self.body_timeout_ms)
+    fn body_limits(&self) -> BodyLimits {
+        BodyLimits { bytes: self.max_body_bytes, timeout: Duration::from_millis(self.body_timeout_ms) }
     }
 
     /// How long a thread looks for the next request before it sleeps.
@@ -104,26 +102,31 @@ impl Settings {
     }
 }
 
-/// Everything that the routes use.
+/// What the handlers use.
 pub struct AppState {
     /// The models.
     pub repository: Arc<Repository>,
-    /// Where requests are recorded.
-    pub recorder: Recorder,
     /// Renders the metrics.
     pub scrapes: Arc<Scrapes>,
-    /// How far the shutdown is.
+    /// The phases of the process.
     pub shutdown: Shutdown,
-    /// The known callers; `None`: everybody may ask.
-    pub tokens: Option<TokenStore>,
-    /// The limit on each caller, where there is one.
-    pub rate: Option<RateLimiter>,
-    /// What that limit is, in requests a second; for messages.
-    pub rate_limit_per_second: u32,
-    /// Who may read the metrics where callers are known.
-    pub metrics_access: MetricsAccess,
+    /// The log.
+    pub log: LogHandle,
+    /// What OpenAPI says of access.
+    pub access: AccessSummary,
     /// The settings.
     pub settings: Settings,
+}
+
+/// What the OpenAPI document says of the rules that the data listener has.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AccessSummary {
+    /// Requests need a token.
+    pub secured: bool,
+    /// So do the metrics.
+    pub secured_metrics: bool,
+    /// There is a rate limit.
+    pub metered: bool,
 }
 
 type SharedState = Arc<AppState>;

@@ -1,125 +1,101 @@
-//! The loaded models, versions and contracts.
+//! What is loaded: models, versions, contracts.
 
 use axum::{
-    Extension, Json,
-    extract::{Request, State},
+    Json,
+    extract::State,
     response::{IntoResponse, Response},
 };
 use http::header;
 use serde_json::{Value, json};
 
 use super::{
-    AppState, SharedState,
-    access_control::{CatalogSnapshot, ModelVisibility},
+    SharedState,
+    context::{Context, RequestContext},
     path_params::PathParams,
-    problem,
-    service::RequestContext,
 };
 use crate::{
+    domain::error_code::ErrorCode,
     repository::{Catalog, ModelEntry, ModelVersion, ServedCalibration, VersionEntry, VersionState},
-    serving::{RequestProgress, ServeError},
+    security::Principal,
+    serving::{ServeError, authorize, pin},
 };
 
 /// `GET /models`
-pub(super) async fn list(
-    State(services): State<SharedState>,
-    Extension(catalog): CatalogSnapshot,
-    request: Request,
-) -> impl IntoResponse {
-    let sight = ModelVisibility::of(&services, request.extensions());
-    let seen = catalog.models.values().filter(|entry| sight.covers(entry.name.as_str()));
-    let models: Vec<Value> = seen.map(|entry| version_summary(&catalog, entry)).collect();
-    let default = catalog.default_name().filter(|name| sight.covers(name));
+pub(super) async fn list(State(state): State<SharedState>, Context(context): Context) -> impl IntoResponse {
+    let (catalog, visibility) = (state.repository.catalog(), context.visibility());
+    let visible = catalog.models.values().filter(|entry| visibility.covers(entry.name.as_str()));
+    let models: Vec<Value> = visible.map(|entry| model_summary(&catalog, entry)).collect();
+    let default = catalog.default_name().filter(|name| visibility.covers(name));
     Json(json!({ "default_model": default, "models": models }))
 }
 
 /// `GET /models/{model}`
 pub(super) async fn model(
-    State(services): State<SharedState>,
-    Extension(catalog): CatalogSnapshot,
+    State(state): State<SharedState>,
+    Context(context): Context,
     PathParams(model): PathParams<String>,
-    request: Request,
 ) -> Response {
-    match catalog.models.get(model.as_str()) {
-        Some(entry) => Json(model_detail(&catalog, entry)).into_response(),
-        None => not_found(&services, &catalog, (&model, None), &request),
-    }
+    let catalog = state.repository.catalog();
+    let found = find_model(&catalog, &model, context.caller());
+    context.respond(found.map(|entry| Json(model_detail(&catalog, entry))))
 }
 
 /// `GET /models/{model}/versions/{version}`
 pub(super) async fn version(
-    State(services): State<SharedState>,
-    Extension(catalog): CatalogSnapshot,
+    State(state): State<SharedState>,
+    Context(context): Context,
     PathParams((model, version)): PathParams<(String, String)>,
-    request: Request,
 ) -> Response {
-    let entry = catalog.models.get(model.as_str());
-    let found = entry.and_then(|entry| entry.versions.iter().find(|found| found.name.as_str() == version));
-    match (entry, found) {
-        (Some(entry), Some(found)) => Json(version_detail(entry, found.name.as_str(), &found.state)).into_response(),
-        _ => not_found(&services, &catalog, (&model, Some(&version)), &request),
-    }
+    let (catalog, caller) = (state.repository.catalog(), context.caller());
+    let found = find_model(&catalog, &model, caller).and_then(|entry| {
+        let found = entry.versions.iter().find(|found| found.name.as_str() == version);
+        let found = found.ok_or_else(|| not_found(&catalog, &model, Some(&version), caller))?;
+        Ok(Json(version_detail(entry, found.name.as_str(), &found.state)))
+    });
+    context.respond(found)
 }
 
 /// `GET /models/{model}/contract`
 pub(super) async fn stable_contract(
-    State(services): State<SharedState>,
-    Extension(catalog): CatalogSnapshot,
+    State(state): State<SharedState>,
+    Context(context): Context,
     PathParams(model): PathParams<String>,
-    request: Request,
 ) -> Response {
-    contract_of(&services, &catalog, (&model, None), &request)
+    contract_of(&state.repository.catalog(), &model, None, &context)
 }
 
 /// `GET /models/{model}/versions/{version}/contract`
 pub(super) async fn contract(
-    State(services): State<SharedState>,
-    Extension(catalog): CatalogSnapshot,
+    State(state): State<SharedState>,
+    Context(context): Context,
     PathParams((model, version)): PathParams<(String, String)>,
-    request: Request,
 ) -> Response {
-    contract_of(&services, &catalog, (&model, Some(&version)), &request)
+    contract_of(&state.repository.catalog(), &model, Some(&version), &context)
 }
 
-fn contract_of(
-    services: &AppState,
-    catalog: &Catalog,
-    (model, version): (&str, Option<&str>),
-    request: &Request,
-) -> Response {
-    let sight = ModelVisibility::of(services, request.extensions());
-    match catalog.resolve_within(Some(model), version, &|name| sight.covers(name)) {
-        Ok(version) => {
-            let body = serde_json::to_vec_pretty(&version.document).unwrap_or_default();
-            let id = format!("\"{}\"", version.contract_id);
-            ([(header::CONTENT_TYPE, "application/schema+json".to_owned()), (header::ETAG, id)], body).into_response()
-        }
-        Err(resolved) => model_response(&ServeError::from_resolve_error(resolved), request),
-    }
+fn contract_of(catalog: &Catalog, model: &str, version: Option<&str>, context: &RequestContext) -> Response {
+    context.respond(pin(catalog, Some(model), version, context.caller()).map(|version| {
+        let body = serde_json::to_vec_pretty(&version.document).unwrap_or_default();
+        let id = format!("\"{}\"", version.contract_id);
+        ([(header::CONTENT_TYPE, "application/schema+json".to_owned()), (header::ETAG, id)], body)
+    }))
 }
 
-fn not_found(
-    services: &AppState,
-    catalog: &Catalog,
-    (model, version): (&str, Option<&str>),
-    request: &Request,
-) -> Response {
-    let sight = ModelVisibility::of(services, request.extensions());
-    match catalog.resolve_within(Some(model), version, &|name| sight.covers(name)) {
-        Err(resolved) => model_response(&ServeError::from_resolve_error(resolved), request),
+fn find_model<'c>(catalog: &'c Catalog, model: &str, caller: Option<&Principal>) -> Result<&'c ModelEntry, ServeError> {
+    authorize(catalog, Some(model), caller)?;
+    catalog.models.get(model).ok_or_else(|| not_found(catalog, model, None, caller))
+}
+
+/// Says what there is instead of a model or a version that was not found.
+fn not_found(catalog: &Catalog, model: &str, version: Option<&str>, caller: Option<&Principal>) -> ServeError {
+    match pin(catalog, Some(model), version, caller) {
+        Err(error) => error,
         // Unreachable: the name was just looked up in the same catalog and not found.
-        Ok(_) => model_response(
-            &ServeError::new(crate::domain::error_code::ErrorCode::Internal, "the server failed"),
-            request,
-        ),
+        Ok(_) => ServeError::new(ErrorCode::Internal, "the server failed"),
     }
 }
 
-fn model_response(failure: &ServeError, request: &Request) -> Response {
-    problem::problem_response(failure, &RequestContext::of(request.extensions()).request_id, RequestProgress::default())
-}
-
-fn version_summary(catalog: &Catalog, entry: &ModelEntry) -> Value {
+fn model_summary(catalog: &Catalog, entry: &ModelEntry) -> Value {
     let stable = entry.stable();
     json!({
         "name": entry.name.as_str(),
@@ -129,12 +105,12 @@ fn version_summary(catalog: &Catalog, entry: &ModelEntry) -> Value {
         "stable_version": stable.map(|version| version.version.as_str()),
         "task": stable.map(|version| version.contract.output.task().as_str()),
         "description": stable.and_then(|version| version.contract.description.as_deref()),
-        "versions": entry.versions.iter().map(model_summary).collect::<Vec<_>>(),
+        "versions": entry.versions.iter().map(version_summary).collect::<Vec<_>>(),
     })
 }
 
 /// Returns a version for the list of all models: its state, calibration and profile.
-fn model_summary(entry: &VersionEntry) -> Value {
+fn version_summary(entry: &VersionEntry) -> Value {
     let mut value = json!({ "version": entry.name.as_str(), "state": entry.state.as_str() });
     if let VersionState::Ready(version) = &entry.state {
         value["uncertainty_method"] = json!(version.uncertainty_method());
@@ -149,7 +125,7 @@ fn model_summary(entry: &VersionEntry) -> Value {
 }
 
 fn model_detail(catalog: &Catalog, entry: &ModelEntry) -> Value {
-    let mut value = version_summary(catalog, entry);
+    let mut value = model_summary(catalog, entry);
     value["versions"] =
         entry.versions.iter().map(|version| version_detail(entry, version.name.as_str(), &version.state)).collect();
     value

@@ -4,17 +4,13 @@
 mod features;
 mod operations;
 
-use axum::{
-    Extension, Json,
-    extract::{Request, State},
-    response::IntoResponse,
-};
+use axum::{Json, extract::State, response::IntoResponse};
 use serde_json::{Map, Value, json};
 
 use self::operations::{operation, prediction};
 use super::{
-    AppState, SharedState,
-    access_control::{CatalogSnapshot, ModelVisibility},
+    AccessSummary, AppState, SharedState,
+    context::{Context, ModelVisibility},
     routes::{ROUTES, RouteName},
 };
 use crate::{
@@ -24,14 +20,13 @@ use crate::{
         violation::MAX_QUOTED,
     },
     repository::{Catalog, ModelVersion},
-    security::MetricsAccess,
 };
 
 /// What the document is built from, for one caller.
 struct View<'a> {
     catalog: &'a Catalog,
     /// The models visible to the caller.
-    sight: ModelVisibility,
+    visibility: &'a ModelVisibility,
     /// Whether the server requires tokens.
     secured: bool,
     /// Whether /metrics requires a token.
@@ -41,27 +36,22 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn new(services: &AppState, catalog: &'a Catalog, sight: ModelVisibility) -> Self {
-        let secured = services.tokens.is_some();
-        let secured_metrics = secured && services.metrics_access == MetricsAccess::Token;
-        Self { catalog, sight, secured, secured_metrics, metered: services.rate.is_some() }
+    fn new(state: &AppState, catalog: &'a Catalog, visibility: &'a ModelVisibility) -> Self {
+        let AccessSummary { secured, secured_metrics, metered } = state.access;
+        Self { catalog, visibility, secured, secured_metrics, metered }
     }
 
     /// Returns the versions that serve requests, of the visible models.
     fn served(&self) -> impl Iterator<Item = &'a ModelVersion> {
-        let entries = self.catalog.models.values().filter(|entry| self.sight.covers(entry.name.as_str()));
+        let entries = self.catalog.models.values().filter(|entry| self.visibility.covers(entry.name.as_str()));
         entries.filter_map(|entry| entry.stable().map(|version| &**version))
     }
 }
 
 /// `GET /openapi.json`
-pub(super) async fn get(
-    State(services): State<SharedState>,
-    Extension(catalog): CatalogSnapshot,
-    request: Request,
-) -> impl IntoResponse {
-    let sight = ModelVisibility::of(&services, request.extensions());
-    Json(document(&View::new(&services, &catalog, sight)))
+pub(super) async fn get(State(state): State<SharedState>, Context(context): Context) -> impl IntoResponse {
+    let catalog = state.repository.catalog();
+    Json(document(&View::new(&state, &catalog, context.visibility())))
 }
 
 fn document(view: &View<'_>) -> Value {

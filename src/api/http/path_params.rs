@@ -7,10 +7,10 @@ use axum::{
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use super::{problem, service::RequestContext};
+use super::context::Context;
 use crate::{
     domain::{error_code::ErrorCode, violation::quote},
-    serving::{RequestProgress, ServeError},
+    serving::ServeError,
 };
 
 /// Decoded path parameters. A path that is not UTF-8 is not found, since every name is UTF-8.
@@ -29,12 +29,8 @@ where
             Err(error) => {
                 let path = quote(parts.uri.path());
                 let detail = format!("there is nothing at {path}; the names in a path must be UTF-8");
-                let failure = ServeError::new(ErrorCode::NotFound, detail).with_cause(error);
-                Err(problem::problem_response(
-                    &failure,
-                    &RequestContext::of(&parts.extensions).request_id,
-                    RequestProgress::default(),
-                ))
+                let Ok(Context(context)) = Context::from_request_parts(parts, state).await;
+                Err(context.refuse(&ServeError::new(ErrorCode::NotFound, detail).with_cause(error)))
             }
         }
     }

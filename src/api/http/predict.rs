@@ -10,23 +10,19 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
+use http::{HeaderValue, header};
 
 use super::{
-    super::transport::Connection,
-    SharedState,
-    access_control::{self, Access},
-    body::{self, RequestBody},
+    SharedState, body,
+    context::{Context, RequestContext},
     envelope::{EnvelopeError, envelope},
     headers,
     path_params::PathParams,
-    service::{HandledRequest, RequestContext},
 };
 use crate::{
     domain::error_code::ErrorCode,
-    repository::{Catalog, ModelVersion},
     runtime::run_detached,
-    serving::{PredictRequest, PredictResponse, PredictionEvent, RequestProgress, ServeError, authorize, pin, predict},
+    serving::{PredictRequest, PredictResponse, RequestProgress, ServeError, pin, predict},
     telemetry::Stages,
 };
 
@@ -39,162 +35,86 @@ const LARGE_ELEMENTS: usize = 16_384;
 /// What an element of an answer takes in most answers, in bytes.
 const USUAL_BYTES_PER_ELEMENT: usize = 12;
 
-/// What is asked: a model's name or the default one, a version's name or the stable one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct PredictTarget<'a> {
-    model: Option<&'a str>,
-    version: Option<&'a str>,
+/// `POST /predict`
+pub(super) async fn default_model(state: State<SharedState>, Context(context): Context, request: Request) -> Response {
+    answer(&state, &context, (None, None), request).await
 }
 
-impl<'a> PredictTarget<'a> {
-    /// The target of a request for a prediction, from its path as it is; `None` for other requests, and where a name would
-    /// first have to be decoded.
-    pub(super) fn of(parts: &'a Parts) -> Option<Self> {
-        if parts.method != Method::POST {
-            return None;
-        }
-        let path = parts.uri.path();
-        if path == "/predict" {
-            return Some(Self::default());
-        }
-        let names = path.strip_prefix("/models/")?.strip_suffix("/predict")?;
-        let (model, version) = match names.bytes().position(|byte| byte == b'/') {
-            Some(end) => (&names[..end], Some(names[end..].strip_prefix("/versions/")?)),
-            None => (names, None),
-        };
-        let plain = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte != b'/' && byte != b'%');
-        (plain(model) && version.is_none_or(plain)).then_some(Self { model: Some(model), version })
-    }
-
-    /// The template of its route.
-    pub(super) fn route(self) -> &'static str {
-        match self {
-            Self { model: None, .. } => "/predict",
-            Self { version: None, .. } => "/models/{model}/predict",
-            Self { .. } => "/models/{model}/versions/{version}/predict",
-        }
-    }
-}
-
-/// `POST /predict`, behind the router
-pub(super) async fn default_model(State(services): State<SharedState>, request: Request) -> Response {
-    predict_via_router(&services, PredictTarget::default(), request).await
-}
-
-/// `POST /models/{model}/predict`, behind the router
-pub(super) async fn stable(
-    State(services): State<SharedState>,
+/// `POST /models/{model}/predict`
+pub(super) async fn stable_version(
+    state: State<SharedState>,
+    Context(context): Context,
     PathParams(model): PathParams<String>,
     request: Request,
 ) -> Response {
-    predict_via_router(&services, PredictTarget { model: Some(&model), version: None }, request).await
+    answer(&state, &context, (Some(&model), None), request).await
 }
 
-/// `POST /models/{model}/versions/{version}/predict`, behind the router
-pub(super) async fn pinned(
-    State(services): State<SharedState>,
+/// `POST /models/{model}/versions/{version}/predict`
+pub(super) async fn named_version(
+    state: State<SharedState>,
+    Context(context): Context,
     PathParams((model, version)): PathParams<(String, String)>,
     request: Request,
 ) -> Response {
-    predict_via_router(&services, PredictTarget { model: Some(&model), version: Some(&version) }, request).await
+    answer(&state, &context, (Some(&model), Some(&version)), request).await
 }
 
-async fn predict_via_router(services: &SharedState, target: PredictTarget<'_>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let accepted = RequestContext::of(&parts.extensions);
-    let connection: &Arc<Connection> = parts.extensions.get().expect("the front puts it there");
-    let catalog: &Arc<Catalog> = parts.extensions.get().expect("the guard puts it there");
-    let pinned = pin(catalog, target.model, target.version, parts.extensions.get());
-    let context = Context { accepted: &accepted, connection };
-    let HandledRequest { mut response, event } = answer(services, pinned, &parts.headers, body, context).await;
-    response.extensions_mut().insert(event);
-    response
-}
-
-/// Answers a request that did not go through the router, whose layer would have looked at its caller.
-pub(super) async fn predict_direct<B: RequestBody>(
-    services: &SharedState,
-    target: PredictTarget<'_>,
-    parts: &Parts,
-    body: B,
-    context: Context<'_>,
-) -> HandledRequest {
-    let (Access { caller, allowance }, verdict) =
-        access_control::check_access(services, &parts.headers, context.connection.peer);
-    let pinned = verdict.and_then(|()| {
-        let catalog = services.repository.catalog();
-        authorize(&catalog, target.model, caller.as_ref())?;
-        pin(&catalog, target.model, target.version, caller.as_ref())
-    });
-    let mut handled = answer(services, pinned, &parts.headers, body, context).await;
-    if let Some(caller) = caller {
-        handled.event.asked_by(caller.name);
-    }
-    if let Some(allowance) = allowance {
-        access_control::set_rate_limit_headers(allowance, handled.response.headers_mut());
-    }
-    handled
-}
-
-/// What is known of a request beside its head and its body.
-#[derive(Clone, Copy)]
-pub(super) struct Context<'a> {
-    pub(super) accepted: &'a RequestContext,
-    pub(super) connection: &'a Connection,
-}
-
-async fn answer<B: RequestBody>(
-    services: &SharedState,
-    pinned: Result<Arc<ModelVersion>, ServeError>,
-    headers: &HeaderMap,
-    body: B,
-    Context { accepted, connection }: Context<'_>,
-) -> HandledRequest {
+/// Answers a request for a model (`None`: the default) and a version (`None`: the stable one).
+async fn answer(
+    state: &SharedState,
+    context: &RequestContext,
+    (model, version): (Option<&str>, Option<&str>),
+    request: Request,
+) -> Response {
+    let pinned = pin(&state.repository.catalog(), model, version, context.caller());
     let version = match pinned {
         Ok(version) => version,
-        Err(failure) => return HandledRequest::failed(&failure, &accepted.request_id, RequestProgress::default()),
+        Err(error) => return context.refuse(&error),
     };
-    accepted.pin(&version);
-    let mut road = RequestProgress { version: Some(Arc::clone(&version)), ..RequestProgress::default() };
+    context.record.pin(&version);
+    let mut progress = RequestProgress::default();
+    let (parts, body) = request.into_parts();
     let result: Result<_, ServeError> = async {
-        headers::check_accept(headers, "application/json")?;
-        headers::check_content_type(headers)?;
-        let patience = headers::client_timeout(headers)?;
-        let body = body::read(headers, body, &services.settings, connection).await?;
-        road.body_bytes = Some(body.bytes.len());
-        let call = PredictRequest { body: &body.bytes, arrived: accepted.arrived, patience };
-        let answer = predict(&version, call, &mut road).await?;
-        let max_bytes = services.settings.max_answer_bytes;
+        headers::check_accept(&parts.headers, "application/json")?;
+        headers::check_content_type(&parts.headers)?;
+        let patience = headers::client_timeout(&parts.headers)?;
+        let body = body::read(&parts.headers, body, state.settings.body_limits(), &context.connection).await?;
+        progress.body_bytes = Some(body.bytes.len());
+        let arrived = context.record.meta.arrived;
+        let answer = predict(&version, PredictRequest { body: &body.bytes, arrived, patience }, &mut progress).await?;
+        let max_bytes = state.settings.max_answer_bytes;
         let started = Instant::now();
         let (answer, bytes) = if answer.elements <= LARGE_ELEMENTS {
-            let bytes = envelope(&answer, &accepted.request_id, max_bytes);
+            let bytes = envelope(&answer, context.request_id(), max_bytes);
             (answer, bytes)
         } else {
-            encode_detached(answer, accepted, max_bytes, connection).await?
+            encode_detached(answer, context, max_bytes).await?
         };
         let ended = Instant::now();
-        road.stages.encode = Some(ended - started);
-        // An answer that comes late is none.
+        progress.stages.encode = Some(ended - started);
+        // A response after the deadline is not given.
         let bytes = if ended > answer.due { Err(EnvelopeError::Late) } else { bytes };
         let bytes = bytes.map_err(|error| unwritten(error, &answer, max_bytes))?;
-        Ok((respond(&answer, bytes, road.stages, ended - accepted.arrived), answer))
+        let response = respond(&answer, bytes, progress.stages, ended - arrived);
+        context.record.answered(&answer, progress);
+        Ok(response)
     }
     .await;
-    match result {
-        Ok((response, answer)) => HandledRequest { response, event: PredictionEvent::answered(&answer, road) },
-        Err(failure) => HandledRequest::failed(&failure.of(&version), &accepted.request_id, road),
-    }
+    result.unwrap_or_else(|error| {
+        context.record.set_progress(progress);
+        context.refuse(&error.of(&version))
+    })
 }
 
 /// Writes a large answer beside the threads that serve, which its size would hold up; its bytes are held before they are there.
 async fn encode_detached(
     answer: PredictResponse,
-    accepted: &RequestContext,
+    context: &RequestContext,
     max_bytes: usize,
-    connection: &Connection,
 ) -> Result<(PredictResponse, Result<Vec<u8>, EnvelopeError>), ServeError> {
-    let held = connection.hold(answer.elements.saturating_mul(USUAL_BYTES_PER_ELEMENT).min(max_bytes))?;
-    let request_id = Arc::clone(&accepted.request_id);
+    let held = context.connection.hold(answer.elements.saturating_mul(USUAL_BYTES_PER_ELEMENT).min(max_bytes))?;
+    let request_id = Arc::clone(context.request_id());
     let written = run_detached(move || {
         let bytes = envelope(&answer, &request_id, max_bytes);
         (answer, bytes)
@@ -257,33 +177,7 @@ fn server_timing(stages: Stages, total: Duration) -> bytes::Bytes {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::routes, *};
-
-    #[test]
-    fn a_prediction_is_asked_for_by_its_path() {
-        let target = |model, version| Some(PredictTarget { model, version });
-        let cases = [
-            ("/predict", target(None, None)),
-            ("/models/churn/predict", target(Some("churn"), None)),
-            ("/models/churn/versions/1/predict?x=1", target(Some("churn"), Some("1"))),
-            ("/models/versions/predict", target(Some("versions"), None)),
-            ("/models/ch%75rn/predict", None),
-            ("/models//predict", None),
-            ("/models/a/b/predict", None),
-            ("/models/a/versions//predict", None),
-            ("/models/a/versions/b/c/predict", None),
-            ("/models/churn", None),
-        ];
-        for (path, expected) in cases {
-            let (parts, ()) = http::Request::post(path).body(()).expect("a request").into_parts();
-            assert_eq!(PredictTarget::of(&parts), expected, "{path}");
-            if let Some(target) = expected {
-                assert_eq!(target.route(), routes::route_template(parts.uri.path()));
-            }
-        }
-        let (parts, ()) = http::Request::get("/predict").body(()).expect("a request").into_parts();
-        assert_eq!(PredictTarget::of(&parts), None);
-    }
+    use super::*;
 
     #[test]
     fn server_timing_is_in_milliseconds() {

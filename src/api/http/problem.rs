@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     domain::{error_code::ErrorCode, violation::Violation},
-    serving::{PredictionEvent, RequestProgress, ServeError},
+    serving::ServeError,
 };
 
 /// Returns the HTTP status of an error code.
@@ -50,13 +50,6 @@ struct ProblemDetails<'a> {
     uncertainty: Option<f64>,
     #[serde(skip_serializing_if = "<[Violation]>::is_empty")]
     errors: &'a [Violation],
-}
-
-/// Returns the error response of a handler behind the router, with the prediction event attached for the request log.
-pub(super) fn problem_response(failure: &ServeError, request_id: &str, road: RequestProgress) -> Response {
-    let mut response = response(failure, request_id);
-    response.extensions_mut().insert(PredictionEvent::failed(failure, road));
-    response
 }
 
 /// Returns the response for an error.

@@ -3,7 +3,7 @@
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderValue, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Collected};
 
@@ -19,7 +19,7 @@ use super::{
 /// Returns [`BudgetExhausted`] if the budget has no room for its bytes.
 pub(super) async fn hold_and_send(
     response: Response,
-    request: &HeaderMap,
+    coding: Option<Coding>,
     connection: &Connection,
 ) -> Result<Response, BudgetExhausted> {
     let size = response.body().size_hint().exact().unwrap_or(u64::MAX);
@@ -27,7 +27,7 @@ pub(super) async fn hold_and_send(
         return Ok(response);
     }
     // Boxed, because its size would otherwise be part of every request's future.
-    Box::pin(held(response, request, connection)).await
+    Box::pin(held(response, coding, connection)).await
 }
 
 /// Prepares the error response that replaces a response for which there was no room: it is small, and only counted as
@@ -43,13 +43,17 @@ async fn whole(body: Body) -> Bytes {
     body.collect().await.map(Collected::to_bytes).unwrap_or_default()
 }
 
-async fn held(response: Response, request: &HeaderMap, connection: &Connection) -> Result<Response, BudgetExhausted> {
+async fn held(
+    response: Response,
+    coding: Option<Coding>,
+    connection: &Connection,
+) -> Result<Response, BudgetExhausted> {
     let (mut parts, body) = response.into_parts();
     let mut bytes = whole(body).await;
     let mut held = connection.hold(bytes.len())?;
     if bytes.len() as u64 >= MIN_BYTES && !parts.headers.contains_key(header::CONTENT_ENCODING) {
         parts.headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
-        if let Some(coding) = Coding::accepted(request)
+        if let Some(coding) = coding
             && let Some(compressed) = coding.compress(bytes.clone()).await
         {
             parts.headers.insert(header::CONTENT_ENCODING, coding.name());

@@ -1,53 +1,82 @@
-//! The router, from the declaration of the routes: each with its handler, behind its guard.
+//! The routers, from the declaration of the routes: each route with its handler.
+
+use std::sync::Arc;
 
 use axum::{
     Router,
     extract::Request,
-    middleware::from_fn_with_state,
     response::Response,
-    routing::{MethodRouter, get, post},
+    routing::{MethodRouter, get, post, put},
 };
 use http::{HeaderName, Method, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::{
-    AppState, SharedState, access_control, docs, health, index, metrics, models, openapi, predict, problem,
-    routes::{ROUTES, RouteName},
-    service::{HttpService, RequestContext},
+    SharedState,
+    access_control::AccessControl,
+    admin,
+    context::Context,
+    docs, health, index, metrics, models, openapi, predict,
+    routes::{self, ADMIN_ROUTES, ROUTES, Route, RouteAccess, RouteName},
+    service::HttpService,
 };
 use crate::{
     domain::{
         error_code::ErrorCode,
         violation::{quote, truncate},
     },
-    serving::{RequestProgress, ServeError},
+    security::TokenStore,
+    serving::{Recorder, ServeError},
 };
 
-/// The routes over these services, behind the front that sees every request.
-pub fn build_service(services: AppState) -> HttpService {
-    let origins = services.settings.cors.origins.clone();
-    let services: SharedState = services.into();
-    let of = |of_models: bool| {
-        let chosen = ROUTES.iter().filter(|route| route.access.serves_models() == of_models);
-        let routes = chosen.fold(Router::new(), |router, route| {
-            let guard =
-                from_fn_with_state((SharedState::clone(&services), route.access), access_control::access_middleware);
-            router.route(route.template, handler(route.name).route_layer(guard))
-        });
-        routes.method_not_allowed_fallback(wrong_method)
-    };
-    // The fallback comes before the layer for other origins, whose preflight requests have a method that no route takes.
-    let of_models = of(true);
-    let of_models = if origins.is_empty() { of_models } else { of_models.layer(cors(&origins)) };
-    let router = of_models.merge(of(false)).fallback(unknown_path).with_state(SharedState::clone(&services));
-    HttpService::new(services, router)
+/// Builds the service of the data listener.
+pub fn data_service(state: &SharedState, access: AccessControl, recorder: Recorder) -> HttpService {
+    let origins = &state.settings.cors.origins;
+    let models = build(ROUTES, |route| route.access.serves_models());
+    let models = if origins.is_empty() { models } else { models.layer(cors(origins)) };
+    let others = build(ROUTES, |route| !route.access.serves_models());
+    HttpService {
+        protocol: "native",
+        routes: ROUTES,
+        router: models.merge(others).fallback(no_such_path).with_state(Arc::clone(state)),
+        unrouted: RouteAccess::Open,
+        shutdown: state.shutdown.clone(),
+        access: Arc::new(access),
+        recorder,
+    }
+}
+
+/// Builds the service of the admin listener: the routes for operators, who have a token of their own.
+pub fn admin_service(state: &SharedState, tokens: TokenStore, recorder: Recorder) -> HttpService {
+    HttpService {
+        protocol: "admin",
+        routes: ADMIN_ROUTES,
+        router: build(ADMIN_ROUTES, |_| true).fallback(no_such_admin_path).with_state(Arc::clone(state)),
+        unrouted: RouteAccess::Admin,
+        shutdown: state.shutdown.clone(),
+        access: Arc::new(AccessControl::token_only(tokens, state.shutdown.clone())),
+        recorder,
+    }
+}
+
+fn build(routes: &'static [Route], include: impl Fn(&Route) -> bool) -> Router<SharedState> {
+    let mut router = Router::new();
+    for route in routes.iter().filter(|route| include(route)) {
+        // The router merges the handlers of one path.
+        router = router.route(route.template, handler(route.name));
+    }
+    router.method_not_allowed_fallback(async move |Context(context): Context, request: Request| {
+        let (path, method) = (request.uri().path(), truncate(request.method().as_str()));
+        let detail = format!("{} takes {}, not {method}", quote(path), routes::methods(routes, path));
+        context.refuse(&ServeError::new(ErrorCode::MethodNotAllowed, detail))
+    })
 }
 
 fn handler(name: RouteName) -> MethodRouter<SharedState> {
     match name {
         RouteName::Predict => post(predict::default_model),
-        RouteName::PredictModel => post(predict::stable),
-        RouteName::PredictVersion => post(predict::pinned),
+        RouteName::PredictModel => post(predict::stable_version),
+        RouteName::PredictVersion => post(predict::named_version),
         RouteName::Metrics => get(metrics::get),
         RouteName::Healthz | RouteName::Livez => get(health::get_live),
         RouteName::Readyz => get(health::ready),
@@ -61,6 +90,8 @@ fn handler(name: RouteName) -> MethodRouter<SharedState> {
         RouteName::Problems => get(docs::problems),
         RouteName::Problem => get(docs::problem_page),
         RouteName::Root => get(index::index_text),
+        RouteName::LogLevel => get(admin::get_log_level),
+        RouteName::SetLogLevel => put(admin::set_log_level),
     }
 }
 
@@ -81,25 +112,13 @@ fn cors(origins: &[String]) -> CorsLayer {
         .expose_headers([HeaderName::from_static("x-request-id"), HeaderName::from_static("server-timing")])
 }
 
-async fn unknown_path(request: Request) -> Response {
+async fn no_such_path(Context(context): Context, request: Request) -> Response {
     let path = quote(request.uri().path());
-    let failure =
-        ServeError::new(ErrorCode::NotFound, format!("there is nothing at {path}; GET / lists what is served"));
-    problem::problem_response(
-        &failure,
-        &RequestContext::of(request.extensions()).request_id,
-        RequestProgress::default(),
-    )
+    let detail = format!("there is nothing at {path}; GET / lists what is served");
+    context.refuse(&ServeError::new(ErrorCode::NotFound, detail))
 }
 
-async fn wrong_method(request: Request) -> Response {
-    let path = request.uri().path();
-    let wanted = if path.ends_with("/predict") { "POST" } else { "GET" };
-    let detail = format!("{} takes {wanted}, not {}", quote(path), truncate(request.method().as_str()));
-    let failure = ServeError::new(ErrorCode::MethodNotAllowed, detail);
-    problem::problem_response(
-        &failure,
-        &RequestContext::of(request.extensions()).request_id,
-        RequestProgress::default(),
-    )
+async fn no_such_admin_path(Context(context): Context) -> Response {
+    let paths = routes::templates(ADMIN_ROUTES).collect::<Vec<_>>().join(", ");
+    context.refuse(&ServeError::new(ErrorCode::NotFound, format!("the admin listener has {paths} only")))
 }

@@ -1,10 +1,10 @@
-//! The one declaration of the routes: path, method, who may ask, what it is. The router, the guard, the metrics' label,
-//! OpenAPI and docs/access.md come from it.
+//! The one declaration of the routes: path, method, access, purpose. The router, the access check, the label in metrics and
+//! log, OpenAPI and docs/access.md come from it.
 
 use http::Method;
 
-/// Who may ask a route, and what it shows to whom, where the server knows its callers (`security.tokens_file`). Without
-/// that file everybody may ask everything.
+/// Who may call a route, and what it shows to whom, if callers are known (`security.tokens_file`). Without that file
+/// everybody may call every route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RouteAccess {
     /// Everybody: it names no model.
@@ -15,12 +15,14 @@ pub enum RouteAccess {
     Metrics,
     /// Every caller; it shows only the models that the token covers.
     Listed,
-    /// Callers whose token covers the model. Whether there is such a model makes no difference for the others.
+    /// Callers whose token covers the model. For others it makes no difference whether the model exists.
     Model,
+    /// Administrators: tokens of `admin.tokens_file`.
+    Admin,
 }
 
 impl RouteAccess {
-    /// Whether the route works with models, so that it is refused while draining and counts against a caller's share.
+    /// Whether the route works with models, so that it is refused while draining and counts against a rate limit.
     pub(super) fn serves_models(self) -> bool {
         matches!(self, Self::Listed | Self::Model)
     }
@@ -29,69 +31,100 @@ impl RouteAccess {
 /// One route.
 #[derive(Debug)]
 pub struct Route {
-    /// Which one, for those who have something to say about each.
     pub(super) name: RouteName,
-    /// Its method: `GET` (which takes `HEAD` too) or `POST`.
+    /// Its method: `GET` (which takes `HEAD` too), `POST` or `PUT`.
     pub method: &'static str,
-    /// Its path; names in braces stand for one step each.
+    /// Its path; a name in braces stands for one segment.
     pub template: &'static str,
-    /// Who may ask.
+    /// Who may call it.
     pub access: RouteAccess,
-    /// What it is, in a few words.
+    /// Its purpose, in a few words.
     pub about: &'static str,
 }
 
-/// Declares the routes once.
+impl Route {
+    fn takes(&self, method: &Method) -> bool {
+        method.as_str() == self.method || self.method == "GET" && *method == Method::HEAD
+    }
+}
+
+/// Declares the tables of routes, and the names of all routes.
 macro_rules! routes {
-    ($($name:ident: $method:literal $template:literal, $access:ident, $about:literal;)*) => {
+    ($($(#[$doc:meta])* $table:ident { $($name:ident: $method:literal $template:literal, $access:ident, $about:literal;)* })*) => {
         /// The routes by name.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(super) enum RouteName { $($name),* }
+        pub(super) enum RouteName { $($($name),*),* }
 
-        /// Every route. Those that are asked most come first.
-        pub const ROUTES: &[Route] = &[$(Route {
+        $($(#[$doc])* pub const $table: &[Route] = &[$(Route {
             name: RouteName::$name,
             method: $method,
             template: $template,
             access: RouteAccess::$access,
             about: $about,
-        }),*];
+        }),*];)*
     };
 }
 
 routes! {
-    Predict: "POST" "/predict", Model, "A prediction of the default model";
-    PredictModel: "POST" "/models/{model}/predict", Model, "A prediction of a model";
-    PredictVersion: "POST" "/models/{model}/versions/{version}/predict", Model, "A prediction of one version";
-    Metrics: "GET" "/metrics", Metrics, "Prometheus text, or OpenMetrics with exemplars";
-    Healthz: "GET" "/healthz", Open, "The process is alive";
-    Livez: "GET" "/livez", Open, "The process is alive";
-    Readyz: "GET" "/readyz", Reduced, "Every required model is ready; else 503 with the reasons";
-    Models: "GET" "/models", Listed, "What is loaded";
-    Model: "GET" "/models/{model}", Model, "One model: versions, states, limits, provenance";
-    Contract: "GET" "/models/{model}/contract", Model, "The contract of the version that answers";
-    Version: "GET" "/models/{model}/versions/{version}", Model, "One version";
-    VersionContract: "GET" "/models/{model}/versions/{version}/contract", Model, "The contract of one version";
-    OpenApi: "GET" "/openapi.json", Listed, "This document: how each model is asked";
-    Docs: "GET" "/docs", Open, "A page that shows this document, with a form to try it";
-    Problems: "GET" "/problems", Open, "Every error code, with its status";
-    Problem: "GET" "/problems/{code}", Open, "What an error code means and what to do";
-    Root: "GET" "/", Reduced, "What is served, and a command that works";
+    /// The routes of the data listener, the most frequent first.
+    ROUTES {
+        Predict: "POST" "/predict", Model, "A prediction of the default model";
+        PredictModel: "POST" "/models/{model}/predict", Model, "A prediction of a model";
+        PredictVersion: "POST" "/models/{model}/versions/{version}/predict", Model, "A prediction of one version";
+        Metrics: "GET" "/metrics", Metrics, "Prometheus text, or OpenMetrics with exemplars";
+        Healthz: "GET" "/healthz", Open, "The process is alive";
+        Livez: "GET" "/livez", Open, "The process is alive";
+        Readyz: "GET" "/readyz", Reduced, "Every required model is ready; else 503 with the reasons";
+        Models: "GET" "/models", Listed, "What is loaded";
+        Model: "GET" "/models/{model}", Model, "One model: versions, states, limits, provenance";
+        Contract: "GET" "/models/{model}/contract", Model, "The contract of the version that answers";
+        Version: "GET" "/models/{model}/versions/{version}", Model, "One version";
+        VersionContract: "GET" "/models/{model}/versions/{version}/contract", Model, "The contract of one version";
+        OpenApi: "GET" "/openapi.json", Listed, "This document: how each model is asked";
+        Docs: "GET" "/docs", Open, "A page that shows this document, with a form to try it";
+        Problems: "GET" "/problems", Open, "Every error code, with its status";
+        Problem: "GET" "/problems/{code}", Open, "What an error code means and what to do";
+        Root: "GET" "/", Reduced, "What is served, and a command that works";
+    }
+    /// The routes of the admin listener.
+    ADMIN_ROUTES {
+        LogLevel: "GET" "/admin/log-level", Admin, "The log level";
+        SetLogLevel: "PUT" "/admin/log-level", Admin, "Changes the log level while the server runs";
+    }
 }
 
-/// The template that a path fits; `_other` for none. The router's own answer would come after the handler's.
-pub(super) fn route_template(path: &str) -> &'static str {
-    ROUTES.iter().map(|route| route.template).find(|template| matches(template, path)).unwrap_or("_other")
+/// Label of a path that fits no route.
+const OTHER: &str = "_other";
+
+/// The templates of these routes, each once.
+pub(super) fn templates(routes: &'static [Route]) -> impl Iterator<Item = &'static str> {
+    let is_first =
+        |(index, route): &(usize, &Route)| routes[..*index].iter().all(|before| before.template != route.template);
+    routes.iter().enumerate().filter(is_first).map(|(_, route)| route.template)
 }
 
-/// The method as the log names it; `_other` for one that nobody has heard of, whose name the client chose.
+/// Returns the template that a path fits, for labels (`_other` if none does), and the route with this method, if there is
+/// one.
+pub(super) fn find(routes: &'static [Route], path: &str, method: &Method) -> (&'static str, Option<&'static Route>) {
+    let Some(first) = routes.iter().find(|route| matches(route.template, path)) else { return (OTHER, None) };
+    let route = routes.iter().find(|route| route.template == first.template && route.takes(method));
+    (first.template, route)
+}
+
+/// The methods that a path takes, for the detail of a 405: `GET`, or `GET or PUT`.
+pub(super) fn methods(routes: &'static [Route], path: &str) -> String {
+    let fitting = routes.iter().filter(|route| matches(route.template, path)).map(|route| route.method);
+    fitting.collect::<Vec<_>>().join(" or ")
+}
+
+/// Label of a method in the log; `_other` for an unknown one, whose name the client chose.
 pub(super) fn method_label(method: &Method) -> &'static str {
     const KNOWN: [&str; 9] = ["POST", "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"];
-    KNOWN.into_iter().find(|known| method.as_str() == *known).unwrap_or("_other")
+    KNOWN.into_iter().find(|known| method.as_str() == *known).unwrap_or(OTHER)
 }
 
-fn matches(route: &str, path: &str) -> bool {
-    let (mut wanted, mut given) = (route.split('/'), path.split('/'));
+fn matches(template: &str, path: &str) -> bool {
+    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
     loop {
         match (wanted.next(), given.next()) {
             (None, None) => return true,
@@ -105,7 +138,7 @@ fn matches(route: &str, path: &str) -> bool {
 mod tests {
     use http::Method;
 
-    use super::{ROUTES, method_label, route_template};
+    use super::{ADMIN_ROUTES, ROUTES, find, method_label, methods};
 
     #[test]
     fn a_path_fits_its_template() {
@@ -123,13 +156,27 @@ mod tests {
             ("*", "_other"),
         ];
         for (path, expected) in cases {
-            assert_eq!(route_template(path), expected, "{path}");
+            assert_eq!(find(ROUTES, path, &Method::POST).0, expected, "{path}");
         }
     }
 
     #[test]
-    fn a_method_that_nobody_knows_is_another() {
-        for route in ROUTES {
+    fn a_route_is_found_by_path_and_method() {
+        let found = |routes, path, method| find(routes, path, &method).1.map(|route| route.about);
+        assert_eq!(found(ROUTES, "/predict", Method::GET), None);
+        assert_eq!(found(ROUTES, "/models", Method::HEAD), Some("What is loaded"));
+        assert_eq!(found(ADMIN_ROUTES, "/admin/log-level", Method::GET), Some("The log level"));
+        assert_eq!(
+            found(ADMIN_ROUTES, "/admin/log-level", Method::PUT),
+            Some("Changes the log level while the server runs")
+        );
+        assert_eq!(methods(ADMIN_ROUTES, "/admin/log-level"), "GET or PUT");
+        assert_eq!(methods(ROUTES, "/models/churn/predict"), "POST");
+    }
+
+    #[test]
+    fn an_unknown_method_has_the_label_other() {
+        for route in ROUTES.iter().chain(ADMIN_ROUTES) {
             assert_eq!(method_label(&route.method.parse().expect("a method")), route.method);
         }
         assert_eq!(method_label(&Method::TRACE), "TRACE");

@@ -1,204 +1,117 @@
-//! What happens to every request before and after it is handled: its id, its record, and what becomes of a panic.
+//! What happens to every request of a listener before and after its handler: request id, record, access, panics, the
+//! budget of bytes. The data and the admin listener share it; each has its own routes and rules.
 
 use std::{
     any::Any,
     panic::AssertUnwindSafe,
     pin::pin,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use axum::{Router, body::Body, response::Response};
 use futures_util::FutureExt as _;
-use http::{Extensions, HeaderMap, HeaderValue, Request, Version, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Request, Version, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tower::Service as _;
 
 use super::{
     super::transport::{Connection, Handler},
-    SharedState,
+    access_control::{Access, AccessControl, set_rate_limit_headers},
     body::RequestBody,
+    compression::Coding,
+    context::RequestContext,
     headers,
-    predict::{self, Context, PredictTarget},
-    problem,
     response_budget::{hold_and_send, send_unheld},
-    routes,
+    routes::{self, Route, RouteAccess},
 };
 use crate::{
     domain::error_code::ErrorCode,
-    lifecycle::Phase,
-    repository::ModelVersion,
-    serving::{PredictionEvent, Recorder, RequestMeta, RequestProgress, Sent, ServeError},
+    lifecycle::{Phase, Shutdown},
+    security::RateDecision,
+    serving::{Recorder, RequestMeta, RequestRecord, Sent, ServeError},
+    telemetry::{ShedReason, TraceContext},
 };
 
-/// What handlers know of the request they handle.
-#[derive(Clone)]
-pub(super) struct RequestContext {
-    pub(super) request_id: Arc<str>,
-    pub(super) arrived: Instant,
-    /// The version that answers, once it is pinned: the record names it, whatever becomes of the request after that.
-    pinned: Arc<OnceLock<Arc<ModelVersion>>>,
-}
-
-impl RequestContext {
-    fn new(request_id: Arc<str>, arrived: Instant) -> Self {
-        Self { request_id, arrived, pinned: Arc::default() }
-    }
-
-    /// Notes the version that answers.
-    pub(super) fn pin(&self, version: &Arc<ModelVersion>) {
-        self.pinned.get_or_init(|| Arc::clone(version));
-    }
-
-    fn version(&self) -> Option<Arc<ModelVersion>> {
-        self.pinned.get().map(Arc::clone)
-    }
-
-    /// Taken from a request's extensions, where [`Front::answer`] put it.
-    pub(super) fn of(extensions: &Extensions) -> Self {
-        extensions.get().cloned().unwrap_or_else(|| Self::new(Arc::from(""), Instant::now()))
-    }
-}
-
-/// An answer and what is to be recorded of it.
-pub(super) struct HandledRequest {
-    pub(super) response: Response,
-    pub(super) event: PredictionEvent,
-}
-
-impl HandledRequest {
-    /// A request that was refused or that failed.
-    pub(super) fn failed(failure: &ServeError, request_id: &str, road: RequestProgress) -> Self {
-        let response = problem::response(failure, request_id);
-        Self { response, event: PredictionEvent::failed(failure, road) }
-    }
-}
-
-/// Records a request whose caller went away: the handler's future is then dropped before there is a response.
-struct CancellationRecorder<'a> {
-    arrival: Option<RequestMeta>,
-    recorder: &'a Recorder,
-    accepted: &'a RequestContext,
-}
-
-impl Drop for CancellationRecorder<'_> {
-    fn drop(&mut self) {
-        if let Some(arrival) = self.arrival.take() {
-            self.recorder.record_cancelled(&arrival, self.accepted.version());
-        }
-    }
-}
-
-/// The front of the server: every request comes in here.
-///
-/// Nearly all of them ask for a prediction. These go straight to their handler; the layers of a router, each of which boxes
-/// its future, cost as much as checking the request. Everything else goes through the router.
+/// Answers the requests of one listener.
 #[derive(Clone)]
 pub struct HttpService {
-    services: SharedState,
-    router: Router,
+    /// The name of what the listener speaks, in log and metrics.
+    pub(super) protocol: &'static str,
+    pub(super) routes: &'static [Route],
+    pub(super) router: Router,
+    /// The access that paths without a route ask for.
+    pub(super) unrouted: RouteAccess,
+    pub(super) access: Arc<AccessControl>,
+    pub(super) recorder: Recorder,
+    pub(super) shutdown: Shutdown,
 }
 
 impl HttpService {
-    /// In front of this router, over the same services.
-    pub(super) fn new(services: SharedState, router: Router) -> Self {
-        Self { services, router }
-    }
-
     /// Answers one request.
     pub async fn answer<B: RequestBody>(&self, request: Request<B>, connection: &Arc<Connection>) -> Response {
         let arrived = Instant::now();
-        let (parts, body) = request.into_parts();
-        let request_id = headers::request_id(&parts.headers);
-        let target = PredictTarget::of(&parts);
-        let accepted = RequestContext::new(Arc::clone(&request_id), arrived);
-        let arrival = RequestMeta {
-            request_id,
-            trace: headers::trace(&parts.headers),
-            protocol: "native",
-            method: routes::method_label(&parts.method),
-            route: target.map_or_else(|| routes::route_template(parts.uri.path()), PredictTarget::route),
+        let (template, route) = routes::find(self.routes, request.uri().path(), request.method());
+        let meta = RequestMeta {
+            request_id: headers::request_id(request.headers()),
+            trace: headers::trace(request.headers()),
+            protocol: self.protocol,
+            method: routes::method_label(request.method()),
+            route: template,
             client: connection.peer.0,
             arrived,
         };
-        let http1 = parts.version <= Version::HTTP_11;
+        let context = Arc::new(RequestContext::new(RequestRecord::new(meta), Arc::clone(connection)));
+        let active = self.recorder.start(&context.record);
+        let (version, coding) = (request.version(), Coding::accepted(request.headers()));
 
-        let mut pending =
-            CancellationRecorder { arrival: Some(arrival), recorder: &self.services.recorder, accepted: &accepted };
-        // Pinned where it is: on its way into a combinator and out of it, all of it would be copied.
-        let handling = pin!(self.handle(&parts, body, connection, &accepted));
-        let handled = AssertUnwindSafe(handling).catch_unwind().await;
-        let HandledRequest { response, mut event } = handled.unwrap_or_else(|panic| {
-            // What the handler knew is gone with it; the log is to name the model all the same.
-            let road = RequestProgress { version: accepted.version(), ..RequestProgress::default() };
-            HandledRequest::failed(
-                &ServeError::internal().with_cause(panic_message(&*panic)),
-                &accepted.request_id,
-                road,
-            )
-        });
-        let handed_over = hold_and_send(response, &parts.headers, connection).await;
-        let mut response = if let Ok(response) = handed_over {
-            response
-        } else {
-            let failure = out_of_memory();
-            event = event.refused(&failure);
-            send_unheld(problem::response(&failure, &accepted.request_id), connection).await
+        // Pinned in place: a combinator would copy the whole future in and out.
+        let handling = pin!(self.handle(request, route, &context));
+        let response = AssertUnwindSafe(handling)
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|panic| context.refuse(&ServeError::internal().with_cause(panic_message(&*panic))));
+        let mut response = match hold_and_send(response, coding, connection).await {
+            Ok(response) => response,
+            Err(_) => send_unheld(context.refuse(&out_of_memory()), connection).await,
         };
-        let arrival = pending.arrival.take();
-
-        // A later request on this connection would only be turned away.
-        if http1 && self.services.shutdown.has_reached(Phase::Draining) {
+        // A later request on this connection would only be refused.
+        if version <= Version::HTTP_11 && self.shutdown.has_reached(Phase::Draining) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if let Ok(id) = HeaderValue::from_str(&accepted.request_id) {
+        if let Ok(id) = HeaderValue::from_str(context.request_id()) {
             response.headers_mut().insert(headers::X_REQUEST_ID, id);
         }
-        if let Some(arrival) = arrival {
-            if let Some(context) = &arrival.trace {
-                set_traceparent(context, response.headers_mut());
-            }
-            let sent = Sent { status: response.status().as_u16(), bytes: response.body().size_hint().exact() };
-            self.services.recorder.record(&arrival, sent, &event);
+        if let Some(trace) = &context.record.meta.trace {
+            set_traceparent(trace, response.headers_mut());
         }
+        active.finish(Sent { status: response.status().as_u16(), bytes: response.body().size_hint().exact() });
         response
     }
 
+    /// Checks access and calls the handler of the route.
     async fn handle<B: RequestBody>(
         &self,
-        parts: &Parts,
-        body: B,
-        connection: &Arc<Connection>,
-        accepted: &RequestContext,
-    ) -> HandledRequest {
-        if let Err(failure) = check_host(parts) {
-            return HandledRequest::failed(&failure, &accepted.request_id, RequestProgress::default());
+        request: Request<B>,
+        route: Option<&Route>,
+        context: &Arc<RequestContext>,
+    ) -> Response {
+        if let Err(error) = check_host(&request) {
+            return context.refuse(&error);
         }
-        // Answers for pages of other origins need the router's layer for them.
-        let straight = self.services.settings.cors.origins.is_empty();
-        if let Some(target) = PredictTarget::of(parts).filter(|_| straight) {
-            return predict::predict_direct(&self.services, target, parts, body, Context { accepted, connection })
-                .await;
+        // Without a route the router answers: 404, 405, or a preflight request.
+        let required = route.map_or(self.unrouted, |route| route.access);
+        let (Access { visibility, allowance }, verdict) =
+            self.access.check(required, request.headers(), context.connection.peer);
+        context.set_visibility(visibility);
+        if let Err(error) = verdict {
+            return with_rate_limit(context.refuse(&error), allowance);
         }
-        // In a box, because its size would be that of every request's future.
-        Box::pin(self.route(parts.clone(), body, connection, accepted)).await
-    }
-
-    async fn route<B: RequestBody>(
-        &self,
-        parts: Parts,
-        body: B,
-        connection: &Arc<Connection>,
-        accepted: &RequestContext,
-    ) -> HandledRequest {
-        let mut request = Request::from_parts(parts, Body::new(body));
-        request.extensions_mut().insert(accepted.clone());
-        request.extensions_mut().insert(connection.peer);
-        request.extensions_mut().insert(Arc::clone(connection));
-        let Ok(mut response) = self.router.clone().call(request).await;
-        let event = response.extensions_mut().remove::<PredictionEvent>().unwrap_or_default();
-        HandledRequest { response, event }
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Arc::clone(context));
+        let Ok(response) = self.router.clone().call(request).await;
+        with_rate_limit(response, allowance)
     }
 }
 
@@ -208,20 +121,27 @@ impl Handler for HttpService {
     }
 }
 
-/// The refusal where the budget of bytes is used up.
-pub(super) fn out_of_memory() -> ServeError {
-    let detail = "the server holds as many bytes of requests and answers as it may";
-    ServeError::overloaded(detail.to_owned(), "memory", Duration::ZERO)
+fn with_rate_limit(mut response: Response, allowance: Option<RateDecision>) -> Response {
+    if let Some(allowance) = allowance {
+        set_rate_limit_headers(allowance, response.headers_mut());
+    }
+    response
 }
 
-/// What a panic said.
+/// The error if the budget of bytes is used up.
+pub(super) fn out_of_memory() -> ServeError {
+    let detail = "the server holds as many bytes of requests and answers as it may";
+    ServeError::overloaded(detail.to_owned(), ShedReason::Memory, Duration::ZERO)
+}
+
+/// Returns the message of a panic.
 fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     format!("a handler panicked: {}", text.unwrap_or("no message"))
 }
 
-/// Tells the caller under which span of its trace the request was handled.
-fn set_traceparent(context: &crate::telemetry::TraceContext, headers: &mut HeaderMap) {
+/// Returns the server span in the response's `traceparent`.
+fn set_traceparent(context: &TraceContext, headers: &mut HeaderMap) {
     // The low half of a version 7 UUID is random, which is what a span id must be; zero is not allowed.
     let span = uuid::Uuid::now_v7().as_u64_pair().1.max(1);
     if let Ok(value) = HeaderValue::from_str(&context.child_span(span).to_string()) {
@@ -229,12 +149,12 @@ fn set_traceparent(context: &crate::telemetry::TraceContext, headers: &mut Heade
     }
 }
 
-/// HTTP/1.1 wants exactly one Host (RFC 9112, section 3.2).
-fn check_host(parts: &Parts) -> Result<(), ServeError> {
-    if parts.version != Version::HTTP_11 {
+/// An HTTP/1.1 request must have exactly one Host (RFC 9112, section 3.2).
+fn check_host<B>(request: &Request<B>) -> Result<(), ServeError> {
+    if request.version() != Version::HTTP_11 {
         return Ok(());
     }
-    let hosts = parts.headers.get_all(header::HOST).iter().count();
+    let hosts = request.headers().get_all(header::HOST).iter().count();
     if hosts != 1 {
         let detail = format!("an HTTP/1.1 request needs exactly one Host header; got {hosts}");
         return Err(ServeError::new(ErrorCode::InvalidHeader, detail));

@@ -7,18 +7,17 @@ use std::{
 
 use candor::{
     api::{
-        http::{AppState, Scrapes, build_service, status},
+        http::{AccessControl, AccessSummary, AppState, Scrapes, data_service, status},
         transport::Connection,
     },
     domain::error_code::ErrorCode,
     lifecycle::{Phase, Shutdown},
-    security::MetricsAccess,
     serving::Recorder,
 };
 
 use crate::{
     fake,
-    harness::{PATIENCE, Reply, Server, block_on, config, fixture, raw},
+    harness::{PATIENCE, Reply, Server, block_on, config, fixture, log, raw},
 };
 
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
@@ -151,20 +150,18 @@ fn refused_while_draining() -> Vec<(&'static str, Reply)> {
     let shutdown = Shutdown::default();
     shutdown.advance(Phase::Draining);
     let (repository, metrics) = fake::repository(|value| value, 1);
-    let services = AppState {
+    let state = AppState {
         repository,
-        recorder: Recorder::new(Arc::clone(&metrics)),
-        scrapes: Arc::new(Scrapes::new(metrics)),
-        shutdown,
-        tokens: None,
-        rate: None,
-        rate_limit_per_second: 0,
-        metrics_access: MetricsAccess::Token,
+        scrapes: Arc::new(Scrapes::new(Arc::clone(&metrics))),
+        shutdown: shutdown.clone(),
+        log: log(),
+        access: AccessSummary::default(),
         settings: config().http.server,
     };
+    let service = data_service(&Arc::new(state), AccessControl::open(shutdown), Recorder::new(metrics));
     let request = axum::http::Request::post("/predict").header("host", "x").body(axum::body::Body::from("{}"));
     let reply = block_on(async {
-        let response = build_service(services).answer(request.expect("a request"), &Connection::detached()).await;
+        let response = service.answer(request.expect("a request"), &Connection::detached()).await;
         let (parts, body) = response.into_parts();
         let headers =
             parts.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or("?").to_owned()));

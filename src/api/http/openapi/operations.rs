@@ -87,7 +87,9 @@ fn secure(view: &View<'_>, access: RouteAccess, operation: &mut Value) {
             RouteAccess::Open => json!([]),
             RouteAccess::Reduced => json!([{}, { TOKEN: [] }]),
             RouteAccess::Metrics if !view.secured_metrics => json!([]),
-            RouteAccess::Metrics | RouteAccess::Listed | RouteAccess::Model => json!([{ TOKEN: [] }]),
+            RouteAccess::Metrics | RouteAccess::Listed | RouteAccess::Model | RouteAccess::Admin => {
+                json!([{ TOKEN: [] }])
+            }
         };
     }
 }
@@ -110,7 +112,9 @@ fn content(name: RouteName) -> Value {
         | RouteName::OpenApi
         | RouteName::Predict
         | RouteName::PredictModel
-        | RouteName::PredictVersion => {
+        | RouteName::PredictVersion
+        | RouteName::LogLevel
+        | RouteName::SetLogLevel => {
             json!({ "application/json": object })
         }
     }
@@ -199,6 +203,7 @@ fn may_answer(code: ErrorCode, route: &Route, view: &View<'_>) -> bool {
         RouteAccess::Open | RouteAccess::Reduced => false,
         RouteAccess::Metrics => view.secured_metrics,
         RouteAccess::Listed | RouteAccess::Model => view.secured,
+        RouteAccess::Admin => true,
     };
     match code {
         // Any request may have two Host headers, and any handler may panic.

@@ -1,0 +1,54 @@
+//! From the outputs of a run to a prediction.
+
+use super::ServeError;
+use crate::{
+    domain::{
+        error_code::ErrorCode,
+        prediction::{InterpretError, Prediction},
+        uncertainty::AssessContext,
+    },
+    repository::ModelVersion,
+    runtime::{Completed, RunError},
+};
+
+/// An element of a response takes at least two bytes: a digit, and the separator from the next.
+pub const MIN_BYTES_PER_ELEMENT: usize = 2;
+
+/// Interprets one row that was run.
+pub(super) fn interpret(
+    version: &ModelVersion,
+    completed: Completed,
+    of: AssessContext<'_>,
+) -> Result<Prediction, ServeError> {
+    let (outputs, row) = completed.result.map_err(|error| match error {
+        RunError::Panicked => ServeError::internal().with_cause(error),
+        RunError::TooLarge { elements, max_elements } => {
+            ServeError::answer_too_large(&version.model, elements, max_elements * MIN_BYTES_PER_ELEMENT)
+        }
+        RunError::Failed(_) | RunError::TimedOut { .. } => {
+            let detail = format!("{} failed on this input; the log has the cause", version.model);
+            ServeError::new(ErrorCode::InferenceFailed, detail).with_cause(error)
+        }
+    })?;
+    version.interpret(&outputs, row, of).map_err(|error| match error {
+        InterpretError::NonFinite { .. } => {
+            let detail = format!(
+                "{} answered with a value that is not a finite number; a feature far outside of its usual range is the \
+                     common cause",
+                version.model
+            );
+            ServeError::new(ErrorCode::NonFiniteOutput, detail).with_cause(error)
+        }
+        InterpretError::NotProbabilities { .. } => {
+            let detail = format!(
+                "{} answered with class probabilities outside 0 to 1, or with a sum other than 1",
+                version.model
+            );
+            ServeError::new(ErrorCode::InvalidProbabilities, detail).with_cause(error)
+        }
+        InterpretError::Shape { .. } => {
+            let detail = format!("{} answered in another shape than its contract says", version.model);
+            ServeError::new(ErrorCode::InferenceFailed, detail).with_cause(error)
+        }
+    })
+}
