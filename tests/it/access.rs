@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-use crate::{
-    harness::{Reply, Server, copy_models},
-    workshop::add,
+use crate::support::{
+    http_client::Reply,
+    packages::{add, copy_models},
+    server::Server,
 };
 
 /// The models that the limited caller may not use.

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::harness::root;
+use crate::support::paths::root;
 
 const MOST_LINES_IN_A_FILE: usize = 400;
 const FORBIDDEN_NAMES: &[&str] = &["util", "utils", "common", "helper", "helpers", "manager", "data", "info", "misc"];

@@ -21,7 +21,7 @@ use candor::{
 };
 use serde_json::Value;
 
-use crate::harness::{config, root};
+use crate::support::{paths::root, server::config};
 
 /// A loader in this process.
 fn loader() -> &'static Loader {

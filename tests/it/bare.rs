@@ -9,10 +9,7 @@ mod types;
 use candor::runtime::ThreadCount;
 use serde_json::{Value, json};
 
-use crate::{
-    harness::{Server, fixture},
-    workshop::{ask, holds},
-};
+use crate::support::{matching::holds, packages::ask, paths::fixture, server::Server};
 
 /// A fixture, what is derived from it, a request by name, and what the answer holds.
 struct Bare {

@@ -7,7 +7,11 @@ use std::{
     process::{Child, Output, Stdio},
 };
 
-use crate::harness::{Process, candor, copy_models, root};
+use crate::support::{
+    packages::copy_models,
+    paths::root,
+    process::{Process, candor},
+};
 
 fn run(arguments: &[&str]) -> Output {
     candor(arguments).output().expect("it ran")

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Output},
 };
 
-use crate::harness::{Process, candor};
+use crate::support::process::{Process, candor};
 
 fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("UTF-8")

@@ -3,7 +3,11 @@
 
 use std::{fs, path::Path, process::Command};
 
-use crate::harness::{Process, candor, copy_models, root};
+use crate::support::{
+    packages::copy_models,
+    paths::root,
+    process::{Process, candor},
+};
 
 /// The first command of the README, sent to another address; gives what it printed.
 fn first_command_of_the_readme(process: &Process) -> String {
@@ -58,7 +62,7 @@ fn ones_own_models_in_the_image_need_none_of_ours() {
     let directory = image(one.path());
     let process = container(directory.path());
     let address = format!("127.0.0.1:{}", process.address.port());
-    let reply = crate::harness::raw(
+    let reply = crate::support::http_client::raw(
         address.parse().expect("an address"),
         format!("GET / HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").as_bytes(),
         false,

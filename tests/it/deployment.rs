@@ -5,7 +5,7 @@ use std::{collections::HashMap, fs, process::Command};
 use candor::config::{Layers, load};
 use serde_json::Value;
 
-use crate::{harness::root, python::python};
+use crate::support::{external_tools::python, paths::root};
 
 fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))

@@ -11,7 +11,7 @@ use candor::{
     telemetry,
 };
 
-use crate::harness::{Server, candor, root};
+use crate::support::{paths::root, process::candor, server::Server};
 
 fn compare(name: &str, text: &str) {
     let path = root().join("docs").join(name);

@@ -22,23 +22,16 @@ use candor::{
 };
 use tokio::sync::oneshot;
 
-use crate::{
-    fake,
-    harness::{PATIENCE, Server, block_on},
-    shutdown::client::Kept,
+use crate::support::{
+    fake_executor,
+    http_client::Kept,
+    metrics::value_of,
+    server::{Server, block_on},
+    wait::until,
 };
 
 /// Far longer than any test.
 const LONG: Duration = Duration::from_mins(1);
-
-/// Waits until something is so, which must come by itself.
-pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !so() {
-        assert!(started.elapsed() < PATIENCE, "it never came: {what}");
-        thread::yield_now();
-    }
-}
 
 /// An engine without a server.
 struct Bare {
@@ -57,7 +50,7 @@ impl Bare {
             features: "",
         };
         let metrics = Metrics::new(&build).expect("metrics");
-        let recorded = fake::recorded(&metrics);
+        let recorded = fake_executor::recorded(&metrics);
         let engine =
             Engine::start(vec![executor], options, Arc::clone(&recorded), &Watchdog::default()).expect("an engine");
         Self { engine: Arc::new(engine), recorded, metrics }
@@ -123,27 +116,6 @@ impl Caller {
         let _ = self.leave.send(());
         self.thread.join().expect("no panic").is_none()
     }
-}
-
-/// The value of a series in the text format, 0 where it is not there yet. Labels are given in their own order.
-fn value_of(text: &str, series: &str) -> u64 {
-    let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    value.map_or(0, |value| value.parse().expect("a whole number"))
-}
-
-/// The same, asked of a server.
-fn scraped(server: &Server, series: &str) -> u64 {
-    value_of(&server.get("/metrics").text(), series)
-}
-
-/// A series of version 1 of a model, with further labels, which come after these.
-fn series(name: &str, model: &str, more: &str) -> String {
-    format!("candor_{name}{{model=\"{model}\",version=\"1\"{more}}}")
-}
-
-/// Waits until a series of a server has a value.
-pub(crate) fn wait_for(server: &Server, series: &str, value: u64) {
-    until(&format!("{series} is {value}"), || scraped(server, series) == value);
 }
 
 /// A request for a prediction on a connection that is kept; `headers` are whole lines.

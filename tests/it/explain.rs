@@ -11,9 +11,10 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{
-    harness::{Reply, Server, copy_models},
-    workshop::edit,
+use crate::support::{
+    http_client::Reply,
+    packages::{copy_models, edit},
+    server::Server,
 };
 
 /// A profile of which the medians and modes are these values. The arrays' stand in the one background row.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs};
 
 use serde_json::{Value, json, value::RawValue};
 
-use crate::harness::{Reply, Server, root};
+use crate::support::{http_client::Reply, paths::root, server::Server};
 
 /// The bundled versions.
 const VERSIONS: [(&str, &str); 7] = [

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::harness::{PATIENCE, Process, Reply};
+use crate::support::{http_client::Reply, process::Process, wait::PATIENCE};
 
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
 
@@ -76,15 +76,6 @@ fn metric(address: SocketAddr, name: &str, labels: &[&str]) -> f64 {
         fits.then(|| value.parse::<f64>().expect("a number"))
     };
     text.lines().filter_map(of).sum()
-}
-
-/// Looks again and again until something holds; fails when the patience of a test is over.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < PATIENCE, "{what} did not come about");
-        std::thread::yield_now();
-    }
 }
 
 /// How long so many good requests took one after the other: the median, and the 99th of a hundred.

@@ -7,7 +7,11 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::harness::{Process, Reply, Server, raw};
+use crate::support::{
+    http_client::{Reply, raw},
+    process::Process,
+    server::Server,
+};
 
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
 

@@ -10,7 +10,10 @@ use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, fixture, root};
+use crate::support::{
+    paths::{fixture, root},
+    server::Server,
+};
 
 /// Adds a model of one version to a repository: a graph from tests/fixtures/refused, under a name of its own.
 fn add_refused(repository: &Path, model: &str, graph: &str) {

@@ -5,9 +5,12 @@ use std::{cell::RefCell, io::Write as _, net::TcpStream, path::Path};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::{
-    harness::{PATIENCE, Process, Reply, copy_models, fixture, raw},
-    workshop::add,
+use crate::support::{
+    http_client::{Reply, raw},
+    packages::{add, copy_models},
+    paths::fixture,
+    process::Process,
+    wait::PATIENCE,
 };
 
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;

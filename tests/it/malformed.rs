@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use client::{Answer, Ending};
 use uuid::Uuid;
 
-use crate::harness::{Reply, Server};
+use crate::support::{http_client::Reply, server::Server};
 
 /// A body that churn answers with 200.
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;

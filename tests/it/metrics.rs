@@ -14,10 +14,10 @@ use candor::telemetry::Metrics;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{
-    harness::{Server, copy_models},
-    python::{python, tool},
-    workshop::{add, ask},
+use crate::support::{
+    external_tools::{python, tool},
+    packages::{add, ask, copy_models},
+    server::Server,
 };
 
 /// What Prometheus 3 sends.
@@ -117,7 +117,7 @@ fn promtool_finds_nothing_to_say() {
     let remedy = "promtool comes with Debian's package prometheus: apt-get install prometheus";
     assert_eq!(tool(Command::new("promtool").args(["check", "metrics"]), remedy, &text), "");
     // A server that has answered nothing yet is scraped too.
-    let fresh = Server::over(&crate::harness::fixture("types.onnx"));
+    let fresh = Server::over(&crate::support::paths::fixture("types.onnx"));
     assert_eq!(tool(Command::new("promtool").args(["check", "metrics"]), remedy, &scrape(&fresh, "text/plain")), "");
 }
 

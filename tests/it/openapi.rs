@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::{
-    harness::{Server, copy_models, fixture, root},
-    python::{module, python},
-    workshop::{add, ask},
+use crate::support::{
+    external_tools::{module, python},
+    packages::{add, ask, copy_models},
+    paths::{fixture, root},
+    server::Server,
 };
 
 const VALIDATE: &str = "

@@ -4,7 +4,7 @@ use std::{fs, process::Command};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Process, root};
+use crate::support::{paths::root, process::Process};
 
 #[test]
 fn the_log_level_is_changed_as_the_page_says() {

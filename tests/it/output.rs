@@ -7,7 +7,11 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::harness::{Process, candor, copy_models, root};
+use crate::support::{
+    packages::copy_models,
+    paths::root,
+    process::{Process, candor},
+};
 
 #[path = "../../build/revision.rs"]
 mod revision;
@@ -156,7 +160,7 @@ fn the_long_version_tells_revision_runtime_and_features() {
     let loaded = process.wait_for(|line| line["message"] == "ONNX Runtime loaded").expect("a line");
     let version = loaded["version"].as_str().expect("a version").to_owned();
     assert!(version.starts_with("1.") && version.split('.').count() == 3, "the library's own version: {version}");
-    let metrics = crate::harness::Server::shared().get("/metrics").text();
+    let metrics = crate::support::server::Server::shared().get("/metrics").text();
     let info = metrics.lines().find(|line| line.starts_with("candor_build_info{")).expect("the metric").to_owned();
     for label in [
         format!("revision=\"{revision}\""),

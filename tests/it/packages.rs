@@ -9,9 +9,12 @@ use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{
-    harness::{Server, candor, copy_models, root},
-    workshop::{ask, fits},
+use crate::support::{
+    matching::fits,
+    packages::{ask, copy_models},
+    paths::root,
+    process::candor,
+    server::Server,
 };
 use cases::{CASES, Case};
 

@@ -7,9 +7,13 @@ use candor::runtime::OrtLibrary;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{
-    harness::{Process, Reply, candor, config, copy_models, fixture, raw, root},
-    workshop::{add, fits},
+use crate::support::{
+    http_client::{Reply, raw},
+    matching::fits,
+    packages::{add, copy_models},
+    paths::{fixture, root},
+    process::{Process, candor},
+    server::config,
 };
 
 /// A directory with these graphs, and these other files.

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{
-    harness::{Reply, Server, copy_models, raw},
-    workshop::{add, contract},
+use crate::support::{
+    http_client::{Reply, raw},
+    packages::{add, contract, copy_models},
+    server::Server,
 };
 
 /// How long the names are. A header's are shorter, because the head of a request has a limit of its own.

@@ -3,9 +3,10 @@
 use candor::domain::random::SplitMix64;
 use serde_json::{Value, json};
 
-use crate::{
-    harness::{Server, candor},
-    workshop::{ask, package},
+use crate::support::{
+    packages::{ask, package},
+    process::candor,
+    server::Server,
 };
 
 /// A keyword at work: the features, what is added to the contract, an instance that is admitted, and one that is not
@@ -92,7 +93,7 @@ fn keywords() -> Vec<Keyword> {
 /// A contract over the two columns of the fixture `members`.
 fn contract(keyword: &Keyword) -> Value {
     let output = json!({ "task": "regression", "members": { "tensor": "m" } });
-    let mut contract = crate::workshop::contract("x", &keyword.properties, &output);
+    let mut contract = crate::support::packages::contract("x", &keyword.properties, &output);
     if let (Value::Object(contract), Value::Object(added)) = (&mut contract, &keyword.added) {
         contract.extend(added.clone());
     }
@@ -184,7 +185,7 @@ fn arrays_and_texts_are_checked_too() {
             "/2",
         ),
     ] {
-        let contract = crate::workshop::contract("ids", &json!({ "ids": schema }), &tensors);
+        let contract = crate::support::packages::contract("ids", &json!({ "ids": schema }), &tensors);
         let pointers = [format!("/features/ids{pointer}"), format!("/features/0{pointer}")];
         let keyword = Keyword {
             name: "array",

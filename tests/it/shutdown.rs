@@ -1,6 +1,5 @@
 //! The way down: what was accepted is finished, the rest is turned away cleanly, and a second signal ends it at once.
 
-pub(crate) mod client;
 mod http2;
 mod signals;
 
@@ -12,9 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use client::{Ended, Kept};
-
-use crate::harness::{PATIENCE, Process, Server, copy_models};
+use crate::support::{
+    http_client::{Ended, Kept},
+    packages::copy_models,
+    process::Process,
+    server::Server,
+    wait::{PATIENCE, until},
+};
 
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
 
@@ -242,9 +245,5 @@ fn silent_connections_do_not_hold_the_end_up() {
 
 /// Returns when the server accepts no more connections.
 fn wait_until_closing(address: std::net::SocketAddr) {
-    let started = Instant::now();
-    while TcpStream::connect(address).is_ok() {
-        assert!(started.elapsed() < PATIENCE, "the server goes on listening");
-        thread::yield_now();
-    }
+    until("the listener is closed", || TcpStream::connect(address).is_err());
 }

@@ -14,7 +14,11 @@ use std::{
 
 use serde_json::Value;
 
-use crate::harness::{PATIENCE, Reply, candor, raw};
+use crate::support::{
+    http_client::{Reply, raw},
+    process::candor,
+    wait::PATIENCE,
+};
 
 /// The models that are asked, each for its own example, in every round.
 const MODELS: &[&str] = &["churn", "breast-cancer", "diabetes", "digits", "wine"];

@@ -16,9 +16,12 @@ use candor::{
     serving::Recorder,
 };
 
-use crate::{
-    fake,
-    harness::{PATIENCE, Reply, Server, block_on, config, fixture, raw},
+use crate::support::{
+    fake_executor,
+    http_client::{Reply, raw},
+    paths::fixture,
+    server::{Server, block_on, config},
+    wait::PATIENCE,
 };
 
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
@@ -84,7 +87,7 @@ fn failed_by_the_model() -> Vec<(&'static str, Reply)> {
     });
     // Sound at load, where the made instances lie near zero.
     let untrue = Server::over(&fixture("probabilities_near_zero.onnx"));
-    let panicking = fake::server(|_| panic!("the test's own panic"), 8);
+    let panicking = fake_executor::server(|_| panic!("the test's own panic"), 8);
     let too_large = Server::start(|config| {
         "diabetes".clone_into(&mut config.repository.default_model);
         config.http.server.max_answer_bytes = 64;
@@ -104,7 +107,7 @@ fn failed_by_the_model() -> Vec<(&'static str, Reply)> {
 fn refused_for_lack_of_time() -> Vec<(&'static str, Reply)> {
     let (started, is_running) = mpsc::channel();
     let (release, wait) = mpsc::channel::<()>();
-    let server = fake::server(
+    let server = fake_executor::server(
         move |value| {
             let _ = started.send(());
             let _ = wait.recv();
@@ -150,7 +153,7 @@ fn timed_out() -> Vec<(&'static str, Reply)> {
 fn refused_while_draining() -> Vec<(&'static str, Reply)> {
     let shutdown = Shutdown::default();
     shutdown.advance(Phase::Draining);
-    let (repository, metrics) = fake::repository(|value| value, 1);
+    let (repository, metrics) = fake_executor::repository(|value| value, 1);
     let services = AppState {
         repository,
         recorder: Recorder::new(Arc::clone(&metrics)),

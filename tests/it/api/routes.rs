@@ -3,7 +3,7 @@
 use candor::api::http::ROUTES;
 use serde_json::{Value, json};
 
-use crate::harness::{Reply, Server, copy_models, root};
+use crate::support::{http_client::Reply, packages::copy_models, paths::root, server::Server};
 
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
 

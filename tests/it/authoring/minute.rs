@@ -5,10 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::{iris, json, make};
-use crate::{
-    harness::{Server, candor, root},
-    workshop::ask,
-};
+use crate::support::{packages::ask, paths::root, process::candor, server::Server};
 
 #[test]
 fn a_bare_model_and_a_table_become_a_served_model() {
@@ -107,7 +104,7 @@ fn classes_in_the_wrong_order_show() {
     let data = place.path().join("t.csv");
     let out = place.path().join("m/1");
     let made = |classes: &[&str], target: Option<&str>| {
-        make(&crate::harness::fixture("zipmap_int.onnx"), &data, &out, |wishes| {
+        make(&crate::support::paths::fixture("zipmap_int.onnx"), &data, &out, |wishes| {
             wishes.target = target.map(str::to_owned);
             wishes.classes = classes.iter().map(|name| (*name).to_owned()).collect();
             wishes.force = true;
@@ -137,7 +134,7 @@ fn a_regression_a_tensor_and_named_classes() {
         fs::write(&path, text).expect("written");
         path
     };
-    let fixture = crate::harness::fixture;
+    let fixture = crate::support::paths::fixture;
     let data = table("value.csv", "a,b,y\n1,2,0.5\n2,1,1.5\n0,1,2.5\n");
     let made = make(&fixture("float64_regression.onnx"), &data, &place.path().join("value/1"), |wishes| {
         wishes.target = Some("y".to_owned());

@@ -6,9 +6,11 @@ use candor::{authoring::rebuild_profile, dataset::ReadOptions};
 use serde_json::json;
 
 use super::{json, loader};
-use crate::{
-    harness::{Server, candor, copy_models, root},
-    workshop::{contract, edit, package},
+use crate::support::{
+    packages::{contract, copy_models, edit, package},
+    paths::root,
+    process::candor,
+    server::Server,
 };
 
 #[test]

@@ -5,7 +5,7 @@ use std::fs;
 use candor::authoring::InitOptions;
 
 use super::{iris, make};
-use crate::harness::{fixture, root};
+use crate::support::paths::{fixture, root};
 
 type Wish = fn(&mut InitOptions);
 

@@ -5,7 +5,7 @@ use candor::{
     domain::{contract::JsonValue, number::Number},
 };
 
-use crate::harness::root;
+use crate::support::paths::root;
 
 fn number(value: f64) -> Cell {
     Cell::Value(JsonValue::Number(Number::from(value)))

@@ -5,10 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::{json, make};
-use crate::{
-    harness::{Server, candor, fixture},
-    workshop::ask,
-};
+use crate::support::{packages::ask, paths::fixture, process::candor, server::Server};
 
 #[test]
 fn init_takes_the_weights_along_and_lists_their_digests() {

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::{
-    harness::Server,
-    workshop::{ask, contract, holds, package},
+use crate::support::{
+    matching::holds,
+    packages::{ask, contract, package},
+    server::Server,
 };
 
 fn numbers(names: &[&str]) -> Value {

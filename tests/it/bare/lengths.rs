@@ -4,9 +4,10 @@
 use serde_json::{Value, json};
 
 use super::notes;
-use crate::{
-    harness::{Server, fixture},
-    workshop::{add, ask, contract, package},
+use crate::support::{
+    packages::{add, ask, contract, package},
+    paths::fixture,
+    server::Server,
 };
 
 fn ready(server: &Server, model: &str) -> Vec<String> {

@@ -3,10 +3,7 @@
 use serde_json::{Value, json};
 
 use super::notes;
-use crate::{
-    harness::{Server, fixture},
-    workshop::ask,
-};
+use crate::support::{packages::ask, paths::fixture, server::Server};
 
 /// The answer of a bare graph, and the notes about its version.
 fn served(graph: &str, features: &Value) -> (Value, Vec<String>) {

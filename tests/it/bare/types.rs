@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, fixture};
+use crate::support::{paths::fixture, server::Server};
 
 /// An element type of the fixture `types`, values that come back as they are, and values that do not fit.
 struct Type {

@@ -9,11 +9,13 @@ use candor::runtime::ThreadCount;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{request, value_of};
-use crate::{
-    harness::{Server, copy_models, root},
-    shutdown::client::Kept,
-    workshop::add,
+use super::request;
+use crate::support::{
+    http_client::Kept,
+    metrics::value_of,
+    packages::{add, copy_models},
+    paths::root,
+    server::Server,
 };
 
 const CALLERS: usize = 64;
@@ -249,7 +251,7 @@ fn models_without_a_batch_axis_answer_each_caller() {
             for (row, number) in rows.iter().zip(0_i64..) {
                 let y = json!([2 * number, 2 * number + 2, -2 * number]);
                 let y = if graph == "fixed_one" { json!([y]) } else { y };
-                assert!(crate::workshop::holds(&row.answer["outputs"]["y"], &floats(&y)), "{}", row.answer);
+                assert!(crate::support::matching::holds(&row.answer["outputs"]["y"], &floats(&y)), "{}", row.answer);
             }
             together(&server, &rows, 0.0, None);
         }

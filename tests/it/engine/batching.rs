@@ -9,15 +9,16 @@ use std::{
 
 use candor::runtime::{EngineOptions, Placement, Policy, Priority, SubmitError, compute_threads_busy};
 
-use super::{Bare, Caller, LONG, until};
-use crate::{
-    fake::{Fake, gated, options},
-    harness::PATIENCE,
+use super::{Bare, Caller, LONG};
+use crate::support::{
+    fake_executor::{Fake, gated, options},
+    metrics::series,
+    wait::{PATIENCE, until},
 };
 
 const BOTH: [Placement; 2] = [Placement::Workers, Placement::Inline];
 
-fn engine(placement: Placement, change: impl FnOnce(&mut Policy)) -> (Bare, crate::fake::Gate) {
+fn engine(placement: Placement, change: impl FnOnce(&mut Policy)) -> (Bare, crate::support::fake_executor::Gate) {
     let (executor, gate) = gated();
     let EngineOptions { mut policy, capacity, .. } = options(16);
     change(&mut policy);
@@ -137,14 +138,14 @@ fn where_waiting_pays_a_batch_waits_until_it_is_full_or_the_delay_is_over() {
     assert_eq!(gate.begun(), [1.0, 2.0, 3.0]);
     gate.open();
     assert!(third.outcome().is_ok() && rows.into_iter().all(|caller| caller.answer().1 == 3));
-    assert_eq!(bare.counted(&super::series("batches_total", "fake", ",close_reason=\"full\"")), 1);
+    assert_eq!(bare.counted(&series("batches_total", "fake", ",close_reason=\"full\"")), 1);
 
     let delay = Duration::from_millis(30);
     let (bare, gate) = engine(Placement::Workers, |policy| (policy.max_rows, policy.max_delay) = (3, delay));
     gate.open();
     let completed = bare.predict(1.0).outcome().expect("an answer");
     assert!(completed.queue >= delay, "it waited for others: {:?}", completed.queue);
-    assert_eq!(bare.counted(&super::series("batches_total", "fake", ",close_reason=\"delay\"")), 1);
+    assert_eq!(bare.counted(&series("batches_total", "fake", ",close_reason=\"delay\"")), 1);
 }
 
 #[test]

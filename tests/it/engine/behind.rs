@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use candor::runtime::{Cost, Priority, SubmitError};
 
-use super::{Bare, Caller, LONG, fake};
+use super::{Bare, Caller, LONG};
+use crate::support::fake_executor;
 
 #[test]
 fn they_fill_a_part_of_the_queue_and_none_of_the_predictions() {
-    let (executor, gate) = fake::gated();
-    let bare = Bare::start(executor, fake::options(8));
+    let (executor, gate) = fake_executor::gated();
+    let bare = Bare::start(executor, fake_executor::options(8));
     let first = bare.predict(0.0);
     gate.begun();
     let explaining: Vec<Caller> = (1..=2).map(|at| bare.queue(f64::from(at), Priority::Explain, at)).collect();
@@ -35,8 +36,8 @@ fn they_fill_a_part_of_the_queue_and_none_of_the_predictions() {
 
 #[test]
 fn a_prediction_is_not_judged_by_the_rows_behind_it() {
-    let (executor, gate) = fake::gated();
-    let mut options = fake::options(64);
+    let (executor, gate) = fake_executor::gated();
+    let mut options = fake_executor::options(64);
     options.policy.cost = Cost { per_run: 0.0, per_row: 10.0 };
     let bare = Bare::start(executor, options);
     let first = bare.predict(0.0);

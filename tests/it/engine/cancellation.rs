@@ -6,12 +6,13 @@ use candor::runtime::{EngineOptions, Placement, Policy};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{Bare, request, scraped, series, under_way, wait_for};
-use crate::{
-    fake::{gated, options, server_of},
-    harness::Server,
-    shutdown::client::Kept,
-    workshop::add,
+use super::{Bare, request, under_way};
+use crate::support::{
+    fake_executor::{gated, options, server_of},
+    http_client::Kept,
+    metrics::{scraped, series, wait_for},
+    packages::add,
+    server::Server,
 };
 
 #[test]

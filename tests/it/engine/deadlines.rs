@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 use candor::runtime::{Cost, EngineOptions, Placement, Policy, Priority, SubmitError};
 use serde_json::json;
 
-use super::{Bare, LONG, request, scraped, series, under_way, until, wait_for};
-use crate::{
-    fake::{Gate, gated, options, server_of},
-    harness::{Reply, Server},
-    shutdown::client::Kept,
+use super::{Bare, LONG, request, under_way};
+use crate::support::{
+    fake_executor::{Gate, gated, options, server_of},
+    http_client::{Kept, Reply},
+    metrics::{scraped, series, wait_for},
+    server::Server,
+    wait::until,
 };
 
 const SHORT: Duration = Duration::from_millis(200);

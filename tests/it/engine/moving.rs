@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use candor::runtime::{EngineOptions, Placement, Priority, SubmitError};
 use serde_json::json;
 
-use super::{Bare, LONG, request, until};
-use crate::{
-    fake::{Gate, gated, gated_or_stopped, options},
-    harness::Process,
-    shutdown::client::Kept,
-    workshop::package,
+use super::{Bare, LONG, request};
+use crate::support::{
+    fake_executor::{Gate, gated, gated_or_stopped, options},
+    http_client::Kept,
+    packages::package,
+    process::Process,
+    wait::until,
 };
 
 fn too_long() {

@@ -8,8 +8,13 @@ use std::{
 
 use serde_json::json;
 
-use super::{request, series, wait_for};
-use crate::{fake, harness::Server, shutdown::client::Kept};
+use super::request;
+use crate::support::{
+    fake_executor,
+    http_client::Kept,
+    metrics::{series, wait_for},
+    server::Server,
+};
 
 const CALLERS: u64 = 48;
 const ROUNDS: u64 = 12;
@@ -67,7 +72,7 @@ fn more_than_there_is_room_for_is_refused_and_nothing_is_lost() {
         let _ = word.recv_timeout(Duration::from_millis(2));
         value + 1.0
     };
-    let server = fake::server(slow, 8);
+    let server = fake_executor::server(slow, 8);
     let seen = thread::scope(|scope| {
         let callers: Vec<_> = (0..CALLERS)
             .map(|caller| {

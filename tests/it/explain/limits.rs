@@ -13,10 +13,12 @@ use candor::{
 use serde_json::{Value, json};
 
 use super::{codes, explainable, explained, number, profile};
-use crate::{
-    engine::{until, wait_for},
-    fake::{self, Gate},
-    harness::{Reply, Server, block_on},
+use crate::support::{
+    fake_executor::{self, Gate},
+    http_client::Reply,
+    metrics::wait_for,
+    server::{Server, block_on},
+    wait::until,
 };
 
 const FEATURES: &[&str] = &["a", "b", "c", "d"];
@@ -28,8 +30,8 @@ const ROWS: usize = 15;
 fn gated(capacity: usize) -> (Server, Arc<Repository>, Gate) {
     let profile = profile(&json!({ "a": 0.0, "b": 0.0, "c": 0.0, "d": 0.0 }));
     let profile: Profile = serde_json::from_value(profile).expect("a profile");
-    let (executor, gate) = fake::gated();
-    let (server, repository) = fake::explained(executor, fake::options(capacity), FEATURES, profile);
+    let (executor, gate) = fake_executor::gated();
+    let (server, repository) = fake_executor::explained(executor, fake_executor::options(capacity), FEATURES, profile);
     (server, repository, gate)
 }
 

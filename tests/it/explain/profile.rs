@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{explainable, profile};
-use crate::harness::Server;
+use crate::support::server::Server;
 
 #[test]
 fn a_profile_that_cannot_be_used_refuses_the_version() {

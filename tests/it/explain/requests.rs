@@ -3,10 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{codes, contributions, explain, explainable, explained, number, profile, sum};
-use crate::{
-    harness::{Server, fixture},
-    python::python,
-    workshop::{contract, holds, package},
+use crate::support::{
+    external_tools::python,
+    matching::holds,
+    packages::{contract, package},
+    paths::fixture,
+    server::Server,
 };
 
 fn subscriber() -> Value {

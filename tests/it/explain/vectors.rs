@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use super::{contributions, explainable, explained, number, profile, sum};
-use crate::harness::root;
+use crate::support::paths::root;
 
 /// How many standard errors, of both estimates together, two estimates may be apart. There are under a hundred
 /// contributions, and with these seeds always the same ones.

@@ -8,9 +8,11 @@ use std::{
 use serde_json::json;
 
 use super::{is_long, post};
-use crate::{
-    fake::{gated, options, server_of},
-    harness::{PATIENCE, Reply, Server, raw},
+use crate::support::{
+    fake_executor::{gated, options, server_of},
+    http_client::{Reply, raw},
+    server::Server,
+    wait::PATIENCE,
 };
 
 #[test]

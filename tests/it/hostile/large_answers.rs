@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{memory, report};
-use crate::{
-    harness::{Process, Reply, Server},
-    workshop::{add, ask, contract},
+use crate::support::{
+    http_client::Reply,
+    packages::{add, ask, contract},
+    process::Process,
+    server::Server,
 };
 
 /// A graph that answers as many values as the instance says.

@@ -7,8 +7,13 @@ use std::{
 
 use tokio::net::TcpSocket;
 
-use super::{ask, get, latency, memory, metric, report, serve, until};
-use crate::harness::{PATIENCE, Process, Reply, Server, block_on};
+use super::{ask, get, latency, memory, metric, report, serve};
+use crate::support::{
+    http_client::Reply,
+    process::Process,
+    server::{Server, block_on},
+    wait::{PATIENCE, until},
+};
 
 /// Connections that send the beginning of a request and no more.
 fn slow(address: SocketAddr, count: usize) -> Vec<TcpStream> {

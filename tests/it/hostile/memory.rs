@@ -13,11 +13,8 @@ use futures_util::{
 };
 use h2::{SendStream, client::ResponseFuture};
 
-use super::{is_long, latency, memory, metric, report, serve, until};
-use crate::{
-    frames::Frames,
-    harness::{Process, block_on},
-};
+use super::{is_long, latency, memory, metric, report, serve};
+use crate::support::{http2_client::Frames, process::Process, server::block_on, wait::until};
 
 /// The budget of these servers, in bytes.
 const BUDGET: u64 = 32 << 20;

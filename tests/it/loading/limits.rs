@@ -12,9 +12,12 @@ use candor::repository::{Loader, ModelDirectory, scan};
 use serde_json::json;
 
 use super::{add_refused, add_table, reasons};
-use crate::{
-    harness::{PATIENCE, Process, Server, candor, copy_models, fixture},
-    workshop::ask,
+use crate::support::{
+    packages::{ask, copy_models},
+    paths::fixture,
+    process::{Process, candor},
+    server::Server,
+    wait::PATIENCE,
 };
 
 /// A repository with a model that serves and one whose graph never ends.
@@ -125,7 +128,7 @@ fn only_regular_files_of_a_fair_size_are_read() {
 
 /// The loader of a command with little patience.
 fn impatient() -> Loader {
-    let settings = crate::harness::config().runtime;
+    let settings = crate::support::server::config().runtime;
     let library = candor::runtime::OrtLibrary::load(&settings.library).expect("ONNX Runtime");
     Loader::new(library, settings).with_time_limit(Duration::from_millis(300))
 }

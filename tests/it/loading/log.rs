@@ -5,8 +5,8 @@ use std::{io::Write as _, net::TcpStream};
 use serde_json::Value;
 
 use crate::{
-    harness::{Process, Reply, fixture},
     loading::index,
+    support::{http_client::Reply, paths::fixture, process::Process},
 };
 
 /// A value that stands nowhere else.

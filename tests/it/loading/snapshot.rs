@@ -11,10 +11,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{add_refused, add_table, index, reasons};
-use crate::{
-    harness::{PATIENCE, Process, Reply, Server},
-    workshop::ask,
-};
+use crate::support::{http_client::Reply, packages::ask, process::Process, server::Server, wait::PATIENCE};
 
 /// The table of half numbers.
 const TABLE: &str = "external_table.bin";
@@ -161,7 +158,7 @@ fn weights_must_be_there_inside_of_the_directory_and_as_listed() {
 
 /// The digest of the table, by another program.
 fn digest() -> String {
-    let path = crate::harness::fixture(TABLE);
+    let path = crate::support::paths::fixture(TABLE);
     let output = std::process::Command::new("sha256sum").arg(path).output().expect("sha256sum");
     String::from_utf8_lossy(&output.stdout).split_whitespace().next().expect("a digest").to_owned()
 }
@@ -195,8 +192,8 @@ fn weights_are_not_looked_for_elsewhere() {
     let root = tempfile::tempdir().expect("a directory");
     add_table(&root.path().join("lost/1"));
     fs::rename(root.path().join("lost/1").join(TABLE), root.path().join(TABLE)).expect("moved");
-    let mut check = crate::harness::candor(&["check", &root.path().join("lost").display().to_string()]);
-    let library = crate::harness::root().join(".onnxruntime/libonnxruntime.so");
+    let mut check = crate::support::process::candor(&["check", &root.path().join("lost").display().to_string()]);
+    let library = crate::support::paths::root().join(".onnxruntime/libonnxruntime.so");
     if std::env::var_os("ORT_DYLIB_PATH").is_none() {
         check.env("ORT_DYLIB_PATH", library);
     }

@@ -6,7 +6,7 @@ use std::{
     net::{Shutdown, SocketAddr, TcpStream},
 };
 
-use crate::harness::{PATIENCE, Reply};
+use crate::support::{http_client::Reply, wait::PATIENCE};
 
 /// What the client does after its last byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::Server;
+use crate::support::server::Server;
 
 /// Every bundled version, with the path of its routes.
 fn versions(server: &Server) -> Vec<String> {

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use super::{Case, Expect, GOOD, JSON, alive, judge, protocol};
 use crate::{
-    harness::{PATIENCE, Server},
     malformed::client::{self, Ending},
+    support::{server::Server, wait::PATIENCE},
 };
 
 use Expect::{Closed, Frames, Problem};

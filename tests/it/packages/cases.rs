@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde_json::json;
 
-use crate::{harness::root, workshop::edit};
+use crate::support::{packages::edit, paths::root};
 
 /// One broken package.
 #[derive(Clone, Copy)]

@@ -3,9 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::{
-    harness::{Server, candor},
-    workshop::{ask, contract, package},
+use crate::support::{
+    packages::{ask, contract, package},
+    process::candor,
+    server::Server,
 };
 
 fn two() -> Value {

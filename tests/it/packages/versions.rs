@@ -5,13 +5,15 @@ use std::fs;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{
-    harness::{Server, candor, copy_models},
-    workshop::{add, ask, fits},
+use crate::support::{
+    matching::fits,
+    packages::{add, ask, copy_models},
+    process::candor,
+    server::Server,
 };
 
 fn wine(server: &Server) -> Value {
-    let golden = fs::read_to_string(crate::harness::root().join("models/wine/1/golden.jsonl")).expect("cases");
+    let golden = fs::read_to_string(crate::support::paths::root().join("models/wine/1/golden.jsonl")).expect("cases");
     let case: Value = serde_json::from_str(golden.lines().next().expect("a case")).expect("JSON");
     ask(server, "wine", &case["features"]).json()
 }

@@ -5,7 +5,7 @@
 use std::thread;
 
 use super::{GOOD, patient, wait_until_closing};
-use crate::frames::{ACK, DATA, END_STREAM, Frames, PING};
+use crate::support::http2_client::{ACK, DATA, END_STREAM, Frames, PING};
 
 #[test]
 fn new_streams_are_turned_away_and_the_old_one_is_finished() {

@@ -2,8 +2,8 @@
 
 use std::{cell::RefCell, process::Command};
 
-use super::{GOOD, client::Kept, hang, serve};
-use crate::harness::Process;
+use super::{GOOD, hang, serve};
+use crate::support::{http_client::Kept, process::Process};
 
 /// How many requests are in flight.
 const IN_FLIGHT: usize = 64;
@@ -26,7 +26,7 @@ fn finish(clients: Vec<Kept>) {
 
 /// A server with requests in flight that wait for the rest of their bodies.
 fn busy() -> (tempfile::TempDir, Process, Vec<Kept>) {
-    let models = crate::harness::copy_models(&["churn"]);
+    let models = crate::support::packages::copy_models(&["churn"]);
     std::fs::write(models.path().join("churn/model.toml"), "[limits]\ndeadline_ms = 60000\n").expect("written");
     let place = format!("repository.models={}", models.path().display());
     let process = serve(&[&place, "http.body_timeout_ms=60000", "lifecycle.drain_timeout_ms=60000"]);
@@ -91,9 +91,9 @@ while b'try: ' not in shown and select.select([terminal], [], [], 20)[0]:
 os.close(terminal)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 ";
-    let program = crate::harness::candor(&[]);
+    let program = crate::support::process::candor(&[]);
     let mut command = Command::new("python3");
     command.args(["-c", SCRIPT]).arg(program.get_program()).args(["serve", "--port", "0", "models/churn"]);
-    let status = command.current_dir(crate::harness::root()).env("ORT_DISABLE_TELEMETRY", "1").status();
+    let status = command.current_dir(crate::support::paths::root()).env("ORT_DISABLE_TELEMETRY", "1").status();
     assert_eq!(status.expect("Python").code(), Some(0), "it drained, and was not killed");
 }

@@ -20,9 +20,10 @@ use super::{
     calibration,
     served::{held_out, write},
 };
-use crate::{
-    harness::{candor, uncalibrated_models},
-    workshop::{edit, fits},
+use crate::support::{
+    matching::fits,
+    packages::{edit, uncalibrated_models},
+    process::candor,
 };
 
 /// A package, and what is said of it.

@@ -12,9 +12,9 @@ use super::{
     numbered,
     served::{fixture_model, held_out, hundredths, write},
 };
-use crate::{
-    harness::{Server, copy_models},
-    workshop::{ask, edit},
+use crate::support::{
+    packages::{ask, copy_models, edit},
+    server::Server,
 };
 
 #[test]

@@ -19,9 +19,9 @@ use candor::domain::{
 use serde_json::{Value, json};
 
 use super::calibration;
-use crate::{
-    harness::{Server, copy_models, uncalibrated_models},
-    workshop::{ask, contract, package},
+use crate::support::{
+    packages::{ask, contract, copy_models, package, uncalibrated_models},
+    server::Server,
 };
 
 /// A subscriber, different for each row.

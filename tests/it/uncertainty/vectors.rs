@@ -14,7 +14,7 @@ use candor::domain::{
 use serde_json::Value;
 
 use super::{calibration, numbered};
-use crate::harness::root;
+use crate::support::paths::root;
 
 fn vectors(name: &str) -> Value {
     let path = root().join("tests/vectors/uncertainty").join(name);

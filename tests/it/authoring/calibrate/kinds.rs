@@ -17,8 +17,12 @@ use serde_json::{Value, json};
 use super::{calibrated, spread_out, table, written};
 use crate::{
     authoring::{iris, make},
-    harness::{Server, candor, copy_models, root},
-    workshop::{ask, contract, package},
+    support::{
+        packages::{ask, contract, copy_models, package},
+        paths::root,
+        process::candor,
+        server::Server,
+    },
 };
 
 /// Two features.

@@ -9,9 +9,10 @@ use candor::{
 use serde_json::{Value, json};
 
 use super::{calibrated, files};
-use crate::{
-    harness::{candor, copy_models, root},
-    workshop::{contract, package},
+use crate::support::{
+    packages::{contract, copy_models, package},
+    paths::root,
+    process::candor,
 };
 
 type Wish = fn(&mut CalibrateOptions);

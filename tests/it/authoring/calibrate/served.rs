@@ -8,8 +8,12 @@ use serde_json::json;
 use super::{calibrated, files, written};
 use crate::{
     authoring::json,
-    harness::{Server, candor, config, copy_models, root},
-    workshop::{ask, edit},
+    support::{
+        packages::{ask, copy_models, edit},
+        paths::root,
+        process::candor,
+        server::{Server, config},
+    },
 };
 
 /// Rows that churn's model was trained on: enough to try the command, and worthless as a measure.

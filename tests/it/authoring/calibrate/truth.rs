@@ -14,7 +14,7 @@ use candor::{
     repository::{ModelSettings, VerifiedVersion, scan},
 };
 
-use crate::{authoring::loader, harness::root};
+use crate::{authoring::loader, support::paths::root};
 
 /// A row: the model's own scores, what it answers calibrated, and what is true of it.
 struct Row {

@@ -22,7 +22,10 @@ use candor::{
     telemetry::{Metrics, Task, VersionLabels, VersionMetrics},
 };
 
-use crate::harness::{PATIENCE, Server, config, log};
+use crate::support::{
+    server::{Server, config, log},
+    wait::PATIENCE,
+};
 
 /// A contract of these numbers, which feed one tensor.
 fn contract(features: &[&str]) -> serde_json::Value {

@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpStream},
 };
 
-use crate::harness::PATIENCE;
+use crate::support::wait::PATIENCE;
 
 pub(crate) const DATA: u8 = 0;
 const HEADERS: u8 = 1;

@@ -1,11 +1,15 @@
-//! Packages made by tests: bundled models and fixture graphs with files written beside them, and what is asked of them.
+//! Model packages for tests: copies of the bundled models, and fixture graphs with files written next to them.
 
 use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Reply, Server, fixture};
+use crate::support::{
+    http_client::Reply,
+    paths::{fixture, root},
+    server::Server,
+};
 
 /// A repository with one model, `model`, of one version: a fixture's graph and files beside it.
 pub(crate) fn package(graph: &str, files: &[(&str, &str)]) -> TempDir {
@@ -47,33 +51,39 @@ pub(crate) fn ask(server: &Server, model: &str, features: &Value) -> Reply {
     server.post(&format!("/models/{model}/predict"), &json!({ "features": features }).to_string())
 }
 
-/// Whether `found` holds what `expected` says: objects may hold more, numbers may differ by 1e-6 times the greater of 1
-/// and their size, whole numbers not at all.
-pub(crate) fn holds(found: &Value, expected: &Value) -> bool {
-    match (found, expected) {
-        (Value::Object(found), Value::Object(expected)) => {
-            expected.iter().all(|(name, value)| found.get(name).is_some_and(|other| holds(other, value)))
-        }
-        (Value::Array(found), Value::Array(expected)) => {
-            found.len() == expected.len() && found.iter().zip(expected).all(|(found, expected)| holds(found, expected))
-        }
-        (Value::Number(left), Value::Number(right)) if left.is_f64() || right.is_f64() => {
-            let (left, right) = (left.as_f64().expect("a number"), right.as_f64().expect("a number"));
-            (left - right).abs() <= 1e-6 * right.abs().max(1.0)
-        }
-        (found, expected) => found == expected,
+/// A copy of a bundled model's directory (`churn`) or version (`churn/1`) in a directory of its own.
+pub(crate) fn copy_models(names: &[&str]) -> TempDir {
+    let target = tempfile::tempdir().expect("a directory");
+    for name in names {
+        copy(&root().join("models").join(name), &target.path().join(name));
     }
+    target
 }
 
-/// Whether a text is the pattern, where `…` in the pattern stands for anything.
-pub(crate) fn fits(text: &str, pattern: &str) -> bool {
-    let Some((first, rest)) = pattern.split_once('…') else { return text == pattern };
-    let Some(mut text) = text.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = rest.split('…').collect();
-    let last = parts.pop().unwrap_or_default();
-    for part in parts {
-        let Some((_, after)) = text.split_once(part) else { return false };
-        text = after;
+/// The same, without the calibrations.
+pub(crate) fn uncalibrated_models(names: &[&str]) -> TempDir {
+    fn remove(directory: &Path) {
+        for entry in fs::read_dir(directory).expect("a directory").flatten() {
+            if entry.path().is_dir() {
+                remove(&entry.path());
+            } else if entry.file_name() == "calibration.json" {
+                fs::remove_file(entry.path()).expect("removed");
+            }
+        }
     }
-    text.ends_with(last)
+    let models = copy_models(names);
+    remove(models.path());
+    models
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a directory");
+    for entry in fs::read_dir(from).expect("a directory").flatten() {
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if source.is_dir() {
+            copy(&source, &target);
+        } else {
+            fs::copy(&source, &target).expect("copied");
+        }
+    }
 }

@@ -1,0 +1,24 @@
+//! Values of single series in the text format of the metrics.
+
+use crate::support::{server::Server, wait::until};
+
+/// The value of a series in the text format, 0 where it is not there yet. Labels are given in their own order.
+pub(crate) fn value_of(text: &str, series: &str) -> u64 {
+    let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    value.map_or(0, |value| value.parse().expect("a whole number"))
+}
+
+/// The same, asked of a server.
+pub(crate) fn scraped(server: &Server, series: &str) -> u64 {
+    value_of(&server.get("/metrics").text(), series)
+}
+
+/// A series of version 1 of a model, with further labels, which come after these.
+pub(crate) fn series(name: &str, model: &str, more: &str) -> String {
+    format!("candor_{name}{{model=\"{model}\",version=\"1\"{more}}}")
+}
+
+/// Waits until a series of a server has a value.
+pub(crate) fn wait_for(server: &Server, series: &str, value: u64) {
+    until(&format!("{series} is {value}"), || scraped(server, series) == value);
+}

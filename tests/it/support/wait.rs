@@ -1,0 +1,18 @@
+//! How long tests wait, and waiting for a condition.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long a test waits for an answer or a condition before it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until something is so, which must come by itself.
+pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !so() {
+        assert!(started.elapsed() < PATIENCE, "it never came: {what}");
+        thread::yield_now();
+    }
+}
