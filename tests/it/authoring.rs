@@ -1,10 +1,10 @@
 //! Packages made from a model and a table: the minute of the README, every type and format, and what is refused.
 
 mod calibrate;
-mod minute;
 mod profiles;
+mod quickstart;
 mod refused;
-mod streams;
+mod streaming;
 mod tables;
 mod weights;
 

@@ -1,10 +1,10 @@
 //! The contract's rules as tables: what refuses a contract, what refuses a request, what lands in which tensor, what is
 //! derived from a bare graph, and what outputs come to mean. No server, no files but the bundled contracts.
 
+mod coalition_inputs;
 mod derived;
 mod interpreted;
 mod malformed;
-mod mixed;
 mod outputs;
 mod placement;
 mod problems;

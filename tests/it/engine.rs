@@ -3,11 +3,11 @@
 
 mod answers;
 mod batching;
-mod behind;
 mod cancellation;
 mod deadlines;
-mod moving;
 mod overload;
+mod placement_change;
+mod priorities;
 
 use std::{
     sync::Arc,
@@ -24,23 +24,23 @@ use tokio::sync::oneshot;
 
 use crate::support::{
     fake_executor,
-    http_client::Kept,
+    http_client::KeepAliveClient,
     metrics::value_of,
     server::{Server, block_on},
-    wait::until,
+    wait::wait_until,
 };
 
 /// Far longer than any test.
 const LONG: Duration = Duration::from_mins(1);
 
 /// An engine without a server.
-struct Bare {
+struct EngineFixture {
     engine: Arc<Engine>,
     recorded: Arc<VersionMetrics>,
     metrics: Metrics,
 }
 
-impl Bare {
+impl EngineFixture {
     fn start(executor: Box<dyn Executor>, options: EngineOptions) -> Self {
         let build = BuildInfo {
             version: "0",
@@ -85,7 +85,7 @@ impl Bare {
     }
 
     fn wait_for_queue(&self, length: u32) {
-        until(&format!("{length} rows wait"), || self.recorded.queue_depth.get() == u64::from(length));
+        wait_until(&format!("{length} rows wait"), || self.recorded.queue_depth.get() == u64::from(length));
     }
 
     fn counted(&self, series: &str) -> u64 {
@@ -128,8 +128,8 @@ fn request(path: &str, headers: &str, features: &serde_json::Value) -> Vec<u8> {
 }
 
 /// A connection on which a request is under way.
-fn under_way(server: &Server, request: &[u8]) -> Kept {
-    let mut kept = Kept::open(server.address).expect("a connection");
+fn under_way(server: &Server, request: &[u8]) -> KeepAliveClient {
+    let mut kept = KeepAliveClient::open(server.address).expect("a connection");
     kept.send(request);
     kept
 }

@@ -1,9 +1,9 @@
 //! Explanations: equal to those of others, whatever the rules of sharing demand, and never in the way of a prediction.
 
-mod game;
 mod limits;
 mod profile;
 mod requests;
+mod shapley_axioms;
 mod vectors;
 
 use std::{fs, path::Path};

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{http_client::Reply, process::Process, wait::PATIENCE};
+use crate::support::{http_client::Reply, process::Process, wait::TEST_TIMEOUT};
 
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
 
@@ -55,7 +55,7 @@ fn post(lines: &str) -> String {
 /// Sends a request and reads until the end of the connection; `None` where no answer came.
 fn send(address: SocketAddr, request: &str) -> Option<Reply> {
     let mut stream = TcpStream::connect(address).expect("a connection");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout");
     let _ = stream.write_all(request.as_bytes());
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes);

@@ -10,7 +10,7 @@ use crate::support::{
     packages::{add, copy_models},
     paths::fixture,
     process::Process,
-    wait::PATIENCE,
+    wait::TEST_TIMEOUT,
 };
 
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
@@ -36,7 +36,7 @@ fn line_of(process: &Process, id: &str) -> (Value, Vec<Value>) {
     (line, before.into_inner())
 }
 
-fn holds(line: &Value, expected: &Value) {
+fn assert_contains(line: &Value, expected: &Value) {
     for (name, value) in expected.as_object().expect("an object") {
         assert_eq!(&line[name], value, "{name} in {line}");
     }
@@ -72,7 +72,7 @@ fn a_line_tells_method_route_caller_and_sizes() {
     let reply = Reply::parse(&raw(process.address, &[head.as_bytes(), &zipped].concat(), false)).expect("an answer");
     let (line, _) = line_of(&process, "zipped");
     let (asked, answered) = (GOOD.len(), reply.body.len());
-    holds(
+    assert_contains(
         &line,
         &json!({ "method": "POST", "route": "/predict", "caller": "shop", "model": "churn", "version": "1", "status": 200,
             "code": "ok", "request_bytes": asked, "response_bytes": answered, "client": null }),
@@ -95,7 +95,7 @@ fn a_line_tells_method_route_caller_and_sizes() {
     ] {
         let reply = ask(&process, ask_line, &format!("{lines}x-request-id: {id}\r\n"), GOOD);
         let (line, before) = line_of(&process, id);
-        holds(&line, &expected);
+        assert_contains(&line, &expected);
         assert_eq!(line["response_bytes"], reply.body.len(), "{line}");
         assert!(errors(&before).is_empty(), "{before:#?}");
     }
@@ -106,7 +106,7 @@ fn the_address_of_a_client_is_logged_where_that_is_wanted() {
     let root = copy_models(&["churn"]);
     let process = over(root.path(), &["--set", "telemetry.log_client_address=true"]);
     ask(&process, "POST /predict", "x-request-id: seen\r\n", GOOD);
-    holds(&line_of(&process, "seen").0, &json!({ "client": "127.0.0.1", "status": 200 }));
+    assert_contains(&line_of(&process, "seen").0, &json!({ "client": "127.0.0.1", "status": 200 }));
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn a_client_that_goes_away_is_not_an_error() {
         let head =
             format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nexpect: 100-continue\r\n");
         let mut stream = TcpStream::connect(process.address).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout");
         write!(stream, "{head}x-request-id: {id}\r\ncontent-length: {length}\r\n\r\n").expect("sent");
         stream.peek(&mut [0]).expect("it may go on");
         write!(stream, "{body}").expect("sent");
@@ -145,9 +145,9 @@ fn a_client_that_goes_away_is_not_an_error() {
     let lines = lines.into_inner();
     assert!(errors(&lines).is_empty(), "{lines:#?}");
     let of = |id: &str| lines.iter().find(|line| line["request_id"] == id).expect("its line");
-    holds(of("in-the-body"), &expected);
-    holds(of("in-the-run"), &expected);
-    holds(of("in-the-run"), &json!({ "model": "slow", "version": "1", "route": "/models/{model}/predict" }));
+    assert_contains(of("in-the-body"), &expected);
+    assert_contains(of("in-the-run"), &expected);
+    assert_contains(of("in-the-run"), &json!({ "model": "slow", "version": "1", "route": "/models/{model}/predict" }));
 }
 
 #[test]
@@ -162,10 +162,10 @@ fn a_failure_is_an_error_that_names_model_and_route() {
         let (line, before) = line_of(&process, "failed");
         let about = json!({ "request_id": "failed", "method": "POST", "route": "/predict", "code": code, "version": "1",
             "model": graph.replace('_', "-") });
-        holds(&line, &about);
+        assert_contains(&line, &about);
         let told: Vec<&Value> = errors(&before).into_iter().filter(|line| line["request_id"] == "failed").collect();
         assert_eq!(told.len(), 1, "{before:#?}");
-        holds(told[0], &about);
+        assert_contains(told[0], &about);
         assert!(told[0]["message"].as_str().is_some_and(|cause| cause.len() > 10), "{}", told[0]);
         // What the client did wrong is no error of the server's.
         ask(&process, "POST /predict", "x-request-id: refused\r\n", "{");

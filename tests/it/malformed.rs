@@ -35,7 +35,7 @@ enum Expect {
     Lists(&'static str, &'static str),
     /// An answer without a body by the HTTP library, which never saw a request in these bytes; then the connection is
     /// closed.
-    Bare(u16),
+    EmptyBody(u16),
     /// The status of a problem to a HEAD request, which has no body.
     Head(u16),
     /// The connection is closed without an answer.
@@ -164,7 +164,7 @@ fn judge(case: &Case, answer: &Answer) -> Result<(), String> {
             let errors = reply.json()["errors"].as_array().cloned().unwrap_or_default();
             listed && errors.iter().any(|error| error["pointer"] == pointer && error["code"] == code)
         }
-        (Expect::Bare(status), Some(reply)) => reply.status == status && reply.body.is_empty() && answer.closed,
+        (Expect::EmptyBody(status), Some(reply)) => reply.status == status && reply.body.is_empty() && answer.closed,
         (Expect::Head(status), None) => Reply::parse(&answer.rest).is_some_and(|reply| {
             reply.status == status && reply.body.is_empty() && reply.header("x-request-id").is_some()
         }),

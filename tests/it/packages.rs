@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
-    matching::fits,
+    matching::matches_pattern,
     packages::{ask, copy_models},
     paths::root,
     process::candor,
@@ -72,7 +72,7 @@ fn every_fault_is_named_with_its_file_and_the_difference() {
         let reasons: Vec<String> = reasons.filter_map(Value::as_str).map(str::to_owned).collect();
         let expected = expected(case, repository.path());
         let same = reasons.len() == expected.len()
-            && reasons.iter().zip(&expected).all(|(reason, pattern)| fits(reason, pattern));
+            && reasons.iter().zip(&expected).all(|(reason, pattern)| matches_pattern(reason, pattern));
         if !same {
             wrong.insert(case.name, (expected, reasons));
         }
@@ -112,7 +112,7 @@ fn readiness_follows_required() {
         let messages = expected(case, repository.path());
         let more = if messages.len() > 1 { format!(" (and {} more)", messages.len() - 1) } else { String::new() };
         let reason = format!("{}: version 1 is unavailable: {}{more}", case.name, messages[0]);
-        assert!(reasons.iter().any(|found| fits(found, &reason)), "{reason}\n{reasons:#?}");
+        assert!(reasons.iter().any(|found| matches_pattern(found, &reason)), "{reason}\n{reasons:#?}");
     }
 
     let optional = broken("required = false\n");
@@ -136,7 +136,7 @@ fn check_tells_everything_at_once() {
         for message in expected(case, repository.path()) {
             // A message of several lines begins on the line that is compared.
             let first = message.lines().next().unwrap_or_default();
-            assert!(lines.iter().any(|line| fits(line, first)), "{first}\n{text}");
+            assert!(lines.iter().any(|line| matches_pattern(line, first)), "{first}\n{text}");
         }
     }
     assert!(text.ends_with(&format!("2 ok, {} failed\n", CASES.len())), "{text}");

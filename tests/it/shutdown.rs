@@ -12,11 +12,11 @@ use std::{
 };
 
 use crate::support::{
-    http_client::{Ended, Kept},
+    http_client::{Ended, KeepAliveClient},
     packages::copy_models,
     process::Process,
     server::Server,
-    wait::{PATIENCE, until},
+    wait::{TEST_TIMEOUT, wait_until},
 };
 
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
@@ -60,7 +60,7 @@ fn ask_until_the_end(process: &Process, keep: bool, told: &mpsc::Sender<()>) -> 
     let request = head(if keep { "" } else { "connection: close\r\n" }) + GOOD;
     move || {
         let mut seen = Seen::default();
-        while let Ok(mut connection) = Kept::open(address) {
+        while let Ok(mut connection) = KeepAliveClient::open(address) {
             loop {
                 seen.sent += 1;
                 let reply = connection.ask(request.as_bytes());
@@ -98,7 +98,7 @@ fn a_server_under_constant_requests_completes_what_it_accepted() {
         .into_iter()
         .collect();
     for _ in 0..300 {
-        answers.recv_timeout(PATIENCE).expect("an answer");
+        answers.recv_timeout(TEST_TIMEOUT).expect("an answer");
     }
     process.signal("TERM");
     let seen: Vec<Seen> = clients.into_iter().map(|client| client.join().expect("a client that is content")).collect();
@@ -124,7 +124,7 @@ fn a_server_under_constant_requests_completes_what_it_accepted() {
 #[test]
 fn during_the_delay_the_server_serves_and_says_that_it_will_not_for_long() {
     let mut process = serve(&["lifecycle.drain_delay_ms=1000"]);
-    let mut kept = Kept::open(process.address).expect("a connection");
+    let mut kept = KeepAliveClient::open(process.address).expect("a connection");
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n");
     assert_eq!(kept.ask(get("/readyz").as_bytes()).expect("an answer").status, 200);
 
@@ -136,7 +136,7 @@ fn during_the_delay_the_server_serves_and_says_that_it_will_not_for_long() {
     assert_eq!(ready.json()["reasons"], serde_json::json!(["the server is shutting down"]));
     assert_eq!(kept.ask(get("/livez").as_bytes()).expect("an answer").status, 200);
     assert_eq!(kept.ask((head("") + GOOD).as_bytes()).expect("an answer").status, 200);
-    let fresh = Kept::open(process.address).expect("a connection").ask((head("") + GOOD).as_bytes());
+    let fresh = KeepAliveClient::open(process.address).expect("a connection").ask((head("") + GOOD).as_bytes());
     assert_eq!(fresh.expect("an answer").status, 200);
 
     // Then the kept connection is closed without a byte, and the program is done.
@@ -149,7 +149,7 @@ fn during_the_delay_the_server_serves_and_says_that_it_will_not_for_long() {
 fn both_signals_stop_an_idle_server() {
     for signal in ["TERM", "INT"] {
         let mut process = serve(&[]);
-        let kept = Kept::open(process.address).expect("a connection");
+        let kept = KeepAliveClient::open(process.address).expect("a connection");
         process.signal(signal);
         assert!(kept.ends_cleanly());
         let stopped = process.wait_for(|line| line["message"] == "stopped").expect("a last line");
@@ -168,7 +168,7 @@ fn a_second_signal_ends_it_at_once() {
     process.wait_for(|line| line["message"].as_str().is_some_and(|text| text.starts_with("stopping"))).expect("a line");
     // Those of the first second belong to the first one; the next one ends it.
     while process.child.try_wait().expect("a state").is_none() {
-        assert!(started.elapsed() < PATIENCE, "a signal after the first second ends it");
+        assert!(started.elapsed() < TEST_TIMEOUT, "a signal after the first second ends it");
         process.signal("TERM");
     }
     assert!(started.elapsed() >= Duration::from_secs(1), "not before: {:?}", started.elapsed());
@@ -183,8 +183,8 @@ fn a_drain_has_an_end() {
     for (hanging, timeout) in [(1, "100"), (3, "0")] {
         let timeout = format!("lifecycle.drain_timeout_ms={timeout}");
         let mut process = serve(&["http.body_timeout_ms=60000", &timeout]);
-        let hanging: Vec<Kept> = (0..hanging).map(|_| hang(&process)).collect();
-        let idle = Kept::open(process.address).expect("a connection");
+        let hanging: Vec<KeepAliveClient> = (0..hanging).map(|_| hang(&process)).collect();
+        let idle = KeepAliveClient::open(process.address).expect("a connection");
         process.signal("TERM");
         let cut = Cell::new(0);
         let told = process.wait_for(|line| {
@@ -200,8 +200,8 @@ fn a_drain_has_an_end() {
 }
 
 /// A connection with a request that the server has begun and can never finish.
-fn hang(process: &Process) -> Kept {
-    let mut hanging = Kept::open(process.address).expect("a connection");
+fn hang(process: &Process) -> KeepAliveClient {
+    let mut hanging = KeepAliveClient::open(process.address).expect("a connection");
     // The server asks for the body only once it reads it, so the request is under way then.
     hanging.send(head("expect: 100-continue\r\n").as_bytes());
     hanging.expect_continue();
@@ -213,7 +213,7 @@ fn hang(process: &Process) -> Kept {
 fn a_request_in_flight_is_finished() {
     let (_models, server) = patient();
     let address = server.address;
-    let mut kept = Kept::open(address).expect("a connection");
+    let mut kept = KeepAliveClient::open(address).expect("a connection");
     kept.send(head("expect: 100-continue\r\n").as_bytes());
     kept.expect_continue();
     kept.send(&GOOD.as_bytes()[..10]);
@@ -232,7 +232,7 @@ fn a_request_in_flight_is_finished() {
 fn silent_connections_do_not_hold_the_end_up() {
     let server = Server::start(|_| {});
     let silent = ["", "P", "POST /predict HTTP/1.1\r\nhost: te", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"].map(|bytes| {
-        let mut kept = Kept::open(server.address).expect("a connection");
+        let mut kept = KeepAliveClient::open(server.address).expect("a connection");
         kept.send(bytes.as_bytes());
         kept
     });
@@ -245,5 +245,5 @@ fn silent_connections_do_not_hold_the_end_up() {
 
 /// Returns when the server accepts no more connections.
 fn wait_until_closing(address: std::net::SocketAddr) {
-    until("the listener is closed", || TcpStream::connect(address).is_err());
+    wait_until("the listener is closed", || TcpStream::connect(address).is_err());
 }

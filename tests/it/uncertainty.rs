@@ -1,13 +1,13 @@
 //! The proofs of the uncertainty: by equality with independent implementations, by simulation against the exact law of
 //! coverage, by properties; then what an operator and a caller see of it.
 
+mod check_findings;
 mod faults;
-mod fitted;
-mod judged;
+mod fitting;
 mod plots;
 mod properties;
 mod refused;
-mod served;
+mod served_calibration;
 mod simulation;
 mod vectors;
 

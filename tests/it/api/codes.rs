@@ -21,7 +21,7 @@ use crate::support::{
     http_client::{Reply, raw},
     paths::fixture,
     server::{Server, block_on, config},
-    wait::PATIENCE,
+    wait::TEST_TIMEOUT,
 };
 
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
@@ -119,7 +119,7 @@ fn refused_for_lack_of_time() -> Vec<(&'static str, Reply)> {
         |deadline: &str| server.send("POST", "/predict", &[JSON, ("x-deadline-ms", deadline)], br#"{"features":[1]}"#);
     let replies = std::thread::scope(|scope| {
         let running = scope.spawn(|| ask("60000"));
-        is_running.recv_timeout(PATIENCE).expect("the first row runs");
+        is_running.recv_timeout(TEST_TIMEOUT).expect("the first row runs");
         // A row that is too late gives its place up, so that another can have it.
         let late = ask("20");
         let waiting = scope.spawn(|| ask("60000"));

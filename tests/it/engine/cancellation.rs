@@ -6,10 +6,10 @@ use candor::runtime::{EngineOptions, Placement, Policy};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{Bare, request, under_way};
+use super::{EngineFixture, request, under_way};
 use crate::support::{
-    fake_executor::{gated, options, server_of},
-    http_client::Kept,
+    fake_executor::{blocking_executor, options, server_of},
+    http_client::KeepAliveClient,
     metrics::{scraped, series, wait_for},
     packages::add,
     server::Server,
@@ -17,7 +17,7 @@ use crate::support::{
 
 #[test]
 fn a_caller_that_goes_away_frees_its_place_in_the_queue() {
-    let (executor, gate) = gated();
+    let (executor, gate) = blocking_executor();
     let server = server_of(executor, options(1));
     let ask = |x: u8| under_way(&server, &request("/predict", "", &json!({ "x": x })));
     let mut running = ask(1);
@@ -65,7 +65,7 @@ fn a_run_that_nobody_waits_for_is_stopped() {
     // One waits, so the other is run.
     wait_for(&server, &series("queue_depth", "slow", ""), 1);
     drop(left);
-    let mut kept = Kept::open(server.address).expect("a connection");
+    let mut kept = KeepAliveClient::open(server.address).expect("a connection");
     let reply = kept.ask(&quick).expect("an answer");
     assert_eq!((reply.status, &reply.json()["prediction"]), (200, &json!(2.5)));
     wait_for(&server, &series("requests_in_flight", "slow", ""), 0);
@@ -89,14 +89,15 @@ fn nothing_is_lost_by_callers_that_leave_at_any_moment() {
     for placement in [Placement::Workers, Placement::Inline] {
         let executor = stoppable::Stoppable::default();
         let policy = Policy { preferred_rows: 4, max_rows: 4, ..options(64).policy };
-        let bare = Bare::start(Box::new(executor), EngineOptions { placement, policy, capacity: 64 });
-        let bare = Arc::new(bare);
+        let fixture = EngineFixture::start(Box::new(executor), EngineOptions { placement, policy, capacity: 64 });
+        let fixture = Arc::new(fixture);
         thread::scope(|scope| {
             for thread in 0..4_u16 {
-                let bare = Arc::clone(&bare);
+                let fixture = Arc::clone(&fixture);
                 scope.spawn(move || {
                     for round in 0..250 {
-                        let (leaving, staying) = (bare.predict(-1.0), bare.predict(f64::from(thread * 1000 + round)));
+                        let (leaving, staying) =
+                            (fixture.predict(-1.0), fixture.predict(f64::from(thread * 1000 + round)));
                         leaving.leave();
                         let expected = f64::from(thread * 1000 + round) + 1.0;
                         assert!((staying.answer().0 - expected).abs() < 0.5, "{placement:?}");
@@ -104,8 +105,8 @@ fn nothing_is_lost_by_callers_that_leave_at_any_moment() {
                 });
             }
         });
-        bare.wait_for_queue(0);
-        assert_eq!(bare.predict(1.0).answer(), (2.0, 1), "{placement:?}");
+        fixture.wait_for_queue(0);
+        assert_eq!(fixture.predict(1.0).answer(), (2.0, 1), "{placement:?}");
     }
 }
 

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use candor::runtime::{Cost, EngineOptions, Placement, Policy, Priority, SubmitError};
 use serde_json::json;
 
-use super::{Bare, LONG, request, under_way};
+use super::{EngineFixture, LONG, request, under_way};
 use crate::support::{
-    fake_executor::{Gate, gated, options, server_of},
-    http_client::{Kept, Reply},
+    fake_executor::{ExecutorGate, blocking_executor, options, server_of},
+    http_client::{KeepAliveClient, Reply},
     metrics::{scraped, series, wait_for},
     server::Server,
-    wait::until,
+    wait::wait_until,
 };
 
 const SHORT: Duration = Duration::from_millis(200);
@@ -22,13 +22,13 @@ fn costing(per_row: f64) -> EngineOptions {
     EngineOptions { policy: Policy { cost: Cost { per_run: 0.0, per_row }, ..options.policy }, ..options }
 }
 
-fn server(per_row: f64) -> (Server, Gate) {
-    let (executor, gate) = gated();
+fn server(per_row: f64) -> (Server, ExecutorGate) {
+    let (executor, gate) = blocking_executor();
     (server_of(executor, costing(per_row)), gate)
 }
 
 fn ask(server: &Server, headers: &str) -> Reply {
-    let mut kept = Kept::open(server.address).expect("a connection");
+    let mut kept = KeepAliveClient::open(server.address).expect("a connection");
     kept.ask(&request("/predict", headers, &json!({ "x": 1 }))).expect("an answer")
 }
 
@@ -70,7 +70,7 @@ fn a_model_that_cannot_keep_its_own_limit_says_so() {
 fn a_deadline_that_passed_on_the_way_is_told_as_that() {
     let server = Server::shared();
     let body = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
-    let mut kept = Kept::open(server.address).expect("a connection");
+    let mut kept = KeepAliveClient::open(server.address).expect("a connection");
     let head = format!(
         "POST /predict HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\nx-deadline-ms: 1\r\nexpect: \
          100-continue\r\ncontent-length: {}\r\n\r\n",
@@ -79,7 +79,7 @@ fn a_deadline_that_passed_on_the_way_is_told_as_that() {
     kept.send(head.as_bytes());
     kept.expect_continue();
     let started = Instant::now();
-    until("the deadline passes", || started.elapsed() > Duration::from_millis(2));
+    wait_until("the deadline passes", || started.elapsed() > Duration::from_millis(2));
     let reply = kept.ask(body.as_bytes()).expect("an answer");
     assert_eq!((reply.status, reply.code().as_str()), (504, "deadline_exceeded"), "{}", reply.text());
     assert_eq!(reply.json()["detail"], "x-deadline-ms gave 1 ms, and the request took longer than that to arrive");
@@ -120,16 +120,16 @@ fn a_deadline_that_passes_is_told_and_gives_the_place_up() {
 #[test]
 fn an_answer_is_never_late_without_saying_so() {
     for placement in [Placement::Workers, Placement::Inline] {
-        let (executor, gate) = gated();
-        let bare = Bare::start(executor, EngineOptions { placement, ..options(8) });
+        let (executor, gate) = blocking_executor();
+        let fixture = EngineFixture::start(executor, EngineOptions { placement, ..options(8) });
         let deadline = Instant::now() + SHORT;
-        let running = bare.ask(1.0, SHORT, Priority::Predict);
+        let running = fixture.ask(1.0, SHORT, Priority::Predict);
         gate.begun();
-        let waiting = bare.ask(2.0, SHORT, Priority::Predict);
-        let patient = bare.predict(3.0);
+        let waiting = fixture.ask(2.0, SHORT, Priority::Predict);
+        let patient = fixture.predict(3.0);
         // The second may have come and gone; the third stays.
-        until("the deadline passes", || Instant::now() > deadline + SHORT / 10);
-        bare.wait_for_queue(1);
+        wait_until("the deadline passes", || Instant::now() > deadline + SHORT / 10);
+        fixture.wait_for_queue(1);
         gate.open();
         assert_eq!(gate.begun(), [3.0], "a row that is late already is not run: {placement:?}");
         gate.open();
@@ -137,7 +137,7 @@ fn an_answer_is_never_late_without_saying_so() {
             assert_eq!(late.outcome().err(), Some(SubmitError::DeadlineExceeded), "{placement:?}");
         }
         assert!(patient.outcome().is_ok());
-        let counted = |stage| bare.counted(&series("abandoned_rows_total", "fake", stage));
+        let counted = |stage| fixture.counted(&series("abandoned_rows_total", "fake", stage));
         assert_eq!((counted(",stage=\"infer\""), counted(",stage=\"queue\"")), (1, 1), "{placement:?}");
     }
 }
@@ -145,17 +145,17 @@ fn an_answer_is_never_late_without_saying_so() {
 /// A version that was slow for a while must not refuse for ever what it could answer.
 #[test]
 fn slow_runs_of_the_past_do_not_close_the_door() {
-    let (executor, gate) = gated();
+    let (executor, gate) = blocking_executor();
     let policy = Policy { cost: Cost { per_run: 0.0, per_row: 0.001 }, ..options(8).policy };
-    let bare = Bare::start(executor, EngineOptions { policy, ..options(8) });
+    let fixture = EngineFixture::start(executor, EngineOptions { policy, ..options(8) });
     let mut runs = 0;
-    until("the estimate is far above the cost", || {
-        let row = bare.predict(1.0);
+    wait_until("the estimate is far above the cost", || {
+        let row = fixture.predict(1.0);
         gate.begun();
         let started = Instant::now();
-        until("a slow run", || started.elapsed() > Duration::from_millis(20));
-        let behind = bare.queue(2.0, Priority::Predict, 1);
-        let estimate = bare.engine.estimate();
+        wait_until("a slow run", || started.elapsed() > Duration::from_millis(20));
+        let behind = fixture.queue(2.0, Priority::Predict, 1);
+        let estimate = fixture.engine.estimate();
         gate.open();
         gate.begun();
         gate.open();
@@ -163,7 +163,7 @@ fn slow_runs_of_the_past_do_not_close_the_door() {
         runs += 1;
         estimate > Duration::from_millis(12)
     });
-    until("the estimate of an idle engine is its cost", || bare.engine.estimate() < Duration::from_millis(2));
+    wait_until("the estimate of an idle engine is its cost", || fixture.engine.estimate() < Duration::from_millis(2));
     gate.open();
-    assert!(bare.ask(3.0, LONG, Priority::Predict).outcome().is_ok(), "after {runs} slow runs");
+    assert!(fixture.ask(3.0, LONG, Priority::Predict).outcome().is_ok(), "after {runs} slow runs");
 }

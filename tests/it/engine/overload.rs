@@ -11,9 +11,10 @@ use serde_json::json;
 use super::request;
 use crate::support::{
     fake_executor,
-    http_client::Kept,
+    http_client::KeepAliveClient,
     metrics::{series, wait_for},
     server::Server,
+    wait::wait_until,
 };
 
 const CALLERS: u64 = 48;
@@ -32,7 +33,7 @@ struct Seen {
 /// One caller; every fourth request is sent and left.
 fn call(server: &Server, caller: u64) -> Seen {
     let mut seen = Seen::default();
-    let mut kept = Kept::open(server.address).expect("a connection");
+    let mut kept = KeepAliveClient::open(server.address).expect("a connection");
     for round in 0..ROUNDS {
         let value = caller * ROUNDS + round;
         let features = json!({ "x": value });
@@ -43,7 +44,7 @@ fn call(server: &Server, caller: u64) -> Seen {
             // The server has begun with it then, and will have to count it.
             kept.expect_continue();
             kept.send(&request[body..]);
-            kept = Kept::open(server.address).expect("a connection");
+            kept = KeepAliveClient::open(server.address).expect("a connection");
             seen.gone += 1;
             continue;
         }
@@ -101,7 +102,7 @@ fn more_than_there_is_room_for_is_refused_and_nothing_is_lost() {
         wait_for(&server, &series(name, "fake", ""), 0);
     }
     let started = Instant::now();
-    let mut kept = Kept::open(server.address).expect("a connection");
+    let mut kept = KeepAliveClient::open(server.address).expect("a connection");
     assert_eq!(kept.ask(&request("/predict", "", &json!({ "x": 1 }))).expect("an answer").status, 200);
     assert!(started.elapsed() < Duration::from_secs(1), "a lone request waits for nothing");
     assert!(server.drain(), "nothing is left");
@@ -115,7 +116,7 @@ fn everything_is_counted(server: &Server, seen: Seen) {
         let lines = lines.filter(|line| line.contains(&format!("status=\"{status}")));
         lines.filter_map(|line| line.rsplit_once(' ')).filter_map(|(_, value)| value.parse::<u64>().ok()).sum()
     };
-    super::until("every request is counted", || {
+    wait_until("every request is counted", || {
         text = server.get("/metrics").text();
         counted(&text, "") == SENT
     });

@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 
 use super::{codes, explainable, explained, number, profile};
 use crate::support::{
-    fake_executor::{self, Gate},
+    fake_executor::{self, ExecutorGate},
     http_client::Reply,
     metrics::wait_for,
     server::{Server, block_on},
-    wait::until,
+    wait::wait_until,
 };
 
 const FEATURES: &[&str] = &["a", "b", "c", "d"];
@@ -27,10 +27,10 @@ const FEATURES: &[&str] = &["a", "b", "c", "d"];
 const ROWS: usize = 15;
 
 /// A model of four numbers whose baseline is zeros, run row by row as the test lets it.
-fn gated(capacity: usize) -> (Server, Arc<Repository>, Gate) {
+fn blocking_model(capacity: usize) -> (Server, Arc<Repository>, ExecutorGate) {
     let profile = profile(&json!({ "a": 0.0, "b": 0.0, "c": 0.0, "d": 0.0 }));
     let profile: Profile = serde_json::from_value(profile).expect("a profile");
-    let (executor, gate) = fake_executor::gated();
+    let (executor, gate) = fake_executor::blocking_executor();
     let (server, repository) = fake_executor::explained(executor, fake_executor::options(capacity), FEATURES, profile);
     (server, repository, gate)
 }
@@ -56,7 +56,7 @@ fn question() -> Value {
 
 #[test]
 fn a_prediction_does_not_wait_for_an_explanation() {
-    let (server, _, gate) = gated(1024);
+    let (server, _, gate) = blocking_model(1024);
     thread::scope(|scope| {
         let slow = ask(scope, &server, question());
         assert_eq!(gate.begun(), [1.0, 2.0, 3.0, 4.0], "first the prediction itself");
@@ -107,7 +107,7 @@ fn at_the_deadline_it_says_what_is_reached() {
 }
 
 fn stopped_after(answered: usize, reached: bool) {
-    let (server, _, gate) = gated(1024);
+    let (server, _, gate) = blocking_model(1024);
     thread::scope(|scope| {
         let asked = ask_within(scope, &server, question(), "700");
         for _ in 0..=answered {
@@ -138,7 +138,7 @@ fn stopped_after(answered: usize, reached: bool) {
 
 #[test]
 fn a_version_that_is_being_stopped_answers_without_the_explanation() {
-    let (server, repository, gate) = gated(1024);
+    let (server, repository, gate) = blocking_model(1024);
     thread::scope(|scope| {
         let asked = ask(scope, &server, question());
         gate.begun();
@@ -159,7 +159,7 @@ fn until_closed(repository: &Repository) {
     let catalog = repository.catalog();
     let version = catalog.resolve(None, None).expect("the version");
     let row = || Inputs { tensors: vec![Tensor { shape: vec![1, 4], buffer: Buffer::F64(vec![9.0; 4]) }], rows: 1 };
-    until("no row is taken", || {
+    wait_until("no row is taken", || {
         let refused = block_on(version.engine.execute(row(), std::time::Instant::now(), Priority::Predict));
         matches!(refused, Err(SubmitError::ShuttingDown))
     });

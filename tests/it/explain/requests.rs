@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{codes, contributions, explain, explainable, explained, number, profile, sum};
 use crate::support::{
     external_tools::python,
-    matching::holds,
+    matching::json_contains,
     packages::{contract, package},
     paths::fixture,
     server::Server,
@@ -29,7 +29,7 @@ fn leaving() -> Value {
 fn same(one: &Value, other: &Value) -> bool {
     let entry = |entry: &Value| (entry["feature"].to_string(), entry.clone());
     let by_name = |explanation: &Value| -> Value { contributions(explanation).iter().map(entry).collect() };
-    one["rows"] == other["rows"] && holds(&by_name(one), &by_name(other))
+    one["rows"] == other["rows"] && json_contains(&by_name(one), &by_name(other))
 }
 
 #[test]

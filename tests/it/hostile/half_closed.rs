@@ -9,10 +9,10 @@ use serde_json::json;
 
 use super::{is_long, post};
 use crate::support::{
-    fake_executor::{gated, options, server_of},
+    fake_executor::{blocking_executor, options, server_of},
     http_client::{Reply, raw},
     server::Server,
-    wait::PATIENCE,
+    wait::TEST_TIMEOUT,
 };
 
 #[test]
@@ -73,11 +73,11 @@ fn a_large_answer_to_a_half_closed_client_comes_whole() {
 /// While the answer takes long, an interim one tells whether the client is still there.
 #[test]
 fn a_half_closed_client_may_wait_long() {
-    let (executor, gate) = gated();
+    let (executor, gate) = blocking_executor();
     let server = server_of(executor, options(4));
     let body = json!({ "features": { "x": 3 } }).to_string();
     let mut stream = TcpStream::connect(server.address).expect("a connection");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout");
     let head = "POST /predict HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: ";
     write!(stream, "{head}{}\r\n\r\n{body}", body.len()).expect("sent");
     stream.shutdown(Shutdown::Write).expect("half closed");

@@ -12,7 +12,7 @@ use crate::support::{
     http_client::Reply,
     process::Process,
     server::{Server, block_on},
-    wait::{PATIENCE, until},
+    wait::{TEST_TIMEOUT, wait_until},
 };
 
 /// Connections that send the beginning of a request and no more.
@@ -34,7 +34,7 @@ fn ask_from(source: &str, address: SocketAddr) -> Option<Reply> {
         socket.connect(address).await.expect("a connection").into_std().expect("a stream")
     });
     stream.set_nonblocking(false).expect("a blocking stream");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout");
     let mut stream = stream;
     let _ = stream.write_all(super::post("connection: close\r\n").as_bytes());
     let mut bytes = Vec::new();
@@ -55,7 +55,7 @@ fn slow_sockets_do_not_lock_others_out() {
     let held = slow(process.address, 60);
     // One address has as many as it may: another one of it is told so at once.
     let mut refused = TcpStream::connect(process.address).expect("a connection");
-    refused.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    refused.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout");
     let mut bytes = Vec::new();
     let _ = refused.read_to_end(&mut bytes);
     let reply = Reply::parse(&bytes).expect("an answer");
@@ -73,7 +73,7 @@ fn slow_sockets_do_not_lock_others_out() {
     assert_eq!((&line["level"], &line["busiest_address"]), (&"WARN".into(), &"127.0.0.1".into()), "{line}");
     // Idle connections are closed within a second or so while connections are scarce, not after the 30 of every day: down
     // to the half of the limit.
-    until("idle connections are closed", || {
+    wait_until("idle connections are closed", || {
         metric(health, "candor_connections_timed_out_total", &["data", "idle"]) >= 28.0
     });
     assert_eq!(ask(process.address).status, 200);

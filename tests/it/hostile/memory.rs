@@ -14,7 +14,7 @@ use futures_util::{
 use h2::{SendStream, client::ResponseFuture};
 
 use super::{is_long, latency, memory, metric, report, serve};
-use crate::support::{http2_client::Frames, process::Process, server::block_on, wait::until};
+use crate::support::{http2_client::Frames, process::Process, server::block_on, wait::wait_until};
 
 /// The budget of these servers, in bytes.
 const BUDGET: u64 = 32 << 20;
@@ -45,7 +45,7 @@ fn attack<H>(name: &str, process: &Process, make: impl FnOnce(SocketAddr) -> H) 
     );
     assert!(peak <= promise, "{name}: {} MB of {} MB", peak >> 20, promise >> 20);
     drop(held);
-    until("memory given back", || {
+    wait_until("memory given back", || {
         latency(process.address, 1);
         memory(process).0 <= 2 * idle
     });
@@ -167,7 +167,7 @@ fn readers_with_a_closed_window() {
             clients.push(client);
         }
         let all = f64::from(connections * 64);
-        until("every scrape is answered or refused", || {
+        wait_until("every scrape is answered or refused", || {
             metric(address, "candor_requests_total", &["route=\"/metrics\""]) >= all
         });
     });

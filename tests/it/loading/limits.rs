@@ -17,7 +17,7 @@ use crate::support::{
     paths::fixture,
     process::{Process, candor},
     server::Server,
-    wait::PATIENCE,
+    wait::TEST_TIMEOUT,
 };
 
 /// A repository with a model that serves and one whose graph never ends.
@@ -74,7 +74,7 @@ fn a_signal_interrupts_loading() {
     let interrupted = process.wait_for(|line| line["model"] == "endless").expect("a line");
     assert_eq!(interrupted["message"], "loading was interrupted, since the server is stopping");
     assert_eq!((&interrupted["level"], process.ended()), (&json!("INFO"), Some(0)));
-    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
+    assert!(started.elapsed() < TEST_TIMEOUT, "{:?}", started.elapsed());
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{add_refused, add_table, index, reasons};
-use crate::support::{http_client::Reply, packages::ask, process::Process, server::Server, wait::PATIENCE};
+use crate::support::{http_client::Reply, packages::ask, process::Process, server::Server, wait::TEST_TIMEOUT};
 
 /// The table of half numbers.
 const TABLE: &str = "external_table.bin";
@@ -55,7 +55,7 @@ fn weights_that_are_cut_off_do_not_end_the_process() {
             body.len()
         );
         let mut stream = TcpStream::connect(process.address).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout");
         stream.write_all((head + &body).as_bytes()).expect("sent");
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).expect("an answer");

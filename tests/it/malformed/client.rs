@@ -6,7 +6,7 @@ use std::{
     net::{Shutdown, SocketAddr, TcpStream},
 };
 
-use crate::support::{http_client::Reply, wait::PATIENCE};
+use crate::support::{http_client::Reply, wait::TEST_TIMEOUT};
 
 /// What the client does after its last byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +68,8 @@ pub(super) struct Sent(TcpStream);
 /// Connects and sends. A server that refuses early may close before everything was sent.
 pub(super) fn send(address: SocketAddr, bytes: &[u8], ending: Ending) -> Sent {
     let mut stream = TcpStream::connect(address).expect("a connection");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout");
+    stream.set_write_timeout(Some(TEST_TIMEOUT)).expect("a timeout");
     let _ = stream.write_all(bytes);
     if ending == Ending::HalfClose {
         let _ = stream.shutdown(Shutdown::Write);

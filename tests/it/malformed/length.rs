@@ -2,20 +2,20 @@
 
 use super::{Case, Expect, GOOD, JSON, MALFORMED, request};
 
-use Expect::{Bare, Problem, Sequence};
+use Expect::{EmptyBody, Problem, Sequence};
 
 /// Head lines that frame the body wrongly, the body, and what must come back.
 const FRAMES: &[(&str, &str, &str, Expect)] = &[
-    ("a negative length", "content-length: -1", GOOD, Bare(400)),
-    ("a length with a sign", "content-length: +70", GOOD, Bare(400)),
-    ("a length in words", "content-length: seventy", GOOD, Bare(400)),
-    ("a length in hexadecimal", "content-length: 0x46", GOOD, Bare(400)),
-    ("a length with a fraction", "content-length: 70.0", GOOD, Bare(400)),
-    ("a length past 64 bits", "content-length: 99999999999999999999999", GOOD, Bare(400)),
-    ("a length of just 64 bits", "content-length: 18446744073709551615", GOOD, Bare(431)),
-    ("an empty length", "content-length:", GOOD, Bare(400)),
-    ("a list of lengths", "content-length: 70, 71", GOOD, Bare(400)),
-    ("two lengths", "content-length: 70\r\ncontent-length: 71", GOOD, Bare(400)),
+    ("a negative length", "content-length: -1", GOOD, EmptyBody(400)),
+    ("a length with a sign", "content-length: +70", GOOD, EmptyBody(400)),
+    ("a length in words", "content-length: seventy", GOOD, EmptyBody(400)),
+    ("a length in hexadecimal", "content-length: 0x46", GOOD, EmptyBody(400)),
+    ("a length with a fraction", "content-length: 70.0", GOOD, EmptyBody(400)),
+    ("a length past 64 bits", "content-length: 99999999999999999999999", GOOD, EmptyBody(400)),
+    ("a length of just 64 bits", "content-length: 18446744073709551615", GOOD, EmptyBody(431)),
+    ("an empty length", "content-length:", GOOD, EmptyBody(400)),
+    ("a list of lengths", "content-length: 70, 71", GOOD, EmptyBody(400)),
+    ("two lengths", "content-length: 70\r\ncontent-length: 71", GOOD, EmptyBody(400)),
     ("a length of a terabyte", "content-length: 1000000000000", GOOD, Problem(413, "body_too_large")),
     ("a length one past the limit", "content-length: 1048577", GOOD, Problem(413, "body_too_large")),
     ("a length of none", "content-length: 0", "", MALFORMED),
@@ -24,11 +24,11 @@ const FRAMES: &[(&str, &str, &str, Expect)] = &[
     ("a length too small", "content-length: 20", GOOD, Sequence(&[400, 400])),
     ("a length of none before a body", "content-length: 0", GOOD, Sequence(&[400, 400])),
     ("no length before a body", "accept: */*", GOOD, Sequence(&[400, 400])),
-    ("an encoding that is none", "transfer-encoding: pieces", GOOD, Bare(400)),
-    ("an empty encoding", "transfer-encoding:", GOOD, Bare(400)),
-    ("the encoding identity", "transfer-encoding: identity", GOOD, Bare(400)),
-    ("the encoding chunked, not last", "transfer-encoding: chunked, gzip", GOOD, Bare(400)),
-    ("the encoding chunked in quotes", "transfer-encoding: \"chunked\"", GOOD, Bare(400)),
+    ("an encoding that is none", "transfer-encoding: pieces", GOOD, EmptyBody(400)),
+    ("an empty encoding", "transfer-encoding:", GOOD, EmptyBody(400)),
+    ("the encoding identity", "transfer-encoding: identity", GOOD, EmptyBody(400)),
+    ("the encoding chunked, not last", "transfer-encoding: chunked, gzip", GOOD, EmptyBody(400)),
+    ("the encoding chunked in quotes", "transfer-encoding: \"chunked\"", GOOD, EmptyBody(400)),
     ("chunked, and plain JSON", "transfer-encoding: chunked", GOOD, MALFORMED),
     ("a chunk without a size", "transfer-encoding: chunked", "\r\n{}\r\n0\r\n\r\n", MALFORMED),
     ("a chunk of a negative size", "transfer-encoding: chunked", "-2\r\n{}\r\n0\r\n\r\n", MALFORMED),
@@ -39,7 +39,7 @@ const FRAMES: &[(&str, &str, &str, Expect)] = &[
     ("a chunk without an end of line", "transfer-encoding: chunked", "2\r\n{}0\r\n\r\n", MALFORMED),
     ("chunks of nothing", "transfer-encoding: chunked", "0\r\n\r\n", MALFORMED),
     ("half an object in chunks", "transfer-encoding: chunked", "1\r\n{\r\n0\r\n\r\n", MALFORMED),
-    ("chunks behind HTTP/1.0's back", "transfer-encoding: chunked, chunked, x", "0\r\n\r\n", Bare(400)),
+    ("chunks behind HTTP/1.0's back", "transfer-encoding: chunked, chunked, x", "0\r\n\r\n", EmptyBody(400)),
 ];
 
 /// Every case of this file.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
-    matching::fits,
+    matching::matches_pattern,
     packages::{add, ask, copy_models},
     process::candor,
     server::Server,
@@ -119,7 +119,11 @@ fn faults_of_model_toml_refuse_the_model() {
         let version = server.get("/models/m").json()["versions"][0].clone();
         let reasons = version["reasons"].as_array().expect("reasons").clone();
         assert_eq!((version["state"].as_str(), reasons.len()), (Some("unavailable"), 1), "{settings}: {version}");
-        assert!(reasons[0].as_str().is_some_and(|text| fits(text, &message)), "{settings}: {}\n{message}", reasons[0]);
+        assert!(
+            reasons[0].as_str().is_some_and(|text| matches_pattern(text, &message)),
+            "{settings}: {}\n{message}",
+            reasons[0]
+        );
         let ready = server.get("/readyz");
         assert_eq!(
             (ready.status, ready.json()["reasons"].as_array().map(Vec::len)),

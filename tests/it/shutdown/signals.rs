@@ -3,7 +3,7 @@
 use std::{cell::RefCell, process::Command};
 
 use super::{GOOD, hang, serve};
-use crate::support::{http_client::Kept, process::Process};
+use crate::support::{http_client::KeepAliveClient, process::Process};
 
 /// How many requests are in flight.
 const IN_FLIGHT: usize = 64;
@@ -17,7 +17,7 @@ fn signals(process: &Process, names: &[&str]) {
 }
 
 /// The requests of these clients are finished, and each gets its answer.
-fn finish(clients: Vec<Kept>) {
+fn finish(clients: Vec<KeepAliveClient>) {
     for mut client in clients {
         let reply = client.ask(&GOOD.as_bytes()[10..]).expect("an answer");
         assert_eq!(reply.status, 200, "{}", reply.text());
@@ -25,7 +25,7 @@ fn finish(clients: Vec<Kept>) {
 }
 
 /// A server with requests in flight that wait for the rest of their bodies.
-fn busy() -> (tempfile::TempDir, Process, Vec<Kept>) {
+fn busy() -> (tempfile::TempDir, Process, Vec<KeepAliveClient>) {
     let models = crate::support::packages::copy_models(&["churn"]);
     std::fs::write(models.path().join("churn/model.toml"), "[limits]\ndeadline_ms = 60000\n").expect("written");
     let place = format!("repository.models={}", models.path().display());

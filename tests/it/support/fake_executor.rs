@@ -24,7 +24,7 @@ use candor::{
 
 use crate::support::{
     server::{Server, config, log},
-    wait::PATIENCE,
+    wait::TEST_TIMEOUT,
 };
 
 /// A contract of these numbers, which feed one tensor.
@@ -53,22 +53,22 @@ impl<F: FnMut(f64) -> f64 + Send + 'static> Executor for Fake<F> {
 }
 
 /// Waits, run by run, until the test lets it answer twice each number; a gate that is gone holds nothing up.
-pub(crate) struct Gated {
+pub(crate) struct BlockingExecutor {
     begun: mpsc::Sender<Vec<f64>>,
     go: mpsc::Receiver<()>,
     stop: Interrupt,
 }
 
-/// The test's side of [`Gated`].
-pub(crate) struct Gate {
+/// The test's side of [`BlockingExecutor`].
+pub(crate) struct ExecutorGate {
     begun: mpsc::Receiver<Vec<f64>>,
     go: mpsc::Sender<()>,
 }
 
-impl Gate {
-    /// The numbers of the next run, once it has begun; it then waits for [`Gate::open`].
+impl ExecutorGate {
+    /// The numbers of the next run, once it has begun; it then waits for [`ExecutorGate::open`].
     pub(crate) fn begun(&self) -> Vec<f64> {
-        self.begun.recv_timeout(PATIENCE).expect("a run begins")
+        self.begun.recv_timeout(TEST_TIMEOUT).expect("a run begins")
     }
 
     /// Whether no run has begun that was not yet asked for.
@@ -82,15 +82,15 @@ impl Gate {
     }
 }
 
-pub(crate) fn gated() -> (Box<dyn Executor>, Gate) {
+pub(crate) fn blocking_executor() -> (Box<dyn Executor>, ExecutorGate) {
     let (told, begun) = mpsc::channel();
     let (open, go) = mpsc::channel();
     // Like a session it can be asked to stop; only the gate ends its runs.
-    (Box::new(Gated { begun: told, go, stop: Arc::new(|_| ()) }), Gate { begun, go: open })
+    (Box::new(BlockingExecutor { begun: told, go, stop: Arc::new(|_| ()) }), ExecutorGate { begun, go: open })
 }
 
 /// The same, whose run ends also when it is stopped.
-pub(crate) fn gated_or_stopped() -> (Box<dyn Executor>, Gate) {
+pub(crate) fn interruptible_executor() -> (Box<dyn Executor>, ExecutorGate) {
     let (told, begun) = mpsc::channel();
     let (open, go) = mpsc::channel();
     let stop = open.clone();
@@ -100,10 +100,10 @@ pub(crate) fn gated_or_stopped() -> (Box<dyn Executor>, Gate) {
             let _ = stop.send(());
         }
     };
-    (Box::new(Gated { begun: told, go, stop: Arc::new(stop) }), Gate { begun, go: open })
+    (Box::new(BlockingExecutor { begun: told, go, stop: Arc::new(stop) }), ExecutorGate { begun, go: open })
 }
 
-impl Executor for Gated {
+impl Executor for BlockingExecutor {
     fn run(&mut self, inputs: &Inputs) -> Result<Vec<Tensor>, RunError> {
         let Buffer::F64(values) = &inputs.tensors[0].buffer else { panic!("a tensor of doubles") };
         // The test may have ended, and with it whoever listens and whoever holds the run up.

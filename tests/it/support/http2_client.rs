@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpStream},
 };
 
-use crate::support::wait::PATIENCE;
+use crate::support::wait::TEST_TIMEOUT;
 
 pub(crate) const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -34,7 +34,7 @@ impl Frames {
     /// The same with settings: pairs of an identifier and a value (RFC 9113, section 6.5.2).
     pub(crate) fn with_settings(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
         let mut stream = TcpStream::connect(address).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout");
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("sent");
         let mut frames = Self(stream);
         let pair = |(name, value): &(u16, u32)| [&name.to_be_bytes()[..], &value.to_be_bytes()].concat();

@@ -7,13 +7,13 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::wait::PATIENCE;
+use crate::support::wait::TEST_TIMEOUT;
 
-/// Sends bytes on a connection of its own and reads until the server closes it, or [`PATIENCE`] is over.
+/// Sends bytes on a connection of its own and reads until the server closes it, or [`TEST_TIMEOUT`] is over.
 /// With `half_close` the sending side is closed first.
 pub(crate) fn raw(address: SocketAddr, bytes: &[u8], half_close: bool) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).expect("a connection");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout");
     // A server that refuses early may close before everything was sent.
     let _ = stream.write_all(bytes);
     if half_close {
@@ -89,12 +89,12 @@ pub(crate) enum Ended {
 }
 
 /// A connection for one request after another.
-pub(crate) struct Kept(TcpStream);
+pub(crate) struct KeepAliveClient(TcpStream);
 
-impl Kept {
+impl KeepAliveClient {
     pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TEST_TIMEOUT))?;
         Ok(Self(stream))
     }
 

@@ -4,13 +4,14 @@ use serde_json::Value;
 
 /// Whether `found` holds what `expected` says: objects may hold more, numbers may differ by 1e-6 times the greater of 1
 /// and their size, whole numbers not at all.
-pub(crate) fn holds(found: &Value, expected: &Value) -> bool {
+pub(crate) fn json_contains(found: &Value, expected: &Value) -> bool {
     match (found, expected) {
         (Value::Object(found), Value::Object(expected)) => {
-            expected.iter().all(|(name, value)| found.get(name).is_some_and(|other| holds(other, value)))
+            expected.iter().all(|(name, value)| found.get(name).is_some_and(|other| json_contains(other, value)))
         }
         (Value::Array(found), Value::Array(expected)) => {
-            found.len() == expected.len() && found.iter().zip(expected).all(|(found, expected)| holds(found, expected))
+            found.len() == expected.len()
+                && found.iter().zip(expected).all(|(found, expected)| json_contains(found, expected))
         }
         (Value::Number(left), Value::Number(right)) if left.is_f64() || right.is_f64() => {
             let (left, right) = (left.as_f64().expect("a number"), right.as_f64().expect("a number"));
@@ -21,7 +22,7 @@ pub(crate) fn holds(found: &Value, expected: &Value) -> bool {
 }
 
 /// Whether a text is the pattern, where `…` in the pattern stands for anything.
-pub(crate) fn fits(text: &str, pattern: &str) -> bool {
+pub(crate) fn matches_pattern(text: &str, pattern: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('…') else { return text == pattern };
     let Some(mut text) = text.strip_prefix(first) else { return false };
     let mut parts: Vec<&str> = rest.split('…').collect();

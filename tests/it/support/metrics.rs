@@ -1,6 +1,6 @@
 //! Values of single series in the text format of the metrics.
 
-use crate::support::{server::Server, wait::until};
+use crate::support::{server::Server, wait::wait_until};
 
 /// The value of a series in the text format, 0 where it is not there yet. Labels are given in their own order.
 pub(crate) fn value_of(text: &str, series: &str) -> u64 {
@@ -20,5 +20,5 @@ pub(crate) fn series(name: &str, model: &str, more: &str) -> String {
 
 /// Waits until a series of a server has a value.
 pub(crate) fn wait_for(server: &Server, series: &str, value: u64) {
-    until(&format!("{series} is {value}"), || scraped(server, series) == value);
+    wait_until(&format!("{series} is {value}"), || scraped(server, series) == value);
 }

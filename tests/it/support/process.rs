@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{paths::root, wait::PATIENCE};
+use crate::support::{paths::root, wait::TEST_TIMEOUT};
 
 /// The program itself, on a free port.
 pub(crate) struct Process {
@@ -60,7 +60,7 @@ impl Process {
 
     /// The next log line that fits, as JSON; lines before it are dropped.
     pub(crate) fn wait_for(&self, fits: impl Fn(&Value) -> bool) -> Option<Value> {
-        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+        while let Ok(line) = self.lines.recv_timeout(TEST_TIMEOUT) {
             if let Ok(value) = serde_json::from_str::<Value>(&line)
                 && fits(&value)
             {

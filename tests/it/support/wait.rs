@@ -6,13 +6,13 @@ use std::{
 };
 
 /// How long a test waits for an answer or a condition before it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Waits until something is so, which must come by itself.
-pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !so() {
-        assert!(started.elapsed() < PATIENCE, "it never came: {what}");
+        assert!(started.elapsed() < TEST_TIMEOUT, "it never came: {what}");
         thread::yield_now();
     }
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{
     numbered,
-    served::{fixture_model, held_out, hundredths, write},
+    served_calibration::{fixture_model, held_out, hundredths, write},
 };
 use crate::support::{
     packages::{ask, copy_models, edit},

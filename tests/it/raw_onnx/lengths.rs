@@ -1,4 +1,4 @@
-//! Bare graphs that only take certain lengths or values: load searches for an instance that runs, and serves the graph with
+//! RawGraph graphs that only take certain lengths or values: load searches for an instance that runs, and serves the graph with
 //! a warning if there is none.
 
 use serde_json::{Value, json};

@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::support::{
     http_client::{Reply, raw},
     process::candor,
-    wait::PATIENCE,
+    wait::TEST_TIMEOUT,
 };
 
 /// The models that are asked, each for its own example, in every round.
@@ -136,7 +136,7 @@ fn start() -> (Watched, SocketAddr) {
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || reader.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
     let mut address = None;
-    for _ in 0..PATIENCE.as_millis() {
+    for _ in 0..TEST_TIMEOUT.as_millis() {
         assert_eq!(watched.check(), Ok(()));
         // Each line, or each millisecond without one, is a moment to look.
         let line = match lines.recv_timeout(Duration::from_millis(1)) {

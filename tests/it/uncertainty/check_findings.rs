@@ -18,10 +18,10 @@ use tempfile::TempDir;
 
 use super::{
     calibration,
-    served::{held_out, write},
+    served_calibration::{held_out, write},
 };
 use crate::support::{
-    matching::fits,
+    matching::matches_pattern,
     packages::{edit, uncalibrated_models},
     process::candor,
 };
@@ -323,7 +323,8 @@ fn check_judges_calibration_and_profile() {
         let place = repository.path().join(case.name).join("1").display().to_string();
         let expected: Vec<String> = case.told.iter().map(|line| line.replace("{v}", &place)).collect();
         let told = found.get(case.name).cloned().unwrap_or_default();
-        let same = told.len() == expected.len() && told.iter().zip(&expected).all(|(told, line)| fits(told, line));
+        let same =
+            told.len() == expected.len() && told.iter().zip(&expected).all(|(told, line)| matches_pattern(told, line));
         assert!(same, "{}: {expected:#?}\n{told:#?}", case.name);
     }
     assert_eq!(output.status.code(), Some(1), "{text}");

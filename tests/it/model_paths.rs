@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     http_client::{Reply, raw},
-    matching::fits,
+    matching::matches_pattern,
     packages::{add, copy_models},
     paths::{fixture, root},
     process::{Process, candor},
@@ -157,7 +157,7 @@ fn where_there_is_no_model_one_line_says_what_is_there() {
             let errors = String::from_utf8(output.stderr).expect("UTF-8");
             let said: Vec<&str> = errors.lines().filter(|line| !line.starts_with('{')).collect();
             assert_eq!(output.status.code(), Some(1), "{command:?} {said:?}");
-            assert!(said.len() == 1 && fits(said[0], &expected), "{command:?} {said:#?}\n{expected}");
+            assert!(said.len() == 1 && matches_pattern(said[0], &expected), "{command:?} {said:#?}\n{expected}");
         }
     }
 }
@@ -195,10 +195,11 @@ fn what_looks_like_a_model_and_is_none_is_told_by_name() {
         let output = candor(&["check"]).arg(&path).output().expect("it ran");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(output.status.code(), Some(1), "{text}");
-        assert!(text.lines().any(|line| fits(line.trim(), &expected)), "{expected}\n{text}");
+        assert!(text.lines().any(|line| matches_pattern(line.trim(), &expected)), "{expected}\n{text}");
         // A server says the same and is not ready.
         let process = Process::starting(&[&path.display().to_string()]);
-        let told = process.wait_for(|line| line["message"].as_str().is_some_and(|text| fits(text, &expected)));
+        let told =
+            process.wait_for(|line| line["message"].as_str().is_some_and(|text| matches_pattern(text, &expected)));
         assert!(told.is_some(), "{expected}");
     }
 }

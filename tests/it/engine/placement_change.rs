@@ -5,24 +5,24 @@ use std::time::{Duration, Instant};
 use candor::runtime::{EngineOptions, Placement, Priority, SubmitError};
 use serde_json::json;
 
-use super::{Bare, LONG, request};
+use super::{EngineFixture, LONG, request};
 use crate::support::{
-    fake_executor::{Gate, gated, gated_or_stopped, options},
-    http_client::Kept,
+    fake_executor::{ExecutorGate, blocking_executor, interruptible_executor, options},
+    http_client::KeepAliveClient,
     packages::package,
     process::Process,
-    wait::until,
+    wait::wait_until,
 };
 
 fn too_long() {
     let started = Instant::now();
-    until("a run that is far too long for a caller's thread", || started.elapsed() > Duration::from_millis(30));
+    wait_until("a run that is far too long for a caller's thread", || started.elapsed() > Duration::from_millis(30));
 }
 
 /// Any thread is held up now and then: only the next long run, close to these, moves the version.
-fn two_long_runs(bare: &Bare, gate: &Gate) {
+fn two_long_runs(fixture: &EngineFixture, gate: &ExecutorGate) {
     for _ in 0..2 {
-        let held_up = bare.predict(0.0);
+        let held_up = fixture.predict(0.0);
         gate.begun();
         too_long();
         gate.open();
@@ -33,37 +33,37 @@ fn two_long_runs(bare: &Bare, gate: &Gate) {
 /// Rows that waited for the caller's thread are answered by the worker.
 #[test]
 fn rows_that_wait_while_a_version_moves_are_answered() {
-    let (executor, gate) = gated();
-    let bare = Bare::start(executor, EngineOptions { placement: Placement::Inline, ..options(8) });
-    two_long_runs(&bare, &gate);
-    let first = bare.predict(1.0);
+    let (executor, gate) = blocking_executor();
+    let fixture = EngineFixture::start(executor, EngineOptions { placement: Placement::Inline, ..options(8) });
+    two_long_runs(&fixture, &gate);
+    let first = fixture.predict(1.0);
     gate.begun();
-    let before = bare.queue(2.0, Priority::Predict, 1);
+    let before = fixture.queue(2.0, Priority::Predict, 1);
     too_long();
     gate.open();
     assert_eq!(gate.begun(), [2.0]);
     // The row whose run moved the version has its answer while the worker is busy.
     assert_eq!(first.answer(), (2.0, 1));
-    let after = bare.queue(3.0, Priority::Predict, 1);
+    let after = fixture.queue(3.0, Priority::Predict, 1);
     gate.open();
     gate.begun();
     gate.open();
     assert_eq!((before.answer().0, after.answer().0), (4.0, 6.0));
     drop(gate);
-    bare.engine.stop();
-    assert!(bare.ask(4.0, LONG, Priority::Predict).outcome().is_err(), "the worker was joined with the others");
+    fixture.engine.stop();
+    assert!(fixture.ask(4.0, LONG, Priority::Predict).outcome().is_err(), "the worker was joined with the others");
 }
 
 /// A row that waited for a caller's thread has no clock of its own; run by the worker, it must not wait for ever.
 #[test]
 fn a_row_that_moved_with_its_version_keeps_its_deadline() {
-    let (executor, gate) = gated_or_stopped();
-    let bare = Bare::start(executor, EngineOptions { placement: Placement::Inline, ..options(8) });
-    two_long_runs(&bare, &gate);
-    let first = bare.predict(1.0);
+    let (executor, gate) = interruptible_executor();
+    let fixture = EngineFixture::start(executor, EngineOptions { placement: Placement::Inline, ..options(8) });
+    two_long_runs(&fixture, &gate);
+    let first = fixture.predict(1.0);
     gate.begun();
-    let endless = bare.ask(2.0, Duration::from_secs(1), Priority::Predict);
-    bare.wait_for_queue(1);
+    let endless = fixture.ask(2.0, Duration::from_secs(1), Priority::Predict);
+    fixture.wait_for_queue(1);
     too_long();
     gate.open();
     first.answer();
@@ -77,10 +77,10 @@ fn a_version_that_turns_out_heavy_holds_nobody_up() {
     let models = package("slow_loop", &[]);
     std::fs::write(models.path().join("model/model.toml"), "[limits]\ndeadline_ms = 600000\n").expect("written");
     let process = Process::serve(&["--models", &models.path().display().to_string()]);
-    let open = || Kept::open(process.address).expect("a connection");
+    let open = || KeepAliveClient::open(process.address).expect("a connection");
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n");
     let forever = request("/predict", "x-deadline-ms: 200\r\n", &json!([4, 1_u64 << 40]));
-    let mut threads: Vec<Kept> = (0..4).map(|_| open()).collect();
+    let mut threads: Vec<KeepAliveClient> = (0..4).map(|_| open()).collect();
     for thread in &mut threads {
         thread.send(&forever);
     }

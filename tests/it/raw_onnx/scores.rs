@@ -1,4 +1,4 @@
-//! Bare graphs whose scores are not probabilities are served as tensors, with the reason.
+//! RawGraph graphs whose scores are not probabilities are served as tensors, with the reason.
 
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    matching::holds,
+    matching::json_contains,
     packages::{ask, contract, package},
     server::Server,
 };
@@ -31,7 +31,11 @@ fn check(graph: &str, x: &[f64], cases: &[(Value, Value)]) {
         let root = package(graph, &[("contract.json", &contract)]);
         let server = Server::over(root.path());
         let reply = ask(&server, "model", &json!(x));
-        assert!(reply.status == 200 && holds(&reply.json(), answer), "{graph} {output}: {}\n{answer}", reply.text());
+        assert!(
+            reply.status == 200 && json_contains(&reply.json(), answer),
+            "{graph} {output}: {}\n{answer}",
+            reply.text()
+        );
     }
 }
 
