@@ -82,7 +82,8 @@ fn every_fault_of_every_kind_is_told_in_one_round() {
         "environment CANDOR_HTTP__BODY_TIMEOUT_MS: http.body_timeout_ms must be from 1 to 86400000, found 0".to_owned(),
         "environment CANDOR_RUNTIME__PROVIDERS: runtime.providers must be of cpu, cuda".to_owned(),
         format!(
-            "environment CANDOR_SECURITY__TOKENS_FILE: security.tokens_file names a file that cannot be used: {tokens}"
+            "environment CANDOR_SECURITY__TOKENS_FILE: security.tokens_file names a file that cannot be used: {tokens}: \
+             caller \"web\": token_sha256 must be 64 hexadecimal digits"
         ),
         "flag: telemetry.log_level cannot be used: the log level \"inof\" cannot be read at \"inof\"".to_owned(),
         "flag: security.rate_limit_burst must be from 1 to 1000000, found 0".to_owned(),

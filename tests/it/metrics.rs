@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     external_tools::{python, tool},
+    metrics::{series, value_of, wait_for},
     packages::{add, ask, copy_models},
     server::Server,
 };
@@ -89,12 +90,9 @@ fn cancel(server: &Server) {
     // Left unread, the answer to the expectation makes the end of the connection a reset: nobody reads on.
     stream.peek(&mut [0]).expect("it may go on");
     write!(stream, "{body}").expect("sent");
-    // Each look is a request of its own, so that this ends when it is so, or with the test's patience.
-    let until = |line: &str| (0..2000).any(|_| scrape(server, "*/*").contains(line));
-    assert!(until("candor_requests_in_flight{model=\"slow\",version=\"1\"} 1"), "the request began");
+    wait_for(server, &series("requests_in_flight", "slow", ""), 1);
     drop(stream);
-    let cancelled = "candor_cancelled_total{model=\"slow\",version=\"1\",stage=\"request\"} 1";
-    assert!(until(cancelled), "the server noticed that the caller went away");
+    wait_for(server, &series("cancelled_total", "slow", ",stage=\"request\""), 1);
 }
 
 /// The samples of a text: name, labels, value.
@@ -221,16 +219,20 @@ fn every_request_is_counted_once_under_one_outcome() {
     let received: f64 = requests.values().sum();
     assert!((received - PREDICTIONS_ASKED).abs() < 1e-9, "{requests:#?}");
 
+    // One request was cancelled and one was too late: each is counted in one series, and in no other of that label.
     let sum = |name: &str, label: &str, value: &str| -> f64 {
         let of = found.iter().filter(|(found, labels, _)| found == name && labels[label] == value);
         of.map(|(_, _, value)| value).sum()
     };
     for (name, label, value, code) in [
-        ("candor_cancelled_total", "model", "slow", "cancelled"),
-        ("candor_requests_shed_total", "reason", "deadline", "deadline_exceeded"),
+        ("cancelled_total", "stage", "request", "cancelled"),
+        ("requests_shed_total", "reason", "deadline", "deadline_exceeded"),
     ] {
-        let (detailed, counted) = (sum(name, label, value), sum("candor_requests_total", "code", code));
-        assert!(counted > 0.0 && (detailed - counted).abs() < 1e-9, "{name} {detailed}, {code} {counted}");
+        let one = series(name, "slow", &format!(",{label}=\"{value}\""));
+        assert_eq!(value_of(counted, &one), 1, "{one}");
+        let (detailed, counted) =
+            (sum(&format!("candor_{name}"), label, value), sum("candor_requests_total", "code", code));
+        assert!((detailed - 1.0).abs() < 1e-9 && (counted - 1.0).abs() < 1e-9, "{one} {detailed}, {code} {counted}");
     }
 }
 

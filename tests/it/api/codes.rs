@@ -19,6 +19,7 @@ use candor::{
 use crate::support::{
     fake_executor,
     http_client::{Reply, raw},
+    metrics::{series, wait_for},
     paths::fixture,
     server::{Server, block_on, config},
     wait::TEST_TIMEOUT,
@@ -123,8 +124,7 @@ fn refused_for_lack_of_time() -> Vec<(&'static str, Reply)> {
         // A row that is too late gives its place up, so that another can have it.
         let late = ask("20");
         let waiting = scope.spawn(|| ask("60000"));
-        let queued = r#"candor_queue_depth{model="fake",version="1"} 1"#;
-        while !server.get("/metrics").text().contains(queued) {}
+        wait_for(&server, &series("queue_depth", "fake", ""), 1);
         let full = ask("60000");
         for _ in 0..2 {
             release.send(()).expect("released");
