@@ -8,21 +8,12 @@ use std::{
 
 use candor::dataset::{ReadOptions, Table, describe};
 
-use crate::support::{external_tools::python, paths::fixture};
+use crate::support::{external_tools::peak_kib, paths::fixture};
 
 const ROWS: u64 = 200_000;
 
 /// By how much the peak may grow from 2,000 rows to [`ROWS`]. The long file has 28 MiB, and its rows take more in memory.
 const MAX_GROWTH_KIB: u64 = 8 << 10;
-
-/// Runs a command in a process of its own and prints the peak of its resident memory in KiB.
-const MEASURE_PEAK: &str = "
-import json, os, resource, subprocess, sys
-environment = {name: value for name, value in os.environ.items() if not name.startswith('CANDOR_')}
-done = subprocess.run(json.load(sys.stdin), env=environment, capture_output=True, text=True)
-assert done.returncode == 0, done.stderr
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-";
 
 fn table(directory: &Path, rows: u64) -> PathBuf {
     let path = directory.join(format!("{rows}.csv"));
@@ -35,19 +26,16 @@ fn table(directory: &Path, rows: u64) -> PathBuf {
     path
 }
 
-fn peak_kib(directory: &Path, table: &Path) -> u64 {
+fn peak(directory: &Path, table: &Path) -> u64 {
     let (graph, out) = (fixture("vector_input.onnx"), directory.join("package/1"));
-    let [graph, table, out] = [&graph, table, &out].map(|path| path.display().to_string());
-    let candor = env!("CARGO_BIN_EXE_candor");
-    let command = [candor, "init", &graph, "--data", &table, "--features", "x", "--out", &out, "--force"];
-    let printed = python(MEASURE_PEAK, &serde_json::json!(command).to_string());
-    printed.trim().parse().expect("a number of KiB")
+    let [graph, table, out] = [graph.as_path(), table, &out].map(|path| path.display().to_string());
+    peak_kib(&["init", &graph, "--data", &table, "--features", "x", "--out", &out, "--force"])
 }
 
 #[test]
 fn memory_does_not_grow_with_the_rows_of_a_table() {
     let directory = tempfile::tempdir().expect("a directory");
-    let [short, long] = [2_000, ROWS].map(|rows| peak_kib(directory.path(), &table(directory.path(), rows)));
+    let [short, long] = [2_000, ROWS].map(|rows| peak(directory.path(), &table(directory.path(), rows)));
     assert!(long.saturating_sub(short) < MAX_GROWTH_KIB, "peak of {short} KiB with 2,000 rows, {long} with {ROWS}");
 }
 

@@ -24,6 +24,23 @@ fn interpreter() -> Command {
     Command::new(std::env::var("CANDOR_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned()))
 }
 
+/// Runs a command and prints the peak of its resident memory, which `wait4` gives in KiB. The child runs without the
+/// variables of the tests, which candor would refuse as unknown settings.
+const MEASURE_PEAK: &str = "
+import json, os, resource, subprocess, sys
+environment = {name: value for name, value in os.environ.items() if not name.startswith('CANDOR_')}
+done = subprocess.run(json.load(sys.stdin), env=environment, capture_output=True, text=True)
+assert done.returncode == 0, done.stderr
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+";
+
+/// The peak of the resident memory, in KiB, of the `candor` program with these arguments, which must succeed.
+pub(crate) fn peak_kib(arguments: &[&str]) -> u64 {
+    let command = [&[env!("CARGO_BIN_EXE_candor")], arguments].concat();
+    let printed = python(MEASURE_PEAK, &serde_json::json!(command).to_string());
+    printed.trim().parse().expect("a number of KiB")
+}
+
 /// Runs a tool that must succeed; `remedy` says how to get it.
 pub(crate) fn tool(command: &mut Command, remedy: &str, input: &str) -> String {
     let name = command.get_program().to_string_lossy().into_owned();

@@ -5,7 +5,6 @@ use std::{
     fs,
     io::{BufWriter, Write as _},
     path::Path,
-    process::Stdio,
 };
 
 use candor::{
@@ -18,9 +17,9 @@ use super::{calibrated, spread_out, table, written};
 use crate::{
     authoring::{iris, make},
     support::{
+        external_tools::peak_kib,
         packages::{ask, contract, copy_models, package},
         paths::root,
-        process::candor,
         server::Server,
     },
 };
@@ -251,18 +250,9 @@ fn rows_are_run_alone_where_a_graph_has_no_batch() {
     assert!((error.mean_absolute - 0.2).abs() < 1e-6, "{error:?}");
 }
 
-/// The greatest resident size, in KiB, of the program while it calibrates by a table; 0 where the system does not tell.
-fn peak_kib(version: &Path, data: &Path) -> u64 {
-    let mut command = candor(&["calibrate", "--dry-run", "--target", "y", "--data"]);
-    let mut child = command.arg(data).arg(version).stdout(Stdio::null()).spawn().expect("it starts");
-    let (status, mut peak) = (format!("/proc/{}/status", child.id()), 0);
-    while child.try_wait().expect("it can be waited for").is_none() {
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-        peak = line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0).max(peak);
-    }
-    assert!(child.wait().expect("it ended").success());
-    peak
+fn peak(version: &Path, data: &Path) -> u64 {
+    let [data, version] = [data, version].map(|path| path.display().to_string());
+    peak_kib(&["calibrate", "--dry-run", "--target", "y", "--data", &data, &version])
 }
 
 #[test]
@@ -284,6 +274,6 @@ fn a_table_larger_than_memory_streams() {
     };
     let (few, many) = (long("few.csv", ROWS / 100), long("many.csv", ROWS));
     let size = fs::metadata(&many).expect("a file").len() / 1024;
-    let grown = peak_kib(&version, &many).saturating_sub(peak_kib(&version, &few));
+    let grown = peak(&version, &many).saturating_sub(peak(&version, &few));
     assert!(size > 30_000 && grown < 10_000, "{grown} KiB for a table of {size} KiB");
 }
