@@ -1,4 +1,4 @@
-//! Packages made from a model and a table: the minute of the README, every type and format, and what is refused.
+//! Packages made from a model and a table: the quickstart of the README, every type and format, and what is refused.
 
 mod calibrate;
 mod profiles;
@@ -36,7 +36,7 @@ fn iris(file: &str) -> PathBuf {
     root().join("tests/fixtures/iris").join(file)
 }
 
-/// `init` with the target `species`, or whatever the test wishes.
+/// `init` with the target `species`, unless the test changes the options.
 fn make(
     graph: &Path,
     data: &Path,

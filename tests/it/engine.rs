@@ -1,5 +1,4 @@
-//! The engine's promises: right answers under concurrency, rows together without waiting, deadlines, room given up by
-//! callers that go away, overload survived.
+//! The engine: correct answers under concurrency, batching without waiting, deadlines, cancellation, overload.
 
 mod answers;
 mod batching;
@@ -30,7 +29,7 @@ use crate::support::{
     wait::wait_until,
 };
 
-/// Far longer than any test.
+/// Longer than any test.
 const LONG: Duration = Duration::from_mins(1);
 
 /// An engine without a server.
@@ -56,7 +55,7 @@ impl EngineFixture {
         Self { engine: Arc::new(engine), recorded, metrics }
     }
 
-    /// Asks on a thread of its own, which also runs the row where callers do.
+    /// Submits a row on a new thread, which also runs the row if the placement is inline.
     fn ask(&self, value: f64, within: Duration, priority: Priority) -> Caller {
         let (leave, left) = oneshot::channel::<()>();
         let engine = Arc::clone(&self.engine);
@@ -77,7 +76,7 @@ impl EngineFixture {
         self.ask(value, LONG, Priority::Predict)
     }
 
-    /// Asks, and returns once the row waits, the `place`-th of the queue.
+    /// Submits a row and returns once the queue has `place` rows.
     fn queue(&self, value: f64, priority: Priority, place: u32) -> Caller {
         let caller = self.ask(value, LONG, priority);
         self.wait_for_queue(place);
@@ -93,7 +92,7 @@ impl EngineFixture {
     }
 }
 
-/// Somebody who waits for an answer.
+/// A caller that waits for an answer.
 struct Caller {
     leave: oneshot::Sender<()>,
     thread: thread::JoinHandle<Option<Result<Completed, SubmitError>>>,
@@ -104,21 +103,21 @@ impl Caller {
         self.thread.join().expect("no panic").expect("nobody left")
     }
 
-    /// The answer, which must be one, and how many rows shared the run.
+    /// The answer, which must be a success, and how many rows shared the run.
     fn answer(self) -> (f64, usize) {
         let completed = self.outcome().expect("an answer");
         let (outputs, row) = completed.result.expect("no failure");
         (candor::runtime::row_values(&outputs[0], row)[0], completed.batch_rows)
     }
 
-    /// Goes away; whether nothing had been answered by then.
+    /// Drops the request; true if it had no answer yet.
     fn leave(self) -> bool {
         let _ = self.leave.send(());
         self.thread.join().expect("no panic").is_none()
     }
 }
 
-/// A request for a prediction on a connection that is kept; `headers` are whole lines.
+/// A prediction request for a keep-alive connection; `headers` are whole lines.
 fn request(path: &str, headers: &str, features: &serde_json::Value) -> Vec<u8> {
     let body = serde_json::json!({ "features": features }).to_string();
     let length = body.len();
@@ -127,7 +126,7 @@ fn request(path: &str, headers: &str, features: &serde_json::Value) -> Vec<u8> {
         .into_bytes()
 }
 
-/// A connection on which a request is under way.
+/// A connection on which this request was sent.
 fn under_way(server: &Server, request: &[u8]) -> KeepAliveClient {
     let mut kept = KeepAliveClient::open(server.address).expect("a connection");
     kept.send(request);

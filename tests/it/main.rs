@@ -1,4 +1,4 @@
-//! What is promised, through real sockets, with real models: one module a topic.
+//! Integration tests: the server and the program through real sockets, with real models. One module per topic.
 
 mod access;
 mod api;

@@ -1,4 +1,4 @@
-//! `candor serve file.onnx`: a graph with nothing beside it, its contract derived from its signature.
+//! `candor serve file.onnx`: a graph without a package; its contract is derived from its signature.
 
 mod classes;
 mod lengths;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::{matching::json_contains, packages::ask, paths::fixture, server::Server};
 
-/// A fixture, what is derived from it, a request by name, and what the answer holds.
+/// A fixture, what is derived from it, a request by name, and the expected content of the answer.
 struct RawGraph {
     graph: &'static str,
     task: &'static str,
@@ -20,7 +20,7 @@ struct RawGraph {
     answer: Value,
 }
 
-/// A graph whose one input is the matrix `x` of two columns, asked for the row 1, 2.
+/// A graph with one input, the matrix `x` of two columns, and the row 1, 2.
 fn pair(graph: &'static str, task: &'static str, answer: Value) -> RawGraph {
     RawGraph { graph, task, features: &["x_0", "x_1"], by_name: json!({ "x_0": 1, "x_1": 2 }), answer }
 }
@@ -36,7 +36,7 @@ fn triple(graph: &'static str, answer: Value) -> RawGraph {
     }
 }
 
-/// A graph whose one input becomes one feature.
+/// A graph whose only input becomes one feature.
 fn one(
     graph: &'static str,
     task: &'static str,
@@ -47,7 +47,7 @@ fn one(
     RawGraph { graph, task, features: feature, by_name, answer }
 }
 
-/// What is said of a version.
+/// The notes about a version.
 fn notes(version: &Value) -> Vec<String> {
     let notes = version["notes"].as_array().expect("notes").iter();
     notes.map(|note| note.as_str().expect("a text").to_owned()).collect()
@@ -61,7 +61,7 @@ fn outputs(outputs: &Value) -> Value {
 fn shapes() -> Vec<RawGraph> {
     vec![
         triple("unbatched", outputs(&json!({ "y": [2, 5, -6] }))),
-        // A fixed size of one is no batch axis of the answer: it is given as the graph gives it.
+        // A fixed size of one is not a batch axis of the output: the answer has it as the graph gives it.
         triple("fixed_one", outputs(&json!({ "y": [[2, 5, -6]] }))),
         one("scalar_input", "tensors", (&["x"], json!(4)), outputs(&json!({ "y": 8 }))),
         one("vector_input", "regression", (&["x"], json!(4)), json!({ "prediction": 8.0 })),
@@ -211,7 +211,7 @@ fn an_answer_that_is_no_number_is_never_written() {
 
 #[test]
 fn a_caller_who_will_not_wait_is_told_in_time() {
-    // The measured row takes no step at all; with workers of its own the model holds up nobody else.
+    // The measured row takes no step at all; with its own workers this model blocks no other.
     let server = Server::start(|config| {
         config.repository.models = fixture("slow_loop.onnx");
         config.repository.default_model.clear();

@@ -1,4 +1,5 @@
-//! The way down: what was accepted is finished, the rest is turned away cleanly, and a second signal ends it at once.
+//! Shutdown: accepted requests are finished, new ones are rejected cleanly, and a second signal stops the server at
+//! once.
 
 mod http2;
 mod signals;
@@ -21,14 +22,14 @@ use crate::support::{
 
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
 
-/// The program, asked for churn where a path names no model.
+/// The program with churn as default model.
 fn serve(settings: &[&str]) -> Process {
     let set = settings.iter().flat_map(|setting| ["--set", *setting]);
     let arguments: Vec<&str> = ["--default-model", "churn"].into_iter().chain(set).collect();
     Process::serve(&arguments)
 }
 
-/// A server in this process whose churn waits for a slow body: the deadline runs from the head of the request.
+/// A server in this process whose churn waits long for a slow body: the deadline counts from the head of the request.
 fn patient() -> (tempfile::TempDir, Server) {
     let models = copy_models(&["churn"]);
     std::fs::write(models.path().join("churn/model.toml"), "[limits]\ndeadline_ms = 60000\n").expect("written");
@@ -36,7 +37,7 @@ fn patient() -> (tempfile::TempDir, Server) {
     (models, server)
 }
 
-/// The head of a prediction with the good body's length; `lines` are whole header lines.
+/// The head of a prediction request with the length of the good body; `lines` are whole header lines.
 fn head(lines: &str) -> String {
     let length = GOOD.len();
     format!(
@@ -53,8 +54,8 @@ struct Seen {
     unread: usize,
 }
 
-/// Asks again and again until the server is gone; `told` hears of each answer. A client that does not keep its
-/// connection takes a new one for each request.
+/// Sends requests until the server is gone; `told` receives a message per response. A client that does not keep its
+/// connection opens a new one for each request.
 fn ask_until_the_end(process: &Process, keep: bool, told: &mpsc::Sender<()>) -> impl FnOnce() -> Seen + Send + 'static {
     let (address, told) = (process.address, told.clone());
     let request = head(if keep { "" } else { "connection: close\r\n" }) + GOOD;
@@ -88,7 +89,7 @@ fn ask_until_the_end(process: &Process, keep: bool, told: &mpsc::Sender<()>) -> 
     }
 }
 
-/// Every request that the server has read, as its log says, was answered, and whole.
+/// Every request that the server has read, according to its log, was answered completely.
 #[test]
 fn a_server_under_constant_requests_completes_what_it_accepted() {
     let mut process = serve(&[]);
@@ -116,8 +117,8 @@ fn a_server_under_constant_requests_completes_what_it_accepted() {
     let (answered, turned_away) = (total(|seen| seen.answered), total(|seen| seen.turned_away));
     assert_eq!(logged.get(), (answered, turned_away), "read by the server, and seen by the clients: {seen:?}");
     assert_eq!(total(|seen| seen.sent), answered + turned_away + total(|seen| seen.unread));
-    // At most one request a client was never read: on a new connection that the system took in the very moment in which
-    // the listener was closed.
+    // At most one request per client was never read: on a connection that the kernel accepted at the moment the
+    // listener was closed.
     assert!(seen.iter().all(|seen| seen.unread <= 1), "{seen:?}");
 }
 
@@ -139,7 +140,7 @@ fn during_the_delay_the_server_serves_and_says_that_it_will_not_for_long() {
     let fresh = KeepAliveClient::open(process.address).expect("a connection").ask((head("") + GOOD).as_bytes());
     assert_eq!(fresh.expect("an answer").status, 200);
 
-    // Then the kept connection is closed without a byte, and the program is done.
+    // Then the keep-alive connection is closed without data, and the program ends.
     assert!(kept.ends_cleanly());
     assert_eq!(process.ended(), Some(0));
     assert!(TcpStream::connect(process.address).is_err(), "nobody listens any more");
@@ -157,7 +158,7 @@ fn both_signals_stop_an_idle_server() {
     }
 }
 
-/// A request whose body never comes would hold the end up for a minute.
+/// A request whose body never arrives would delay the shutdown for a minute.
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let limits = ["http.body_timeout_ms=60000", "lifecycle.drain_timeout_ms=60000"];
@@ -166,7 +167,7 @@ fn a_second_signal_ends_it_at_once() {
     let started = Instant::now();
     process.signal("TERM");
     process.wait_for(|line| line["message"].as_str().is_some_and(|text| text.starts_with("stopping"))).expect("a line");
-    // Those of the first second belong to the first one; the next one ends it.
+    // Signals within the first second count as one; the next one stops the server.
     while process.child.try_wait().expect("a state").is_none() {
         assert!(started.elapsed() < TEST_TIMEOUT, "a signal after the first second ends it");
         process.signal("TERM");
@@ -177,7 +178,7 @@ fn a_second_signal_ends_it_at_once() {
     drop(hanging);
 }
 
-/// Whoever looks into the log afterwards finds how many requests had no answer, and which.
+/// The log shows afterwards how many requests had no response, and which.
 #[test]
 fn a_drain_has_an_end() {
     for (hanging, timeout) in [(1, "100"), (3, "0")] {
@@ -199,10 +200,10 @@ fn a_drain_has_an_end() {
     }
 }
 
-/// A connection with a request that the server has begun and can never finish.
+/// A connection with a request in flight that the server can never finish.
 fn hang(process: &Process) -> KeepAliveClient {
     let mut hanging = KeepAliveClient::open(process.address).expect("a connection");
-    // The server asks for the body only once it reads it, so the request is under way then.
+    // The server sends 100 Continue only when it reads the body, so the request is in flight then.
     hanging.send(head("expect: 100-continue\r\n").as_bytes());
     hanging.expect_continue();
     hanging.send(&GOOD.as_bytes()[..10]);
@@ -227,7 +228,7 @@ fn a_request_in_flight_is_finished() {
     assert!(kept.ends_cleanly());
 }
 
-/// Connections that never say anything whole do not hold the end up.
+/// Connections without a complete request do not delay the shutdown.
 #[test]
 fn silent_connections_do_not_hold_the_end_up() {
     let server = Server::start(|_| {});

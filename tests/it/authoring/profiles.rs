@@ -1,4 +1,4 @@
-//! profile.json of a version that has a contract: made anew, held against the contract, and refused where it does not fit.
+//! profile.json of a version with a contract: rebuilt, checked against the contract, and refused if it does not fit.
 
 use std::fs;
 
@@ -39,7 +39,7 @@ fn a_profile_is_made_anew_and_listed() {
     assert!(check.status.success() && told.contains("profile.json: 200 rows of churn.csv"), "{told}");
 }
 
-/// A version of two numbers, of which the second pass of its contract refuses those where `a` is less than 5.
+/// A version with two numbers whose contract, in the full validation, rejects instances with `a` less than 5.
 fn of_two_passes() -> tempfile::TempDir {
     let number = json!({ "type": "number" });
     let output = json!({ "task": "regression", "members": { "tensor": "m" } });
@@ -62,7 +62,8 @@ fn rows_that_only_the_second_pass_refuses_are_told() {
 
 #[test]
 fn a_baseline_keeps_the_second_pass_too() {
-    // The median of `a` is 2, which the second pass refuses; and no background row may replace what it names no feature of.
+    // The median of `a` is 2, which the full validation rejects. A background row must not replace it if it lacks a
+    // feature that the baseline has.
     let models = of_two_passes();
     let data = models.path().join("rows.csv");
     fs::write(&data, "a,b\n1,1\n2,1\n9,1\n").expect("written");

@@ -1,4 +1,4 @@
-//! From a bare model and a table to a served, checked, documented model: by the program, as the README tells it.
+//! The quickstart of the README, by the program: from a raw model and a table to a served, checked, documented model.
 
 use std::fs;
 
@@ -29,7 +29,7 @@ fn a_bare_model_and_a_table_become_a_served_model() {
     let readme = fs::read_to_string(root().join("README.md")).expect("README.md");
     let shown = readme.split_once("$ candor init iris.onnx").and_then(|(_, rest)| rest.split_once("$ candor serve"));
     let shown = shown.expect("the README shows what init prints").0.lines().skip(1);
-    // Where it was written depends on the place; what is left out is marked.
+    // The directory differs, and omissions are marked with `…`.
     let shown: Vec<&str> =
         shown.filter(|line| !line.is_empty() && *line != "…" && !line.starts_with("wrote")).collect();
     assert!(shown.len() >= 3, "{shown:?}");

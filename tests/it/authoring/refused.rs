@@ -1,4 +1,4 @@
-//! What `init` refuses, in which words; and that nothing is left behind.
+//! What `init` refuses and with which message; nothing is left behind.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::support::paths::{fixture, root};
 
 type Wish = fn(&mut InitOptions);
 
-/// A refusal: the table's file, its bytes, what the operator says, and the message, in which `{t}` is the table.
+/// A refusal: the table's file name, its bytes, the operator's options and the message, in which `{t}` is the table.
 type Case = (&'static str, &'static [u8], Wish, &'static str);
 
 fn species(wishes: &mut InitOptions) {
@@ -157,7 +157,7 @@ fn a_huge_field_is_refused_before_it_fills_the_memory() {
     assert!(error.to_string().contains("line 2: the row that begins here is longer than 8 MiB"), "{error}");
 }
 
-/// What other graphs refuse: the graph, the table, the wishes, the message.
+/// Refusals with other graphs: the graph, the table, the options, the message.
 const GRAPHS: &[(&str, &str, Wish, &str)] = &[
     (
         "models/churn/1/model.onnx",

@@ -12,7 +12,7 @@ use crate::support::{external_tools::peak_kib, paths::fixture};
 
 const ROWS: u64 = 200_000;
 
-/// By how much the peak may grow from 2,000 rows to [`ROWS`]. The long file has 28 MiB, and its rows take more in memory.
+/// The allowed growth of the peak from 2,000 rows to [`ROWS`]. The long file has 28 MiB, and its parsed rows take more.
 const MAX_GROWTH_KIB: u64 = 8 << 10;
 
 fn table(directory: &Path, rows: u64) -> PathBuf {

@@ -1,4 +1,4 @@
-//! Tables of every type that other programs write.
+//! Tables of every column type, as other programs write them.
 
 use candor::{
     dataset::{Cell, ColumnKind, ReadOptions, RowLocation, Table, describe},
@@ -15,7 +15,7 @@ fn text(text: &str) -> Cell {
     Cell::Value(JsonValue::Text(text.to_owned()))
 }
 
-/// The columns of `tests/fixtures/make_parquet.py`: what the cells are, and what the column is taken for.
+/// The columns of `tests/fixtures/make_parquet.py`: the cells, and the inferred kind of column.
 fn columns() -> Vec<(&'static str, ColumnKind, [Cell; 3])> {
     let flag = |flag| Cell::Value(JsonValue::Bool(flag));
     let list = |rows: &[&[f64]]| {
@@ -63,7 +63,7 @@ fn a_damaged_parquet_file_is_told_and_never_panics() {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x55;
         std::fs::write(&path, &bytes).expect("written");
-        // Some bytes are values or padding, and change nothing that can be seen.
+        // Some bytes are values or padding: changing them has no visible effect.
         let outcome = Table::open(&path, &ReadOptions::default()).and_then(|table| describe(&table));
         if let Err(error) = outcome {
             assert!(error.to_string().contains("t.parquet: "), "{error}");

@@ -1,4 +1,4 @@
-//! A model whose weights lie in files of their own becomes a package that holds them.
+//! A model with external weights becomes a package that includes them.
 
 use std::fs;
 

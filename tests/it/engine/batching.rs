@@ -1,4 +1,4 @@
-//! Which rows share a run, in which order they are run, and what becomes of them when the engine is stopped.
+//! Which rows share a run, in which order they run, and what happens to them when the engine stops.
 
 use std::{
     collections::HashMap,
@@ -25,7 +25,7 @@ fn engine(placement: Placement, change: impl FnOnce(&mut Policy)) -> (EngineFixt
     (EngineFixture::start(executor, EngineOptions { placement, policy, capacity }), gate)
 }
 
-/// Queues rows of these numbers, in this order, behind one that is run.
+/// Queues rows with these numbers, in this order, behind a running one.
 fn queued(fixture: &EngineFixture, values: &[f64]) -> Vec<Caller> {
     let places = values.iter().zip(1..);
     places.map(|(value, place)| fixture.queue(*value, Priority::Predict, place)).collect()
@@ -50,10 +50,11 @@ fn rows_that_wait_while_one_is_run_share_the_next_run() {
     }
 }
 
-/// Whose row is done goes on with whole runs of what waits, where the next caller would first have to wake up.
+/// A caller whose own row is done continues with full batches that wait; otherwise the next caller would have to wake
+/// up first.
 #[test]
 fn a_caller_goes_on_with_whole_runs_of_what_waits() {
-    // Which thread ran which number; a run of zero waits for the test.
+    // Records which thread ran which number; a run of zero waits for the test.
     let ran = Arc::new(Mutex::new(HashMap::new()));
     let (go, gate) = mpsc::channel::<()>();
     let (noted, (begun, first_begun)) = (Arc::clone(&ran), mpsc::channel());
@@ -68,7 +69,7 @@ fn a_caller_goes_on_with_whole_runs_of_what_waits() {
     let policy = Policy { preferred_rows: 2, max_rows: 2, ..options(16).policy };
     let options = EngineOptions { placement: Placement::Inline, policy, capacity: 16 };
     let fixture = EngineFixture::start(Box::new(executor), options);
-    // A machine may hold a thread up just there, and then the next caller takes over: but not every time.
+    // The thread may be preempted at that moment, and then the next caller takes over; this does not happen every time.
     wait_until("a caller goes on", || {
         let first = fixture.predict(0.0);
         first_begun.recv_timeout(TEST_TIMEOUT).expect("a run begins");
@@ -84,7 +85,7 @@ fn a_caller_goes_on_with_whole_runs_of_what_waits() {
     });
 }
 
-/// Threads that serve do not look for their next request meanwhile: the worker needs the processor more.
+/// Serving threads do not busy-poll meanwhile: the worker needs the CPU.
 #[test]
 fn a_worker_computes_while_it_runs() {
     let executor = Fake(|value: f64| if compute_threads_busy() { value } else { -1.0 });
@@ -155,7 +156,7 @@ fn a_stopped_engine_finishes_what_waits_and_takes_nothing_more() {
         [(Placement::Workers, at_once), (Placement::Workers, LONG / 2), (Placement::Inline, at_once)]
     {
         let (fixture, gate) = engine(placement, |policy| (policy.max_rows, policy.max_delay) = (4, delay));
-        // With a delay, these are rows that wait for others to come.
+        // With a delay, these rows wait for others to join.
         let first = (delay == at_once).then(|| fixture.predict(0.0)).inspect(|_| assert_eq!(gate.begun(), [0.0]));
         let others = queued(&fixture, &[1.0, 2.0]);
         let engine = Arc::clone(&fixture.engine);

@@ -1,4 +1,4 @@
-//! A caller that goes away gives its room up: its place in the queue, and the run that it was the last to wait for.
+//! A caller that disconnects frees its place in the queue, and cancels a run if it was the last to wait for it.
 
 use std::{fs, sync::Arc, thread};
 
@@ -41,10 +41,10 @@ fn a_caller_that_goes_away_frees_its_place_in_the_queue() {
     assert_eq!(scraped(&server, &series("abandoned_rows_total", "fake", ",stage=\"infer\"")), 0);
 }
 
-/// More rounds than could be run in an hour.
+/// More iterations than fit into an hour.
 const ENDLESS: u64 = 1 << 40;
 
-/// A server of the loop that takes as many steps as it is asked for, with one worker.
+/// A server with a graph that loops as often as the request says, with one worker.
 fn looping() -> (TempDir, Server) {
     let models = tempfile::tempdir().expect("a directory");
     add(models.path(), "slow", "slow_loop", &[]);
@@ -62,18 +62,18 @@ fn a_run_that_nobody_waits_for_is_stopped() {
 
     let left = [under_way(&server, &endless), under_way(&server, &endless)];
     wait_for(&server, &series("requests_in_flight", "slow", ""), 2);
-    // One waits, so the other is run.
+    // One waits in the queue, so the other one runs.
     wait_for(&server, &series("queue_depth", "slow", ""), 1);
     drop(left);
     let mut kept = KeepAliveClient::open(server.address).expect("a connection");
     let reply = kept.ask(&quick).expect("an answer");
     assert_eq!((reply.status, &reply.json()["prediction"]), (200, &json!(2.5)));
     wait_for(&server, &series("requests_in_flight", "slow", ""), 0);
-    // The second may have been begun before it was seen that its caller had gone, too.
+    // The second run may have begun before the server noticed that its caller had disconnected too.
     let stopped = cancelled(",stage=\"infer\"");
     assert!(stopped >= 1 && stopped + cancelled(",stage=\"queue\"") == 2, "{stopped}");
 
-    // A deadline stops it as well.
+    // A deadline stops a run as well.
     let late = request("/models/slow/predict", "x-deadline-ms: 300\r\n", &json!([4, ENDLESS]));
     let reply = kept.ask(&late).expect("an answer");
     assert_eq!((reply.status, reply.code().as_str()), (504, "deadline_exceeded"));
@@ -83,7 +83,7 @@ fn a_run_that_nobody_waits_for_is_stopped() {
     assert!(server.drain(), "nothing is left that runs");
 }
 
-/// Callers that leave at every moment of a row's way: the executor is never lost, nor what it was told to stop.
+/// Callers leave at every stage of a row: no executor is lost, and none keeps an interrupt.
 #[test]
 fn nothing_is_lost_by_callers_that_leave_at_any_moment() {
     for placement in [Placement::Workers, Placement::Inline] {
@@ -111,7 +111,7 @@ fn nothing_is_lost_by_callers_that_leave_at_any_moment() {
 }
 
 mod stoppable {
-    //! An executor that can be told to stop, and like a session says no to everything until that is taken back.
+    //! An executor that can be interrupted; like a session it fails every run until the interrupt is cleared.
 
     use std::sync::{
         Arc,

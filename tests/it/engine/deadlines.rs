@@ -1,4 +1,5 @@
-//! Deadlines: refused at once where they cannot be met, told when they pass, never answered late as if in time.
+//! Deadlines: a request is rejected at once if its deadline cannot be met, told when the deadline passes, and never
+//! answered late as if in time.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use crate::support::{
 
 const SHORT: Duration = Duration::from_millis(200);
 
-/// Rows that cost so many seconds, as was measured; in truth they take what the gate says.
+/// Options with this measured cost per row in seconds; how long a run really takes is up to the gate.
 fn costing(per_row: f64) -> EngineOptions {
     let options = options(8);
     EngineOptions { policy: Policy { cost: Cost { per_run: 0.0, per_row }, ..options.policy }, ..options }
@@ -32,7 +33,7 @@ fn ask(server: &Server, headers: &str) -> Reply {
     kept.ask(&request("/predict", headers, &json!({ "x": 1 }))).expect("an answer")
 }
 
-/// The seconds after which to come again lie between the drain's estimate, in milliseconds, and twice that, rounded up.
+/// Retry-After lies between the estimated drain time, in milliseconds, and twice that, rounded up to seconds.
 fn assert_overloaded(reply: &Reply, drain: u64) {
     assert_eq!((reply.status, reply.code().as_str()), (503, "overloaded"), "{}", reply.text());
     let wait: u64 = reply.header("retry-after").and_then(|text| text.parse().ok()).expect("a number of seconds");
@@ -40,7 +41,7 @@ fn assert_overloaded(reply: &Reply, drain: u64) {
     assert!(seconds.contains(&wait), "{wait} s is not within {seconds:?}");
 }
 
-/// An idle server is not overloaded: the request asks for what nobody can do.
+/// An idle server is not overloaded: the deadline itself is too short, so this is a 504 and not a 503.
 #[test]
 fn a_deadline_below_the_cost_of_a_row_is_refused_at_once() {
     let (server, gate) = server(3.0);
@@ -65,7 +66,7 @@ fn a_model_that_cannot_keep_its_own_limit_says_so() {
     assert!(gate.is_quiet());
 }
 
-/// On an idle server of a cheap model: the millisecond is over before the body is there.
+/// An idle server and a cheap model: the deadline of 1 ms passes before the body has arrived.
 #[test]
 fn a_deadline_that_passed_on_the_way_is_told_as_that() {
     let server = Server::shared();
@@ -92,7 +93,7 @@ fn a_deadline_below_what_the_queue_costs_is_refused_at_once() {
     gate.begun();
     let waiting = under_way(&server, &request("/predict", "", &json!({ "x": 2 })));
     wait_for(&server, &series("queue_depth", "fake", ""), 1);
-    // Half of the run under way and the row that waits, with a quarter more for what may take longer, and one's own: 8.6 s.
+    // Half of the running row and one waiting row, a quarter more as a safety margin, and the row itself: 8.6 s.
     assert_overloaded(&ask(&server, "x-deadline-ms: 7000\r\n"), 8_625);
     assert!(gate.is_quiet());
     drop((running, waiting));
@@ -107,7 +108,7 @@ fn a_deadline_that_passes_is_told_and_gives_the_place_up() {
     assert_eq!((reply.status, reply.code().as_str()), (504, "deadline_exceeded"), "{}", reply.text());
     wait_for(&server, &series("queue_depth", "fake", ""), 0);
     wait_for(&server, &series("abandoned_rows_total", "fake", ",stage=\"queue\""), 1);
-    // The one that is run learns it too, though its run goes on.
+    // The running request times out too, although its run continues.
     wait_for(&server, &series("abandoned_rows_total", "fake", ",stage=\"infer\""), 1);
     wait_for(&server, &series("requests_in_flight", "fake", ""), 0);
     drop(running);
@@ -127,7 +128,7 @@ fn an_answer_is_never_late_without_saying_so() {
         gate.begun();
         let waiting = fixture.ask(2.0, SHORT, Priority::Predict);
         let patient = fixture.predict(3.0);
-        // The second may have come and gone; the third stays.
+        // The second row may have left the queue already; the third one stays.
         wait_until("the deadline passes", || Instant::now() > deadline + SHORT / 10);
         fixture.wait_for_queue(1);
         gate.open();
@@ -142,7 +143,7 @@ fn an_answer_is_never_late_without_saying_so() {
     }
 }
 
-/// A version that was slow for a while must not refuse for ever what it could answer.
+/// A version that was slow for a while must not reject for ever what it could answer.
 #[test]
 fn slow_runs_of_the_past_do_not_close_the_door() {
     let (executor, gate) = blocking_executor();

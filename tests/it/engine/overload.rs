@@ -1,4 +1,4 @@
-//! Far more callers than there is room for: each is answered, refused or gone, and then everything is as before.
+//! Many more callers than capacity: each is answered, rejected or gone, and afterwards the server is as before.
 
 use std::{
     sync::mpsc,
@@ -30,7 +30,7 @@ struct Seen {
     gone: u64,
 }
 
-/// One caller; every fourth request is sent and left.
+/// One caller; it abandons every fourth request after sending it.
 fn call(server: &Server, caller: u64) -> Seen {
     let mut seen = Seen::default();
     let mut kept = KeepAliveClient::open(server.address).expect("a connection");
@@ -41,7 +41,7 @@ fn call(server: &Server, caller: u64) -> Seen {
             let request = request("/predict", "expect: 100-continue\r\nx-deadline-ms: 60\r\n", &features);
             let body = request.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
             kept.send(&request[..body]);
-            // The server has begun with it then, and will have to count it.
+            // The server has started on the request by then, and has to count it.
             kept.expect_continue();
             kept.send(&request[body..]);
             kept = KeepAliveClient::open(server.address).expect("a connection");
@@ -67,7 +67,7 @@ fn call(server: &Server, caller: u64) -> Seen {
 
 #[test]
 fn more_than_there_is_room_for_is_refused_and_nothing_is_lost() {
-    // A run that takes two milliseconds: it waits for a word that nobody says.
+    // Each run takes two milliseconds: the timeout of a receive on a channel that stays empty.
     let (_silent, word) = mpsc::channel::<()>();
     let slow = move |value| {
         let _ = word.recv_timeout(Duration::from_millis(2));
@@ -97,7 +97,7 @@ fn more_than_there_is_room_for_is_refused_and_nothing_is_lost() {
     assert!(seen.answered > 0 && seen.refused > 0, "it was too much, and not all: {seen:?}");
     everything_is_counted(&server, seen);
 
-    // The room that was taken is there again.
+    // All capacity is free again.
     for name in ["queue_depth", "in_flight"] {
         wait_for(&server, &series(name, "fake", ""), 0);
     }
@@ -108,7 +108,7 @@ fn more_than_there_is_room_for_is_refused_and_nothing_is_lost() {
     assert!(server.drain(), "nothing is left");
 }
 
-/// The server's own books: as many requests as were sent, none of them a failure of its own.
+/// The server counts as many requests as were sent, none of them as an internal error.
 fn everything_is_counted(server: &Server, seen: Seen) {
     let mut text = String::new();
     let counted = |text: &str, status: &str| -> u64 {

@@ -1,4 +1,4 @@
-//! A version that looked cheap at load and is not: it moves from the callers' threads to a worker.
+//! A version that looked cheap at load but is not: it moves from the callers' threads to a worker.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,8 @@ fn too_long() {
     wait_until("a run that is far too long for a caller's thread", || started.elapsed() > Duration::from_millis(30));
 }
 
-/// Any thread is held up now and then: only the next long run, close to these, moves the version.
+/// A single long run may be a preempted thread, so two are not enough: the next long run soon after these moves the
+/// version.
 fn two_long_runs(fixture: &EngineFixture, gate: &ExecutorGate) {
     for _ in 0..2 {
         let held_up = fixture.predict(0.0);
@@ -30,7 +31,7 @@ fn two_long_runs(fixture: &EngineFixture, gate: &ExecutorGate) {
     }
 }
 
-/// Rows that waited for the caller's thread are answered by the worker.
+/// Rows that waited for a caller's thread are answered by the worker.
 #[test]
 fn rows_that_wait_while_a_version_moves_are_answered() {
     let (executor, gate) = blocking_executor();
@@ -42,7 +43,7 @@ fn rows_that_wait_while_a_version_moves_are_answered() {
     too_long();
     gate.open();
     assert_eq!(gate.begun(), [2.0]);
-    // The row whose run moved the version has its answer while the worker is busy.
+    // The caller whose run caused the change has its answer while the worker is busy.
     assert_eq!(first.answer(), (2.0, 1));
     let after = fixture.queue(3.0, Priority::Predict, 1);
     gate.open();
@@ -54,7 +55,7 @@ fn rows_that_wait_while_a_version_moves_are_answered() {
     assert!(fixture.ask(4.0, LONG, Priority::Predict).outcome().is_err(), "the worker was joined with the others");
 }
 
-/// A row that waited for a caller's thread has no clock of its own; run by the worker, it must not wait for ever.
+/// A row that waits for a caller's thread has no timer; once a worker runs it, its deadline must still hold.
 #[test]
 fn a_row_that_moved_with_its_version_keeps_its_deadline() {
     let (executor, gate) = interruptible_executor();
@@ -71,7 +72,7 @@ fn a_row_that_moved_with_its_version_keeps_its_deadline() {
     assert_eq!(endless.outcome().expect_err("nobody opened the gate"), SubmitError::DeadlineExceeded);
 }
 
-/// The same with a real graph, seen from outside: the very first run, on each thread that serves, would never end.
+/// The same with a real graph and from outside: the first run on each serving thread would never end.
 #[test]
 fn a_version_that_turns_out_heavy_holds_nobody_up() {
     let models = package("slow_loop", &[]);
@@ -93,7 +94,7 @@ fn a_version_that_turns_out_heavy_holds_nobody_up() {
         |line: &serde_json::Value| line["message"].as_str().is_some_and(|text| text.contains("moved to a worker"));
     process.wait_for(moved).expect("it moves");
 
-    // Far longer than anybody waits: only a worker can be left to it, and stopped.
+    // Only a worker can take this run, and only an interrupt can end it.
     let mut endless = open();
     endless.send(&request("/predict", "x-deadline-ms: 1000\r\n", &json!([4, 1_u64 << 40])));
     for path in ["/livez", "/readyz", "/healthz", "/models"] {

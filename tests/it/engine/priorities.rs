@@ -1,4 +1,4 @@
-//! Rows that are no predictions: they neither take a prediction's place, nor its time.
+//! Low-priority rows take neither the queue slots nor the time of predictions.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn they_fill_a_part_of_the_queue_and_none_of_the_predictions() {
     assert_eq!(answers, [6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0, 2.0, 4.0]);
     assert!(first.outcome().is_ok());
     fixture.wait_for_queue(0);
-    // The account is even again: there is room for as many.
+    // The count of low-priority rows is back to zero: there is room again.
     let waiting = fixture.ask(1.0, LONG, Priority::Explain);
     gate.open();
     assert!(waiting.outcome().is_ok());
@@ -52,7 +52,7 @@ fn a_prediction_is_not_judged_by_the_rows_behind_it() {
 }
 
 impl EngineFixture {
-    /// A row of an explanation that has all the time there is, once it waits at this place.
+    /// Submits a row of an explanation with a far deadline, and returns once it is at this position of the queue.
     fn ask_queued(&self, place: u32) -> Caller {
         let caller = self.ask(f64::from(place), LONG * 60, Priority::Explain);
         self.wait_for_queue(place);

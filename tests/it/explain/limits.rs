@@ -1,4 +1,4 @@
-//! Explanations stay behind predictions, and within their rows, their room and their time.
+//! Explanations have lower priority than predictions, and keep their limits of rows, queue space and time.
 
 use std::{sync::Arc, thread};
 
@@ -23,10 +23,10 @@ use crate::support::{
 
 const FEATURES: &[&str] = &["a", "b", "c", "d"];
 
-/// Every coalition of four features but the full one.
+/// All coalitions of four features except the full one.
 const ROWS: usize = 15;
 
-/// A model of four numbers whose baseline is zeros, run row by row as the test lets it.
+/// A model of four numbers with a baseline of zeros; each row runs when the test opens the gate.
 fn blocking_model(capacity: usize) -> (Server, Arc<Repository>, ExecutorGate) {
     let profile = profile(&json!({ "a": 0.0, "b": 0.0, "c": 0.0, "d": 0.0 }));
     let profile: Profile = serde_json::from_value(profile).expect("a profile");
@@ -35,7 +35,7 @@ fn blocking_model(capacity: usize) -> (Server, Arc<Repository>, ExecutorGate) {
     (server, repository, gate)
 }
 
-/// Asks on a thread of its own, and gives the answer.
+/// Sends the request on a new thread.
 fn ask<'s>(scope: &'s thread::Scope<'s, '_>, server: &'s Server, body: Value) -> thread::ScopedJoinHandle<'s, Reply> {
     ask_within(scope, server, body, "60000")
 }
@@ -62,7 +62,7 @@ fn a_prediction_does_not_wait_for_an_explanation() {
         assert_eq!(gate.begun(), [1.0, 2.0, 3.0, 4.0], "first the prediction itself");
         gate.open();
         gate.begun();
-        // One row of the explanation runs, all others wait; predictions that come now are the next to run.
+        // One row of the explanation runs and all others wait; new predictions run next.
         until_waiting(&server, ROWS - 1);
         for (turn, value) in [(1, 100.0), (2, 200.0), (3, 300.0)] {
             let prediction = ask(scope, &server, json!({ "features": [value, 0.0, 0.0, 0.0] }));
@@ -90,7 +90,7 @@ fn a_prediction_does_not_wait_for_an_explanation() {
     });
 }
 
-/// Waits until so many rows wait for the executor.
+/// Waits until this many rows are queued.
 fn until_waiting(server: &Server, rows: usize) {
     let series = r#"candor_queue_depth{model="fake",version="1"}"#;
     wait_for(server, series, rows as u64);
@@ -98,7 +98,8 @@ fn until_waiting(server: &Server, rows: usize) {
 
 #[test]
 fn at_the_deadline_it_says_what_is_reached() {
-    // From the baseline and one permutation with its reverse on, something is known. Side by side: each waits for its own.
+    // The baseline, one permutation and its reverse are the least that give an estimate. The cases run concurrently,
+    // because each waits for its deadline.
     thread::scope(|scope| {
         for (answered, reached) in [(0, false), (6, false), (7, true), (ROWS - 1, true)] {
             scope.spawn(move || stopped_after(answered, reached));
@@ -170,7 +171,7 @@ fn the_rows_of_one_explanation_are_bounded() {
     let usual = Server::shared().get("/models/breast-cancer/versions/1").json()["example"]["features"].clone();
     let other = usual.as_object().expect("by name").iter();
     let other: Value = other.map(|(name, value)| (name.clone(), json!(number(value) * 1.3))).collect();
-    // Thirty features: 59 rows for the baseline and a first pair, at most 58 for each further one.
+    // Thirty features: 59 rows for the baseline and the first pair, at most 58 for each further pair.
     for (limit, least) in [(58, 0), (59, 59), (116, 59), (400, 342)] {
         let root = explainable("breast-cancer/1", Some(&profile(&usual)), &format!("max_explain_rows = {limit}\n"));
         let answer = explained(root.path(), &other);

@@ -1,4 +1,4 @@
-//! profile.json as it is loaded: a file that is none refuses its version, and says where.
+//! Loading of profile.json: an invalid file refuses its version and names the place.
 
 use serde_json::{Value, json};
 

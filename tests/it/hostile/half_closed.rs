@@ -1,4 +1,4 @@
-//! A client that closes its sending side after its request waits for the answer, and gets it.
+//! A client that closes its sending side after its request still gets its response.
 
 use std::{
     io::{Read as _, Write as _},
@@ -60,7 +60,7 @@ fn a_half_closed_administrator_is_answered_too() {
     }
 }
 
-/// An answer that is larger than what the socket takes at once is not cut at the end of the client's side.
+/// A response larger than the socket's buffer is not cut off when the client has closed its sending side.
 #[test]
 fn a_large_answer_to_a_half_closed_client_comes_whole() {
     let server = Server::shared();
@@ -70,7 +70,7 @@ fn a_large_answer_to_a_half_closed_client_comes_whole() {
     assert!(reply.json()["paths"].is_object());
 }
 
-/// While the answer takes long, an interim one tells whether the client is still there.
+/// During a slow response, an interim response shows whether the client is still connected.
 #[test]
 fn a_half_closed_client_may_wait_long() {
     let (executor, gate) = blocking_executor();

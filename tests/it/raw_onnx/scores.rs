@@ -1,11 +1,11 @@
-//! RawGraph graphs whose scores are not probabilities are served as tensors, with the reason.
+//! Raw graphs whose scores are not probabilities are served as tensors, with the reason.
 
 use serde_json::{Value, json};
 
 use super::notes;
 use crate::support::{packages::ask, paths::fixture, server::Server};
 
-/// The answer of a bare graph, and the notes about its version.
+/// The answer of a raw graph, and the notes about its version.
 fn served(graph: &str, features: &Value) -> (Value, Vec<String>) {
     let server = Server::over(&fixture(&format!("{graph}.onnx")));
     let name = graph.replace('_', "-");

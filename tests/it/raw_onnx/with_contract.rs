@@ -1,4 +1,4 @@
-//! The same graphs with a contract.json of their own: what their outputs mean is then said, not guessed.
+//! The same graphs with a contract.json, which states what the outputs mean.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn numbers(names: &[&str]) -> Value {
     Value::Object(names.iter().map(|name| ((*name).to_owned(), json!({ "type": "number" }))).collect())
 }
 
-/// A binary classifier of which the graph gives one score: where the positive class begins, and what then comes out for
+/// A binary classifier whose graph gives one score: how the positive class is decided, and the expected prediction for
 /// the probability 0.3775.
 fn binary(decision: &Value, prediction: &str, uncertainty: f64) -> (Value, Value) {
     let mut output = json!({ "task": "classification", "classes": ["no", "yes"], "probabilities": { "tensor": "p" } });

@@ -1,14 +1,14 @@
-//! Signals that come twice, and those that ask for no stop: nothing in flight is lost by them.
+//! Repeated signals and signals that do not ask for a stop: no request in flight is lost.
 
 use std::{cell::RefCell, process::Command};
 
 use super::{GOOD, hang, serve};
 use crate::support::{http_client::KeepAliveClient, process::Process};
 
-/// How many requests are in flight.
+/// The number of requests in flight.
 const IN_FLIGHT: usize = 64;
 
-/// Sends signals one right after the other, as a process group gets them.
+/// Sends signals directly after each other, as a process group receives them.
 fn signals(process: &Process, names: &[&str]) {
     let id = process.child.id();
     let commands: Vec<String> = names.iter().map(|name| format!("kill -{name} {id}")).collect();
@@ -16,7 +16,7 @@ fn signals(process: &Process, names: &[&str]) {
     assert!(sent.is_ok_and(|status| status.success()), "the signals were sent");
 }
 
-/// The requests of these clients are finished, and each gets its answer.
+/// The clients send the rest of their requests, and each gets its response.
 fn finish(clients: Vec<KeepAliveClient>) {
     for mut client in clients {
         let reply = client.ask(&GOOD.as_bytes()[10..]).expect("an answer");
@@ -76,7 +76,7 @@ fn sighup_is_ignored_and_logged() {
     assert_eq!((&stopped["finished"], process.ended()), (&true.into(), Some(0)));
 }
 
-/// Closing a terminal's window hangs up; nobody could stop the server by hand any more.
+/// Closing a terminal sends SIGHUP; if it were ignored, nobody could stop the server by hand any more.
 #[test]
 fn a_server_whose_terminal_is_gone_stops_in_order() {
     const SCRIPT: &str = "

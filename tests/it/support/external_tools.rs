@@ -1,18 +1,18 @@
-//! Tools of others that judge what the server writes: Python's libraries and promtool.
+//! External tools that check what the server writes: Python's libraries and promtool.
 
 use std::{
     io::Write as _,
     process::{Command, Stdio},
 };
 
-/// Runs a Python script with `input` on its standard input, and gives what it printed.
+/// Runs a Python script with `input` on its standard input, and returns what it printed.
 ///
-/// The interpreter is the one that `CANDOR_TEST_PYTHON` names, which `make test` sets, else `python3`.
+/// The interpreter is `CANDOR_TEST_PYTHON`, which `make test` sets, else `python3`.
 pub(crate) fn python(script: &str, input: &str) -> String {
     tool(interpreter().args(["-c", script]), REMEDY, input)
 }
 
-/// Runs a Python module as a program, in a directory of its own.
+/// Runs a Python module as a program, in a temporary directory.
 pub(crate) fn module(name: &str, arguments: &[&str]) -> String {
     let directory = tempfile::tempdir().expect("a directory");
     tool(interpreter().args(["-m", name]).args(arguments).current_dir(directory.path()), REMEDY, "")

@@ -9,12 +9,12 @@ use serde_json::Value;
 
 use crate::support::wait::TEST_TIMEOUT;
 
-/// Sends bytes on a connection of its own and reads until the server closes it, or [`TEST_TIMEOUT`] is over.
-/// With `half_close` the sending side is closed first.
+/// Sends bytes on a new connection and reads until the server closes it, or until [`TEST_TIMEOUT`]. With `half_close`
+/// the sending side is closed first.
 pub(crate) fn raw(address: SocketAddr, bytes: &[u8], half_close: bool) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).expect("a connection");
     stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout");
-    // A server that refuses early may close before everything was sent.
+    // A server that rejects early may close the connection before everything is sent.
     let _ = stream.write_all(bytes);
     if half_close {
         let _ = stream.shutdown(Shutdown::Write);
@@ -24,7 +24,7 @@ pub(crate) fn raw(address: SocketAddr, bytes: &[u8], half_close: bool) -> Vec<u8
     answer
 }
 
-/// An answer, taken apart.
+/// A parsed HTTP response.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -33,7 +33,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// Reads an HTTP/1.1 answer; chunked bodies are put together.
+    /// Parses an HTTP/1.1 response; chunked bodies are joined.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = std::str::from_utf8(&bytes[..end]).ok()?;
@@ -79,16 +79,16 @@ fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
     body
 }
 
-/// How a connection ended instead of an answer.
+/// How a connection ended without a complete response.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    /// Before the first byte of an answer: the server did not take the request.
+    /// Before the first byte of a response: the server did not read the request.
     Unanswered,
-    /// After these bytes of it.
+    /// After these bytes of the response.
     Inside(Vec<u8>),
 }
 
-/// A connection for one request after another.
+/// A keep-alive connection.
 pub(crate) struct KeepAliveClient(TcpStream);
 
 impl KeepAliveClient {
@@ -98,19 +98,19 @@ impl KeepAliveClient {
         Ok(Self(stream))
     }
 
-    /// Sends bytes; that the other side is gone shows when it is read.
+    /// Sends bytes. Errors are ignored: the next read shows that the peer has closed.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         let _ = self.0.write_all(bytes);
     }
 
-    /// Reads the words that ask for the body.
+    /// Reads the `100 Continue` response.
     pub(crate) fn expect_continue(&mut self) {
         let mut words = [0; 25];
         self.0.read_exact(&mut words).expect("100 Continue");
         assert_eq!(&words, b"HTTP/1.1 100 Continue\r\n\r\n");
     }
 
-    /// Sends a request and reads its whole answer.
+    /// Sends a request and reads its complete response.
     pub(crate) fn ask(&mut self, request: &[u8]) -> Result<Reply, Ended> {
         self.send(request);
         let mut bytes = Vec::new();
@@ -130,7 +130,7 @@ impl KeepAliveClient {
         }
     }
 
-    /// Waits for the end; true when it comes without a byte and without a reset.
+    /// Waits for the end of the connection; true if it is closed without data and without a reset.
     pub(crate) fn ends_cleanly(mut self) -> bool {
         matches!(self.0.read(&mut [0; 1]), Ok(0))
     }

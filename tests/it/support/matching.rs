@@ -1,9 +1,9 @@
-//! Comparisons that allow for more than equality: JSON within a tolerance, and text with gaps.
+//! Comparisons looser than equality: JSON with a tolerance, and text with wildcards.
 
 use serde_json::Value;
 
-/// Whether `found` holds what `expected` says: objects may hold more, numbers may differ by 1e-6 times the greater of 1
-/// and their size, whole numbers not at all.
+/// Whether `found` contains `expected`: objects may have more members, and floats may differ by 1e-6 times the greater
+/// of 1 and their magnitude. Integers must be equal.
 pub(crate) fn json_contains(found: &Value, expected: &Value) -> bool {
     match (found, expected) {
         (Value::Object(found), Value::Object(expected)) => {
@@ -21,7 +21,7 @@ pub(crate) fn json_contains(found: &Value, expected: &Value) -> bool {
     }
 }
 
-/// Whether a text is the pattern, where `…` in the pattern stands for anything.
+/// Whether a text matches a pattern, in which `…` stands for any text.
 pub(crate) fn matches_pattern(text: &str, pattern: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('…') else { return text == pattern };
     let Some(mut text) = text.strip_prefix(first) else { return false };

@@ -1,4 +1,4 @@
-//! What several topics share: servers, clients, packages, and waiting.
+//! Helpers shared by the topics: servers, clients, packages, external tools, waiting.
 
 pub(crate) mod external_tools;
 pub(crate) mod fake_executor;

@@ -11,7 +11,7 @@ use crate::support::{
     server::Server,
 };
 
-/// A repository with one model, `model`, of one version: a fixture's graph and files beside it.
+/// A repository with one model, `model`, of one version: a fixture's graph and these files.
 pub(crate) fn package(graph: &str, files: &[(&str, &str)]) -> TempDir {
     let root = tempfile::tempdir().expect("a directory");
     add(root.path(), "model", graph, files);
@@ -28,7 +28,7 @@ pub(crate) fn add(root: &Path, model: &str, graph: &str, files: &[(&str, &str)])
     }
 }
 
-/// A contract over one input tensor, of features that must all be given.
+/// A contract over one input tensor, with all features required.
 pub(crate) fn contract(tensor: &str, properties: &Value, output: &Value) -> Value {
     let names: Vec<&String> = properties.as_object().expect("an object").keys().collect();
     json!({
@@ -38,7 +38,7 @@ pub(crate) fn contract(tensor: &str, properties: &Value, output: &Value) -> Valu
     })
 }
 
-/// Reads a JSON file, lets the test change it, and writes it again.
+/// Reads a JSON file, applies a change and writes it back.
 pub(crate) fn edit(path: &Path, change: impl FnOnce(&mut Value)) {
     let text = fs::read_to_string(path).expect("a file");
     let mut value = serde_json::from_str(&text).expect("JSON");
@@ -46,12 +46,12 @@ pub(crate) fn edit(path: &Path, change: impl FnOnce(&mut Value)) {
     fs::write(path, value.to_string()).expect("written");
 }
 
-/// Asks a model for a prediction.
+/// Requests a prediction from a model.
 pub(crate) fn ask(server: &Server, model: &str, features: &Value) -> Reply {
     server.post(&format!("/models/{model}/predict"), &json!({ "features": features }).to_string())
 }
 
-/// A copy of a bundled model's directory (`churn`) or version (`churn/1`) in a directory of its own.
+/// Copies bundled models (`churn`) or versions (`churn/1`) to a temporary directory.
 pub(crate) fn copy_models(names: &[&str]) -> TempDir {
     let target = tempfile::tempdir().expect("a directory");
     for name in names {
@@ -60,7 +60,7 @@ pub(crate) fn copy_models(names: &[&str]) -> TempDir {
     target
 }
 
-/// The same, without the calibrations.
+/// The same without the calibrations.
 pub(crate) fn uncalibrated_models(names: &[&str]) -> TempDir {
     fn remove(directory: &Path) {
         for entry in fs::read_dir(directory).expect("a directory").flatten() {

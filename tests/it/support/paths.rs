@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// The repository's root.
+/// The root of the repository.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

@@ -10,22 +10,22 @@ use serde_json::Value;
 
 use crate::support::{paths::root, wait::TEST_TIMEOUT};
 
-/// The program itself, on a free port.
+/// A running `candor serve`, listening on a free port. It is killed when dropped.
 pub(crate) struct Process {
     pub(crate) child: Child,
     pub(crate) address: SocketAddr,
-    /// The address of its health listener, where it has one.
+    /// The address of its health listener, if it has one.
     pub(crate) health: Option<SocketAddr>,
     lines: std::sync::mpsc::Receiver<String>,
 }
 
 impl Process {
-    /// Starts `candor serve` with these arguments, and waits until it has said how to ask it.
+    /// Starts `candor serve` with these arguments and waits until it is ready for requests.
     pub(crate) fn serve(arguments: &[&str]) -> Self {
         Self::with(arguments, |_| {})
     }
 
-    /// The same with a changed command: other variables, another directory.
+    /// As [`Process::serve`], with a changed command: other environment variables, another directory.
     pub(crate) fn with(arguments: &[&str], change: impl FnOnce(&mut Command)) -> Self {
         let mut process = Self::starting_with(arguments, change);
         let address = |line: &Value| line["address"].as_str().and_then(|text| text.parse().ok());
@@ -42,12 +42,12 @@ impl Process {
         process
     }
 
-    /// Starts `candor serve` with these arguments, and waits for nothing; its address is not known.
+    /// Starts `candor serve` with these arguments and does not wait; its address is not known.
     pub(crate) fn starting(arguments: &[&str]) -> Self {
         Self::starting_with(arguments, |_| {})
     }
 
-    /// The same with a changed command.
+    /// As [`Process::starting`], with a changed command.
     pub(crate) fn starting_with(arguments: &[&str], change: impl FnOnce(&mut Command)) -> Self {
         let mut command = candor(&[&["serve", "--port", "0"], arguments].concat());
         change(&mut command);
@@ -58,7 +58,7 @@ impl Process {
         Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), health: None, lines }
     }
 
-    /// The next log line that fits, as JSON; lines before it are dropped.
+    /// Returns the next log line that matches, as JSON; earlier lines are dropped.
     pub(crate) fn wait_for(&self, fits: impl Fn(&Value) -> bool) -> Option<Value> {
         while let Ok(line) = self.lines.recv_timeout(TEST_TIMEOUT) {
             if let Ok(value) = serde_json::from_str::<Value>(&line)
@@ -76,7 +76,7 @@ impl Process {
         assert!(sent.is_ok_and(|status| status.success()), "the signal was sent");
     }
 
-    /// Waits for the end and gives the exit code.
+    /// Waits for the process to exit and returns its exit code.
     pub(crate) fn ended(&mut self) -> Option<i32> {
         self.child.wait().expect("it ends").code()
     }
@@ -89,7 +89,7 @@ impl Drop for Process {
     }
 }
 
-/// A command of the program, run in the repository's root with nothing of ours in its environment.
+/// A command of the program, run in the repository's root without the `CANDOR_` variables of the tests.
 pub(crate) fn candor(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_candor"));
     command.args(arguments).current_dir(root()).stdin(Stdio::null());

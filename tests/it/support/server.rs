@@ -22,12 +22,12 @@ static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 });
 
-/// Runs a future on the runtime that the servers of this process share.
+/// Runs a future on the runtime that all servers of this process share.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     RUNTIME.block_on(future)
 }
 
-/// The log of this process, kept silent.
+/// The silent log of this process.
 pub(crate) fn log() -> LogHandle {
     static LOG: OnceLock<LogHandle> = OnceLock::new();
     let settings = candor::telemetry::Settings { log_level: "off".into(), ..Default::default() };
@@ -53,13 +53,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A server over the bundled models that all tests share; for tests that change nothing.
+    /// A server over the bundled models, shared by all tests that change nothing.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: LazyLock<Server> = LazyLock::new(|| Server::start(|_| {}));
         &SHARED
     }
 
-    /// The same without calibrations: what the graphs themselves say.
+    /// The same without calibrations, so that it answers what the graphs compute.
     pub(crate) fn uncalibrated() -> &'static Self {
         static UNCALIBRATED: LazyLock<(Server, tempfile::TempDir)> = LazyLock::new(|| {
             let models = uncalibrated_models(&["breast-cancer", "churn", "diabetes", "digits", "wine"]);
@@ -68,7 +68,7 @@ impl Server {
         &UNCALIBRATED.0
     }
 
-    /// A server of one's own, with every model loaded or failed.
+    /// Starts a server and waits until every model is loaded or has failed.
     pub(crate) fn start(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = config();
         change(&mut config);
@@ -85,7 +85,7 @@ impl Server {
         })
     }
 
-    /// A server around an application made by the test, such as one with a fake executor.
+    /// A server around an application that the test builds, for example with a fake executor.
     pub(crate) fn around(make: impl Future<Output = App>) -> Self {
         let app = RUNTIME.block_on(make);
         Self { address: app.address(), app: Some(app) }
@@ -104,7 +104,7 @@ impl Server {
         self.send("POST", path, &[("content-type", "application/json")], body.as_bytes())
     }
 
-    /// One request on a connection of its own.
+    /// Sends one request on a new connection.
     pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         use std::fmt::Write as _;
         let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
@@ -120,7 +120,7 @@ impl Server {
             .unwrap_or_else(|| panic!("no answer to {method} {path}: {:?}", String::from_utf8_lossy(&bytes)))
     }
 
-    /// Stops the server as SIGTERM would; true when everything in flight was finished.
+    /// Stops the server as SIGTERM would; true if all requests in flight were finished.
     pub(crate) fn drain(mut self) -> bool {
         let app = self.app.take().expect("a running server");
         RUNTIME.block_on(app.drain()).finished

@@ -1,4 +1,4 @@
-//! How long tests wait, and waiting for a condition.
+//! The timeout of tests, and waiting for a condition.
 
 use std::{
     thread,
@@ -8,7 +8,7 @@ use std::{
 /// How long a test waits for an answer or a condition before it fails.
 pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Waits until something is so, which must come by itself.
+/// Waits until a condition holds; panics after [`TEST_TIMEOUT`].
 pub(crate) fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !so() {

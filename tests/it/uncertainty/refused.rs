@@ -1,4 +1,4 @@
-//! Which coverage is served, and calibrations that are refused: made for something else, or impossible.
+//! Which coverage is served, and which calibrations are refused: made for another model, or impossible.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Every method, every kind of set and interval, every format of table, and what is said beside them.
+//! Every method, every kind of set and interval, every table format, and the notes about them.
 
 use std::{
     collections::BTreeSet,

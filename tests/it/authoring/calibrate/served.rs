@@ -1,4 +1,5 @@
-//! By the program, on a bundled model, as an operator does it; then the answers of a server over what was written.
+//! `candor calibrate` as an operator runs it, on a bundled model; then the answers of a server with the new
+//! calibration.
 
 use std::fs;
 
@@ -16,7 +17,7 @@ use crate::{
     },
 };
 
-/// Rows that churn's model was trained on: enough to try the command, and worthless as a measure.
+/// Rows that churn was trained on: enough to try the command, useless as a measurement.
 const CHURN: &str = "tests/fixtures/churn/churn.csv";
 
 #[test]
@@ -105,7 +106,7 @@ fn the_same_table_makes_the_same_bytes() {
     };
     let first = make();
     assert_eq!(first, make(), "made anew over itself");
-    // One of another model stands in the way of serving, and not of making the right one.
+    // The calibration of another model prevents serving, but not making the right one.
     edit(&version.join("calibration.json"), |made| made["model_sha256"] = json!("sha256:other"));
     assert_eq!(first, make());
     fs::write(version.join("calibration.json"), "{").expect("written");
@@ -147,7 +148,7 @@ fn the_coverage_that_is_served_is_told() {
     assert_eq!((made.coverage, made.coverage_of), (Coverage::GRID[4], Some("contract.json")));
 
     fs::write(models.path().join("churn/model.toml"), "coverage = 0.99").expect("written");
-    // The model's directory stands for its only version.
+    // The model's directory is accepted if it has one version.
     let made = calibrated(&models.path().join("churn"), &data, churned).expect("made");
     assert_eq!((made.coverage, made.coverage_of), (Coverage::GRID[8], Some("model.toml")));
     assert_eq!(made.directory, version);
