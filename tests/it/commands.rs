@@ -1,4 +1,5 @@
-//! The program as its operator meets it: configuration, refusals to start, health, and the command that it prints.
+//! The command line as an operator sees it: configuration, failures to start, health, and the command that `serve`
+//! prints.
 
 use std::{
     fs,
@@ -25,7 +26,7 @@ fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("UTF-8")
 }
 
-/// The lines that do not come from the log.
+/// The lines that are not log lines.
 fn said(output: &Output) -> Vec<String> {
     err(output).lines().filter(|line| !line.starts_with('{')).map(str::to_owned).collect()
 }
@@ -136,7 +137,7 @@ fn a_missing_library_is_told_with_what_was_tried_and_what_to_do() {
         let by_variable = [&[command], &port[..]].concat();
         for (arguments, variable, tried) in [
             (&by_flag, None, "/nonexistent/lib.so: there is no such file"),
-            // The flag wins over the variable.
+            // The flag takes precedence over the variable.
             (&by_flag, Some(text.as_str()), "/nonexistent/lib.so: there is no such file"),
             (&by_variable, Some("/nonexistent/other.so"), "/nonexistent/other.so: there is no such file"),
             (&by_variable, Some(text.as_str()), &format!("{text}: ")),
@@ -210,7 +211,7 @@ fn health_asks_a_running_server() {
     );
 }
 
-/// A process that ends with the test.
+/// A process that is killed when dropped.
 struct Running(Child);
 
 impl Drop for Running {
@@ -220,7 +221,7 @@ impl Drop for Running {
     }
 }
 
-/// Starts the server and gives the command that it prints.
+/// Starts the server and returns the curl command that it prints.
 fn serve(arguments: &[&str]) -> (Running, String) {
     let started = candor(&[&["serve", "--port", "0"], arguments].concat()).stderr(Stdio::piped()).spawn();
     let mut server = Running(started.expect("the program starts"));

@@ -1,4 +1,4 @@
-//! The files that others deploy: the unit of systemd, the composition with Prometheus, the image.
+//! Deployment files: the systemd unit, the compose file with Prometheus, the image.
 
 use std::{collections::HashMap, fs, process::Command};
 
@@ -11,7 +11,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// How long the drain may take by the defaults, with these variables; in seconds.
+/// The longest possible drain in seconds, by the defaults and these variables.
 fn drain_seconds(environment: Vec<(String, String)>) -> u64 {
     let layers = Layers { environment, ..Layers::default() };
     let lifecycle = load(&layers).expect("good settings").config.lifecycle;
@@ -50,7 +50,7 @@ fn the_unit_gives_the_drain_its_time_and_the_program_a_sandbox() {
     assert!(files > 2 * config.http.server.max_connections as u64, "each connection is a file");
 }
 
-/// Where systemd is there, it judges the unit itself; in a container it often is not.
+/// If systemd is available, it checks the unit itself; in a container it often is not.
 #[test]
 fn systemd_finds_no_fault_in_the_unit() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -63,7 +63,7 @@ fn systemd_finds_no_fault_in_the_unit() {
     assert!(!told.lines().any(|line| line.contains("candor.service")), "{told}");
 }
 
-/// A file of YAML as JSON.
+/// A YAML file as JSON.
 fn yaml(path: &str) -> Value {
     const SCRIPT: &str = "import json, sys, yaml\njson.dump(yaml.safe_load(sys.stdin), sys.stdout)\n";
     let text = python(SCRIPT, &read(path));
@@ -103,7 +103,7 @@ fn the_composition_serves_and_is_scraped() {
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 }
 
-/// The image is built from copies: what the build reads must be among them.
+/// The image is built from copied files: everything that the build reads must be among them.
 #[test]
 fn the_image_has_all_that_the_build_reads() {
     let (dockerfile, ignored) = (read("Dockerfile"), read(".dockerignore"));

@@ -1,4 +1,4 @@
-//! The generated documents are what the program says. `make docs` (or `CANDOR_BLESS=1`) writes them anew.
+//! The generated documents match the program. `make docs` (or `CANDOR_BLESS=1`) rewrites them.
 
 use std::fs;
 
@@ -86,7 +86,7 @@ fn documents_link_to_files_that_are_there() {
     }
 }
 
-/// The fenced block of a language under a heading of docs/packages.md.
+/// The fenced block of this language under a heading of docs/packages.md.
 fn block<'t>(page: &'t str, heading: &str, language: &str) -> &'t str {
     let section = page.split_once(&format!("\n## {heading}\n")).expect("the heading").1;
     let fence = format!("```{language}\n");
@@ -113,12 +113,12 @@ fn the_package_of_the_page_serves() {
     });
     let case: serde_json::Value = serde_json::from_str(block(&page, "golden.jsonl", "json")).expect("a case");
     let body = serde_json::json!({ "features": case["features"] }).to_string();
-    // The page's digest is that of `foo`.
+    // The digest on the page is that of `foo`.
     let headers = [("content-type", "application/json"), ("authorization", "Bearer foo")];
     let answer = server.send("POST", "/predict", &headers, body.as_bytes()).json();
     assert_eq!((&answer["prediction"], &answer["training_data"]), (&"churn".into(), &"churn-2026-02-28".into()));
 
-    // The defaults are those of a model without the file, and none is left out.
+    // The defaults are those of a model without the file, and the list is complete.
     let shown = ModelSettings::read(Some(&model)).expect("good settings");
     assert_eq!(shown.limits, Limits { workers: Some(ThreadCount::Auto), ..Limits::default() });
     fs::write(model.join("model.toml"), "[limits]\nunheard_of = 1\n").expect("written");

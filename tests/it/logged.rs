@@ -1,4 +1,4 @@
-//! What the log says of a request: who asked for what and how much, and whose fault it was when there is no answer.
+//! The request log: who requested what and how much, and who is to blame if there was no answer.
 
 use std::{cell::RefCell, io::Write as _, net::TcpStream, path::Path};
 
@@ -15,14 +15,14 @@ use crate::support::{
 
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
 
-/// Asks the program; `lines` are whole header lines.
+/// Sends a request to the program; `lines` are whole header lines.
 fn ask(process: &Process, line: &str, lines: &str, body: &str) -> Reply {
     let head = format!("{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n{lines}");
     let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
     Reply::parse(&raw(process.address, request.as_bytes(), false)).expect("an answer")
 }
 
-/// The line of the request with this id, and every line before it.
+/// The log line of the request with this id, and every line before it.
 fn line_of(process: &Process, id: &str) -> (Value, Vec<Value>) {
     let before = RefCell::new(Vec::new());
     let fits = |line: &Value| {
@@ -115,8 +115,8 @@ fn a_client_that_goes_away_is_not_an_error() {
     add(root.path(), "slow", "slow_loop", &[]);
     std::fs::write(root.path().join("slow/model.toml"), "[limits]\nworkers = 1\n").expect("written");
     let process = over(root.path(), &["--default-model", "churn"]);
-    // The answer to the expectation says that the request has begun. Left unread, it makes the end of the connection a
-    // reset, and not an end of what the client sends, after which it might still read.
+    // The 100 Continue shows that the request has begun. Left unread, it makes the close a reset rather than a
+    // half-close, after which the client might still read.
     let begin = |path: &str, id: &str, length: usize, body: &str| {
         let head =
             format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nexpect: 100-continue\r\n");
@@ -134,7 +134,7 @@ fn a_client_that_goes_away_is_not_an_error() {
     while !ask(&process, "GET /metrics", "", "").text().contains(in_flight) {}
     drop(running);
     let expected = json!({ "level": "INFO", "code": "cancelled", "status": 499, "method": "POST" });
-    // Either may end first.
+    // Either of the two may end first.
     let lines = RefCell::new(Vec::new());
     let both = |line: &Value| {
         lines.borrow_mut().push(line.clone());
@@ -167,7 +167,7 @@ fn a_failure_is_an_error_that_names_model_and_route() {
         assert_eq!(told.len(), 1, "{before:#?}");
         assert_contains(told[0], &about);
         assert!(told[0]["message"].as_str().is_some_and(|cause| cause.len() > 10), "{}", told[0]);
-        // What the client did wrong is no error of the server's.
+        // A mistake of the client is not logged as an error.
         ask(&process, "POST /predict", "x-request-id: refused\r\n", "{");
         let (_, before) = line_of(&process, "refused");
         assert!(errors(&before).is_empty(), "{before:#?}");

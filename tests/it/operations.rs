@@ -1,4 +1,4 @@
-//! What docs/operations.md says can be asked of a running server, asked as it says.
+//! The requests to a running server that docs/operations.md describes, sent as written there.
 
 use std::{fs, process::Command};
 

@@ -1,4 +1,4 @@
-//! Packages that are wrong: each says which file and what the difference is, and the others serve on.
+//! Broken packages: each names the file and the difference, and the other models are served.
 
 mod cases;
 mod proof;
@@ -18,14 +18,14 @@ use crate::support::{
 };
 use cases::{CASES, Case};
 
-/// A repository with every broken package, one model a case, and one good model.
+/// A repository with one model per broken package, and one good model.
 fn broken(settings: &str) -> TempDir {
     let repository = copy_models(&["wine"]);
     for case in CASES {
         let model = repository.path().join(case.name);
         let version = model.join("1");
         copy(&root().join("models").join(case.from).join("1"), &version);
-        // Whatever is changed is to be found by itself, not by its digest, nor by the calibration of another model.
+        // Each change must be found by itself, not by its digest or by the calibration of another model.
         fs::remove_file(version.join("calibration.json")).expect("removed");
         if !case.digests {
             fs::remove_file(version.join("version.json")).expect("removed");
@@ -45,13 +45,13 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A server over them, with its repository.
+/// A server of them, with its repository.
 static BROKEN: LazyLock<(Server, TempDir)> = LazyLock::new(|| {
     let repository = broken("");
     (Server::over(repository.path()), repository)
 });
 
-/// The messages that a case must give, with its own directories in them.
+/// The messages expected for a case, with its directories inserted.
 fn expected(case: &Case, repository: &Path) -> Vec<String> {
     let model = repository.join(case.name);
     let place = |text: &&str| {
@@ -134,7 +134,7 @@ fn check_tells_everything_at_once() {
     for case in CASES {
         assert!(lines.contains(&format!("failed  {} 1", case.name).as_str()), "{}\n{text}", case.name);
         for message in expected(case, repository.path()) {
-            // A message of several lines begins on the line that is compared.
+            // The first line of a message is compared.
             let first = message.lines().next().unwrap_or_default();
             assert!(lines.iter().any(|line| matches_pattern(line, first)), "{first}\n{text}");
         }

@@ -1,4 +1,4 @@
-//! Each error code is produced by a request, with its status and its whole body.
+//! Every error code is produced by a request, with its status and its complete body.
 
 use std::{
     collections::BTreeMap,
@@ -86,7 +86,7 @@ fn failed_by_the_model() -> Vec<(&'static str, Reply)> {
         config.repository.models = broken.path().to_path_buf();
         config.repository.default_model = String::new();
     });
-    // Sound at load, where the made instances lie near zero.
+    // Valid at load, where the generated instances are near zero.
     let untrue = Server::over(&fixture("probabilities_near_zero.onnx"));
     let panicking = fake_executor::server(|_| panic!("the test's own panic"), 8);
     let too_large = Server::start(|config| {
@@ -104,7 +104,7 @@ fn failed_by_the_model() -> Vec<(&'static str, Reply)> {
     ]
 }
 
-/// One worker that waits for the test, and one place in the queue.
+/// One worker that the test blocks, and a queue of one slot.
 fn refused_for_lack_of_time() -> Vec<(&'static str, Reply)> {
     let (started, is_running) = mpsc::channel();
     let (release, wait) = mpsc::channel::<()>();
@@ -121,7 +121,7 @@ fn refused_for_lack_of_time() -> Vec<(&'static str, Reply)> {
     let replies = std::thread::scope(|scope| {
         let running = scope.spawn(|| ask("60000"));
         is_running.recv_timeout(TEST_TIMEOUT).expect("the first row runs");
-        // A row that is too late gives its place up, so that another can have it.
+        // A row whose deadline passes frees its slot for another one.
         let late = ask("20");
         let waiting = scope.spawn(|| ask("60000"));
         wait_for(&server, &series("queue_depth", "fake", ""), 1);
@@ -148,8 +148,8 @@ fn timed_out() -> Vec<(&'static str, Reply)> {
     vec![("body_timeout", Reply::parse(&raw(server.address, head.as_bytes(), false)).expect("an answer"))]
 }
 
-/// While closing, connections are closed between requests; a request that slips in is told to go elsewhere. That moment
-/// cannot be met from outside by intent, so the front is asked directly.
+/// While draining, connections are closed between requests; only a race lets a request through, which is then rejected.
+/// A test cannot provoke that from outside, so it calls the service directly.
 fn refused_while_draining() -> Vec<(&'static str, Reply)> {
     let shutdown = Shutdown::default();
     shutdown.advance(Phase::Draining);
@@ -181,7 +181,7 @@ fn refused_while_draining() -> Vec<(&'static str, Reply)> {
     vec![("draining", reply)]
 }
 
-/// The body with what differs from run to run taken out.
+/// The body without what differs from run to run.
 fn steady(reply: &Reply) -> String {
     let mut body = reply.json();
     let id = body["request_id"].as_str().expect("a request id").to_owned();

@@ -1,4 +1,4 @@
-//! Each route answers what the design says, in the form that it says.
+//! Each route returns the documented response in the documented format.
 
 use candor::api::http::ROUTES;
 use serde_json::{Value, json};
@@ -246,7 +246,7 @@ fn a_default_model_is_the_configured_one_or_the_only_one() {
     assert_eq!(only.post("/predict", GOOD).status, 200);
 }
 
-/// Large answers are compressed for clients that accept it; small ones are not worth it.
+/// Large responses are compressed for clients that accept it; small ones are not.
 #[test]
 fn large_answers_are_compressed_where_that_is_accepted() {
     let server = Server::shared();

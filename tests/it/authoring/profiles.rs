@@ -62,8 +62,8 @@ fn rows_that_only_the_second_pass_refuses_are_told() {
 
 #[test]
 fn a_baseline_keeps_the_second_pass_too() {
-    // The median of `a` is 2, which the full validation rejects. A background row must not replace it if it lacks a
-    // feature that the baseline has.
+    // The median of `a` is 2, which the full validation rejects. No background row can replace it, because that
+    // violation names no feature.
     let models = of_two_passes();
     let data = models.path().join("rows.csv");
     fs::write(&data, "a,b\n1,1\n2,1\n9,1\n").expect("written");

@@ -1,4 +1,4 @@
-//! Request lines, paths and methods that nobody should send, and header blocks that are none.
+//! Invalid request lines, paths, methods and header blocks.
 
 use super::{Case, Expect, GOOD, JSON};
 
@@ -8,7 +8,7 @@ const NOT_FOUND: Expect = Problem(404, "not_found");
 const UNKNOWN: Expect = Problem(404, "unknown_model");
 const METHOD: Expect = Problem(405, "method_not_allowed");
 
-/// Request lines, with a good body behind them.
+/// Request lines, followed by a good body.
 const LINES: &[(&str, Expect)] = &[
     // Methods.
     ("GET /predict HTTP/1.1", METHOD),
@@ -91,7 +91,7 @@ const LINES: &[(&str, Expect)] = &[
     ("GET /index.php?id=1'%20OR%201=1 HTTP/1.1", NOT_FOUND),
 ];
 
-/// Header lines that break the form of the block.
+/// Header lines that violate the syntax.
 const BLOCKS: &[(&str, &str, Expect)] = &[
     ("no Host", "", Problem(400, "invalid_header")),
     ("two Hosts", "host: test\r\nhost: other\r\n", Problem(400, "invalid_header")),
@@ -131,7 +131,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// Heads that are too much.
+/// Heads that are too large.
 fn large() -> Vec<Case> {
     let with = |lines: &str| format!("GET /nothing HTTP/1.1\r\nhost: test\r\n{lines}\r\n");
     let many = |count: usize| with(&(0..count).map(|index| format!("x-{index}: 1\r\n")).collect::<Vec<_>>().concat());

@@ -1,10 +1,10 @@
-//! Bytes of other protocols, and several requests in one go.
+//! Bytes of other protocols, and several requests in one write.
 
 use super::{Case, Expect, GOOD, request};
 
 use Expect::{Closed, EmptyBody, Frames, Sequence};
 
-/// How a client of HTTP/2 begins (RFC 9113, section 3.4).
+/// The connection preface of HTTP/2 (RFC 9113, section 3.4).
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// An empty SETTINGS frame.
@@ -18,7 +18,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// What begins neither as HTTP/1 nor as HTTP/2.
+/// Bytes that begin neither as HTTP/1 nor as HTTP/2.
 fn others() -> Vec<Case> {
     let hello = b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\
                   \x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x00\x00\x04\x13\x01\x13\x02\x01\x00";
@@ -39,7 +39,7 @@ fn others() -> Vec<Case> {
     ]
 }
 
-/// What begins as HTTP/2 and goes on as something else.
+/// Bytes that begin as HTTP/2 and continue as something else.
 fn frames() -> Vec<Case> {
     let after = |bytes: &[u8]| [PREFACE, bytes].concat();
     let settled = |bytes: &[u8]| [PREFACE, SETTINGS, bytes].concat();
@@ -65,7 +65,7 @@ fn frames() -> Vec<Case> {
     ]
 }
 
-/// Good and bad requests in one write: each well-framed one is answered, and nothing behind a badly framed one.
+/// Good and bad requests in one write: each well-framed one is answered, and nothing after a badly framed one.
 fn pipelined() -> Vec<Case> {
     let good = request("/predict", "", GOOD.as_bytes());
     let bad = request("/predict", "", b"{");

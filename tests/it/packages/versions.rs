@@ -1,4 +1,4 @@
-//! Which versions are loaded and which of them answers; and model.toml.
+//! Which versions are loaded and which one answers; and model.toml.
 
 use std::fs;
 
@@ -54,7 +54,7 @@ fn versions(names: &[&str], settings: &str) -> TempDir {
 
 #[test]
 fn the_newest_version_is_the_greatest_and_model_toml_chooses() {
-    // The versions on disk, model.toml, the versions that are loaded from oldest to newest.
+    // The versions on disk, model.toml, and the loaded versions from oldest to newest.
     for (names, settings, loaded) in [
         (&["10", "2"][..], "", &["2", "10"][..]),
         (&["10", "9", "2"], "versions = \"all\"", &["2", "9", "10"]),

@@ -90,8 +90,7 @@ fn intervals_equal_those_of_mapie_and_crepes() {
                 let of = AssessContext { group: grouped.then_some(group_of[row]), features_hash: "" };
                 let found = calibrator.regress(measured, of).expect("a regression");
                 match &vectors[name][index][row] {
-                    // crepes gives a group without a bound an infinite one; candor uses the quantile of all rows, and
-                    // reports it.
+                    // crepes leaves such a group without a bound; candor uses the quantile of all rows and reports it.
                     Value::Null => assert!(grouped && !found.method.starts_with("mondrian"), "{name} {coverage:?}"),
                     expected => {
                         let (low, high) = found.ends.expect("it is bounded");

@@ -29,13 +29,13 @@ fn features() -> Value {
     json!({ "a": { "type": "number" }, "b": { "type": "number" } })
 }
 
-/// A model of two classes: the probability of the second is that of the logistic function at `a - 2 b + 0.5`.
+/// A model of two classes: the probability of the second is the logistic function of `a - 2 b + 0.5`.
 fn two_classes() -> tempfile::TempDir {
     let output = json!({ "task": "classification", "classes": ["no", "yes"], "probabilities": { "tensor": "p" } });
     package("binary_single", &[("contract.json", &contract("x", &features(), &output).to_string())])
 }
 
-/// The truth of a model that boasts: its logit is twice what it should be.
+/// The truth for an overconfident model: its logit is twice as large as it should be.
 fn meek(a: f64, b: f64, draw: f64) -> String {
     let p = 1.0 / (1.0 + (-0.5 * (a - 2.0 * b + 0.5)).exp());
     if draw < p { "yes" } else { "no" }.to_owned()
@@ -130,7 +130,7 @@ fn a_regression_gets_the_intervals_that_its_outputs_allow() {
     for (graph, output, plain, method) in cases {
         let models = package(graph, &[("contract.json", &contract("x", &features(), &output).to_string())]);
         let version = models.path().join("model/1");
-        // Within 1 of what the graph says: 2 a - b + 3.
+        // Within 1 of the graph's value: 2 a - b + 3.
         let truth = |a: f64, b: f64, draw: f64| (2.0 * a - b + 3.0 + 2.0 * draw - 1.0).to_string();
         let data = table(&models, "held-out.csv", 200, truth);
         let made = calibrated(&version, &data, |wishes| wishes.method = plain.then_some(Method::SplitConformal));
@@ -170,7 +170,7 @@ fn groups_get_quantiles_of_their_own() {
     let found = ask(&server, "churn", &features).json();
     assert_eq!(found["uncertainty_method"], "uncalibrated+mondrian-lac", "{found:#}");
 
-    // A missing value is a group too; one of few rows says that it goes by all rows.
+    // A missing value is a group too; a group with few rows says that it uses the quantile of all rows.
     let made = calibrated(&version, &data, |wishes| {
         wishes.target = Some("churned".to_owned());
         wishes.group = Some("support_calls".to_owned());

@@ -107,7 +107,7 @@ fn calibrated_probabilities_are_near_the_true_ones() {
     let (low, high) = coverage_band(Coverage::DEFAULT, 3334, test.len()).expect("a band");
     assert!((low..=high).contains(&covered), "{low} {covered} {high}");
 
-    // An overconfident and an underconfident model: either method corrects both.
+    // An overconfident and an underconfident model: every method corrects both.
     for (factor, before) in [(2.0, 0.07), (0.5, 0.11)] {
         let found = distance(&test, |row| distorted(row, factor)[1]);
         assert!(found > before, "{factor}: {found}");
