@@ -180,7 +180,7 @@ fn openapi_says_who_may_ask_where_tokens_are_on() {
     let paths = whole["paths"].as_object().expect("paths");
     for route in ROUTES.iter().filter(|route| route.template != "/models/{model}/predict") {
         let Some(item) = paths.get(route.template) else {
-            assert!(route.template.ends_with("/predict"), "{} is not told", route.template);
+            assert!(route.template.ends_with("/predict"), "{} is missing", route.template);
             continue;
         };
         let operation = &item[route.method.to_ascii_lowercase()];

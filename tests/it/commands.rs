@@ -154,7 +154,10 @@ fn a_missing_library_is_told_with_what_was_tried_and_what_to_do() {
             let target =
                 remedy.strip_prefix("get it with `make ").and_then(|rest| rest.split('`').next()).expect("a command");
             let makefile = fs::read_to_string(root().join("Makefile")).expect("a Makefile");
-            assert!(makefile.lines().any(|line| line.starts_with(&format!("{target}:"))), "make {target} is there");
+            assert!(
+                makefile.lines().any(|line| line.starts_with(&format!("{target}:"))),
+                "the Makefile has the target {target}"
+            );
             assert!(remedy.contains("1.31.x") && remedy.contains("--onnxruntime") && remedy.contains("ORT_DYLIB_PATH"));
         }
     }

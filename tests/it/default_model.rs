@@ -47,7 +47,7 @@ fn container(directory: &Path) -> Process {
 #[test]
 fn the_first_command_of_the_readme_works_in_all_three_ways() {
     let makefile = fs::read_to_string(root().join("Makefile")).expect("the Makefile");
-    assert!(makefile.contains("\nARGS ?=\n"), "`make run` starts what `candor serve` does");
+    assert!(makefile.contains("\nARGS ?=\n"), "`make run` starts the same server as `candor serve`");
     let served = Process::serve(&[]);
     let directory = image(&root().join("models"));
     for process in [served, container(directory.path())] {

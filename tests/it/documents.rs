@@ -19,10 +19,7 @@ fn compare(name: &str, text: &str) {
         fs::write(&path, text).expect("written");
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == text,
-        "docs/{name} is not what the program says now; run `make docs` and look at the difference"
-    );
+    assert!(committed == text, "docs/{name} is out of date; run `make docs` and review the difference");
 }
 
 #[test]
@@ -80,7 +77,7 @@ fn documents_link_to_files_that_are_there() {
             let target = text[start + 2..].split([')', '#']).next().unwrap_or("");
             if !target.is_empty() && !target.contains("://") {
                 let linked = path.parent().expect("a directory").join(target);
-                assert!(linked.exists(), "{file} links to {target}, which is not there");
+                assert!(linked.exists(), "{file} links to {target}, which does not exist");
             }
         }
     }
@@ -137,6 +134,6 @@ fn the_page_of_packages_names_every_keyword_of_ours() {
     let ours: Vec<&str> = source.split('"').filter(|text| text.starts_with("x-")).collect();
     assert!(ours.len() >= 7, "{ours:?}");
     for keyword in ours {
-        assert!(page.contains(&format!("| `{keyword}` |")), "docs/packages.md does not tell {keyword}");
+        assert!(page.contains(&format!("| `{keyword}` |")), "docs/packages.md does not mention {keyword}");
     }
 }

@@ -100,7 +100,7 @@ struct Caller {
 
 impl Caller {
     fn outcome(self) -> Result<Completed, SubmitError> {
-        self.thread.join().expect("no panic").expect("nobody left")
+        self.thread.join().expect("no panic").expect("the caller did not leave")
     }
 
     /// The answer, which must be a success, and how many rows shared the run.

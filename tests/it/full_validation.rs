@@ -326,7 +326,7 @@ fn an_unknown_keyword_at_any_depth_refuses_the_contract() {
 }
 
 #[test]
-fn a_golden_case_must_pass_the_second_pass_too() {
+fn a_golden_case_must_pass_full_validation_too() {
     let keyword = instance(
         "oneOf",
         json!({ "oneOf": [{ "properties": { "a": { "minimum": 1 } } }, { "properties": { "b": { "minimum": 1 } } }] }),

@@ -141,7 +141,7 @@ fn a_client_that_goes_away_is_not_an_error() {
         lines.borrow().iter().filter(|line| line["message"] == "request").count() == 2
     };
     let ended = process.wait_for(both);
-    assert!(ended.is_some(), "a line of each: {:#?}", lines.borrow());
+    assert!(ended.is_some(), "one log line per request: {:#?}", lines.borrow());
     let lines = lines.into_inner();
     assert!(errors(&lines).is_empty(), "{lines:#?}");
     let of = |id: &str| lines.iter().find(|line| line["request_id"] == id).expect("its line");

@@ -113,7 +113,7 @@ fn no_request_makes_a_server_fail_or_hang() {
     let mut names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
     names.sort_unstable();
     let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
-    assert!(twice.is_empty(), "these names stand twice: {twice:?}");
+    assert!(twice.is_empty(), "duplicate names: {twice:?}");
 
     let faults: Vec<String> = cases.iter().filter_map(|case| check(server, case).err()).collect();
     assert!(faults.is_empty(), "{} of {} cases:\n{}", faults.len(), cases.len(), faults.join("\n"));

@@ -129,7 +129,7 @@ fn every_metric_of_the_table_is_there_with_its_labels() {
             rest.is_some_and(|rest| ["", "_bucket", "_sum", "_count"].contains(&rest))
         };
         let mut series = found.iter().filter(|(name, _, _)| own(name)).peekable();
-        assert!(series.peek().is_some(), "{} is not there", described.name);
+        assert!(series.peek().is_some(), "{} is missing", described.name);
         let expected: BTreeSet<&str> = described.labels.iter().copied().collect();
         for (name, labels, _) in series {
             let labels: BTreeSet<&str> = labels.keys().map(String::as_str).filter(|label| *label != "le").collect();
@@ -137,7 +137,7 @@ fn every_metric_of_the_table_is_there_with_its_labels() {
         }
     }
     for name in ["process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"] {
-        assert!(found.iter().any(|(found, _, _)| found == name), "{name} is not there");
+        assert!(found.iter().any(|(found, _, _)| found == name), "{name} is missing");
     }
 }
 

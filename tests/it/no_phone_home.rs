@@ -196,9 +196,9 @@ fn the_variable_is_set_before_the_library_is_loaded() {
     let listener =
         watched.table("tcp").into_iter().find(|(_, (port, state))| *port == address.port() && state == LISTEN);
     let (inode, _) = listener.expect("a listening socket");
-    assert!(watched.sockets().contains(&inode), "the process that was started is the one that listens");
+    assert!(watched.sockets().contains(&inode), "the started process is the one that listens");
     let maps = fs::read_to_string(watched.proc("maps")).expect("its memory");
-    assert!(maps.contains("libonnxruntime"), "and the one that loaded ONNX Runtime");
+    assert!(maps.contains("libonnxruntime"), "and it loaded ONNX Runtime");
 }
 
 /// The watch detects what it should: a shell that sends to a DNS port, and one that connects.

@@ -69,7 +69,7 @@ fn every_example_works_when_posted() {
     for (path, example) in examples {
         let reply = Server::shared().post(&path, &example.to_string());
         assert_eq!(reply.status, 200, "{path} {example}: {}", reply.text());
-        assert_eq!(reply.json()["warnings"], json!([]), "{path}: an example is what is usual: {}", reply.text());
+        assert_eq!(reply.json()["warnings"], json!([]), "{path}: the example has no warnings: {}", reply.text());
     }
 }
 
@@ -221,7 +221,7 @@ fn what_is_not_served_is_not_shown() {
     add(root.path(), "broken", "members", &[("contract.json", "{}")]);
     let document = document(&Server::over(root.path()));
     assert!(document["paths"]["/models/diabetes/predict"].is_object());
-    assert!(document["paths"]["/predict"].is_null(), "with two models and no default there is no /predict to ask");
+    assert!(document["paths"]["/predict"].is_null(), "with two models and no default there is no /predict");
     assert!(!document.to_string().contains("broken"), "{document:#}");
     python(VALIDATE, &document.to_string());
 }

@@ -237,7 +237,7 @@ fn completions_and_manual_pages_know_every_command() {
         assert!(script.contains("default-model"), "{shell}: flags of commands");
         if shell == "bash" {
             let checked = Command::new("bash").args(["-n", "-c", &script]).status().expect("bash");
-            assert!(checked.success(), "bash reads it");
+            assert!(checked.success(), "bash accepts it");
         }
     }
     let directory = tempfile::tempdir().expect("a directory");

@@ -177,5 +177,9 @@ fn a_long_name_in_the_head_is_cut() {
     check("a host", &page, &[200]);
     let request = "GET / HTTP/1.1\r\nhost: x;reboot\r\nconnection: close\r\n\r\n";
     let page = Reply::parse(&raw(server.address, request.as_bytes(), false)).expect("an answer");
-    assert!(page.text().contains("curl -s http://localhost/predict"), "a host is no command: {}", page.text());
+    assert!(
+        page.text().contains("curl -s http://localhost/predict"),
+        "the host is not part of the command: {}",
+        page.text()
+    );
 }

@@ -252,7 +252,7 @@ fn no_value_body_or_token_is_logged() {
     assert_eq!(process.ended(), Some(0));
     let log = log.into_inner();
     let requests = log.iter().filter(|line| line.contains("\"route\":\"/predict\"")).count();
-    assert_eq!(requests, BODIES.len() + 3, "each request has its line");
+    assert_eq!(requests, BODIES.len() + 3, "each request has a log line");
     for secret in SECRETS {
         let told: Vec<&String> = log.iter().filter(|line| line.contains(secret)).collect();
         assert!(told.is_empty(), "{secret} is in the log: {told:?}");

@@ -102,7 +102,7 @@ fn a_server_under_constant_requests_completes_what_it_accepted() {
         answers.recv_timeout(TEST_TIMEOUT).expect("an answer");
     }
     process.signal("TERM");
-    let seen: Vec<Seen> = clients.into_iter().map(|client| client.join().expect("a client that is content")).collect();
+    let seen: Vec<Seen> = clients.into_iter().map(|client| client.join().expect("no panic in the client")).collect();
 
     let logged = Cell::new((0, 0));
     process.wait_for(|line| {
@@ -115,7 +115,7 @@ fn a_server_under_constant_requests_completes_what_it_accepted() {
     assert_eq!(process.ended(), Some(0));
     let total = |field: fn(&Seen) -> usize| seen.iter().map(field).sum::<usize>();
     let (answered, turned_away) = (total(|seen| seen.answered), total(|seen| seen.turned_away));
-    assert_eq!(logged.get(), (answered, turned_away), "read by the server, and seen by the clients: {seen:?}");
+    assert_eq!(logged.get(), (answered, turned_away), "the server's log and the clients agree: {seen:?}");
     assert_eq!(total(|seen| seen.sent), answered + turned_away + total(|seen| seen.unread));
     // At most one request per client was never read: on a connection that the kernel accepted at the moment the
     // listener was closed.
@@ -143,7 +143,7 @@ fn during_the_delay_the_server_serves_and_says_that_it_will_not_for_long() {
     // Then the keep-alive connection is closed without data, and the program ends.
     assert!(kept.ends_cleanly());
     assert_eq!(process.ended(), Some(0));
-    assert!(TcpStream::connect(process.address).is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(process.address).is_err(), "the listener is closed");
 }
 
 #[test]
@@ -169,12 +169,12 @@ fn a_second_signal_ends_it_at_once() {
     process.wait_for(|line| line["message"].as_str().is_some_and(|text| text.starts_with("stopping"))).expect("a line");
     // Signals within the first second count as one; the next one stops the server.
     while process.child.try_wait().expect("a state").is_none() {
-        assert!(started.elapsed() < TEST_TIMEOUT, "a signal after the first second ends it");
+        assert!(started.elapsed() < TEST_TIMEOUT, "a signal after the first second stops the server");
         process.signal("TERM");
     }
     assert!(started.elapsed() >= Duration::from_secs(1), "not before: {:?}", started.elapsed());
     let code = process.ended();
-    assert!(code.is_some_and(|code| code != 0), "a code other than 0, and no death by the signal: {code:?}");
+    assert!(code.is_some_and(|code| code != 0), "an exit code other than 0, and not killed by the signal: {code:?}");
     drop(hanging);
 }
 
@@ -240,7 +240,7 @@ fn silent_connections_do_not_hold_the_end_up() {
     assert_eq!(server.post("/predict", GOOD).status, 200);
     let started = Instant::now();
     assert!(server.drain(), "everything was finished");
-    assert!(started.elapsed() < Duration::from_secs(10), "far sooner than the drain's own limit of 30 s");
+    assert!(started.elapsed() < Duration::from_secs(10), "well within the drain timeout of 30 s");
     drop(silent);
 }
 

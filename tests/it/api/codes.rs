@@ -72,7 +72,7 @@ fn refused_by_security() -> Vec<(&'static str, Reply)> {
     assert_eq!(replies[0].1.header("www-authenticate"), Some("Bearer"));
     assert_eq!(replies[2].1.header("retry-after"), Some("1"));
     assert_eq!(replies[2].1.header("ratelimit"), Some("\"default\";r=0;t=1"));
-    assert_eq!(server.get("/readyz").status, 200, "health asks for no token");
+    assert_eq!(server.get("/readyz").status, 200, "health checks need no token");
     replies
 }
 
@@ -88,7 +88,7 @@ fn failed_by_the_model() -> Vec<(&'static str, Reply)> {
     });
     // Valid at load, where the generated instances are near zero.
     let untrue = Server::over(&fixture("probabilities_near_zero.onnx"));
-    let panicking = fake_executor::server(|_| panic!("the test's own panic"), 8);
+    let panicking = fake_executor::server(|_| panic!("panic of the test"), 8);
     let too_large = Server::start(|config| {
         "diabetes".clone_into(&mut config.repository.default_model);
         config.http.server.max_answer_bytes = 64;
@@ -135,7 +135,7 @@ fn refused_for_lack_of_time() -> Vec<(&'static str, Reply)> {
         vec![("deadline_exceeded", late), ("overloaded", full)]
     });
     let wait: u64 = replies[1].1.header("retry-after").and_then(|text| text.parse().ok()).expect("seconds");
-    assert!((1..=2).contains(&wait), "a second, and a random part of it more: {wait}");
+    assert!((1..=2).contains(&wait), "one second plus a random fraction: {wait}");
     replies
 }
 

@@ -43,7 +43,7 @@ fn the_envelope_of_a_classification() {
     assert_eq!(members(&body["probabilities"]), ["stay", "churn"]);
     assert_eq!(body["uncertainty_method"], "uncalibrated+lac");
     assert_eq!((&body["coverage"], &body["explanation"]), (&json!(0.9), &Value::Null));
-    assert_eq!(body["prediction_set"], json!(["churn"]), "the other is too unlikely");
+    assert_eq!(body["prediction_set"], json!(["churn"]), "the other class is too unlikely");
     assert_eq!(body["training_data"], "churn-2026-02-28");
     let uncertainty = body["uncertainty"].as_f64().expect("a number");
     let predicted = body["probabilities"]["churn"].as_f64().expect("a number");

@@ -42,7 +42,7 @@ fn a_bare_model_and_a_table_become_a_served_model() {
     let reply = server.post("/predict", curl.trim_end_matches('\'')).json();
     assert_eq!((&reply["prediction"], &reply["training_data"]), (&json!("setosa"), &json!("iris.csv")), "{reply:#}");
     let wrong = ask(&server, "iris", &json!({ "sepal_length": "long", "sepal_width": 3.5, "petal_length": 1.4 }));
-    assert_eq!(wrong.code(), "data_contract_violation", "the contract checks: {}", wrong.text());
+    assert_eq!(wrong.code(), "data_contract_violation", "the contract is enforced: {}", wrong.text());
     let odd = json!({ "sepal_length": 51, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2 });
     let warned = ask(&server, "iris", &odd).json();
     assert_eq!(warned["warnings"][0]["code"], "outside_expected", "{warned:#}");
@@ -94,7 +94,10 @@ fn inputs_of_many_types_take_their_columns_by_name_and_the_matrix_takes_the_rest
     );
     assert_eq!(properties["monthly_charge"]["type"], "number");
     let golden = fs::read_to_string(out.join("golden.jsonl")).expect("a file");
-    assert!(golden.lines().all(|line| line.contains("\"source\":\"recorded\"")), "no answer is given out as the truth");
+    assert!(
+        golden.lines().all(|line| line.contains("\"source\":\"recorded\"")),
+        "the model's answers are not recorded as the truth"
+    );
     assert!(made.agreement.expect("a target").contains("of 200 rows"));
 }
 

@@ -143,7 +143,7 @@ fn every_refusal_says_what_would_decide_it_and_leaves_nothing() {
         let error = make(&iris("iris.onnx"), &table, &out, wish).err().expect("refused").to_string();
         let expected = expected.replace("{t}", &table.display().to_string());
         assert!(error.contains(&expected), "{file}\n  expected {expected}\n  found    {error}");
-        assert!(!place.path().join("models").exists(), "{file}: nothing is left");
+        assert!(!place.path().join("models").exists(), "{file}: nothing is left behind");
         fs::remove_file(table).expect("removed");
     }
 }
@@ -206,7 +206,7 @@ fn what_the_graph_leaves_open_is_refused_with_its_flag() {
         let out = place.path().join("models/m/1");
         let error = make(&root().join(graph), &table, &out, wish).err().expect("refused").to_string();
         assert!(error.contains(expected), "{graph}\n  expected {expected}\n  found    {error}");
-        assert!(!place.path().join("models").exists(), "{graph}: nothing is left");
+        assert!(!place.path().join("models").exists(), "{graph}: nothing is left behind");
     }
 }
 

@@ -82,5 +82,5 @@ fn the_spellings_of_missing_values_can_be_said() {
     let reading = ReadOptions { separator: Some(b';'), missing: vec!["?".to_owned()] };
     let found = describe(&Table::open(&path, &reading).expect("a table")).expect("columns").columns;
     assert_eq!((found[0].kind, found[0].missing), (ColumnKind::Integer, 1));
-    assert_eq!((found[1].kind, found[1].missing), (ColumnKind::Text, 0), "NA is a text then");
+    assert_eq!((found[1].kind, found[1].missing), (ColumnKind::Text, 0), "NA is a string then");
 }

@@ -60,7 +60,7 @@ fn probabilities_are_taken_row_by_row() {
     let rows = floats(&[3, 2], &[0.75, 0.25, 0.25, 0.75, 0.5, 0.5]);
     assert_eq!(class(&both, rows.clone(), 0), (0, vec![0.75, 0.25]));
     assert_eq!(class(&both, rows.clone(), 1), (1, vec![0.25, 0.75]));
-    assert_eq!(class(&both, rows, 2), (0, vec![0.5, 0.5]), "the first of equals");
+    assert_eq!(class(&both, rows, 2), (0, vec![0.5, 0.5]), "ties go to the first class");
     for (outputs, shape) in [("p float32[?, 1]", vec![2, 1]), ("p float32[?]", vec![2])] {
         let positive = contract(&scores("probabilities"), &[outputs]);
         assert_eq!(class(&positive, floats(&shape, &[0.25, 0.75]), 0), (0, vec![0.75, 0.25]), "{outputs}");
@@ -170,7 +170,7 @@ fn what_is_not_finite_is_no_answer() {
             let rows = floats(&[2, 2], &[0.5, 0.5, 0.5, bad]);
             assert!(
                 contract.interpret(std::slice::from_ref(&rows), 0).is_ok(),
-                "another row's fault is not this row's"
+                "an error in another row does not affect this one"
             );
             let error = contract.interpret(&[rows], 1).expect_err("it is not finite");
             assert!(matches!(&error, InterpretError::NonFinite { tensor, index: 1, .. } if tensor == "p"), "{error}");

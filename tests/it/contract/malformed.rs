@@ -46,8 +46,8 @@ fn nesting_ends_at_32() {
         for (before, after, levels) in around {
             for nested in [lists, objects] {
                 let body = |depth: usize| format!("{before}{}{after}", nested(depth - levels)).into_bytes();
-                assert!(!is_malformed(contract, &body(32)), "32 levels are fine: {before}");
-                assert!(is_malformed(contract, &body(33)), "33 levels are not: {before}");
+                assert!(!is_malformed(contract, &body(32)), "32 levels are allowed: {before}");
+                assert!(is_malformed(contract, &body(33)), "33 levels are too many: {before}");
             }
         }
     }

@@ -189,7 +189,7 @@ fn features_go_to_the_tensors_that_name_them() {
     });
     let contract = compiled(&document, &signature);
     let order: Vec<&str> = contract.features.iter().map(|feature| feature.name.as_str()).collect();
-    assert_eq!(order, ["s", "q", "p", "r"], "the order of x-inputs is that of the positional form");
+    assert_eq!(order, ["s", "q", "p", "r"], "the positional form has the order of x-inputs");
     let named =
         admitted(&contract, r#"{"entity_id": "e", "features": {"r": 4, "p": 3, "q": 2, "s": true}, "explain": false}"#);
     let positional = admitted(&contract, r#"{"features": [true, 2, 3, 4], "entity_id": -5}"#);

@@ -324,7 +324,7 @@ fn all_problems_are_told_at_once() {
 }
 
 #[test]
-fn whole_arrays_are_compared_by_the_second_pass() {
+fn whole_arrays_are_compared_by_full_validation() {
     let schema =
         json!({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2, "enum": [[1, 2], [3, 4]]});
     let (document, signature) = single(&schema, "t float32[?, 2]");

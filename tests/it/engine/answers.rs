@@ -208,7 +208,7 @@ fn unbatched_rows_get_their_own_answers() {
     let server = Server::over(models.path());
     every_model(&server);
     let (runs, rows) = batches(&server);
-    assert!(rows > 0 && rows == runs, "one row a run: {rows} rows in {runs} runs");
+    assert!(rows > 0 && rows == runs, "one row per run: {rows} rows in {runs} runs");
 }
 
 /// A repository with one fixture twice: once run on the callers' threads, once on a worker.

@@ -36,7 +36,7 @@ fn rows_that_wait_while_one_is_run_share_the_next_run() {
     for placement in BOTH {
         let (fixture, gate) = engine(placement, |policy| policy.max_rows = 4);
         let first = fixture.predict(0.0);
-        assert_eq!(gate.begun(), [0.0], "nothing is waited for");
+        assert_eq!(gate.begun(), [0.0], "no wait for further rows");
         let others = queued(&fixture, &[1.0, 2.0, 3.0, 4.0, 5.0]);
         gate.open();
         assert_eq!(gate.begun(), [1.0, 2.0, 3.0, 4.0], "in order, up to the limit: {placement:?}");
@@ -70,7 +70,7 @@ fn a_caller_goes_on_with_whole_runs_of_what_waits() {
     let options = EngineOptions { placement: Placement::Inline, policy, capacity: 16 };
     let fixture = EngineFixture::start(Box::new(executor), options);
     // The thread may be preempted at that moment, and then the next caller takes over; this does not happen every time.
-    wait_until("a caller goes on", || {
+    wait_until("a caller continues with full batches", || {
         let first = fixture.predict(0.0);
         first_begun.recv_timeout(TEST_TIMEOUT).expect("a run begins");
         let others = queued(&fixture, &[1.0, 2.0, 3.0, 4.0, 5.0]);
@@ -80,7 +80,7 @@ fn a_caller_goes_on_with_whole_runs_of_what_waits() {
         let answers: Vec<(f64, usize)> = others.into_iter().map(Caller::answer).collect();
         assert_eq!(answers, [(1.0, 2), (2.0, 2), (3.0, 2), (4.0, 2), (5.0, 1)]);
         let ran = ran.lock().expect("no panic");
-        assert_ne!(ran[&5.0_f64.to_bits()], own, "less than a whole run is the next caller's");
+        assert_ne!(ran[&5.0_f64.to_bits()], own, "a partial batch is left to the next caller");
         [1.0_f64, 2.0, 3.0, 4.0].iter().all(|value| ran[&value.to_bits()] == own)
     });
 }

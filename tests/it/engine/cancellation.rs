@@ -34,7 +34,7 @@ fn a_caller_that_goes_away_frees_its_place_in_the_queue() {
     let mut next = ask(4);
     wait_for(&server, &series("queue_depth", "fake", ""), 1);
     gate.open();
-    assert_eq!(gate.begun(), [4.0], "the row that was left was not run");
+    assert_eq!(gate.begun(), [4.0], "the abandoned row was not run");
     gate.open();
     assert_eq!(running.ask(b"").expect("an answer").json()["prediction"], json!(2.0));
     assert_eq!(next.ask(b"").expect("an answer").json()["prediction"], json!(8.0));
@@ -80,7 +80,7 @@ fn a_run_that_nobody_waits_for_is_stopped() {
     let reply = kept.ask(&quick).expect("an answer");
     assert_eq!((reply.status, &reply.json()["prediction"]), (200, &json!(2.5)));
     assert_eq!(cancelled(",stage=\"infer\""), stopped + 1);
-    assert!(server.drain(), "nothing is left that runs");
+    assert!(server.drain(), "no run is left");
 }
 
 /// Callers leave at every stage of a row: no executor is lost, and none keeps an interrupt.

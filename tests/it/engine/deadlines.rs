@@ -50,7 +50,7 @@ fn a_deadline_below_the_cost_of_a_row_is_refused_at_once() {
     assert!(started.elapsed() < Duration::from_secs(2), "before the deadline");
     assert_eq!((reply.status, reply.code().as_str()), (504, "deadline_exceeded"), "{}", reply.text());
     assert_eq!(reply.json()["detail"], "x-deadline-ms gave 2000 ms; a row of fake takes about 3000 ms");
-    assert_eq!(reply.header("retry-after"), None, "it will not be better later");
+    assert_eq!(reply.header("retry-after"), None, "a retry would fail too");
     assert!(gate.is_quiet(), "nothing was run");
     assert_eq!(scraped(&server, &series("requests_shed_total", "fake", ",reason=\"deadline\"")), 1);
     assert_eq!(scraped(&server, &series("abandoned_rows_total", "fake", ",stage=\"queue\"")), 0);
@@ -132,7 +132,7 @@ fn an_answer_is_never_late_without_saying_so() {
         wait_until("the deadline passes", || Instant::now() > deadline + SHORT / 10);
         fixture.wait_for_queue(1);
         gate.open();
-        assert_eq!(gate.begun(), [3.0], "a row that is late already is not run: {placement:?}");
+        assert_eq!(gate.begun(), [3.0], "an expired row is not run: {placement:?}");
         gate.open();
         for late in [running, waiting] {
             assert_eq!(late.outcome().err(), Some(SubmitError::DeadlineExceeded), "{placement:?}");

@@ -51,7 +51,11 @@ fn call(server: &Server, caller: u64) -> Seen {
         let reply = kept.ask(&request("/predict", "x-deadline-ms: 60\r\n", &features)).expect("an answer");
         match (reply.status, reply.code().as_str()) {
             (200, _) => {
-                assert_eq!(reply.json()["prediction"].to_string(), format!("{}.0", value + 1), "one's own answer");
+                assert_eq!(
+                    reply.json()["prediction"].to_string(),
+                    format!("{}.0", value + 1),
+                    "the answer to this request"
+                );
                 seen.answered += 1;
             }
             (503, "overloaded") => {
@@ -59,7 +63,7 @@ fn call(server: &Server, caller: u64) -> Seen {
                 seen.refused += 1;
             }
             (504, "deadline_exceeded") => seen.late += 1,
-            other => panic!("neither answered nor refused: {other:?}"),
+            other => panic!("neither answered nor rejected: {other:?}"),
         }
     }
     seen
@@ -83,7 +87,7 @@ fn more_than_there_is_room_for_is_refused_and_nothing_is_lost() {
                 })
             })
             .collect();
-        callers.into_iter().map(|caller| caller.join().expect("a caller that is content")).fold(
+        callers.into_iter().map(|caller| caller.join().expect("no panic in the caller")).fold(
             Seen::default(),
             |sum, seen| Seen {
                 answered: sum.answered + seen.answered,
@@ -94,7 +98,7 @@ fn more_than_there_is_room_for_is_refused_and_nothing_is_lost() {
         )
     });
     assert_eq!(seen.answered + seen.refused + seen.late + seen.gone, SENT, "{seen:?}");
-    assert!(seen.answered > 0 && seen.refused > 0, "it was too much, and not all: {seen:?}");
+    assert!(seen.answered > 0 && seen.refused > 0, "some were rejected, some answered: {seen:?}");
     everything_is_counted(&server, seen);
 
     // All capacity is free again.
@@ -104,8 +108,8 @@ fn more_than_there_is_room_for_is_refused_and_nothing_is_lost() {
     let started = Instant::now();
     let mut kept = KeepAliveClient::open(server.address).expect("a connection");
     assert_eq!(kept.ask(&request("/predict", "", &json!({ "x": 1 }))).expect("an answer").status, 200);
-    assert!(started.elapsed() < Duration::from_secs(1), "a lone request waits for nothing");
-    assert!(server.drain(), "nothing is left");
+    assert!(started.elapsed() < Duration::from_secs(1), "a single request does not wait");
+    assert!(server.drain(), "everything was finished");
 }
 
 /// The server counts as many requests as were sent, none of them as an internal error.
@@ -121,6 +125,6 @@ fn everything_is_counted(server: &Server, seen: Seen) {
         counted(&text, "") == SENT
     });
     let [answered, refused, late, gone] = ["200", "503", "504", "499"].map(|status| counted(&text, status));
-    assert_eq!(answered + refused + late + gone, SENT, "no failure of the server's own: {text}");
+    assert_eq!(answered + refused + late + gone, SENT, "no internal errors: {text}");
     assert!(answered >= seen.answered && refused >= seen.refused && gone <= seen.gone, "{seen:?} {text}");
 }

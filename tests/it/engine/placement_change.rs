@@ -14,9 +14,11 @@ use crate::support::{
     wait::wait_until,
 };
 
+/// Holds a run open past `INLINE_RUN_LIMIT` (20 ms, src/runtime/slow_runs.rs). This is a lower bound: on a slow machine
+/// the run only takes longer.
 fn too_long() {
     let started = Instant::now();
-    wait_until("a run that is far too long for a caller's thread", || started.elapsed() > Duration::from_millis(30));
+    wait_until("a run longer than INLINE_RUN_LIMIT (20 ms)", || started.elapsed() > Duration::from_millis(30));
 }
 
 /// A single long run may be a preempted thread, so two are not enough: the next long run soon after these moves the
@@ -52,7 +54,7 @@ fn rows_that_wait_while_a_version_moves_are_answered() {
     assert_eq!((before.answer().0, after.answer().0), (4.0, 6.0));
     drop(gate);
     fixture.engine.stop();
-    assert!(fixture.ask(4.0, LONG, Priority::Predict).outcome().is_err(), "the worker was joined with the others");
+    assert!(fixture.ask(4.0, LONG, Priority::Predict).outcome().is_err(), "the engine stopped the new worker too");
 }
 
 /// A row that waits for a caller's thread has no timer; once a worker runs it, its deadline must still hold.
@@ -68,8 +70,8 @@ fn a_row_that_moved_with_its_version_keeps_its_deadline() {
     too_long();
     gate.open();
     first.answer();
-    assert_eq!(gate.begun(), [2.0], "the worker has it");
-    assert_eq!(endless.outcome().expect_err("nobody opened the gate"), SubmitError::DeadlineExceeded);
+    assert_eq!(gate.begun(), [2.0], "the worker runs it");
+    assert_eq!(endless.outcome().expect_err("the gate stayed closed"), SubmitError::DeadlineExceeded);
 }
 
 /// The same with a real graph and from outside: the first run on each serving thread would never end.

@@ -16,7 +16,10 @@ fn they_fill_a_part_of_the_queue_and_none_of_the_predictions() {
     let explaining: Vec<Caller> = (1..=2).map(|at| fixture.queue(f64::from(at), Priority::Explain, at)).collect();
     for priority in [Priority::Explain, Priority::Background] {
         let refused = fixture.ask(9.0, LONG, priority).outcome();
-        assert!(matches!(refused, Err(SubmitError::QueueFull { .. })), "a quarter of eight is taken: {refused:?}");
+        assert!(
+            matches!(refused, Err(SubmitError::QueueFull { .. })),
+            "a quarter of eight slots is in use: {refused:?}"
+        );
     }
     let predicting: Vec<Caller> = (3..=10).map(|at| fixture.queue(f64::from(at), Priority::Predict, at)).collect();
     let refused = fixture.predict(9.0).outcome();
@@ -44,7 +47,10 @@ fn a_prediction_is_not_judged_by_the_rows_behind_it() {
     gate.begun();
     let explaining: Vec<Caller> = (1..=3).map(|at| fixture.ask_queued(at)).collect();
     let estimate = fixture.engine.estimate();
-    assert!(estimate < Duration::from_secs(20), "half a run and its own, not the three behind it: {estimate:?}");
+    assert!(
+        estimate < Duration::from_secs(20),
+        "half a run and its own, without the three low-priority rows: {estimate:?}"
+    );
     let refused = fixture.ask(9.0, Duration::from_secs(40), Priority::Explain).outcome();
     assert!(matches!(refused, Err(SubmitError::WouldMissDeadline { .. })), "{refused:?}");
     (0..4).for_each(|_| gate.open());

@@ -59,7 +59,7 @@ fn a_prediction_does_not_wait_for_an_explanation() {
     let (server, _, gate) = blocking_model(1024);
     thread::scope(|scope| {
         let slow = ask(scope, &server, question());
-        assert_eq!(gate.begun(), [1.0, 2.0, 3.0, 4.0], "first the prediction itself");
+        assert_eq!(gate.begun(), [1.0, 2.0, 3.0, 4.0], "the prediction runs first");
         gate.open();
         gate.begun();
         // One row of the explanation runs and all others wait; new predictions run next.
@@ -68,7 +68,7 @@ fn a_prediction_does_not_wait_for_an_explanation() {
             let prediction = ask(scope, &server, json!({ "features": [value, 0.0, 0.0, 0.0] }));
             until_waiting(&server, ROWS - turn + 1);
             gate.open();
-            assert_eq!(gate.begun(), [value, 0.0, 0.0, 0.0], "the prediction goes before {} rows", ROWS - turn);
+            assert_eq!(gate.begun(), [value, 0.0, 0.0, 0.0], "the prediction runs before {} rows", ROWS - turn);
             gate.open();
             let reply = prediction.join().expect("no panic");
             assert_eq!((reply.status, number(&reply.json()["prediction"])), (200, 2.0 * value));
@@ -85,7 +85,7 @@ fn a_prediction_does_not_wait_for_an_explanation() {
         assert_eq!(
             (&first["feature"], number(&first["contribution"])),
             (&json!("a"), 2.0),
-            "the fake doubles the first"
+            "the fake doubles the first feature"
         );
     });
 }

@@ -55,7 +55,7 @@ fn an_explanation_says_what_each_feature_adds() {
     let shown = |name: &str| (entry(name)["value"].clone(), entry(name)["baseline"].clone());
     assert_eq!(shown("tenure_months"), (json!(4), json!(26)));
     assert_eq!(shown("plan"), (json!("basic"), json!("plus")));
-    assert_eq!(shown("support_calls"), (Value::Null, json!(1)), "missing is a value too");
+    assert_eq!(shown("support_calls"), (Value::Null, json!(1)), "a missing value counts as a value");
     assert_eq!(shown("contract_months"), (json!(1), json!(12)), "the contract's default");
     assert_eq!(shown("payment_method"), (json!("card"), json!("card")), "the contract's default");
     assert_eq!(shown("autopay"), (json!(false), json!(true)), "the contract's default");

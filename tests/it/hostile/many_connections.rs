@@ -89,7 +89,7 @@ fn connections_wait_for_room_and_are_let_in() {
         config.http.server.max_connections_per_address = 1000;
     });
     let held = slow(server.address, 16);
-    assert_eq!(ask(server.address).status, 200, "idle ones made room");
+    assert_eq!(ask(server.address).status, 200, "idle connections were closed");
     drop(held);
 }
 

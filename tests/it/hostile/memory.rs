@@ -45,7 +45,7 @@ fn attack<H>(name: &str, process: &Process, make: impl FnOnce(SocketAddr) -> H) 
     );
     assert!(peak <= promise, "{name}: {} MB of {} MB", peak >> 20, promise >> 20);
     drop(held);
-    wait_until("memory given back", || {
+    wait_until("memory is released", || {
         latency(process.address, 1);
         memory(process).0 <= 2 * idle
     });
@@ -60,7 +60,7 @@ fn unfinished_bodies_of_http_2() {
     attack("unfinished bodies of HTTP/2", &process, |address| {
         block_on(join_all((0..connections).map(|_| send_bodies(address, streams))))
     });
-    assert!(shed(&process) >= 1.0, "some were refused");
+    assert!(shed(&process) >= 1.0, "some were rejected");
 }
 
 /// The number of requests rejected for lack of memory.
@@ -130,7 +130,7 @@ fn unfinished_bodies_of_http_1() {
         };
         (0..count).map(open).collect::<Vec<_>>()
     });
-    assert!(shed(&process) >= 1.0, "some were refused");
+    assert!(shed(&process) >= 1.0, "some were rejected");
 }
 
 /// Bodies that decompress to a thousand times their size, and never end.
@@ -168,7 +168,7 @@ fn readers_with_a_closed_window() {
             clients.push(client);
         }
         let all = f64::from(connections * 64);
-        wait_until("every scrape is answered or refused", || {
+        wait_until("every scrape is answered or rejected", || {
             metric(address, "candor_requests_total", &["route=\"/metrics\""]) >= all
         });
     });

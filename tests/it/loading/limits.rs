@@ -45,7 +45,7 @@ fn a_version_that_never_ends_loading_is_unavailable_with_the_reason() {
     assert_eq!(ready.status, 503);
     assert!(ready.text().contains(expected), "{}", ready.text());
     let example = server.get("/models/wine/versions/1").json()["example"]["features"].clone();
-    assert_eq!(ask(&server, "wine", &example).status, 200, "the others serve");
+    assert_eq!(ask(&server, "wine", &example).status, 200, "the other models serve");
     let metrics = server.get("/metrics").text();
     assert!(metrics.contains("\ncandor_abandoned_loads_total 0\n"), "its thread has ended: {metrics}");
     assert!(server.drain());

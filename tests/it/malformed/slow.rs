@@ -88,7 +88,7 @@ fn a_trickling_connection_is_ended() {
         // Each good request in between takes a few milliseconds, which paces the bytes.
         while started.elapsed().as_millis() < u128::from(LIMIT_MS) * 2 && sent.push(b'x') {
             assert_eq!(alive(server.address, &case.name), Ok(()));
-            assert!(started.elapsed() < TEST_TIMEOUT, "{} goes on for ever", case.name);
+            assert!(started.elapsed() < TEST_TIMEOUT, "{} never ends", case.name);
         }
         assert_eq!(judge(&case, &sent.read(true)), Ok(()));
     }

@@ -53,7 +53,7 @@ fn scores_that_a_contract_calls_probabilities_refuse_the_version() {
             assert!(reasons.len() == 1 && reason.contains(&place) && reason.contains(found), "{graph}: {reasons:#?}");
             assert!(reason.contains("over ") && reason.contains("the task \"tensors\""), "{graph}: {reason}");
             let output = candor(&["check", &root.path().display().to_string()]).output().expect("it ran");
-            assert_eq!(output.status.code(), Some(1), "check refuses what serve would");
+            assert_eq!(output.status.code(), Some(1), "check refuses what serve refuses");
         }
     }
     let (version, ..) = loaded("half_probabilities", "x", &two(), &classified("probabilities", &CLASSES, None));

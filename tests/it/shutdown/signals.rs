@@ -46,7 +46,7 @@ fn two_sigterms_a_millisecond_apart_lose_no_request_in_flight() {
             let ignored = |line: &serde_json::Value| {
                 line["message"].as_str().is_some_and(|text| text.starts_with("signal ignored"))
             };
-            assert!(process.wait_for(ignored).is_some(), "the second one is logged");
+            assert!(process.wait_for(ignored).is_some(), "the second signal is logged");
         }
         finish(clients);
         let stopped = process.wait_for(|line| line["message"] == "stopped").expect("a last line");

@@ -12,7 +12,7 @@ pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 pub(crate) fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !so() {
-        assert!(started.elapsed() < TEST_TIMEOUT, "it never came: {what}");
+        assert!(started.elapsed() < TEST_TIMEOUT, "timed out waiting for: {what}");
         thread::yield_now();
     }
 }

@@ -73,7 +73,7 @@ fn methods_that_do_not_fit_the_rows_are_refused_by_name() {
         rows.labels[0] = 1;
         let found = told(&rows, method, SetMethod::Lac);
         assert!(found.starts_with(&format!("{name} cannot be fitted: the rows")), "{found}");
-        assert_eq!(told(&rows, MethodChoice::Auto, SetMethod::Lac), "nothing", "auto takes another");
+        assert_eq!(told(&rows, MethodChoice::Auto, SetMethod::Lac), "nothing", "auto uses another method");
     }
     let mut grouped = good(2);
     grouped.groups = Some(RowGroups { feature: "f".into(), values: vec![JsonValue::Bool(true)], of_row: vec![0; 30] });

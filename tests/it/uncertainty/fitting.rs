@@ -144,7 +144,10 @@ fn a_regression_uses_what_its_model_says() {
     let members = noisy(400, |sigma| ScaleSource::Members(sigma.to_vec()));
     width(&members, Intervals::NormalizedConformal { scale: Scale::Members });
     let cqr = width(&noisy(400, quantiles), Intervals::Cqr { lower: 0.05, upper: 0.95 });
-    assert!(own < 0.7 * plain && cqr < 0.7 * plain, "{plain} {own} {cqr}: who knows the noise is narrower");
+    assert!(
+        own < 0.7 * plain && cqr < 0.7 * plain,
+        "{plain} {own} {cqr}: a model that knows the noise has narrower intervals"
+    );
     let (rule, _) =
         calibrate_regressor(&sigma, RegressionOptions { force_split_conformal: true }).expect("a calibration");
     assert!(matches!(rule, CalibrationRule::Regression { intervals: Intervals::SplitConformal, .. }));

@@ -76,7 +76,7 @@ fn proven(case: &str, plot: &str) {
         }
     }
     assert!(!plot.contains("NaN") && !plot.contains("inf") && !plot.contains("-0 "), "{case}");
-    assert!(!plot.contains("http://") || plot.matches("http").count() == 1, "{case}: nothing from elsewhere");
+    assert!(!plot.contains("http://") || plot.matches("http").count() == 1, "{case}: no external references");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn every_report_has_plots() {
         assert_eq!(diagram.is_some(), classifier, "{case}");
         let plot = coverage("churn/1 <&\">", &made, Some("mg/dl"));
         assert_eq!(plot.is_some(), case != "no sets", "{case}");
-        assert_eq!(plot, coverage("churn/1 <&\">", &made, Some("mg/dl")), "{case}: the same each time");
+        assert_eq!(plot, coverage("churn/1 <&\">", &made, Some("mg/dl")), "{case}: reproducible");
         for plot in [diagram, plot].into_iter().flatten() {
             proven(case, &plot);
         }

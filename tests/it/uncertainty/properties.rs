@@ -73,8 +73,8 @@ proptest! {
         for class in 0..p.len() {
             let score = aps_score(&p, draw, class);
             prop_assert!(score >= aps_score(&p, 0.0, class));
-            prop_assert!(aps_set(&p, draw, score).contains(&class), "its own score admits a class");
-            prop_assert!(!aps_set(&p, draw, score.next_down()).contains(&class), "and no less does");
+            prop_assert!(aps_set(&p, draw, score).contains(&class), "a class's own score admits it");
+            prop_assert!(!aps_set(&p, draw, score.next_down()).contains(&class), "and no smaller one does");
         }
     }
 
@@ -89,7 +89,7 @@ proptest! {
             for pair in quantiles.windows(2) {
                 match (make(pair[0]), make(pair[1])) {
                     (Some((low, high)), Some((lower, higher))) => prop_assert!(lower <= low && high <= higher),
-                    (None, Some(_)) => prop_assert!(false, "a higher level has a bound, a lower one none"),
+                    (None, Some(_)) => prop_assert!(false, "a higher level is bounded, a lower one is not"),
                     (_, None) => {}
                 }
             }

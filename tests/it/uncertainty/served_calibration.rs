@@ -143,7 +143,10 @@ fn venn_abers_answers_with_its_bounds() {
         let found = ask(&server, "churn", &subscriber(row)).json();
         let bound = |index: usize| found["probability_interval"][index].as_f64().expect("a bound");
         let own = found["probabilities"][found["prediction"].as_str().expect("a class")].as_f64().expect("a number");
-        assert!(bound(0) <= own && own <= bound(1) && bound(0) < bound(1), "of the prediction: {found}");
+        assert!(
+            bound(0) <= own && own <= bound(1) && bound(0) < bound(1),
+            "the interval is that of the predicted class: {found}"
+        );
         assert_eq!(found["uncertainty_method"], "venn-abers");
         assert_eq!((&found["coverage"], &found["prediction_set"]), (&Value::Null, &Value::Null));
         assert_eq!(server.get("/models/churn").json()["versions"][0]["calibration"]["coverage"], Value::Null);

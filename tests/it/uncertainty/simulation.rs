@@ -62,7 +62,10 @@ fn law(rank: usize, rows: usize, m: usize) -> Vec<f64> {
 /// within five standard errors.
 fn hold(name: &str, counts: &[usize], rows: usize, coverage: Coverage) {
     let Some(rank) = coverage.rank(rows) else {
-        assert!(counts.iter().all(|count| *count == NEW_ROWS), "{name} {coverage:?} {rows}: no bound covers all");
+        assert!(
+            counts.iter().all(|count| *count == NEW_ROWS),
+            "{name} {coverage:?} {rows}: without a bound everything is covered"
+        );
         return;
     };
     let law = law(rank, rows, NEW_ROWS);
@@ -80,7 +83,7 @@ fn hold(name: &str, counts: &[usize], rows: usize, coverage: Coverage) {
     let average = counts.iter().sum::<usize>() as f64 / total;
     let error = (variance / total).sqrt();
     assert!((average - mean).abs() < 5.0 * error, "{name} {coverage:?} {rows}: {average} covered, not {mean}");
-    assert!(mean / NEW_ROWS as f64 >= coverage.as_f64() - 1e-12, "the law itself keeps the promise");
+    assert!(mean / NEW_ROWS as f64 >= coverage.as_f64() - 1e-12, "the distribution itself has the coverage");
 }
 
 /// Rows sampled once and split again and again: `score` of each calibration row, `covered` of a new row at a quantile.

@@ -62,7 +62,7 @@ fn every_method_and_every_set_serves_by_its_name() {
         let made = made.expect("a calibration");
         assert_eq!(made.method, name);
         let plots: Vec<bool> = ["reliability.svg", "coverage.svg"].map(|plot| version.join(plot).is_file()).to_vec();
-        assert_eq!(plots, [true, sets != Some(SetChoice::None)], "{name}: none is left of an earlier calibration");
+        assert_eq!(plots, [true, sets != Some(SetChoice::None)], "{name}: plots of an earlier calibration are removed");
         let report = &made.calibration.report;
         let (before, after) = (report.before.as_ref().expect("before"), report.after.as_ref().expect("after"));
         if method != MethodChoice::Uncalibrated {
@@ -77,7 +77,7 @@ fn every_method_and_every_set_serves_by_its_name() {
         assert_eq!(found["probability_interval"].is_array(), method == MethodChoice::VennAbers, "{found:#}");
         if name == "temperature+lac" {
             let temperature = written(&version)["rule"]["probabilities"]["temperature"].as_f64().expect("a number");
-            assert!((1.5..2.6).contains(&temperature), "the boast was of 2: {temperature}");
+            assert!((1.5..2.6).contains(&temperature), "the logits were doubled: {temperature}");
         }
     }
 }
@@ -161,7 +161,7 @@ fn groups_get_quantiles_of_their_own() {
     let groups = &written(&version)["rule"]["sets"]["groups"];
     let values: Vec<&Value> =
         groups["groups"].as_array().expect("groups").iter().map(|group| &group["value"]).collect();
-    assert_eq!(values, [&json!(1), &json!(12), &json!(24)], "by their size, whatever the order of the rows");
+    assert_eq!(values, [&json!(1), &json!(12), &json!(24)], "by size, in any order of the rows");
     let rows: u64 =
         groups["groups"].as_array().into_iter().flatten().filter_map(|g| g["quantiles"]["rows"].as_u64()).sum();
     assert_eq!(rows, 200);

@@ -36,7 +36,7 @@ fn refuses(graph: &str, document: &Value, cases: &[Case]) {
         let expected =
             expected.replace("{t}", &data.display().to_string()).replace("{v}", &version.display().to_string());
         assert!(error.contains(&expected), "{name}\n  expected {expected}\n  found    {error}");
-        assert_eq!(files(&version), before, "{name}: nothing is left");
+        assert_eq!(files(&version), before, "{name}: nothing is left behind");
         let kept = fs::read_to_string(version.join("calibration.json")).expect("a file");
         assert_eq!(kept, "what was there", "{name}");
         fs::remove_file(data).expect("removed");
@@ -355,5 +355,5 @@ fn a_directory_that_cannot_be_written_keeps_what_it_has() {
     let error = calibrated(&version, &data, |wishes| wishes.target = Some("churned".to_owned())).err();
     let error = error.expect("refused").to_string();
     assert!(error.contains("calibration.json: cannot be written: "), "{error}");
-    assert_eq!(files(&version), before, "no draft is left");
+    assert_eq!(files(&version), before, "no staging directory is left behind");
 }

@@ -33,7 +33,7 @@ fn a_version_is_calibrated_and_serves_so() {
         .expect("it ran");
     let told = String::from_utf8(output.stdout).expect("UTF-8");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.stderr, b"", "a command that goes well says nothing there, where nobody looks");
+    assert_eq!(output.stderr, b"", "no progress output on a stderr that is not a terminal");
     for line in [
         "model     churn 1, temperature+lac",
         "rows      200 of churn.csv: stay (168), churn (32)",
@@ -105,7 +105,7 @@ fn the_same_table_makes_the_same_bytes() {
         fs::read(version.join("calibration.json")).expect("a file")
     };
     let first = make();
-    assert_eq!(first, make(), "made anew over itself");
+    assert_eq!(first, make(), "replaces its own calibration");
     // The calibration of another model prevents serving, but not making the right one.
     edit(&version.join("calibration.json"), |made| made["model_sha256"] = json!("sha256:other"));
     assert_eq!(first, make());
