@@ -1,5 +1,5 @@
-//! Who may see what, where the server knows its callers: every route, with no token, a wrong one, one for a model, one for
-//! all. The table is that of docs/access.md.
+//! Access control with a tokens file: every route without a token, with a wrong one, with one for a single model, and
+//! with one for everything. The expected table is that of docs/access.md.
 
 use std::fmt::Write as _;
 
@@ -11,15 +11,16 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-use crate::{
-    harness::{Reply, Server, copy_models},
-    workshop::add,
+use crate::support::{
+    http_client::Reply,
+    packages::{add, copy_models},
+    server::Server,
 };
 
 /// The models that the limited caller may not use.
 const OTHERS: [&str; 2] = ["wine", "broken"];
 
-/// Each caller's name, which is its token too, and what else the file says of it.
+/// Each caller's name, which is also its token, and further lines of its entry.
 const CALLERS: [(&str, &str); 4] = [
     ("everything", ""),
     ("churn-only", "models = [\"churn\", \"unready\"]"),
@@ -54,15 +55,16 @@ fn ask(server: &Server, method: &str, path: &str, token: Option<&str>) -> Reply 
     server.send(method, path, &headers, if method == "POST" { body.as_bytes() } else { b"" })
 }
 
-/// The path of a route, of this model.
+/// The path of a route for this model.
 fn path(route: &Route, model: &str) -> String {
     route.template.replace("{model}", model).replace("{version}", "1").replace("{code}", "overloaded")
 }
 
-/// What a caller may do: whether it is known, whether its token covers the model, whether it may read the metrics.
+/// The rights of a request: whether the caller is known, whether its token covers the model, whether it may read the
+/// metrics.
 type Rights = (bool, bool, bool);
 
-/// The status that the table gives; 200 for whoever is let in, whatever becomes of the request then.
+/// The status by the table; 200 if access is granted, whatever the rest of the request leads to.
 fn expected(access: RouteAccess, (known, covered, metrics): Rights) -> u16 {
     let admitted = match access {
         RouteAccess::Open | RouteAccess::Reduced => true,
@@ -83,7 +85,7 @@ fn every_route_answers_each_caller_as_the_table_says() {
     for open in [false, true] {
         let (server, _root) = start(if open { MetricsAccess::Open } else { MetricsAccess::Token });
         for (route, model) in ROUTES.iter().flat_map(|route| [(route, "churn"), (route, "wine")]) {
-            // Without a model in the path it is the default one, churn.
+            // Without a model in the path, it is the default model, churn.
             let of_churn = model == "churn" || !route.template.contains("{model}");
             let callers: [(Option<&str>, Rights); 6] = [
                 (None, (false, false, open)),
@@ -95,7 +97,7 @@ fn every_route_answers_each_caller_as_the_table_says() {
             ];
             for (token, rights) in callers {
                 let reply = ask(&server, route.method, &path(route, model), token);
-                // The body is none for wine, and a required model is broken: both are told to those who are let in.
+                // The body is wrong for wine, and a required model is broken: 400 and 503 show that access was granted.
                 let found = if [400, 503].contains(&reply.status) { 200 } else { reply.status };
                 let wanted = expected(route.access, rights);
                 assert_eq!(found, wanted, "{} {} as {token:?}: {}", route.method, path(route, model), reply.text());
@@ -124,7 +126,7 @@ fn no_answer_tells_a_stranger_the_name_of_a_model() {
 fn a_caller_for_one_model_hears_of_no_other() {
     let (server, _root) = start(MetricsAccess::Token);
     let mut paths: Vec<(&str, String)> = ROUTES.iter().map(|route| (route.method, path(route, "churn"))).collect();
-    // One of its models is not ready, which leads to the messages that say what is there instead.
+    // One of its models is not ready, which leads to messages that list alternatives.
     paths.extend(ROUTES.iter().map(|route| (route.method, path(route, "unready"))));
     paths.push(("GET", "/models/churn/versions/99".to_owned()));
     for (method, path) in paths {
@@ -136,7 +138,7 @@ fn a_caller_for_one_model_hears_of_no_other() {
     assert_eq!((models["models"].as_array().map(Vec::len), &models["default_model"]), (Some(2), &json!("churn")));
     let scraper = ask(&server, "GET", "/models", Some("scraper")).json();
     assert_eq!(scraper, json!({ "default_model": null, "models": [] }));
-    // To those who may use neither, a model that is there and one that is not are the same.
+    // A caller without access to a model cannot tell whether it exists.
     let detail = |model: &str| {
         let reply = ask(&server, "POST", &format!("/models/{model}/predict"), Some("churn-only"));
         (reply.status, reply.json()["detail"].as_str().expect("a detail").replace(model, "it"))
@@ -165,7 +167,7 @@ fn the_first_page_shows_a_caller_how_to_ask_with_its_token() {
     assert!(page.contains("Authorization: Bearer <token>") && !page.contains("curl"), "{page}");
 }
 
-/// The OpenAPI document as a caller gets it.
+/// The OpenAPI document as this caller gets it.
 fn document(server: &Server, token: &str) -> Value {
     ask(server, "GET", "/openapi.json", Some(token)).json()
 }
@@ -179,7 +181,7 @@ fn openapi_says_who_may_ask_where_tokens_are_on() {
     let paths = whole["paths"].as_object().expect("paths");
     for route in ROUTES.iter().filter(|route| route.template != "/models/{model}/predict") {
         let Some(item) = paths.get(route.template) else {
-            assert!(route.template.ends_with("/predict"), "{} is not told", route.template);
+            assert!(route.template.ends_with("/predict"), "{} is missing", route.template);
             continue;
         };
         let operation = &item[route.method.to_ascii_lowercase()];

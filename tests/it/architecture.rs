@@ -1,4 +1,4 @@
-//! The rules of the architecture, held by the sources themselves.
+//! The rules of the architecture, checked on the sources.
 
 use std::{
     collections::BTreeMap,
@@ -6,12 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::harness::root;
+use crate::support::paths::root;
 
 const MOST_LINES_IN_A_FILE: usize = 400;
 const FORBIDDEN_NAMES: &[&str] = &["util", "utils", "common", "helper", "helpers", "manager", "data", "info", "misc"];
 
-/// Names that only one module may say.
+/// Libraries that only one module may use.
 const OWNED: &[(&str, &str)] =
     &[("ort::", "runtime"), ("axum::", "api"), ("prometheus::", "telemetry"), ("governor::", "security")];
 
@@ -34,13 +34,13 @@ fn sources() -> Vec<(PathBuf, String)> {
     found
 }
 
-/// The module of a source: the first step under src.
+/// The module of a source file: the first path component under src.
 fn module(path: &Path) -> String {
     let step = path.iter().nth(1).expect("under src").to_string_lossy();
     step.trim_end_matches(".rs").to_owned()
 }
 
-/// The groups of lib.rs, highest first: module to floor.
+/// The layers of lib.rs, highest first: module to layer number.
 fn floors() -> BTreeMap<String, usize> {
     let text = fs::read_to_string(root().join("src/lib.rs")).expect("lib.rs");
     let mut floors = BTreeMap::new();
@@ -57,7 +57,7 @@ fn floors() -> BTreeMap<String, usize> {
     floors
 }
 
-/// The code without comments and text, so that words in them count for nothing.
+/// The code without comments, so that words in them do not count.
 fn code(text: &str) -> String {
     text.lines().map(|line| line.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n")
 }
@@ -67,7 +67,7 @@ fn product(text: &str) -> &str {
     text.split("#[cfg(test)]").next().unwrap_or(text)
 }
 
-/// The modules that a source names after `crate::`, in one line or in a tree of imports.
+/// The modules that a source imports with `crate::`, in a single path or in a tree.
 fn imports(text: &str) -> Vec<String> {
     let text = code(product(text));
     let mut names = Vec::new();
@@ -82,7 +82,7 @@ fn imports(text: &str) -> Vec<String> {
     names
 }
 
-/// The first names of a tree `{a::b, c::{d, e}}`, read up to its closing brace.
+/// The first path components of a tree `{a::b, c::{d, e}}`, parsed up to its closing brace.
 fn first_steps(tree: &str) -> Vec<String> {
     let mut names = vec![String::new()];
     let (mut depth, mut past) = (0, false);
@@ -153,7 +153,7 @@ fn each_library_is_named_by_its_own_module_only() {
         for (name, owner) in OWNED {
             let text = code(&text);
             let named = text.match_indices(name).any(|(at, _)| {
-                // `export::` ends like `ort::`; a name begins after something that is not part of one.
+                // `export::` ends with `ort::`: the character before must not be part of an identifier.
                 !text[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_')
             });
             if named && module(&path) != *owner {
@@ -188,7 +188,7 @@ fn files_are_short_and_say_what_they_are_for() {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
-/// Clippy holds the length of functions and the number of parameters; this holds that clippy is asked to.
+/// Clippy checks the length of functions and the number of parameters; this checks that clippy is configured to.
 #[test]
 fn the_lints_are_set() {
     let clippy = fs::read_to_string(root().join("clippy.toml")).expect("clippy.toml");

@@ -1,10 +1,10 @@
-//! Packages made from a model and a table: the minute of the README, every type and format, and what is refused.
+//! Packages made from a model and a table: the quickstart of the README, every type and format, and what is refused.
 
 mod calibrate;
-mod minute;
 mod profiles;
+mod quickstart;
 mod refused;
-mod streams;
+mod streaming;
 mod tables;
 mod weights;
 
@@ -21,7 +21,7 @@ use candor::{
 };
 use serde_json::Value;
 
-use crate::harness::{config, root};
+use crate::support::{paths::root, server::config};
 
 /// A loader in this process.
 fn loader() -> &'static Loader {
@@ -36,7 +36,7 @@ fn iris(file: &str) -> PathBuf {
     root().join("tests/fixtures/iris").join(file)
 }
 
-/// `init` with the target `species`, or whatever the test wishes.
+/// `init` with the target `species`, unless the test changes the options.
 fn make(
     graph: &Path,
     data: &Path,

@@ -1,4 +1,5 @@
-//! The program as its operator meets it: configuration, refusals to start, health, and the command that it prints.
+//! The command line as an operator sees it: configuration, failures to start, health, and the command that `serve`
+//! prints.
 
 use std::{
     fs,
@@ -7,7 +8,11 @@ use std::{
     process::{Child, Output, Stdio},
 };
 
-use crate::harness::{Process, candor, copy_models, root};
+use crate::support::{
+    packages::copy_models,
+    paths::root,
+    process::{Process, candor},
+};
 
 fn run(arguments: &[&str]) -> Output {
     candor(arguments).output().expect("it ran")
@@ -21,7 +26,7 @@ fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("UTF-8")
 }
 
-/// The lines that do not come from the log.
+/// The lines that are not log lines.
 fn said(output: &Output) -> Vec<String> {
     err(output).lines().filter(|line| !line.starts_with('{')).map(str::to_owned).collect()
 }
@@ -132,7 +137,7 @@ fn a_missing_library_is_told_with_what_was_tried_and_what_to_do() {
         let by_variable = [&[command], &port[..]].concat();
         for (arguments, variable, tried) in [
             (&by_flag, None, "/nonexistent/lib.so: there is no such file"),
-            // The flag wins over the variable.
+            // The flag takes precedence over the variable.
             (&by_flag, Some(text.as_str()), "/nonexistent/lib.so: there is no such file"),
             (&by_variable, Some("/nonexistent/other.so"), "/nonexistent/other.so: there is no such file"),
             (&by_variable, Some(text.as_str()), &format!("{text}: ")),
@@ -149,7 +154,10 @@ fn a_missing_library_is_told_with_what_was_tried_and_what_to_do() {
             let target =
                 remedy.strip_prefix("get it with `make ").and_then(|rest| rest.split('`').next()).expect("a command");
             let makefile = fs::read_to_string(root().join("Makefile")).expect("a Makefile");
-            assert!(makefile.lines().any(|line| line.starts_with(&format!("{target}:"))), "make {target} is there");
+            assert!(
+                makefile.lines().any(|line| line.starts_with(&format!("{target}:"))),
+                "the Makefile has the target {target}"
+            );
             assert!(remedy.contains("1.31.x") && remedy.contains("--onnxruntime") && remedy.contains("ORT_DYLIB_PATH"));
         }
     }
@@ -206,7 +214,7 @@ fn health_asks_a_running_server() {
     );
 }
 
-/// A process that ends with the test.
+/// A process that is killed when dropped.
 struct Running(Child);
 
 impl Drop for Running {
@@ -216,7 +224,7 @@ impl Drop for Running {
     }
 }
 
-/// Starts the server and gives the command that it prints.
+/// Starts the server and returns the curl command that it prints.
 fn serve(arguments: &[&str]) -> (Running, String) {
     let started = candor(&[&["serve", "--port", "0"], arguments].concat()).stderr(Stdio::piped()).spawn();
     let mut server = Running(started.expect("the program starts"));

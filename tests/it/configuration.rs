@@ -1,17 +1,17 @@
-//! The configuration as strangers meet it: variables that others set, files that are not there, and every fault at once.
+//! Mistakes in the configuration: variables set by others, missing files, and all errors reported at once.
 
 use std::{
     fs,
     process::{Command, Output},
 };
 
-use crate::harness::{Process, candor};
+use crate::support::process::{Process, candor};
 
 fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("UTF-8")
 }
 
-/// What Kubernetes tells a pod of a Service called `candor` with two ports, one of them called `http`.
+/// The variables that Kubernetes sets for a Service called `candor` with two ports, one of them called `http`.
 const SERVICE: &[(&str, &str)] = &[
     ("CANDOR_SERVICE_HOST", "10.96.0.7"),
     ("CANDOR_SERVICE_PORT", "8080"),
@@ -51,7 +51,7 @@ fn a_variable_without_the_separator_is_a_warning_that_names_the_right_one() {
     });
     let line = process.wait_for(|line| line["message"] == warning).expect("the log says so");
     assert_eq!(line["level"], "WARN");
-    // With the separator it is meant for us, so a mistake in it is a fault.
+    // With the double underscore the variable is one of ours, so a mistake in it is an error.
     let output = candor(&["config"]).env("CANDOR_HTTP__PROT", "9000").output().expect("it ran");
     let said = "candor: environment CANDOR_HTTP__PROT: unknown key \"http.prot\"; did you mean \"http.port\"?\n";
     assert_eq!((output.status.code(), err(&output)), (Some(2), said.to_owned()));
@@ -82,7 +82,8 @@ fn every_fault_of_every_kind_is_told_in_one_round() {
         "environment CANDOR_HTTP__BODY_TIMEOUT_MS: http.body_timeout_ms must be from 1 to 86400000, found 0".to_owned(),
         "environment CANDOR_RUNTIME__PROVIDERS: runtime.providers must be of cpu, cuda".to_owned(),
         format!(
-            "environment CANDOR_SECURITY__TOKENS_FILE: security.tokens_file names a file that cannot be used: {tokens}"
+            "environment CANDOR_SECURITY__TOKENS_FILE: security.tokens_file names a file that cannot be used: {tokens}: \
+             caller \"web\": token_sha256 must be 64 hexadecimal digits"
         ),
         "flag: telemetry.log_level cannot be used: the log level \"inof\" cannot be read at \"inof\"".to_owned(),
         "flag: security.rate_limit_burst must be from 1 to 1000000, found 0".to_owned(),
@@ -90,7 +91,7 @@ fn every_fault_of_every_kind_is_told_in_one_round() {
         assert!(told.lines().any(|line| line.trim().starts_with(&fault)), "{fault}\n{told}");
     }
     assert_eq!(told.lines().count(), 12, "{told}");
-    // What is not served from needs no tokens.
+    // `config` does not serve, so it does not read the tokens.
     let output = candor(&["config", "--set", "security.tokens_file=/nonexistent"]).output().expect("it ran");
     assert_eq!((output.status.code(), err(&output)), (Some(0), String::new()));
 }

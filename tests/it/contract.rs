@@ -1,10 +1,10 @@
-//! The contract's rules as tables: what refuses a contract, what refuses a request, what lands in which tensor, what is
-//! derived from a bare graph, and what outputs come to mean. No server, no files but the bundled contracts.
+//! The contract as tables: invalid contracts, rejected requests, the contents of tensors, contracts derived from raw
+//! graphs, interpretation of outputs. No server, and no files except the bundled contracts.
 
+mod coalition_inputs;
 mod derived;
 mod interpreted;
 mod malformed;
-mod mixed;
 mod outputs;
 mod placement;
 mod problems;
@@ -18,7 +18,7 @@ use candor::domain::{
 };
 use serde_json::Value;
 
-/// Reads a tensor as messages write it, `x float32[?, 3]`; `x zipmap[a, b]` is a `ZipMap` with its keys.
+/// Parses a tensor as messages write it, `x float32[?, 3]`; `x zipmap[a, b]` is a `ZipMap` with its keys.
 fn spec(text: &str) -> (TensorSpec, Option<Vec<String>>) {
     const ELEMENTS: [ElementType; 8] = [
         ElementType::F16,
@@ -64,7 +64,7 @@ fn compiled(document: &Value, signature: &Signature) -> Contract {
     compile(&literal(document), signature).unwrap_or_else(|problems| panic!("{problems:#?}\n{document:#}"))
 }
 
-/// A contract with one feature `x` that alone feeds the one input of the graph.
+/// A contract with one feature `x`, which alone feeds the only input of the graph.
 fn single(schema: &Value, input: &str) -> (Value, Signature) {
     let signature = signature(&[input], &["value float32[?, 1]"]);
     let document = serde_json::json!({
@@ -75,7 +75,7 @@ fn single(schema: &Value, input: &str) -> (Value, Signature) {
     (document, signature)
 }
 
-/// Reads a whole body, as the server does: nothing may follow it.
+/// Admits a whole body, as the server does: trailing data is an error.
 fn admit(contract: &Contract, body: &[u8]) -> Result<Admitted, AdmitError<serde_json::Error>> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let admitted = contract.admit(&mut deserializer);
@@ -94,7 +94,7 @@ fn refused(contract: &Contract, body: &str) -> Violations {
     }
 }
 
-/// Violations as text: a line each.
+/// Violations as text, one per line.
 fn listed(violations: &Violations) -> String {
     let line = |violation: &candor::domain::violation::Violation| {
         format!("{} | {} | {}", violation.pointer, violation.code.as_str(), violation.detail)

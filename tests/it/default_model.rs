@@ -1,11 +1,15 @@
-//! The model that /predict asks: the first command of the README works however the server is started, and a user's own
-//! models need none of ours.
+//! The model of /predict: the first command of the README works however the server is started, and a user's own models
+//! need no bundled ones.
 
 use std::{fs, path::Path, process::Command};
 
-use crate::harness::{Process, candor, copy_models, root};
+use crate::support::{
+    packages::copy_models,
+    paths::root,
+    process::{Process, candor},
+};
 
-/// The first command of the README, sent to another address; gives what it printed.
+/// Runs the first command of the README against another address, and returns what it printed.
 fn first_command_of_the_readme(process: &Process) -> String {
     let readme = fs::read_to_string(root().join("README.md")).expect("the README");
     let block = readme.split_once("```console\n$ ").and_then(|(_, rest)| rest.split_once("```")).expect("a command").0;
@@ -15,7 +19,7 @@ fn first_command_of_the_readme(process: &Process) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// A directory as the image has it: what the Dockerfile copies beside the program, over these models.
+/// A directory laid out like the image: what the Dockerfile copies, with these models.
 fn image(models: &Path) -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     fs::create_dir(directory.path().join("config")).expect("made");
@@ -24,7 +28,7 @@ fn image(models: &Path) -> tempfile::TempDir {
     directory
 }
 
-/// The server as the container starts it: the Dockerfile's own variables and command, but for the port.
+/// The server as the container starts it: with the variables and the command of the Dockerfile, except for the port.
 fn container(directory: &Path) -> Process {
     let dockerfile = fs::read_to_string(root().join("Dockerfile")).expect("the Dockerfile");
     let variables: Vec<(String, String)> = dockerfile
@@ -43,7 +47,7 @@ fn container(directory: &Path) -> Process {
 #[test]
 fn the_first_command_of_the_readme_works_in_all_three_ways() {
     let makefile = fs::read_to_string(root().join("Makefile")).expect("the Makefile");
-    assert!(makefile.contains("\nARGS ?=\n"), "`make run` starts what `candor serve` does");
+    assert!(makefile.contains("\nARGS ?=\n"), "`make run` starts the same server as `candor serve`");
     let served = Process::serve(&[]);
     let directory = image(&root().join("models"));
     for process in [served, container(directory.path())] {
@@ -58,7 +62,7 @@ fn ones_own_models_in_the_image_need_none_of_ours() {
     let directory = image(one.path());
     let process = container(directory.path());
     let address = format!("127.0.0.1:{}", process.address.port());
-    let reply = crate::harness::raw(
+    let reply = crate::support::http_client::raw(
         address.parse().expect("an address"),
         format!("GET / HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").as_bytes(),
         false,
@@ -102,7 +106,7 @@ fn a_name_that_leads_to_no_model_keeps_the_server_from_starting() {
             assert!(told.lines().any(is), "{fault}\n{told}");
         }
     }
-    // `candor check` tells everything that `serve` would refuse.
+    // `candor check` reports everything that `serve` would refuse.
     let output =
         candor(&["check", "--set", "repository.default_model=chrun", "--set", &tokens]).output().expect("it ran");
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -116,7 +120,7 @@ fn two_models_that_both_say_that_they_are_the_default_are_refused() {
     let output = candor(&["serve", "--port", "0"]).arg(models.path()).output().expect("it ran");
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(1) && told.contains("only one model can be the default"), "{told}");
-    // The configuration decides, where it names one.
+    // The configuration takes precedence, if it names a model.
     let place = models.path().display().to_string();
     let process = Process::serve(&["--default-model", "wine", &place]);
     assert!(process.address.port() > 0);

@@ -1,17 +1,17 @@
-//! The files that others deploy: the unit of systemd, the composition with Prometheus, the image.
+//! Deployment files: the systemd unit, the compose file with Prometheus, the image.
 
 use std::{collections::HashMap, fs, process::Command};
 
 use candor::config::{Layers, load};
 use serde_json::Value;
 
-use crate::{harness::root, python::python};
+use crate::support::{external_tools::python, paths::root};
 
 fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// How long the drain may take by the defaults, with these variables; in seconds.
+/// The longest possible drain in seconds, by the defaults and these variables.
 fn drain_seconds(environment: Vec<(String, String)>) -> u64 {
     let layers = Layers { environment, ..Layers::default() };
     let lifecycle = load(&layers).expect("good settings").config.lifecycle;
@@ -47,10 +47,10 @@ fn the_unit_gives_the_drain_its_time_and_the_program_a_sandbox() {
     }
     let files: u64 = set["LimitNOFILE"].parse().expect("a number");
     let config = load(&Layers::default()).expect("good settings").config;
-    assert!(files > 2 * config.http.server.max_connections as u64, "each connection is a file");
+    assert!(files > 2 * config.http.server.max_connections as u64, "each connection needs a file descriptor");
 }
 
-/// Where systemd is there, it judges the unit itself; in a container it often is not.
+/// If systemd is available, it checks the unit itself; in a container it often is not.
 #[test]
 fn systemd_finds_no_fault_in_the_unit() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -63,7 +63,7 @@ fn systemd_finds_no_fault_in_the_unit() {
     assert!(!told.lines().any(|line| line.contains("candor.service")), "{told}");
 }
 
-/// A file of YAML as JSON.
+/// A YAML file as JSON.
 fn yaml(path: &str) -> Value {
     const SCRIPT: &str = "import json, sys, yaml\njson.dump(yaml.safe_load(sys.stdin), sys.stdout)\n";
     let text = python(SCRIPT, &read(path));
@@ -76,7 +76,7 @@ fn the_composition_serves_and_is_scraped() {
     let (candor, prometheus) = (&composed["services"]["candor"], &composed["services"]["prometheus"]);
     let context = root().join("deploy/compose").join(candor["build"]["context"].as_str().expect("a directory"));
     assert!(context.join("Dockerfile").is_file(), "{}", context.display());
-    assert!(read("Dockerfile").contains("ARG CANDOR_REVISION"), "the argument of the build is known to the image");
+    assert!(read("Dockerfile").contains("ARG CANDOR_REVISION"), "the Dockerfile declares the build argument");
     let models = candor["volumes"][0].as_str().expect("a mount");
     assert_eq!(models, "${MODELS:-../../models}:/candor/models:ro");
     let grace: u64 =
@@ -86,7 +86,7 @@ fn the_composition_serves_and_is_scraped() {
         assert_eq!((&service["read_only"], &service["cap_drop"][0]), (&true.into(), &"ALL".into()));
         assert!(
             service["ports"][0].as_str().is_some_and(|port| port.starts_with("127.0.0.1:")),
-            "not open to the network"
+            "not exposed to the network"
         );
     }
     let command: Vec<&str> =
@@ -96,14 +96,14 @@ fn the_composition_serves_and_is_scraped() {
 
     let scraped = yaml("deploy/compose/prometheus.yml");
     let target = scraped["scrape_configs"][0]["static_configs"][0]["targets"][0].as_str().expect("a target");
-    assert_eq!(target, "candor:8080", "the service of the composition, at the port of the image");
+    assert_eq!(target, "candor:8080", "the compose service, at the port of the image");
     let checked =
         Command::new("promtool").args(["check", "config"]).arg(root().join("deploy/compose/prometheus.yml")).output();
     let checked = checked.expect("promtool, as `make test` asks for it");
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 }
 
-/// The image is built from copies: what the build reads must be among them.
+/// The image is built from copied files: everything that the build reads must be among them.
 #[test]
 fn the_image_has_all_that_the_build_reads() {
     let (dockerfile, ignored) = (read("Dockerfile"), read(".dockerignore"));
@@ -113,8 +113,11 @@ fn the_image_has_all_that_the_build_reads() {
             .filter(|line| line.starts_with("COPY ") && !line.contains("--from"))
             .any(|line| line.split_whitespace().any(|word| word == path));
         assert!(copied, "{path} is copied into the image");
-        assert!(ignored.lines().any(|line| line == format!("!{path}")), "{path} is sent to the engine");
+        assert!(ignored.lines().any(|line| line == format!("!{path}")), "{path} is in the build context");
     }
     let names: Vec<String> = image_variables().into_iter().map(|(name, _)| name).collect();
-    assert!(!names.iter().any(|name| name.ends_with("DEFAULT_MODEL")), "one's own models need none of ours: {names:?}");
+    assert!(
+        !names.iter().any(|name| name.ends_with("DEFAULT_MODEL")),
+        "a user's models need no bundled ones: {names:?}"
+    );
 }

@@ -1,9 +1,10 @@
-//! Holds the one-pass admit to the standard: generated contracts and instances are accepted and refused as the
-//! `jsonschema` crate does (draft 2020-12), and for the same properties.
+//! Compares the one-pass admit with the standard: it accepts and rejects generated instances of generated contracts as
+//! the `jsonschema` crate does (draft 2020-12), and for the same properties.
 //!
-//! Where the contract is stricter on purpose, the generator stays away: numbers that the tensor cannot hold (numbers go
-//! into doubles), ragged arrays and lengths that the graph fixes but the schema leaves open, texts that have no code in
-//! `x-codes`, features without a `type`, duplicate keys, and the positional form, which JSON Schema knows nothing of.
+//! The generator leaves out what the contract rejects on purpose beyond the standard: numbers that the tensor cannot
+//! hold (numbers go into doubles), ragged arrays, lengths that the graph fixes but the schema leaves open, strings
+//! without a code in `x-codes`, features without a `type`, duplicate keys, and the positional form, which JSON Schema
+//! does not have.
 
 mod rule;
 mod strategy;
@@ -27,10 +28,10 @@ use proptest::{
 use serde_json::Value;
 use strategy::{Case, Edits};
 
-/// The instances tried against each contract.
+/// Instances per contract.
 const INSTANCES: usize = 32;
 
-/// The contracts generated. With the instances this is some 75,000 pairs, those left to the second pass taken off.
+/// The number of contracts. With the instances this is some 75,000 pairs, less those that need full validation.
 const CONTRACTS: u32 = 2_500;
 
 fn config(cases: u32) -> ProptestConfig {
@@ -44,7 +45,7 @@ fn config(cases: u32) -> ProptestConfig {
     }
 }
 
-/// Runs a test over generated contracts; a failure is shown shrunk.
+/// Runs a test over generated contracts; a failure is reported after shrinking.
 fn for_each_case(cases: u32, test: impl Fn(&Case, &[Edits]) -> Result<(), TestCaseError>) {
     let strategy = (strategy::case(), proptest::collection::vec(strategy::edits(), INSTANCES));
     match TestRunner::new(config(cases)).run(&strategy, |(case, edits)| test(&case, &edits)) {
@@ -65,27 +66,26 @@ fn admit(contract: &Contract, features: &str) -> Result<Admitted, AdmitError<ser
     contract.admit(&mut deserializer)
 }
 
-/// The first step of a JSON Pointer, which here is the name of a property.
+/// The first component of a JSON Pointer, which here is a property's name.
 fn first_step(pointer: &str) -> String {
-    let steps = pointer.strip_prefix('/').expect("every fault here stands in a property");
+    let steps = pointer.strip_prefix('/').expect("every violation here is in a property");
     steps.split('/').next().unwrap_or_default().replace("~1", "/").replace("~0", "~")
 }
 
-/// The properties at fault by the one-pass plan, and whether the list is whole.
+/// The properties that the one-pass plan rejects, and whether the list is complete.
 fn by_plan(contract: &Contract, features: &str) -> (BTreeSet<String>, bool) {
     let violations = match admit(contract, features) {
         Ok(_) => return (BTreeSet::new(), true),
         Err(AdmitError::Violations(violations)) => violations,
         Err(AdmitError::Malformed(error)) => panic!("{error}: {features}"),
     };
-    let faults = violations
-        .first_n()
-        .iter()
-        .map(|violation| first_step(violation.pointer.strip_prefix("/features").expect("only features are at fault")));
+    let faults = violations.first_n().iter().map(|violation| {
+        first_step(violation.pointer.strip_prefix("/features").expect("all violations are in features"))
+    });
     (faults.collect(), violations.total() <= MAX_LISTED)
 }
 
-/// The properties at fault by JSON Schema.
+/// The properties that JSON Schema rejects.
 fn by_schema(validator: &Validator, features: &Value) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for error in validator.iter_errors(features) {
@@ -102,7 +102,7 @@ fn by_schema(validator: &Validator, features: &Value) -> BTreeSet<String> {
     names
 }
 
-/// Whether both sides find the same properties at fault in an instance; returns how many.
+/// Checks that both sides reject the same properties of an instance; returns how many.
 fn compare(contract: &Contract, validator: &Validator, features: &str) -> Result<usize, String> {
     let value: Value = serde_json::from_str(features).map_err(|error| format!("{error}: {features}"))?;
     let (plan, whole) = by_plan(contract, features);
@@ -135,13 +135,13 @@ fn the_one_pass_plan_agrees_with_json_schema() {
         Ok(())
     });
     let (pairs, refused, deferred) = (pairs.get(), refused.get(), deferred.get());
-    println!("{pairs} pairs, {refused} refused; {deferred} contracts left to the second pass; {:?}", started.elapsed());
+    println!("{pairs} pairs, {refused} rejected; {deferred} contracts need full validation; {:?}", started.elapsed());
     assert!(pairs >= 20_000, "only {pairs} pairs were compared");
-    assert!(refused > pairs / 5 && refused < pairs * 4 / 5, "{refused} of {pairs} refused: the test leans to one side");
-    assert!(deferred < CONTRACTS / 8, "{deferred} of {CONTRACTS} contracts were left to the second pass");
+    assert!(refused > pairs / 5 && refused < pairs * 4 / 5, "{refused} of {pairs} rejected: the test is unbalanced");
+    assert!(deferred < CONTRACTS / 8, "{deferred} of {CONTRACTS} contracts need full validation");
 }
 
-/// Edges that a change broke once, or easily could: the feature's schema, the values, how many of them are refused.
+/// Edges that a change broke once or easily could: the feature's schema, the values, and how many of them are rejected.
 const EDGES: &[(&str, &str, &[&str], usize)] = &[
     (
         "a bound beyond 2^53 is exact",
@@ -212,7 +212,7 @@ fn named_edges_agree_too() {
     }
 }
 
-/// What an admit gave, in a form in which a NaN equals a NaN.
+/// What admit returned, in a form in which NaN equals NaN.
 fn outcome(contract: &Contract, features: &str) -> Result<(String, String), usize> {
     match admit(contract, features) {
         Ok(admitted) => {
@@ -235,7 +235,7 @@ fn position_and_order_change_nothing() {
             let positional = outcome(&contract, &case.positional(&edit, &order));
             prop_assert_eq!(&positional, &named, "by position: {}", case.instance(&edit));
             let reversed = outcome(&contract, &case.instance(&edit.reversed()));
-            prop_assert_eq!(&reversed, &named, "in another order: {}", case.instance(&edit));
+            prop_assert_eq!(&reversed, &named, "in reverse order: {}", case.instance(&edit));
             admitted.set(admitted.get() + usize::from(named.is_ok()));
         }
         Ok(())

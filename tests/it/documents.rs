@@ -1,4 +1,4 @@
-//! The generated documents are what the program says. `make docs` (or `CANDOR_BLESS=1`) writes them anew.
+//! The generated documents match the program. `make docs` (or `CANDOR_BLESS=1`) rewrites them.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use candor::{
     telemetry,
 };
 
-use crate::harness::{Server, candor, root};
+use crate::support::{paths::root, process::candor, server::Server};
 
 fn compare(name: &str, text: &str) {
     let path = root().join("docs").join(name);
@@ -19,10 +19,7 @@ fn compare(name: &str, text: &str) {
         fs::write(&path, text).expect("written");
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == text,
-        "docs/{name} is not what the program says now; run `make docs` and look at the difference"
-    );
+    assert!(committed == text, "docs/{name} is out of date; run `make docs` and review the difference");
 }
 
 #[test]
@@ -80,13 +77,13 @@ fn documents_link_to_files_that_are_there() {
             let target = text[start + 2..].split([')', '#']).next().unwrap_or("");
             if !target.is_empty() && !target.contains("://") {
                 let linked = path.parent().expect("a directory").join(target);
-                assert!(linked.exists(), "{file} links to {target}, which is not there");
+                assert!(linked.exists(), "{file} links to {target}, which does not exist");
             }
         }
     }
 }
 
-/// The fenced block of a language under a heading of docs/packages.md.
+/// The fenced block of this language under a heading of docs/packages.md.
 fn block<'t>(page: &'t str, heading: &str, language: &str) -> &'t str {
     let section = page.split_once(&format!("\n## {heading}\n")).expect("the heading").1;
     let fence = format!("```{language}\n");
@@ -113,12 +110,12 @@ fn the_package_of_the_page_serves() {
     });
     let case: serde_json::Value = serde_json::from_str(block(&page, "golden.jsonl", "json")).expect("a case");
     let body = serde_json::json!({ "features": case["features"] }).to_string();
-    // The page's digest is that of `foo`.
+    // The digest on the page is that of `foo`.
     let headers = [("content-type", "application/json"), ("authorization", "Bearer foo")];
     let answer = server.send("POST", "/predict", &headers, body.as_bytes()).json();
     assert_eq!((&answer["prediction"], &answer["training_data"]), (&"churn".into(), &"churn-2026-02-28".into()));
 
-    // The defaults are those of a model without the file, and none is left out.
+    // The defaults are those of a model without the file, and the list is complete.
     let shown = ModelSettings::read(Some(&model)).expect("good settings");
     assert_eq!(shown.limits, Limits { workers: Some(ThreadCount::Auto), ..Limits::default() });
     fs::write(model.join("model.toml"), "[limits]\nunheard_of = 1\n").expect("written");
@@ -137,6 +134,6 @@ fn the_page_of_packages_names_every_keyword_of_ours() {
     let ours: Vec<&str> = source.split('"').filter(|text| text.starts_with("x-")).collect();
     assert!(ours.len() >= 7, "{ours:?}");
     for keyword in ours {
-        assert!(page.contains(&format!("| `{keyword}` |")), "docs/packages.md does not tell {keyword}");
+        assert!(page.contains(&format!("| `{keyword}` |")), "docs/packages.md does not mention {keyword}");
     }
 }

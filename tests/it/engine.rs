@@ -1,13 +1,12 @@
-//! The engine's promises: right answers under concurrency, rows together without waiting, deadlines, room given up by
-//! callers that go away, overload survived.
+//! The engine: correct answers under concurrency, batching without waiting, deadlines, cancellation, overload.
 
 mod answers;
 mod batching;
-mod behind;
 mod cancellation;
 mod deadlines;
-mod moving;
 mod overload;
+mod placement_change;
+mod priorities;
 
 use std::{
     sync::Arc,
@@ -22,32 +21,25 @@ use candor::{
 };
 use tokio::sync::oneshot;
 
-use crate::{
-    fake,
-    harness::{PATIENCE, Server, block_on},
-    shutdown::client::Kept,
+use crate::support::{
+    fake_executor,
+    http_client::KeepAliveClient,
+    metrics::value_of,
+    server::{Server, block_on},
+    wait::wait_until,
 };
 
-/// Far longer than any test.
+/// Longer than any test.
 const LONG: Duration = Duration::from_mins(1);
 
-/// Waits until something is so, which must come by itself.
-pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !so() {
-        assert!(started.elapsed() < PATIENCE, "it never came: {what}");
-        thread::yield_now();
-    }
-}
-
 /// An engine without a server.
-struct Bare {
+struct EngineFixture {
     engine: Arc<Engine>,
     recorded: Arc<VersionMetrics>,
     metrics: Metrics,
 }
 
-impl Bare {
+impl EngineFixture {
     fn start(executor: Box<dyn Executor>, options: EngineOptions) -> Self {
         let build = BuildInfo {
             version: "0",
@@ -57,13 +49,13 @@ impl Bare {
             features: "",
         };
         let metrics = Metrics::new(&build).expect("metrics");
-        let recorded = fake::recorded(&metrics);
+        let recorded = fake_executor::recorded(&metrics);
         let engine =
             Engine::start(vec![executor], options, Arc::clone(&recorded), &Watchdog::default()).expect("an engine");
         Self { engine: Arc::new(engine), recorded, metrics }
     }
 
-    /// Asks on a thread of its own, which also runs the row where callers do.
+    /// Submits a row on a new thread, which also runs the row if the placement is inline.
     fn ask(&self, value: f64, within: Duration, priority: Priority) -> Caller {
         let (leave, left) = oneshot::channel::<()>();
         let engine = Arc::clone(&self.engine);
@@ -84,7 +76,7 @@ impl Bare {
         self.ask(value, LONG, Priority::Predict)
     }
 
-    /// Asks, and returns once the row waits, the `place`-th of the queue.
+    /// Submits a row and returns once the queue has `place` rows.
     fn queue(&self, value: f64, priority: Priority, place: u32) -> Caller {
         let caller = self.ask(value, LONG, priority);
         self.wait_for_queue(place);
@@ -92,7 +84,7 @@ impl Bare {
     }
 
     fn wait_for_queue(&self, length: u32) {
-        until(&format!("{length} rows wait"), || self.recorded.queue_depth.get() == u64::from(length));
+        wait_until(&format!("{length} rows wait"), || self.recorded.queue_depth.get() == u64::from(length));
     }
 
     fn counted(&self, series: &str) -> u64 {
@@ -100,7 +92,7 @@ impl Bare {
     }
 }
 
-/// Somebody who waits for an answer.
+/// A caller that waits for an answer.
 struct Caller {
     leave: oneshot::Sender<()>,
     thread: thread::JoinHandle<Option<Result<Completed, SubmitError>>>,
@@ -108,45 +100,24 @@ struct Caller {
 
 impl Caller {
     fn outcome(self) -> Result<Completed, SubmitError> {
-        self.thread.join().expect("no panic").expect("nobody left")
+        self.thread.join().expect("no panic").expect("the caller did not leave")
     }
 
-    /// The answer, which must be one, and how many rows shared the run.
+    /// The answer, which must be a success, and how many rows shared the run.
     fn answer(self) -> (f64, usize) {
         let completed = self.outcome().expect("an answer");
         let (outputs, row) = completed.result.expect("no failure");
         (candor::runtime::row_values(&outputs[0], row)[0], completed.batch_rows)
     }
 
-    /// Goes away; whether nothing had been answered by then.
+    /// Drops the request; true if it had no answer yet.
     fn leave(self) -> bool {
         let _ = self.leave.send(());
         self.thread.join().expect("no panic").is_none()
     }
 }
 
-/// The value of a series in the text format, 0 where it is not there yet. Labels are given in their own order.
-fn value_of(text: &str, series: &str) -> u64 {
-    let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    value.map_or(0, |value| value.parse().expect("a whole number"))
-}
-
-/// The same, asked of a server.
-fn scraped(server: &Server, series: &str) -> u64 {
-    value_of(&server.get("/metrics").text(), series)
-}
-
-/// A series of version 1 of a model, with further labels, which come after these.
-fn series(name: &str, model: &str, more: &str) -> String {
-    format!("candor_{name}{{model=\"{model}\",version=\"1\"{more}}}")
-}
-
-/// Waits until a series of a server has a value.
-pub(crate) fn wait_for(server: &Server, series: &str, value: u64) {
-    until(&format!("{series} is {value}"), || scraped(server, series) == value);
-}
-
-/// A request for a prediction on a connection that is kept; `headers` are whole lines.
+/// A prediction request for a keep-alive connection; `headers` are whole lines.
 fn request(path: &str, headers: &str, features: &serde_json::Value) -> Vec<u8> {
     let body = serde_json::json!({ "features": features }).to_string();
     let length = body.len();
@@ -155,9 +126,9 @@ fn request(path: &str, headers: &str, features: &serde_json::Value) -> Vec<u8> {
         .into_bytes()
 }
 
-/// A connection on which a request is under way.
-fn under_way(server: &Server, request: &[u8]) -> Kept {
-    let mut kept = Kept::open(server.address).expect("a connection");
+/// A connection on which this request was sent.
+fn under_way(server: &Server, request: &[u8]) -> KeepAliveClient {
+    let mut kept = KeepAliveClient::open(server.address).expect("a connection");
     kept.send(request);
     kept
 }

@@ -1,9 +1,10 @@
-//! Explanations: equal to those of others, whatever the rules of sharing demand, and never in the way of a prediction.
+//! Explanations: equal to those of other implementations, consistent with the Shapley axioms, and never delaying a
+//! prediction.
 
-mod game;
 mod limits;
 mod profile;
 mod requests;
+mod shapley_axioms;
 mod vectors;
 
 use std::{fs, path::Path};
@@ -11,12 +12,13 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{
-    harness::{Reply, Server, copy_models},
-    workshop::edit,
+use crate::support::{
+    http_client::Reply,
+    packages::{copy_models, edit},
+    server::Server,
 };
 
-/// A profile of which the medians and modes are these values. The arrays' stand in the one background row.
+/// A profile with these values as medians and modes. Arrays are in the only background row.
 fn profile(baseline: &Value) -> Value {
     let members = baseline.as_object().expect("features by name");
     let feature = |value: &Value| match value {
@@ -38,7 +40,7 @@ fn profile(baseline: &Value) -> Value {
     })
 }
 
-/// The profile with its features in the contract's order, and those that have few values as categories.
+/// The profile with its features in the contract's order; features with an enum become categories.
 fn fitted(profile: &Value, contract: &Value) -> Value {
     let Some(features) = profile["features"].as_object() else { return profile.clone() };
     let given: Vec<&String> = features.keys().collect();
@@ -63,8 +65,8 @@ fn fitted(profile: &Value, contract: &Value) -> Value {
     fitted
 }
 
-/// A copy of a bundled version (`churn/1`) without what others know of its data, with this profile, and time for debug
-/// builds; `limits` are further lines of model.toml.
+/// A copy of a bundled version (`churn/1`) without its calibration and profile, with this profile and with a deadline
+/// that is long enough for debug builds; `limits` are further lines of model.toml.
 fn explainable(version: &str, profile: Option<&Value>, limits: &str) -> TempDir {
     let root = copy_models(&[version]);
     let directory = root.path().join(version);
@@ -86,7 +88,7 @@ fn explain(server: &Server, features: &Value) -> Reply {
     server.post("/predict", &json!({ "features": features, "explain": true }).to_string())
 }
 
-/// The answer to a request for an explanation, which is a 200.
+/// The answer to a request for an explanation, which must have status 200.
 fn explained(root: &Path, features: &Value) -> Value {
     let reply = explain(&Server::over(root), features);
     assert_eq!(reply.status, 200, "{}", reply.text());

@@ -1,10 +1,11 @@
-//! Bits: every golden case of every bundled model over HTTP, against the values that onnxruntime's Python gave.
+//! Exact results: every golden case of every bundled model over HTTP, compared with the values of ONNX Runtime in
+//! Python.
 
 use std::{collections::BTreeMap, fs};
 
 use serde_json::{Value, json, value::RawValue};
 
-use crate::harness::{Reply, Server, root};
+use crate::support::{http_client::Reply, paths::root, server::Server};
 
 /// The bundled versions.
 const VERSIONS: [(&str, &str); 7] = [
@@ -62,7 +63,7 @@ fn every_golden_case_is_answered_as_python_answers_it() {
     }
 }
 
-/// The numbers of an answer that come from the graph, as they were written.
+/// The numbers of an answer that come from the graph, as written.
 fn written(reply: &Reply) -> Vec<String> {
     #[derive(serde::Deserialize)]
     struct Answer<'a> {
@@ -105,7 +106,7 @@ fn the_positional_form_is_answered_alike() {
             .map(|name| name.as_str().expect("a name").to_owned())
             .collect();
         for case in cases(model, version) {
-            // What may be left out by name is written out by position: the default, else null.
+            // A feature that may be left out by name is written out by position: its default, else null.
             let value = |name: &String| {
                 let given = case["features"].get(name).cloned();
                 given.unwrap_or_else(|| contract["properties"][name]["default"].clone())
@@ -115,7 +116,7 @@ fn the_positional_form_is_answered_alike() {
             let named = predict(model, version, &case["features"]).json();
             for member in ["prediction", "probabilities", "uncertainty", "features_hash", "warnings"] {
                 let same = match member {
-                    // The pointers of warnings follow the form of the request.
+                    // The pointers of warnings depend on the form of the request.
                     "warnings" => placed[member].as_array().map(Vec::len) == named[member].as_array().map(Vec::len),
                     _ => placed[member] == named[member],
                 };

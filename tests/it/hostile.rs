@@ -1,7 +1,7 @@
-//! Clients that mean no good: what they can make the server hold, and what others notice of it.
+//! Malicious clients: how much memory they can tie up, and what other clients notice.
 //!
-//! Each attack is made on the program itself, whose memory is then read. `make hostile` makes the same ones larger, and
-//! prints what it measured.
+//! Each attack runs against the program itself, whose memory is then read. `make hostile` runs larger versions of the
+//! same attacks and prints the measurements.
 
 mod half_closed;
 mod large_answers;
@@ -14,23 +14,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::harness::{PATIENCE, Process, Reply};
+use crate::support::{http_client::Reply, process::Process, wait::TEST_TIMEOUT};
 
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
 
-/// Whether the attacks are made at full size.
+/// Whether the attacks run at full size.
 fn is_long() -> bool {
     std::env::var_os("CANDOR_LONG").is_some_and(|value| value == "1")
 }
 
-/// The program over the bundled churn, with these settings.
+/// The program with the bundled churn and these settings.
 fn serve(settings: &[&str]) -> Process {
     let set = settings.iter().flat_map(|setting| ["--set", *setting]);
     let arguments: Vec<&str> = ["models/churn"].into_iter().chain(set).collect();
     Process::serve(&arguments)
 }
 
-/// What the process holds in memory, and the most that it ever held, in bytes.
+/// The current and the peak resident memory of the process, in bytes.
 fn memory(process: &Process) -> (u64, u64) {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.child.id())).expect("a running process");
     let field = |name: &str| {
@@ -40,7 +40,7 @@ fn memory(process: &Process) -> (u64, u64) {
     (field("VmRSS:"), field("VmHWM:"))
 }
 
-/// A good request on a connection of its own.
+/// A good request on a new connection.
 fn ask(address: SocketAddr) -> Reply {
     send(address, &post("connection: close\r\n")).unwrap_or_else(|| panic!("no answer to a good request"))
 }
@@ -52,10 +52,10 @@ fn post(lines: &str) -> String {
     )
 }
 
-/// Sends a request and reads until the end of the connection; `None` where no answer came.
+/// Sends a request and reads until the connection ends; `None` if there was no response.
 fn send(address: SocketAddr, request: &str) -> Option<Reply> {
     let mut stream = TcpStream::connect(address).expect("a connection");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout");
     let _ = stream.write_all(request.as_bytes());
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes);
@@ -66,7 +66,7 @@ fn get(address: SocketAddr, path: &str) -> Reply {
     send(address, &format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")).expect("an answer")
 }
 
-/// The sum of the samples of a metric whose labels hold all these texts.
+/// The sum of the samples of a metric whose labels contain all these texts.
 fn metric(address: SocketAddr, name: &str, labels: &[&str]) -> f64 {
     let text = get(address, "/metrics").text();
     let of = |line: &str| {
@@ -78,16 +78,7 @@ fn metric(address: SocketAddr, name: &str, labels: &[&str]) -> f64 {
     text.lines().filter_map(of).sum()
 }
 
-/// Looks again and again until something holds; fails when the patience of a test is over.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < PATIENCE, "{what} did not come about");
-        std::thread::yield_now();
-    }
-}
-
-/// How long so many good requests took one after the other: the median, and the 99th of a hundred.
+/// The latency of good requests sent one after the other: median and 99th percentile.
 fn latency(address: SocketAddr, requests: usize) -> (Duration, Duration) {
     let mut times: Vec<Duration> = (0..requests)
         .map(|_| {
@@ -100,7 +91,7 @@ fn latency(address: SocketAddr, requests: usize) -> (Duration, Duration) {
     (times[requests / 2], times[requests * 99 / 100])
 }
 
-/// Says what was measured, where the attacks are made at full size.
+/// Prints a measurement if the attacks run at full size.
 fn report(name: &str, line: &str) {
     if is_long() {
         println!("{name}: {line}");

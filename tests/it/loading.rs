@@ -1,5 +1,5 @@
-//! How versions come from the disk into the server: whole and unchangeable, within a limit of time, and without a word of
-//! what callers send.
+//! Loading: versions are read completely and do not change afterwards, within a time limit, and without request data in
+//! the log.
 
 mod limits;
 mod log;
@@ -10,9 +10,12 @@ use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, fixture, root};
+use crate::support::{
+    paths::{fixture, root},
+    server::Server,
+};
 
-/// Adds a model of one version to a repository: a graph from tests/fixtures/refused, under a name of its own.
+/// Adds a model of one version to a repository: a graph from tests/fixtures/refused under this name.
 fn add_refused(repository: &Path, model: &str, graph: &str) {
     let version = repository.join(model).join("1");
     fs::create_dir_all(&version).expect("a directory");
@@ -20,7 +23,7 @@ fn add_refused(repository: &Path, model: &str, graph: &str) {
     fs::copy(source, version.join("model.onnx")).expect("copied");
 }
 
-/// Copies the graph whose table lies in a file of its own, and the file, into a directory.
+/// Copies the graph with external weights, and the weights, into a directory.
 fn add_table(directory: &Path) {
     fs::create_dir_all(directory).expect("a directory");
     fs::copy(fixture("external_table.onnx"), directory.join("model.onnx")).expect("copied");

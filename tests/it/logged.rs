@@ -1,25 +1,28 @@
-//! What the log says of a request: who asked for what and how much, and whose fault it was when there is no answer.
+//! The request log: who requested what and how much, and who is to blame if there was no answer.
 
 use std::{cell::RefCell, io::Write as _, net::TcpStream, path::Path};
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::{
-    harness::{PATIENCE, Process, Reply, copy_models, fixture, raw},
-    workshop::add,
+use crate::support::{
+    http_client::{Reply, raw},
+    packages::{add, copy_models},
+    paths::fixture,
+    process::Process,
+    wait::TEST_TIMEOUT,
 };
 
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
 
-/// Asks the program; `lines` are whole header lines.
+/// Sends a request to the program; `lines` are whole header lines.
 fn ask(process: &Process, line: &str, lines: &str, body: &str) -> Reply {
     let head = format!("{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n{lines}");
     let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
     Reply::parse(&raw(process.address, request.as_bytes(), false)).expect("an answer")
 }
 
-/// The line of the request with this id, and every line before it.
+/// The log line of the request with this id, and every line before it.
 fn line_of(process: &Process, id: &str) -> (Value, Vec<Value>) {
     let before = RefCell::new(Vec::new());
     let fits = |line: &Value| {
@@ -33,7 +36,7 @@ fn line_of(process: &Process, id: &str) -> (Value, Vec<Value>) {
     (line, before.into_inner())
 }
 
-fn holds(line: &Value, expected: &Value) {
+fn assert_contains(line: &Value, expected: &Value) {
     for (name, value) in expected.as_object().expect("an object") {
         assert_eq!(&line[name], value, "{name} in {line}");
     }
@@ -69,7 +72,7 @@ fn a_line_tells_method_route_caller_and_sizes() {
     let reply = Reply::parse(&raw(process.address, &[head.as_bytes(), &zipped].concat(), false)).expect("an answer");
     let (line, _) = line_of(&process, "zipped");
     let (asked, answered) = (GOOD.len(), reply.body.len());
-    holds(
+    assert_contains(
         &line,
         &json!({ "method": "POST", "route": "/predict", "caller": "shop", "model": "churn", "version": "1", "status": 200,
             "code": "ok", "request_bytes": asked, "response_bytes": answered, "client": null }),
@@ -92,7 +95,7 @@ fn a_line_tells_method_route_caller_and_sizes() {
     ] {
         let reply = ask(&process, ask_line, &format!("{lines}x-request-id: {id}\r\n"), GOOD);
         let (line, before) = line_of(&process, id);
-        holds(&line, &expected);
+        assert_contains(&line, &expected);
         assert_eq!(line["response_bytes"], reply.body.len(), "{line}");
         assert!(errors(&before).is_empty(), "{before:#?}");
     }
@@ -103,7 +106,7 @@ fn the_address_of_a_client_is_logged_where_that_is_wanted() {
     let root = copy_models(&["churn"]);
     let process = over(root.path(), &["--set", "telemetry.log_client_address=true"]);
     ask(&process, "POST /predict", "x-request-id: seen\r\n", GOOD);
-    holds(&line_of(&process, "seen").0, &json!({ "client": "127.0.0.1", "status": 200 }));
+    assert_contains(&line_of(&process, "seen").0, &json!({ "client": "127.0.0.1", "status": 200 }));
 }
 
 #[test]
@@ -112,13 +115,13 @@ fn a_client_that_goes_away_is_not_an_error() {
     add(root.path(), "slow", "slow_loop", &[]);
     std::fs::write(root.path().join("slow/model.toml"), "[limits]\nworkers = 1\n").expect("written");
     let process = over(root.path(), &["--default-model", "churn"]);
-    // The answer to the expectation says that the request has begun. Left unread, it makes the end of the connection a
-    // reset, and not an end of what the client sends, after which it might still read.
+    // The 100 Continue shows that the request has begun. Left unread, it makes the close a reset rather than a
+    // half-close, after which the client might still read.
     let begin = |path: &str, id: &str, length: usize, body: &str| {
         let head =
             format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nexpect: 100-continue\r\n");
         let mut stream = TcpStream::connect(process.address).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout");
         write!(stream, "{head}x-request-id: {id}\r\ncontent-length: {length}\r\n\r\n").expect("sent");
         stream.peek(&mut [0]).expect("it may go on");
         write!(stream, "{body}").expect("sent");
@@ -131,20 +134,20 @@ fn a_client_that_goes_away_is_not_an_error() {
     while !ask(&process, "GET /metrics", "", "").text().contains(in_flight) {}
     drop(running);
     let expected = json!({ "level": "INFO", "code": "cancelled", "status": 499, "method": "POST" });
-    // Either may end first.
+    // Either of the two may end first.
     let lines = RefCell::new(Vec::new());
     let both = |line: &Value| {
         lines.borrow_mut().push(line.clone());
         lines.borrow().iter().filter(|line| line["message"] == "request").count() == 2
     };
     let ended = process.wait_for(both);
-    assert!(ended.is_some(), "a line of each: {:#?}", lines.borrow());
+    assert!(ended.is_some(), "one log line per request: {:#?}", lines.borrow());
     let lines = lines.into_inner();
     assert!(errors(&lines).is_empty(), "{lines:#?}");
     let of = |id: &str| lines.iter().find(|line| line["request_id"] == id).expect("its line");
-    holds(of("in-the-body"), &expected);
-    holds(of("in-the-run"), &expected);
-    holds(of("in-the-run"), &json!({ "model": "slow", "version": "1", "route": "/models/{model}/predict" }));
+    assert_contains(of("in-the-body"), &expected);
+    assert_contains(of("in-the-run"), &expected);
+    assert_contains(of("in-the-run"), &json!({ "model": "slow", "version": "1", "route": "/models/{model}/predict" }));
 }
 
 #[test]
@@ -159,12 +162,12 @@ fn a_failure_is_an_error_that_names_model_and_route() {
         let (line, before) = line_of(&process, "failed");
         let about = json!({ "request_id": "failed", "method": "POST", "route": "/predict", "code": code, "version": "1",
             "model": graph.replace('_', "-") });
-        holds(&line, &about);
+        assert_contains(&line, &about);
         let told: Vec<&Value> = errors(&before).into_iter().filter(|line| line["request_id"] == "failed").collect();
         assert_eq!(told.len(), 1, "{before:#?}");
-        holds(told[0], &about);
+        assert_contains(told[0], &about);
         assert!(told[0]["message"].as_str().is_some_and(|cause| cause.len() > 10), "{}", told[0]);
-        // What the client did wrong is no error of the server's.
+        // A mistake of the client is not logged as an error.
         ask(&process, "POST /predict", "x-request-id: refused\r\n", "{");
         let (_, before) = line_of(&process, "refused");
         assert!(errors(&before).is_empty(), "{before:#?}");

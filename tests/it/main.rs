@@ -1,10 +1,9 @@
-//! What is promised, through real sockets, with real models: one module a topic.
+//! Integration tests: the server and the program through real sockets, with real models. One module per topic.
 
 mod access;
 mod api;
 mod architecture;
 mod authoring;
-mod bare;
 mod commands;
 mod configuration;
 mod contract;
@@ -14,25 +13,22 @@ mod differential;
 mod documents;
 mod engine;
 mod explain;
-mod fake;
-mod frames;
+mod full_validation;
 mod golden;
-mod harness;
 mod hostile;
-mod identity;
 mod loading;
 mod logged;
 mod malformed;
 mod metrics;
+mod model_paths;
+mod no_phone_home;
 mod openapi;
 mod operations;
 mod output;
 mod packages;
-mod places;
-mod python;
 mod quoted;
-mod second_pass;
+mod raw_onnx;
+mod request_ids;
 mod shutdown;
-mod telemetry_off;
+mod support;
 mod uncertainty;
-mod workshop;

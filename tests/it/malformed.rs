@@ -1,5 +1,5 @@
-//! Requests that nobody should send: each is refused with its own code, or its connection is closed, and the server
-//! answers a good request right after. Never a 5xx, a panic or a hang.
+//! Malformed requests: each is rejected with its own code or its connection is closed, and the server answers a good
+//! request right after. Never a 5xx, a panic or a hang.
 
 mod body;
 mod client;
@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use client::{Answer, Ending};
 use uuid::Uuid;
 
-use crate::harness::{Reply, Server};
+use crate::support::{http_client::Reply, server::Server};
 
 /// A body that churn answers with 200.
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
@@ -26,31 +26,31 @@ const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan
 const MALFORMED: Expect = Expect::Problem(400, "malformed_json");
 const VIOLATION: Expect = Expect::Problem(400, "data_contract_violation");
 
-/// What must come back.
+/// The expected response.
 #[derive(Debug, Clone, Copy)]
 enum Expect {
     /// A problem with this status and code.
     Problem(u16, &'static str),
     /// A problem `data_contract_violation` that lists this violation, by pointer and code.
     Lists(&'static str, &'static str),
-    /// An answer without a body by the HTTP library, which never saw a request in these bytes; then the connection is
+    /// A response of the HTTP library without a body, since it could not parse a request; then the connection is
     /// closed.
-    Bare(u16),
-    /// The status of a problem to a HEAD request, which has no body.
+    EmptyBody(u16),
+    /// The status of a problem in response to a HEAD request, which has no body.
     Head(u16),
-    /// The connection is closed without an answer.
+    /// The connection is closed without a response.
     Closed,
-    /// Either nothing, or a problem with this code: which of the two is a race between reading and closing.
+    /// Nothing, or a problem with this code: reading and closing race.
     ClosedOr(u16, &'static str),
-    /// Frames of HTTP/2 and the end: the bytes began with its preface.
+    /// HTTP/2 frames and the end: the bytes began with its preface.
     Frames,
-    /// The client did not wait for an answer.
+    /// The client did not wait for a response.
     Nothing,
-    /// Exactly these statuses, one after another, then the end of the connection.
+    /// Exactly these statuses in this order, then the end of the connection.
     Sequence(&'static [u16]),
 }
 
-/// One thing that a client may send.
+/// One input.
 #[derive(Debug, Clone)]
 struct Case {
     name: String,
@@ -69,23 +69,23 @@ impl Case {
         Self { ending: Ending::HalfClose, ..self }
     }
 
-    /// The same, with the connection given up after the last byte.
+    /// The same, with a disconnect after the last byte.
     fn left(self) -> Self {
         Self { ending: Ending::Leave, ..self }
     }
 
-    /// Whether the end of the connection is part of what must come, and not the first answer alone.
+    /// Whether the end of the connection is checked too, and not only the first response.
     fn to_the_end(&self) -> bool {
         self.ending == Ending::HalfClose || !matches!(self.expect, Expect::Problem(..) | Expect::Lists(..))
     }
 
-    /// A well-formed request to /predict around a body.
+    /// A well-formed request to /predict with this body.
     fn body(name: impl Into<String>, body: impl AsRef<[u8]>, expect: Expect) -> Self {
         Self::new(name, request("/predict", "", body.as_ref()), expect)
     }
 }
 
-/// A POST of JSON, framed as it should be; `headers` are whole lines.
+/// A well-formed POST of JSON; `headers` are whole lines.
 fn request(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let kind = if headers.to_ascii_lowercase().contains("content-type") { "" } else { JSON };
     let length = body.len();
@@ -113,7 +113,7 @@ fn no_request_makes_a_server_fail_or_hang() {
     let mut names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
     names.sort_unstable();
     let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
-    assert!(twice.is_empty(), "these names stand twice: {twice:?}");
+    assert!(twice.is_empty(), "duplicate names: {twice:?}");
 
     let faults: Vec<String> = cases.iter().filter_map(|case| check(server, case).err()).collect();
     assert!(faults.is_empty(), "{} of {} cases:\n{}", faults.len(), cases.len(), faults.join("\n"));
@@ -128,7 +128,7 @@ fn every_beginning_of_a_good_body_is_refused() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Sends one case, judges the answer, and asks the server something good.
+/// Sends one case, checks the response, and sends the server a good request.
 fn check(server: &Server, case: &Case) -> Result<(), String> {
     let sent = client::send(server.address, &case.bytes, case.ending);
     if case.ending != Ending::Leave {
@@ -164,7 +164,7 @@ fn judge(case: &Case, answer: &Answer) -> Result<(), String> {
             let errors = reply.json()["errors"].as_array().cloned().unwrap_or_default();
             listed && errors.iter().any(|error| error["pointer"] == pointer && error["code"] == code)
         }
-        (Expect::Bare(status), Some(reply)) => reply.status == status && reply.body.is_empty() && answer.closed,
+        (Expect::EmptyBody(status), Some(reply)) => reply.status == status && reply.body.is_empty() && answer.closed,
         (Expect::Head(status), None) => Reply::parse(&answer.rest).is_some_and(|reply| {
             reply.status == status && reply.body.is_empty() && reply.header("x-request-id").is_some()
         }),
@@ -182,7 +182,7 @@ fn judge(case: &Case, answer: &Answer) -> Result<(), String> {
     if right { Ok(()) } else { fault("another answer") }
 }
 
-/// Checks that an answer is a problem in the form of RFC 9457 that can be found again, and gives its code.
+/// Checks that a response is a problem by RFC 9457 with its request id, and returns its code.
 fn problem(reply: &Reply) -> Result<String, String> {
     let fault = |what: &str| Err(format!("{what}: {reply:?}"));
     if reply.header("content-type") != Some("application/problem+json") {

@@ -1,4 +1,4 @@
-//! What is scraped: both formats judged by others' tools, every metric there, labels bounded, exemplars that lead to the
+//! /metrics: both formats checked by external tools, every metric present, labels bounded, exemplars that lead to the
 //! request.
 
 use std::{
@@ -14,13 +14,14 @@ use candor::telemetry::Metrics;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{
-    harness::{Server, copy_models},
-    python::{python, tool},
-    workshop::{add, ask},
+use crate::support::{
+    external_tools::{python, tool},
+    metrics::{series, value_of, wait_for},
+    packages::{add, ask, copy_models},
+    server::Server,
 };
 
-/// What Prometheus 3 sends.
+/// The Accept header of Prometheus 3.
 const PROMETHEUS: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
                           application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;\
                           escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
@@ -34,11 +35,11 @@ fn scrape(server: &Server, accept: &str) -> String {
     reply.text()
 }
 
-/// A server that has seen good, bad and refused requests of every kind, its models, and what it counted.
+/// A server after good, bad and rejected requests of every kind, its models, and its metrics at that point.
 static USED: LazyLock<(Server, TempDir, String)> = LazyLock::new(|| {
     let root = copy_models(&["churn", "diabetes/1"]);
     add(root.path(), "slow", "slow_loop", &[]);
-    // With a worker of its own the model holds up nobody else.
+    // With its own worker this model does not block the others.
     fs::write(root.path().join("slow/model.toml"), "[limits]\nworkers = 1\n").expect("written");
     add(root.path(), "broken", "members", &[("contract.json", "{}")]);
     let server = Server::start(|config| {
@@ -57,7 +58,7 @@ fn traffic(server: &Server) {
     let diabetes = server.get("/models/diabetes/versions/1").json()["example"].to_string();
     for (path, body, status) in [
         ("/predict", churn(r#","plan":"basic""#), 200),
-        // Beyond x-expected, within the contract.
+        // Outside of x-expected but within the contract.
         ("/models/churn/predict", churn(r#","plan":"basic","age":129"#), 200),
         ("/models/churn/versions/1/predict", churn(r#","plan":"pro""#), 400),
         ("/predict", churn(""), 400),
@@ -80,21 +81,18 @@ fn traffic(server: &Server) {
     assert_eq!(server.get("/models/churn").status, 200);
 }
 
-/// A caller that goes away while its request is worked on.
+/// A client that disconnects while its request runs.
 fn cancel(server: &Server) {
     let body = json!({ "features": [1, 300_000] }).to_string();
     let head = "POST /models/slow/predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ";
     let mut stream = TcpStream::connect(server.address).expect("a connection");
     write!(stream, "{head}{}\r\nexpect: 100-continue\r\n\r\n", body.len()).expect("sent");
-    // Left unread, the answer to the expectation makes the end of the connection a reset: nobody reads on.
+    // The unread 100 Continue makes the close a reset, so the server knows that nobody will read the response.
     stream.peek(&mut [0]).expect("it may go on");
     write!(stream, "{body}").expect("sent");
-    // Each look is a request of its own, so that this ends when it is so, or with the test's patience.
-    let until = |line: &str| (0..2000).any(|_| scrape(server, "*/*").contains(line));
-    assert!(until("candor_requests_in_flight{model=\"slow\",version=\"1\"} 1"), "the request began");
+    wait_for(server, &series("requests_in_flight", "slow", ""), 1);
     drop(stream);
-    let cancelled = "candor_cancelled_total{model=\"slow\",version=\"1\",stage=\"request\"} 1";
-    assert!(until(cancelled), "the server noticed that the caller went away");
+    wait_for(server, &series("cancelled_total", "slow", ",stage=\"request\""), 1);
 }
 
 /// The samples of a text: name, labels, value.
@@ -116,8 +114,8 @@ fn promtool_finds_nothing_to_say() {
     let text = scrape(server, "text/plain");
     let remedy = "promtool comes with Debian's package prometheus: apt-get install prometheus";
     assert_eq!(tool(Command::new("promtool").args(["check", "metrics"]), remedy, &text), "");
-    // A server that has answered nothing yet is scraped too.
-    let fresh = Server::over(&crate::harness::fixture("types.onnx"));
+    // A server without any requests is scraped too.
+    let fresh = Server::over(&crate::support::paths::fixture("types.onnx"));
     assert_eq!(tool(Command::new("promtool").args(["check", "metrics"]), remedy, &scrape(&fresh, "text/plain")), "");
 }
 
@@ -131,7 +129,7 @@ fn every_metric_of_the_table_is_there_with_its_labels() {
             rest.is_some_and(|rest| ["", "_bucket", "_sum", "_count"].contains(&rest))
         };
         let mut series = found.iter().filter(|(name, _, _)| own(name)).peekable();
-        assert!(series.peek().is_some(), "{} is not there", described.name);
+        assert!(series.peek().is_some(), "{} is missing", described.name);
         let expected: BTreeSet<&str> = described.labels.iter().copied().collect();
         for (name, labels, _) in series {
             let labels: BTreeSet<&str> = labels.keys().map(String::as_str).filter(|label| *label != "le").collect();
@@ -139,7 +137,7 @@ fn every_metric_of_the_table_is_there_with_its_labels() {
         }
     }
     for name in ["process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"] {
-        assert!(found.iter().any(|(found, _, _)| found == name), "{name} is not there");
+        assert!(found.iter().any(|(found, _, _)| found == name), "{name} is missing");
     }
 }
 
@@ -185,14 +183,14 @@ fn each_request_is_counted_where_it_belongs() {
     assert!(!routes.iter().any(|route| route.contains("nobody") || route.contains("nowhere")), "{routes:?}");
 }
 
-/// The requests for predictions that [`traffic`] and [`cancel`] send.
+/// The number of prediction requests that [`traffic`] and [`cancel`] send.
 const PREDICTIONS_ASKED: f64 = 14.0;
 
 #[test]
 fn every_request_is_counted_once_under_one_outcome() {
     let (_, _, counted) = &*USED;
     let found = samples(counted);
-    // Requests by model, version and outcome, as each of the two families counts them.
+    // Requests by model, version and outcome, as each of the two metric families counts them.
     let by_outcome = |name: &str, outcome: &dyn Fn(&BTreeMap<String, String>) -> String| {
         let mut sums: BTreeMap<[String; 3], f64> = BTreeMap::new();
         for (_, labels, value) in found.iter().filter(|(found, _, _)| found == name) {
@@ -221,16 +219,20 @@ fn every_request_is_counted_once_under_one_outcome() {
     let received: f64 = requests.values().sum();
     assert!((received - PREDICTIONS_ASKED).abs() < 1e-9, "{requests:#?}");
 
+    // One request was cancelled and one was too late: each is counted in one series, and in no other of that label.
     let sum = |name: &str, label: &str, value: &str| -> f64 {
         let of = found.iter().filter(|(found, labels, _)| found == name && labels[label] == value);
         of.map(|(_, _, value)| value).sum()
     };
     for (name, label, value, code) in [
-        ("candor_cancelled_total", "model", "slow", "cancelled"),
-        ("candor_requests_shed_total", "reason", "deadline", "deadline_exceeded"),
+        ("cancelled_total", "stage", "request", "cancelled"),
+        ("requests_shed_total", "reason", "deadline", "deadline_exceeded"),
     ] {
-        let (detailed, counted) = (sum(name, label, value), sum("candor_requests_total", "code", code));
-        assert!(counted > 0.0 && (detailed - counted).abs() < 1e-9, "{name} {detailed}, {code} {counted}");
+        let one = series(name, "slow", &format!(",{label}=\"{value}\""));
+        assert_eq!(value_of(counted, &one), 1, "{one}");
+        let (detailed, counted) =
+            (sum(&format!("candor_{name}"), label, value), sum("candor_requests_total", "code", code));
+        assert!((detailed - 1.0).abs() < 1e-9 && (counted - 1.0).abs() < 1e-9, "{one} {detailed}, {code} {counted}");
     }
 }
 
@@ -263,7 +265,7 @@ fn the_format_is_what_accept_asks_for() {
     }
 }
 
-/// Reads OpenMetrics with Prometheus's own client, and gives every exemplar with its sample.
+/// Parses OpenMetrics with Prometheus's own client, and prints every exemplar with its sample.
 const PARSE: &str = "
 import json, sys
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -315,7 +317,7 @@ fn a_request_is_found_again_by_its_exemplar() {
     assert_eq!(durations["unit"], "seconds");
 }
 
-/// The bounds of a histogram's buckets, rising.
+/// The bounds of a histogram's buckets in ascending order.
 fn bounds(text: &str, name: &str) -> Vec<f64> {
     let found = samples(text);
     let mut bounds: Vec<f64> = found
@@ -332,7 +334,7 @@ fn bounds(text: &str, name: &str) -> Vec<f64> {
 fn refused_requests_leave_exemplars_too() {
     let (server, ..) = &*USED;
     let headers = [("content-type", "application/json"), ("x-request-id", "refused-1")];
-    // Not the route of the test above: both may run at once, and the newer exemplar of a bucket is the one that is kept.
+    // Not the route of the test above: both may run at once, and a bucket keeps only its newest exemplar.
     let reply = server.send("POST", "/models/churn/predict", &headers, b"{\"features\":{}}");
     assert_eq!(reply.status, 400);
     let text = scrape(server, PROMETHEUS);
@@ -340,7 +342,7 @@ fn refused_requests_leave_exemplars_too() {
         .lines()
         .find(|line| line.contains("request_id=\"refused-1\"") && line.starts_with("candor_requests_total"));
     assert!(exemplar.is_some_and(|line| line.contains("code=\"data_contract_violation\"")), "{text}");
-    // The older format has no place for them.
+    // The older format has no exemplars.
     assert!(!scrape(server, "text/plain").contains("refused-1"));
     assert_eq!(ask(server, "churn", &json!({})).status, 400);
 }

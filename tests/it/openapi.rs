@@ -1,13 +1,14 @@
-//! openapi.json and the page that shows it.
+//! openapi.json and the page that renders it.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::{
-    harness::{Server, copy_models, fixture, root},
-    python::{module, python},
-    workshop::{add, ask},
+use crate::support::{
+    external_tools::{module, python},
+    packages::{add, ask, copy_models},
+    paths::{fixture, root},
+    server::Server,
 };
 
 const VALIDATE: &str = "
@@ -16,7 +17,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 OpenAPIV31SpecValidator(json.load(sys.stdin)).validate()
 ";
 
-/// Judges an instance by a schema of the document, with the document's own references.
+/// Validates an instance against a schema of the document, with the document's references.
 const INSTANCES: &str = "
 import json, sys
 from jsonschema import Draft202012Validator
@@ -33,7 +34,7 @@ fn document(server: &Server) -> Value {
     reply.json()
 }
 
-/// The paths that predict, with the example that each shows.
+/// The predict paths, with the example of each.
 fn examples(document: &Value) -> Vec<(String, Value)> {
     let paths = document["paths"].as_object().expect("paths").iter();
     let predicting = paths.filter(|(path, _)| path.ends_with("/predict"));
@@ -68,7 +69,7 @@ fn every_example_works_when_posted() {
     for (path, example) in examples {
         let reply = Server::shared().post(&path, &example.to_string());
         assert_eq!(reply.status, 200, "{path} {example}: {}", reply.text());
-        assert_eq!(reply.json()["warnings"], json!([]), "{path}: an example is what is usual: {}", reply.text());
+        assert_eq!(reply.json()["warnings"], json!([]), "{path}: the example has no warnings: {}", reply.text());
     }
 }
 
@@ -133,7 +134,7 @@ fn numbers_are_bounded_by_what_their_tensors_hold() {
     ] {
         let schema = &properties[name];
         assert_eq!((&schema["minimum"], &schema["maximum"], &schema["format"]), (&least, &most, &format), "{name}");
-        // The bound is what the server itself holds to: it is admitted, and what lies beyond it is not.
+        // The bound is exactly the server's: it is admitted, and the next number is not.
         let mut features = server.get("/models/types/versions/1").json()["example"]["features"].clone();
         let mut status = |value: Value| {
             features[name] = value;
@@ -149,7 +150,7 @@ fn numbers_are_bounded_by_what_their_tensors_hold() {
     }
     let half = &properties["in_float16"];
     assert_eq!((&half["exclusiveMinimum"], &half["exclusiveMaximum"]), (&json!(-65520.0), &json!(65520.0)));
-    // A contract's own bounds go before, where they are as tight.
+    // The contract's own bounds take precedence if they are as tight.
     let bundled = self::document(Server::shared());
     let schemas = &bundled["components"]["schemas"];
     let tenure = &schemas["churn.features"]["properties"]["tenure_months"];
@@ -175,11 +176,11 @@ fn the_document_tells_readiness_and_both_forms_of_the_metrics() {
     assert_eq!(statuses, expected, "without tokens and without a limit on callers");
 }
 
-/// What schemathesis asks with: a seed, so that a run is like the one before.
+/// The seed of schemathesis, so that runs are reproducible.
 const SCHEMATHESIS: &[&str] =
     &["--seed=1", "--generation-deterministic", "--continue-on-failure", "--no-color", "--warnings=off"];
 
-/// Has schemathesis ask what the document tells, and judge each answer by it, with all its checks.
+/// Lets schemathesis send what the document describes, and check each response against it, with all its checks.
 fn schemathesis(server: &Server, more: &[&str]) {
     let configuration = root().join("tests/schemathesis.toml").display().to_string();
     let document = format!("http://{}/openapi.json", server.address);
@@ -210,7 +211,7 @@ fn schemathesis_finds_nothing_where_tokens_are_on() {
         config.security.tokens_file = tokens;
     });
     let headers = ["--header=Authorization: Bearer foo", "--max-examples=4"];
-    // The document itself asks for the token.
+    // The document itself requires the token.
     schemathesis(&server, &headers);
 }
 
@@ -220,7 +221,7 @@ fn what_is_not_served_is_not_shown() {
     add(root.path(), "broken", "members", &[("contract.json", "{}")]);
     let document = document(&Server::over(root.path()));
     assert!(document["paths"]["/models/diabetes/predict"].is_object());
-    assert!(document["paths"]["/predict"].is_null(), "with two models and no default there is no /predict to ask");
+    assert!(document["paths"]["/predict"].is_null(), "with two models and no default there is no /predict");
     assert!(!document.to_string().contains("broken"), "{document:#}");
     python(VALIDATE, &document.to_string());
 }

@@ -1,10 +1,10 @@
-//! What docs/operations.md says can be asked of a running server, asked as it says.
+//! The requests to a running server that docs/operations.md describes, sent as written there.
 
 use std::{fs, process::Command};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Process, root};
+use crate::support::{paths::root, process::Process};
 
 #[test]
 fn the_log_level_is_changed_as_the_page_says() {

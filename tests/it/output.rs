@@ -1,4 +1,4 @@
-//! What the program prints, and to whom: pipes that close early, terminals and files, shells and `man`.
+//! The program's output: pipes that close early, terminals and files, shells and `man`.
 
 use std::{
     fs,
@@ -7,12 +7,16 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::harness::{Process, candor, copy_models, root};
+use crate::support::{
+    packages::copy_models,
+    paths::root,
+    process::{Process, candor},
+};
 
 #[path = "../../build/revision.rs"]
 mod revision;
 
-/// Runs the program with its output into a pipe that nobody reads.
+/// Runs the program with its output going to a pipe that nobody reads.
 fn unread(arguments: &[&str], errors_too: bool) -> (Option<i32>, Option<i32>, String) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
@@ -49,12 +53,12 @@ fn a_closed_pipe_ends_the_output_quietly() {
     ] {
         assert_eq!(unread(arguments, false), (Some(0), None, String::new()), "{arguments:?}");
     }
-    // The verdict is still found.
+    // The exit code still tells the result.
     let models = copy_models(&["churn"]);
     fs::write(models.path().join("churn/1/golden.jsonl"), "broken\n").expect("written");
     let place = models.path().display().to_string();
     assert_eq!(unread(&["check", &place], false), (Some(1), None, String::new()));
-    // Nor does it matter whether errors can be told.
+    // The same if error messages cannot be written either.
     for (arguments, code) in [
         (&["config", "--set", "http.port=x"][..], 2),
         (&["check", "/nonexistent"], 1),
@@ -92,7 +96,7 @@ fn a_full_disk_is_told() {
     assert!(output.status.code() == Some(1) && told.starts_with("candor: the output cannot be written"), "{told}");
 }
 
-/// Runs a server on a terminal of its own until it has loaded its models, and gives what the terminal showed.
+/// Runs a server on a pseudo-terminal until it has loaded its models, and returns what the terminal showed.
 fn on_a_terminal(variables: &[(&str, &str)], arguments: &[&str]) -> String {
     const SCRIPT: &str = "
 import os, pty, select, signal, sys
@@ -127,14 +131,14 @@ fn colours_are_for_terminals_whose_user_wants_them() {
         let shown = on_a_terminal(&variables, &serve);
         assert!(shown.contains("try: ") && !shown.contains('\u{1b}'), "{variables:?} {shown:?}");
     }
-    // Help and errors of the command line, too.
+    // Help and command line errors too.
     for arguments in [&["--help"][..], &["serve", "--prot", "1"]] {
         let shown = on_a_terminal(&[("NO_COLOR", "1")], arguments);
         assert!(!shown.contains('\u{1b}'), "{arguments:?} {shown:?}");
         let output = candor(arguments).output().expect("it ran");
         assert!(![output.stdout, output.stderr].concat().contains(&0x1b), "{arguments:?}");
     }
-    // Text that goes into a file has none.
+    // Output to a file has no escape codes.
     let child = candor(&["serve", "--port", "0", "--set", "telemetry.log_format=text", "/nonexistent"]).output();
     assert!(!child.expect("it ran").stderr.contains(&0x1b));
 }
@@ -156,7 +160,7 @@ fn the_long_version_tells_revision_runtime_and_features() {
     let loaded = process.wait_for(|line| line["message"] == "ONNX Runtime loaded").expect("a line");
     let version = loaded["version"].as_str().expect("a version").to_owned();
     assert!(version.starts_with("1.") && version.split('.').count() == 3, "the library's own version: {version}");
-    let metrics = crate::harness::Server::shared().get("/metrics").text();
+    let metrics = crate::support::server::Server::shared().get("/metrics").text();
     let info = metrics.lines().find(|line| line.starts_with("candor_build_info{")).expect("the metric").to_owned();
     for label in [
         format!("revision=\"{revision}\""),
@@ -233,7 +237,7 @@ fn completions_and_manual_pages_know_every_command() {
         assert!(script.contains("default-model"), "{shell}: flags of commands");
         if shell == "bash" {
             let checked = Command::new("bash").args(["-n", "-c", &script]).status().expect("bash");
-            assert!(checked.success(), "bash reads it");
+            assert!(checked.success(), "bash accepts it");
         }
     }
     let directory = tempfile::tempdir().expect("a directory");

@@ -1,4 +1,4 @@
-//! Packages that are wrong: each says which file and what the difference is, and the others serve on.
+//! Broken packages: each names the file and the difference, and the other models are served.
 
 mod cases;
 mod proof;
@@ -9,20 +9,23 @@ use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{
-    harness::{Server, candor, copy_models, root},
-    workshop::{ask, fits},
+use crate::support::{
+    matching::matches_pattern,
+    packages::{ask, copy_models},
+    paths::root,
+    process::candor,
+    server::Server,
 };
 use cases::{CASES, Case};
 
-/// A repository with every broken package, one model a case, and one good model.
+/// A repository with one model per broken package, and one good model.
 fn broken(settings: &str) -> TempDir {
     let repository = copy_models(&["wine"]);
     for case in CASES {
         let model = repository.path().join(case.name);
         let version = model.join("1");
         copy(&root().join("models").join(case.from).join("1"), &version);
-        // Whatever is changed is to be found by itself, not by its digest, nor by the calibration of another model.
+        // Each change must be found by itself, not by its digest or by the calibration of another model.
         fs::remove_file(version.join("calibration.json")).expect("removed");
         if !case.digests {
             fs::remove_file(version.join("version.json")).expect("removed");
@@ -42,13 +45,13 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A server over them, with its repository.
+/// A server of them, with its repository.
 static BROKEN: LazyLock<(Server, TempDir)> = LazyLock::new(|| {
     let repository = broken("");
     (Server::over(repository.path()), repository)
 });
 
-/// The messages that a case must give, with its own directories in them.
+/// The messages expected for a case, with its directories inserted.
 fn expected(case: &Case, repository: &Path) -> Vec<String> {
     let model = repository.join(case.name);
     let place = |text: &&str| {
@@ -69,7 +72,7 @@ fn every_fault_is_named_with_its_file_and_the_difference() {
         let reasons: Vec<String> = reasons.filter_map(Value::as_str).map(str::to_owned).collect();
         let expected = expected(case, repository.path());
         let same = reasons.len() == expected.len()
-            && reasons.iter().zip(&expected).all(|(reason, pattern)| fits(reason, pattern));
+            && reasons.iter().zip(&expected).all(|(reason, pattern)| matches_pattern(reason, pattern));
         if !same {
             wrong.insert(case.name, (expected, reasons));
         }
@@ -109,7 +112,7 @@ fn readiness_follows_required() {
         let messages = expected(case, repository.path());
         let more = if messages.len() > 1 { format!(" (and {} more)", messages.len() - 1) } else { String::new() };
         let reason = format!("{}: version 1 is unavailable: {}{more}", case.name, messages[0]);
-        assert!(reasons.iter().any(|found| fits(found, &reason)), "{reason}\n{reasons:#?}");
+        assert!(reasons.iter().any(|found| matches_pattern(found, &reason)), "{reason}\n{reasons:#?}");
     }
 
     let optional = broken("required = false\n");
@@ -131,9 +134,9 @@ fn check_tells_everything_at_once() {
     for case in CASES {
         assert!(lines.contains(&format!("failed  {} 1", case.name).as_str()), "{}\n{text}", case.name);
         for message in expected(case, repository.path()) {
-            // A message of several lines begins on the line that is compared.
+            // The first line of a message is compared.
             let first = message.lines().next().unwrap_or_default();
-            assert!(lines.iter().any(|line| fits(line, first)), "{first}\n{text}");
+            assert!(lines.iter().any(|line| matches_pattern(line, first)), "{first}\n{text}");
         }
     }
     assert!(text.ends_with(&format!("2 ok, {} failed\n", CASES.len())), "{text}");

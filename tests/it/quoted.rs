@@ -1,23 +1,24 @@
-//! What a request says is quoted back in few characters, wherever it stands: a name of 5 MB does not make an answer of 5 MB.
+//! Quotes from a request are short, wherever they appear: a name of 5 MB does not make a response of 5 MB.
 
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{
-    harness::{Reply, Server, copy_models, raw},
-    workshop::{add, contract},
+use crate::support::{
+    http_client::{Reply, raw},
+    packages::{add, contract, copy_models},
+    server::Server,
 };
 
-/// How long the names are. A header's are shorter, because the head of a request has a limit of its own.
+/// The length of the names. Those in a header are shorter, because a head has its own limit.
 const LONG: usize = 5_000_000;
 const LONG_IN_HEAD: usize = 12_000;
 
-/// The largest answer, head and body.
+/// The largest response, head and body together.
 const MOST: usize = 16 << 10;
 
-/// A server that takes large bodies, over models whose contracts quote in every way there is.
+/// A server that accepts large bodies, with models whose contracts quote in every possible way.
 static SERVER: LazyLock<(Server, TempDir)> = LazyLock::new(|| {
     let root = copy_models(&["churn", "digits"]);
     let number = json!({ "type": "number" });
@@ -58,7 +59,7 @@ fn check(place: &str, reply: &Reply, statuses: &[u16]) {
     assert!(statuses.contains(&reply.status), "{place}: {} {start}", reply.status);
 }
 
-/// Bodies for a model, each with a long name or a long text in one place, and the status of the answer.
+/// Bodies for a model, each with one long name or string, and the expected status.
 fn bodies(long: &str) -> Vec<(&'static str, &'static str, String, u16)> {
     let churn =
         |more: &str| format!(r#"{{"features":{{"tenure_months":4,"monthly_charge":79.5,"plan":"basic",{more}}}}}"#);
@@ -125,7 +126,7 @@ fn a_pointer_is_cut_and_marked() {
     let problem = server.post("/predict", &body.to_string()).json();
     let pointer = format!("/features/{}…", "n~1".repeat(32));
     assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem:#}");
-    // A name that is short stays a pointer that leads to its member.
+    // A short name is quoted completely, so that the pointer leads to its member.
     let body = json!({ "features": { "tenure_months": 4, "monthly_charge": 79.5, "plan": "basic", "a/b~": 1 } });
     let problem = server.post("/predict", &body.to_string()).json();
     assert_eq!(problem["errors"][0]["pointer"], "/features/a~1b~0", "{problem:#}");
@@ -155,7 +156,7 @@ fn a_long_name_in_the_head_is_cut() {
         Reply::parse(&raw(server.address, request.as_bytes(), false)).expect("an answer")
     };
     for (place, line, statuses) in cases {
-        // Beyond what the HTTP library itself takes of a path there is its own refusal.
+        // Beyond the limit of the HTTP library for a path, the library itself rejects.
         check(place, &ask(&line, json), &[&statuses[..], &[414, 431]].concat());
     }
     for (name, status) in [
@@ -176,5 +177,9 @@ fn a_long_name_in_the_head_is_cut() {
     check("a host", &page, &[200]);
     let request = "GET / HTTP/1.1\r\nhost: x;reboot\r\nconnection: close\r\n\r\n";
     let page = Reply::parse(&raw(server.address, request.as_bytes(), false)).expect("an answer");
-    assert!(page.text().contains("curl -s http://localhost/predict"), "a host is no command: {}", page.text());
+    assert!(
+        page.text().contains("curl -s http://localhost/predict"),
+        "the host is not part of the command: {}",
+        page.text()
+    );
 }

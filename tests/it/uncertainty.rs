@@ -1,13 +1,13 @@
-//! The proofs of the uncertainty: by equality with independent implementations, by simulation against the exact law of
-//! coverage, by properties; then what an operator and a caller see of it.
+//! Uncertainty: compared with independent implementations, simulated against the exact distribution of coverage,
+//! checked by properties; then as operators and callers see it.
 
+mod check_findings;
 mod faults;
-mod fitted;
-mod judged;
+mod fitting;
 mod plots;
 mod properties;
 mod refused;
-mod served;
+mod served_calibration;
 mod simulation;
 mod vectors;
 
@@ -16,7 +16,7 @@ use candor::domain::{
     uncertainty::{CalibrationDocument, CalibrationRule, CalibrationSource, FORMAT, Group, Groups, Quantiles, Report},
 };
 
-/// A calibration around a rule, with a report that says nothing.
+/// A calibration with this rule and an empty report.
 fn calibration(rule: CalibrationRule) -> CalibrationDocument {
     let report = Report {
         fitted_rows: 0,
@@ -34,7 +34,7 @@ fn calibration(rule: CalibrationRule) -> CalibrationDocument {
     CalibrationDocument { format: FORMAT, model_sha256: "sha256:0".into(), created, data, rule, report }
 }
 
-/// The quantiles of scores by group; the groups are numbered.
+/// The quantiles of scores by group; group values are their indices.
 fn numbered(scores: &[Vec<f64>]) -> Groups {
     let group = |(index, scores): (usize, &Vec<f64>)| Group {
         value: JsonValue::Number((index as u64).into()),

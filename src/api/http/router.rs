@@ -59,15 +59,15 @@ pub fn admin_service(state: &SharedState, tokens: TokenStore, recorder: Recorder
     }
 }
 
-fn build(routes: &'static [Route], include: impl Fn(&Route) -> bool) -> Router<SharedState> {
+fn build(table: &'static [Route], include: impl Fn(&Route) -> bool) -> Router<SharedState> {
     let mut router = Router::new();
-    for route in routes.iter().filter(|route| include(route)) {
+    for route in table.iter().filter(|route| include(route)) {
         // The router merges the handlers of one path.
         router = router.route(route.template, handler(route.name));
     }
     router.method_not_allowed_fallback(async move |Context(context): Context, request: Request| {
         let (path, method) = (request.uri().path(), truncate(request.method().as_str()));
-        let detail = format!("{} takes {}, not {method}", quote(path), routes::methods(routes, path));
+        let detail = format!("{} takes {}, not {method}", quote(path), routes::methods(table, path));
         context.refuse(&ServeError::new(ErrorCode::MethodNotAllowed, detail))
     })
 }

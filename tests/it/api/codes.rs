@@ -1,4 +1,4 @@
-//! Each error code is produced by a request, with its status and its whole body.
+//! Every error code is produced by a request, with its status and its complete body.
 
 use std::{
     collections::BTreeMap,
@@ -15,9 +15,13 @@ use candor::{
     serving::Recorder,
 };
 
-use crate::{
-    fake,
-    harness::{PATIENCE, Reply, Server, block_on, config, fixture, log, raw},
+use crate::support::{
+    fake_executor,
+    http_client::{Reply, raw},
+    metrics::{series, wait_for},
+    paths::fixture,
+    server::{Server, block_on, config, log},
+    wait::TEST_TIMEOUT,
 };
 
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
@@ -67,7 +71,7 @@ fn refused_by_security() -> Vec<(&'static str, Reply)> {
     assert_eq!(replies[0].1.header("www-authenticate"), Some("Bearer"));
     assert_eq!(replies[2].1.header("retry-after"), Some("1"));
     assert_eq!(replies[2].1.header("ratelimit"), Some("\"default\";r=0;t=1"));
-    assert_eq!(server.get("/readyz").status, 200, "health asks for no token");
+    assert_eq!(server.get("/readyz").status, 200, "health checks need no token");
     replies
 }
 
@@ -81,9 +85,9 @@ fn failed_by_the_model() -> Vec<(&'static str, Reply)> {
         config.repository.models = broken.path().to_path_buf();
         config.repository.default_model = String::new();
     });
-    // Sound at load, where the made instances lie near zero.
+    // Valid at load, where the generated instances are near zero.
     let untrue = Server::over(&fixture("probabilities_near_zero.onnx"));
-    let panicking = fake::server(|_| panic!("the test's own panic"), 8);
+    let panicking = fake_executor::server(|_| panic!("panic of the test"), 8);
     let too_large = Server::start(|config| {
         "diabetes".clone_into(&mut config.repository.default_model);
         config.http.server.max_answer_bytes = 64;
@@ -99,11 +103,11 @@ fn failed_by_the_model() -> Vec<(&'static str, Reply)> {
     ]
 }
 
-/// One worker that waits for the test, and one place in the queue.
+/// One worker that the test blocks, and a queue of one slot.
 fn refused_for_lack_of_time() -> Vec<(&'static str, Reply)> {
     let (started, is_running) = mpsc::channel();
     let (release, wait) = mpsc::channel::<()>();
-    let server = fake::server(
+    let server = fake_executor::server(
         move |value| {
             let _ = started.send(());
             let _ = wait.recv();
@@ -115,12 +119,11 @@ fn refused_for_lack_of_time() -> Vec<(&'static str, Reply)> {
         |deadline: &str| server.send("POST", "/predict", &[JSON, ("x-deadline-ms", deadline)], br#"{"features":[1]}"#);
     let replies = std::thread::scope(|scope| {
         let running = scope.spawn(|| ask("60000"));
-        is_running.recv_timeout(PATIENCE).expect("the first row runs");
-        // A row that is too late gives its place up, so that another can have it.
+        is_running.recv_timeout(TEST_TIMEOUT).expect("the first row runs");
+        // A row whose deadline passes frees its slot for another one.
         let late = ask("20");
         let waiting = scope.spawn(|| ask("60000"));
-        let queued = r#"candor_queue_depth{model="fake",version="1"} 1"#;
-        while !server.get("/metrics").text().contains(queued) {}
+        wait_for(&server, &series("queue_depth", "fake", ""), 1);
         let full = ask("60000");
         for _ in 0..2 {
             release.send(()).expect("released");
@@ -131,7 +134,7 @@ fn refused_for_lack_of_time() -> Vec<(&'static str, Reply)> {
         vec![("deadline_exceeded", late), ("overloaded", full)]
     });
     let wait: u64 = replies[1].1.header("retry-after").and_then(|text| text.parse().ok()).expect("seconds");
-    assert!((1..=2).contains(&wait), "a second, and a random part of it more: {wait}");
+    assert!((1..=2).contains(&wait), "one second plus a random fraction: {wait}");
     replies
 }
 
@@ -144,12 +147,12 @@ fn timed_out() -> Vec<(&'static str, Reply)> {
     vec![("body_timeout", Reply::parse(&raw(server.address, head.as_bytes(), false)).expect("an answer"))]
 }
 
-/// While closing, connections are closed between requests; a request that slips in is told to go elsewhere. That moment
-/// cannot be met from outside by intent, so the front is asked directly.
+/// While draining, connections are closed between requests; only a race lets a request through, which is then rejected.
+/// A test cannot provoke that from outside, so it calls the service directly.
 fn refused_while_draining() -> Vec<(&'static str, Reply)> {
     let shutdown = Shutdown::default();
     shutdown.advance(Phase::Draining);
-    let (repository, metrics) = fake::repository(|value| value, 1);
+    let (repository, metrics) = fake_executor::repository(|value| value, 1);
     let state = AppState {
         repository,
         scrapes: Arc::new(Scrapes::new(Arc::clone(&metrics))),
@@ -175,7 +178,7 @@ fn refused_while_draining() -> Vec<(&'static str, Reply)> {
     vec![("draining", reply)]
 }
 
-/// The body with what differs from run to run taken out.
+/// The body without what differs from run to run.
 fn steady(reply: &Reply) -> String {
     let mut body = reply.json();
     let id = body["request_id"].as_str().expect("a request id").to_owned();

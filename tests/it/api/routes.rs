@@ -1,9 +1,9 @@
-//! Each route answers what the design says, in the form that it says.
+//! Each route returns the documented response in the documented format.
 
 use candor::api::http::ROUTES;
 use serde_json::{Value, json};
 
-use crate::harness::{Reply, Server, copy_models, root};
+use crate::support::{http_client::Reply, packages::copy_models, paths::root, server::Server};
 
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
 
@@ -43,7 +43,7 @@ fn the_envelope_of_a_classification() {
     assert_eq!(members(&body["probabilities"]), ["stay", "churn"]);
     assert_eq!(body["uncertainty_method"], "uncalibrated+lac");
     assert_eq!((&body["coverage"], &body["explanation"]), (&json!(0.9), &Value::Null));
-    assert_eq!(body["prediction_set"], json!(["churn"]), "the other is too unlikely");
+    assert_eq!(body["prediction_set"], json!(["churn"]), "the other class is too unlikely");
     assert_eq!(body["training_data"], "churn-2026-02-28");
     let uncertainty = body["uncertainty"].as_f64().expect("a number");
     let predicted = body["probabilities"]["churn"].as_f64().expect("a number");
@@ -246,7 +246,7 @@ fn a_default_model_is_the_configured_one_or_the_only_one() {
     assert_eq!(only.post("/predict", GOOD).status, 200);
 }
 
-/// Large answers are compressed for clients that accept it; small ones are not worth it.
+/// Large responses are compressed for clients that accept it; small ones are not.
 #[test]
 fn large_answers_are_compressed_where_that_is_accepted() {
     let server = Server::shared();

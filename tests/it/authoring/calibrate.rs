@@ -1,4 +1,4 @@
-//! `candor calibrate`: from a version and held-out rows to answers that say how sure they are; and what it refuses.
+//! `candor calibrate`: from a version and held-out rows to answers with calibrated uncertainty; and what it refuses.
 
 mod kinds;
 mod refused;
@@ -17,10 +17,10 @@ use tempfile::TempDir;
 
 use super::{json, loader};
 
-/// Any time: 2026-11-21T00:00:00Z.
+/// An arbitrary time: 2026-11-21T00:00:00Z.
 const CREATED: i64 = 1_795_219_200;
 
-/// Calibrates by the column `target`, unless the test wishes otherwise.
+/// Calibrates by the column `target`, unless the test changes the options.
 fn calibrated(
     version: &Path,
     data: &Path,
@@ -31,15 +31,15 @@ fn calibrated(
     calibrate(loader(), version, data, &wishes, &mut |_| {})
 }
 
-/// Numbers that look random and are the same every time, in [0, 1).
+/// Quasi-random numbers in [0, 1), the same in every run.
 #[expect(clippy::cast_precision_loss, reason = "counts are small")]
 fn spread_out(row: usize, column: usize) -> f64 {
-    // Roberts' sequence for three dimensions: powers of the root of x⁴ = x + 1.
+    // Roberts' sequence in three dimensions: powers of the root of x⁴ = x + 1.
     const STEPS: [f64; 3] = [0.819_172_513_396_164_5, 0.671_043_606_703_789_3, 0.549_700_477_901_970_3];
     (0.5 + row as f64 * STEPS[column]).fract()
 }
 
-/// A table of `a` and `b` in [-2, 2) and a target that the test makes of them and of a number in [0, 1).
+/// A table of `a` and `b` in [-2, 2), and a target that the test computes from them and a number in [0, 1).
 fn table(place: &TempDir, name: &str, rows: usize, target: impl Fn(f64, f64, f64) -> String) -> PathBuf {
     let mut text = String::from("a,b,y\n");
     for row in 0..rows {
@@ -51,7 +51,7 @@ fn table(place: &TempDir, name: &str, rows: usize, target: impl Fn(f64, f64, f64
     path
 }
 
-/// The names of the files in a directory, sorted; hidden ones too.
+/// The names of the files in a directory, sorted, including hidden ones.
 fn files(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).expect("a directory").flatten();
     let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
@@ -59,7 +59,7 @@ fn files(directory: &Path) -> Vec<String> {
     names
 }
 
-/// What calibration.json of a version says.
+/// The calibration.json of a version.
 fn written(version: &Path) -> Value {
     json(&version.join("calibration.json"))
 }

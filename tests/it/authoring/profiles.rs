@@ -1,4 +1,4 @@
-//! profile.json of a version that has a contract: made anew, held against the contract, and refused where it does not fit.
+//! profile.json of a version with a contract: rebuilt, checked against the contract, and refused if it does not fit.
 
 use std::fs;
 
@@ -6,9 +6,11 @@ use candor::{authoring::rebuild_profile, dataset::ReadOptions};
 use serde_json::json;
 
 use super::{json, loader};
-use crate::{
-    harness::{Server, candor, copy_models, root},
-    workshop::{contract, edit, package},
+use crate::support::{
+    packages::{contract, copy_models, edit, package},
+    paths::root,
+    process::candor,
+    server::Server,
 };
 
 #[test]
@@ -29,16 +31,16 @@ fn a_profile_is_made_anew_and_listed() {
     let made = rebuild_profile(loader(), &version, &data, &ReadOptions::default()).expect("a profile");
     assert_eq!((made.profile.rows, made.notes.len()), (200, 0), "{:?}", made.notes);
     let profile = json(&version.join("profile.json"));
-    assert_eq!(profile["features"]["contract_months"]["kind"], "category", "listed numbers are categories");
+    assert_eq!(profile["features"]["contract_months"]["kind"], "category", "numbers of an enum are categories");
     let ages: Vec<_> = profile["background"].as_array().expect("rows").iter().map(|row| row[4].clone()).collect();
-    assert!(ages.iter().all(|age| *age == ages[0]), "of a sensitive feature no row's value is kept: {ages:?}");
+    assert!(ages.iter().all(|age| *age == ages[0]), "the profile has no values of a sensitive feature: {ages:?}");
     let check = candor(&["check"]).arg(models.path()).output().expect("it ran");
     let told = String::from_utf8(check.stdout).expect("UTF-8");
     assert!(check.status.success() && told.contains("profile.json: 200 rows of churn.csv"), "{told}");
 }
 
-/// A version of two numbers, of which the second pass of its contract refuses those where `a` is less than 5.
-fn of_two_passes() -> tempfile::TempDir {
+/// A version with two numbers whose contract, in the full validation, rejects instances with `a` less than 5.
+fn with_full_validation() -> tempfile::TempDir {
     let number = json!({ "type": "number" });
     let output = json!({ "task": "regression", "members": { "tensor": "m" } });
     let mut contract = contract("x", &json!({ "a": number, "b": number }), &output);
@@ -47,8 +49,8 @@ fn of_two_passes() -> tempfile::TempDir {
 }
 
 #[test]
-fn rows_that_only_the_second_pass_refuses_are_told() {
-    let models = of_two_passes();
+fn rows_that_only_full_validation_rejects_are_reported() {
+    let models = with_full_validation();
     let data = models.path().join("rows.csv");
     fs::write(&data, "a,b\n1,1\n2,1\n9,1\n").expect("written");
     let made =
@@ -59,9 +61,10 @@ fn rows_that_only_the_second_pass_refuses_are_told() {
 }
 
 #[test]
-fn a_baseline_keeps_the_second_pass_too() {
-    // The median of `a` is 2, which the second pass refuses; and no background row may replace what it names no feature of.
-    let models = of_two_passes();
+fn a_baseline_passes_full_validation_too() {
+    // The median of `a` is 2, which the full validation rejects. No background row can replace it, because that
+    // violation names no feature.
+    let models = with_full_validation();
     let data = models.path().join("rows.csv");
     fs::write(&data, "a,b\n1,1\n2,1\n9,1\n").expect("written");
     rebuild_profile(loader(), &models.path().join("model/1"), &data, &ReadOptions::default()).expect("a profile");

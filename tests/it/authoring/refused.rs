@@ -1,15 +1,15 @@
-//! What `init` refuses, in which words; and that nothing is left behind.
+//! What `init` refuses and with which message; nothing is left behind.
 
 use std::fs;
 
 use candor::authoring::InitOptions;
 
 use super::{iris, make};
-use crate::harness::{fixture, root};
+use crate::support::paths::{fixture, root};
 
 type Wish = fn(&mut InitOptions);
 
-/// A refusal: the table's file, its bytes, what the operator says, and the message, in which `{t}` is the table.
+/// A refusal: the table's file name, its bytes, the operator's options and the message, in which `{t}` is the table.
 type Case = (&'static str, &'static [u8], Wish, &'static str);
 
 fn species(wishes: &mut InitOptions) {
@@ -143,7 +143,7 @@ fn every_refusal_says_what_would_decide_it_and_leaves_nothing() {
         let error = make(&iris("iris.onnx"), &table, &out, wish).err().expect("refused").to_string();
         let expected = expected.replace("{t}", &table.display().to_string());
         assert!(error.contains(&expected), "{file}\n  expected {expected}\n  found    {error}");
-        assert!(!place.path().join("models").exists(), "{file}: nothing is left");
+        assert!(!place.path().join("models").exists(), "{file}: nothing is left behind");
         fs::remove_file(table).expect("removed");
     }
 }
@@ -157,7 +157,7 @@ fn a_huge_field_is_refused_before_it_fills_the_memory() {
     assert!(error.to_string().contains("line 2: the row that begins here is longer than 8 MiB"), "{error}");
 }
 
-/// What other graphs refuse: the graph, the table, the wishes, the message.
+/// Refusals with other graphs: the graph, the table, the options, the message.
 const GRAPHS: &[(&str, &str, Wish, &str)] = &[
     (
         "models/churn/1/model.onnx",
@@ -206,7 +206,7 @@ fn what_the_graph_leaves_open_is_refused_with_its_flag() {
         let out = place.path().join("models/m/1");
         let error = make(&root().join(graph), &table, &out, wish).err().expect("refused").to_string();
         assert!(error.contains(expected), "{graph}\n  expected {expected}\n  found    {error}");
-        assert!(!place.path().join("models").exists(), "{graph}: nothing is left");
+        assert!(!place.path().join("models").exists(), "{graph}: nothing is left behind");
     }
 }
 

@@ -1,11 +1,11 @@
-//! Tables of every type that other programs write.
+//! Tables of every column type, as other programs write them.
 
 use candor::{
     dataset::{Cell, ColumnKind, ReadOptions, RowLocation, Table, describe},
     domain::{contract::JsonValue, number::Number},
 };
 
-use crate::harness::root;
+use crate::support::paths::root;
 
 fn number(value: f64) -> Cell {
     Cell::Value(JsonValue::Number(Number::from(value)))
@@ -15,7 +15,7 @@ fn text(text: &str) -> Cell {
     Cell::Value(JsonValue::Text(text.to_owned()))
 }
 
-/// The columns of `tests/fixtures/make_parquet.py`: what the cells are, and what the column is taken for.
+/// The columns of `tests/fixtures/make_parquet.py`: the cells, and the inferred kind of column.
 fn columns() -> Vec<(&'static str, ColumnKind, [Cell; 3])> {
     let flag = |flag| Cell::Value(JsonValue::Bool(flag));
     let list = |rows: &[&[f64]]| {
@@ -63,7 +63,7 @@ fn a_damaged_parquet_file_is_told_and_never_panics() {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x55;
         std::fs::write(&path, &bytes).expect("written");
-        // Some bytes are values or padding, and change nothing that can be seen.
+        // Some bytes are values or padding: changing them has no visible effect.
         let outcome = Table::open(&path, &ReadOptions::default()).and_then(|table| describe(&table));
         if let Err(error) = outcome {
             assert!(error.to_string().contains("t.parquet: "), "{error}");
@@ -82,5 +82,5 @@ fn the_spellings_of_missing_values_can_be_said() {
     let reading = ReadOptions { separator: Some(b';'), missing: vec!["?".to_owned()] };
     let found = describe(&Table::open(&path, &reading).expect("a table")).expect("columns").columns;
     assert_eq!((found[0].kind, found[0].missing), (ColumnKind::Integer, 1));
-    assert_eq!((found[1].kind, found[1].missing), (ColumnKind::Text, 0), "NA is a text then");
+    assert_eq!((found[1].kind, found[1].missing), (ColumnKind::Text, 0), "NA is a string then");
 }

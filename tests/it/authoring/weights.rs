@@ -1,14 +1,11 @@
-//! A model whose weights lie in files of their own becomes a package that holds them.
+//! A model with external weights becomes a package that includes them.
 
 use std::fs;
 
 use serde_json::json;
 
 use super::{json, make};
-use crate::{
-    harness::{Server, candor, fixture},
-    workshop::ask,
-};
+use crate::support::{packages::ask, paths::fixture, process::candor, server::Server};
 
 #[test]
 fn init_takes_the_weights_along_and_lists_their_digests() {

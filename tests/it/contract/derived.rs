@@ -1,4 +1,4 @@
-//! Contracts derived from a bare graph, and the example that every contract gives: it must keep its own contract.
+//! Contracts derived from a raw graph, and the example of every contract, which must satisfy its own contract.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{admit, compiled, signature, single};
 
-/// A contract by the signature alone.
+/// A contract derived from the signature alone.
 fn derive(title: &str, signature: &Signature) -> DerivedContract {
     contract::derive(title, signature, ObservedOutputs::NOTHING)
 }
@@ -23,7 +23,7 @@ fn example_is_admitted(contract: &Contract, name: &str) {
     assert!(admitted.is_ok(), "{name}: {features}: {admitted:?}");
 }
 
-/// A row: inputs, outputs, the features expected with their types and levels, and the task.
+/// A row: inputs, outputs, the expected features with types and nesting, and the task.
 type Row = (&'static [&'static str], &'static [&'static str], &'static str, &'static str);
 
 const CLASSES: &[&str] = &["label int64[?]", "probabilities float32[?, 3]"];
@@ -65,7 +65,7 @@ fn every_shape_of_a_bare_graph_is_derived() {
     }
 }
 
-/// The properties of a derived contract in words.
+/// The properties of a derived contract as text.
 fn described(document: &JsonValue) -> String {
     let Some(JsonValue::Object(properties)) = document.get("properties") else { panic!("no properties") };
     let describe = |(name, schema): &(String, JsonValue)| {
@@ -91,7 +91,7 @@ fn the_notes_say_what_was_recognised() {
     assert!(other[0].contains("passed on as they are: e float32[?, 8, 8]"), "{other:?}");
 }
 
-/// Answers to four instances: a label and three scores each.
+/// Answers to four instances: one label and three scores each.
 fn answers(labels: [&str; 4], scores: [[f32; 3]; 4]) -> Vec<Vec<Tensor>> {
     let row = |(label, scores): (&str, [f32; 3])| {
         vec![

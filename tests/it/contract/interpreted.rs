@@ -1,4 +1,4 @@
-//! What outputs come to mean: for each task the prediction, the outputs that cannot be one, and the row that is asked for.
+//! Interpretation of outputs, per task: the prediction, outputs that cannot be one, and the requested row.
 
 use candor::domain::{
     contract::Contract,
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{compiled, signature};
 
-/// A contract with one number in, and the given outputs.
+/// A contract with one numeric feature and these outputs.
 fn contract(output: &Value, outputs: &[&str]) -> Contract {
     contract_of("x float32[?, 1]", output, outputs)
 }
@@ -60,7 +60,7 @@ fn probabilities_are_taken_row_by_row() {
     let rows = floats(&[3, 2], &[0.75, 0.25, 0.25, 0.75, 0.5, 0.5]);
     assert_eq!(class(&both, rows.clone(), 0), (0, vec![0.75, 0.25]));
     assert_eq!(class(&both, rows.clone(), 1), (1, vec![0.25, 0.75]));
-    assert_eq!(class(&both, rows, 2), (0, vec![0.5, 0.5]), "the first of equals");
+    assert_eq!(class(&both, rows, 2), (0, vec![0.5, 0.5]), "ties go to the first class");
     for (outputs, shape) in [("p float32[?, 1]", vec![2, 1]), ("p float32[?]", vec![2])] {
         let positive = contract(&scores("probabilities"), &[outputs]);
         assert_eq!(class(&positive, floats(&shape, &[0.25, 0.75]), 0), (0, vec![0.75, 0.25]), "{outputs}");
@@ -74,7 +74,7 @@ fn probabilities_are_taken_row_by_row() {
 fn logits_become_probabilities() {
     let close = |found: &[f64], expected: &[f64]| found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6);
     let both = contract(&scores("logits"), &["p float32[?, 2]"]);
-    // ln 3 apart, so 1 to 3.
+    // They differ by ln 3, so the ratio is 1 to 3.
     let (class_of_both, probabilities) = class(&both, floats(&[1, 2], &[100.0, 101.098_61]), 0);
     assert!(class_of_both == 1 && close(&probabilities, &[0.25, 0.75]), "{probabilities:?}");
     let single = contract(&scores("logits"), &["p float32[?, 1]"]);
@@ -155,7 +155,7 @@ fn what_is_no_distribution_is_no_answer() {
         assert_eq!(contract.interpret(std::slice::from_ref(&tensor), 1), Err(expected.clone()));
         assert_eq!(contract.scores(&[tensor], 1), Err(expected), "nor for a calibration");
     }
-    // What misses only by rounding is clamped.
+    // Values outside the range by rounding only are clamped.
     assert_eq!(class(&both, floats(&[1, 2], &[-1e-7, 1.000_000_1]), 0), (1, vec![0.0, 1.0]));
     assert_eq!(class(&positive, floats(&[1, 1], &[1.000_000_1]), 0), (1, vec![0.0, 1.0]));
 }
@@ -170,7 +170,7 @@ fn what_is_not_finite_is_no_answer() {
             let rows = floats(&[2, 2], &[0.5, 0.5, 0.5, bad]);
             assert!(
                 contract.interpret(std::slice::from_ref(&rows), 0).is_ok(),
-                "another row's fault is not this row's"
+                "an error in another row does not affect this one"
             );
             let error = contract.interpret(&[rows], 1).expect_err("it is not finite");
             assert!(matches!(&error, InterpretError::NonFinite { tensor, index: 1, .. } if tensor == "p"), "{error}");
@@ -202,7 +202,7 @@ fn outputs_of_another_shape_are_no_answer() {
         let error = contract.interpret(&outputs, row).expect_err("it has another shape");
         assert!(matches!(error, InterpretError::Shape { .. }), "{outputs:?}: {error}");
     }
-    // A graph may give a value without dimensions beside its rows: it has no row to be cut to.
+    // A graph may return a value without dimensions next to its rows; it is not sliced.
     let scalar = tensors.interpret(&[floats(&[], &[0.5])], 0).map(|prediction| prediction.outcome);
     assert_eq!(scalar, Ok(Outcome::Tensors { outputs: vec![floats(&[], &[0.5])] }));
 }

@@ -1,4 +1,4 @@
-//! Bodies that are not JSON, as this API understands it: nesting, duplicate keys, tokens, encodings, wherever they stand.
+//! Bodies that are not JSON as this API accepts it: nesting, duplicate keys, tokens, encodings, at every position.
 
 use candor::domain::contract::{AdmitError, Contract};
 use serde_json::json;
@@ -10,7 +10,7 @@ fn contract(schema: &serde_json::Value, input: &str) -> Contract {
     compiled(&document, &signature)
 }
 
-/// Whether a body is refused as malformed, rather than for what it says.
+/// Whether a body is rejected as malformed, rather than for a violation of the contract.
 fn is_malformed(contract: &Contract, body: &[u8]) -> bool {
     matches!(admit(contract, body), Err(AdmitError::Malformed(_)))
 }
@@ -27,7 +27,7 @@ fn objects(depth: usize) -> String {
 fn nesting_ends_at_32() {
     let number = contract(&json!({"type": "number"}), "t float32[?]");
     let array = contract(&json!({"type": "array", "items": {"type": "number"}}), "t float32[?, ?]");
-    // What stands around the nested value, and how many levels that is.
+    // The text around the nested value, and how many levels that adds.
     let around = [
         ("", "", 0),
         ("{\"x\": ", "}", 1),
@@ -46,8 +46,8 @@ fn nesting_ends_at_32() {
         for (before, after, levels) in around {
             for nested in [lists, objects] {
                 let body = |depth: usize| format!("{before}{}{after}", nested(depth - levels)).into_bytes();
-                assert!(!is_malformed(contract, &body(32)), "32 levels are fine: {before}");
-                assert!(is_malformed(contract, &body(33)), "33 levels are not: {before}");
+                assert!(!is_malformed(contract, &body(32)), "32 levels are allowed: {before}");
+                assert!(is_malformed(contract, &body(33)), "33 levels are too many: {before}");
             }
         }
     }
@@ -82,7 +82,7 @@ fn duplicate_keys_are_refused_at_every_level() {
     }
 }
 
-/// What is not a JSON value.
+/// Texts that are not JSON values.
 const FAULTS: &[&[u8]] = &[
     b"NaN",
     b"Infinity",
@@ -124,7 +124,7 @@ const FAULTS: &[&[u8]] = &[
     b"1 // no",
 ];
 
-/// Where a value is read, and where it is skipped: every road that leads to either.
+/// Every code path that reads a value, and every one that skips a value.
 const PLACES: &[(&str, &str)] = &[
     ("", ""),
     ("{\"features\": ", "}"),
@@ -151,7 +151,7 @@ fn what_is_not_json_is_malformed() {
     for contract in [&number, &text, &array] {
         for (before, after) in PLACES {
             for fault in FAULTS {
-                // An empty list is JSON.
+                // An empty list is valid JSON.
                 if fault.is_empty() && before.ends_with('[') {
                     continue;
                 }

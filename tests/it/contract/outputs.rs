@@ -1,13 +1,13 @@
-//! Everything in `x-output` that refuses a contract: one row a problem.
+//! Everything in `x-output` that makes a contract invalid: one row per problem.
 
 use serde_json::{Value, json};
 
 use super::problems::{REMOVED, check, edit};
 
-/// Where all of these stand.
+/// The pointer of all these problems.
 const PLACE: &str = "/x-output";
 
-/// An `x-output` with some members added or taken away.
+/// An `x-output` with some members added or removed.
 fn edited(mut whole: Value, members: &Value) -> Value {
     for (key, value) in members.as_object().into_iter().flatten() {
         edit(&mut whole, &format!("/{key}"), value.clone());

@@ -1,4 +1,4 @@
-//! What a value becomes: the exact contents of the tensors, for scalars, missing values, codes and arrays.
+//! From values to tensors: the exact contents of the tensors for scalars, missing values, codes and arrays.
 
 use candor::domain::{
     contract::EntityId,
@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use super::{admitted, compiled, refused, signature, single};
 
-/// The tensors in words: shape and elements, in the graph's order.
+/// The tensors as text: shape and elements, in the graph's order.
 fn words(inputs: &Inputs) -> String {
     let tensors = inputs.tensors.iter().map(|tensor| format!("{:?} {:?}", tensor.shape, tensor.buffer));
     tensors.collect::<Vec<_>>().join("; ")
 }
 
-/// Admits each value of the feature `x` alone, and compares the tensor that it makes; `-` stands for no value.
+/// Admits each value of the feature `x` alone and compares the resulting tensor; `-` means no value.
 fn check(schema: &Value, input: &str, rows: &[(&str, &str)]) {
     let (mut document, signature) = single(schema, input);
     if schema.get("default").is_some() || schema["type"][1] == "null" {
@@ -128,7 +128,7 @@ fn arrays_of_open_length() {
         "t float32[?, ?, ?]",
         &[("[]", "[1, 0, 0] F32([])"), ("[[], []]", "[1, 2, 0] F32([])"), ("[[1, 2]]", "[1, 1, 2] F32([1.0, 2.0])")],
     );
-    // Below an empty level the fixed size stays: the graph would refuse a zero there.
+    // Below an empty level the fixed size is kept: the graph would reject a zero there.
     check(
         &rows,
         "t float32[?, ?, 3]",
@@ -189,7 +189,7 @@ fn features_go_to_the_tensors_that_name_them() {
     });
     let contract = compiled(&document, &signature);
     let order: Vec<&str> = contract.features.iter().map(|feature| feature.name.as_str()).collect();
-    assert_eq!(order, ["s", "q", "p", "r"], "the order of x-inputs is that of the positional form");
+    assert_eq!(order, ["s", "q", "p", "r"], "the positional form has the order of x-inputs");
     let named =
         admitted(&contract, r#"{"entity_id": "e", "features": {"r": 4, "p": 3, "q": 2, "s": true}, "explain": false}"#);
     let positional = admitted(&contract, r#"{"features": [true, 2, 3, 4], "entity_id": -5}"#);

@@ -1,11 +1,11 @@
-//! Everything that refuses a contract: one row a problem, with the place and a phrase of the message.
+//! Everything that makes a contract invalid: one row per problem, with its location and a phrase of the message.
 
 use serde_json::{Value, json};
 
 use super::{problems, signature, single};
 use candor::domain::signature::Signature;
 
-/// In an edit: take the member away.
+/// In an edit: remove the member.
 pub(super) const REMOVED: &str = "(removed)";
 
 pub(super) fn base() -> (Value, Signature) {
@@ -36,7 +36,7 @@ pub(super) fn base() -> (Value, Signature) {
     (document, signature)
 }
 
-/// Sets the member at a JSON Pointer, or takes it away.
+/// Sets or removes the member at a JSON Pointer.
 pub(super) fn edit(document: &mut Value, pointer: &str, value: Value) {
     let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
     match document.pointer_mut(parent).expect("the parent is there") {
@@ -53,7 +53,7 @@ pub(super) fn edit(document: &mut Value, pointer: &str, value: Value) {
 
 pub(super) type Row = (&'static str, Value, &'static str, &'static str);
 
-/// Each row changes one place of a good contract: where, to what, and the problem expected.
+/// Each row changes one place of a valid contract: the pointer, the new value, and the expected problem.
 pub(super) fn check(rows: Vec<Row>) {
     for (place, value, pointer, phrase) in rows {
         let (mut document, signature) = base();
@@ -324,7 +324,7 @@ fn all_problems_are_told_at_once() {
 }
 
 #[test]
-fn whole_arrays_are_compared_by_the_second_pass() {
+fn whole_arrays_are_compared_by_full_validation() {
     let schema =
         json!({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2, "enum": [[1, 2], [3, 4]]});
     let (document, signature) = single(&schema, "t float32[?, 2]");

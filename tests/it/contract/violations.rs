@@ -1,4 +1,4 @@
-//! Every code inside `errors`, with its place and its words; what is quoted, how much of it, and what never is.
+//! Every code in `errors`, with pointer and message; which values are quoted, how much of them, and which never are.
 
 use std::collections::BTreeSet;
 
@@ -53,7 +53,7 @@ fn contract() -> Contract {
     compiled(&document, &signature)
 }
 
-/// The violations of a body, a line each, joined over several bodies; the codes met are added to `codes`.
+/// The violations of several bodies, one per line; their codes are added to `codes`.
 fn lines(bodies: &[&str], codes: &mut BTreeSet<&'static str>) -> String {
     let contract = contract();
     let texts = bodies.iter().map(|body| {
@@ -70,7 +70,7 @@ fn with(features: &str) -> String {
     format!("{{\"features\": {{{GOOD}, {features}}}}}")
 }
 
-/// Faults beside the features, and by position.
+/// Violations next to the features, and in the positional form.
 fn around(codes: &mut BTreeSet<&'static str>) {
     let found = lines(
         &[
@@ -111,7 +111,7 @@ fn around(codes: &mut BTreeSet<&'static str>) {
     "#);
 }
 
-/// Open lengths can be ragged, which fixed ones cannot without a wrong length.
+/// Arrays of open length can be ragged; arrays of fixed length cannot without a wrong length.
 fn ragged(codes: &mut BTreeSet<&'static str>) {
     let rows = json!({"type": "array", "items": {"type": "array", "items": {"type": "number"}}});
     let (document, signature) = single(&rows, "t float32[?, ?, ?]");

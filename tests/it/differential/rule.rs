@@ -1,4 +1,4 @@
-//! Rules for scalars, each grown around a witness, a value that keeps it, with values to try near its edges.
+//! Rules for scalars, each built around a witness (a value that satisfies it), with values to try near its edges.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use proptest::{
 };
 use serde_json::{Map, Value, json};
 
-/// Values that fit few rules, of every kind.
+/// Values of every kind that satisfy few rules.
 const JUNK: &[&str] = &[
     "null",
     "true",
@@ -49,7 +49,7 @@ const JUNK: &[&str] = &[
     "{\"a\": 1}",
 ];
 
-/// A rule for a value, with values to try against it. All values are JSON texts.
+/// A rule for a value, with values to try. All values are JSON texts.
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
     pub(super) schema: Map<String, Value>,
@@ -80,7 +80,7 @@ pub(super) fn parsed(text: &str) -> Value {
     serde_json::from_str(text).expect("the generator writes JSON")
 }
 
-/// A number in one of the ways to write it.
+/// A number in one of its notations.
 fn spelled(number: f64, way: usize) -> String {
     match way % 3 {
         0 if number.fract() == 0.0 && number.abs() < 1e15 => format!("{number:.0}"),
@@ -153,7 +153,7 @@ pub(super) fn booleans() -> impl Strategy<Value = Rule> {
     })
 }
 
-/// A text as JSON, plain or with every character escaped, those beyond 16 bits as surrogate pairs.
+/// A string as JSON, plain or with every character escaped, beyond 16 bits as surrogate pairs.
 fn quoted(text: &str, escaped: bool) -> String {
     if !escaped {
         return json!(text).to_string();

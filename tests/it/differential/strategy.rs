@@ -1,6 +1,6 @@
-//! Generates contracts with a graph that fits them, and instances near the edges of each contract.
+//! Generates contracts with matching graphs, and instances near the edges of each contract.
 //!
-//! An instance is the witnesses of all rules, with a few edits.
+//! An instance consists of the witnesses of all rules, with a few edits.
 
 use candor::domain::signature::{OutputSpec, Signature, TensorSpec};
 use candor::domain::tensor::ElementType;
@@ -14,13 +14,13 @@ use serde_json::{Map, Value, json};
 
 use super::rule::{Rule, booleans, numbers, parsed, texts, with_types};
 
-/// Names that need care in pointers, in JSON and in searches.
+/// Names that need escaping in pointers, in JSON or in searches.
 const NAMES: &[&str] = &["a", "b", "a/b", "c~d", "é", "two words", "features", "", "𝒳", "~1", "0"];
 
-/// Names that no contract has.
+/// Names that are in no contract.
 const STRANGERS: &[&str] = &["A", "aa", "z/~", "feature", "😀", "~0", "00"];
 
-/// A rule, and the dimensions of an instance of it; none for a scalar.
+/// A rule, and the dimensions of an instance of it; empty for a scalar.
 type Shaped = (Rule, Vec<Option<usize>>);
 
 /// One property of a contract.
@@ -32,7 +32,7 @@ struct Property {
     required: bool,
 }
 
-/// A contract, its graph, and what instances are made of.
+/// A contract, its graph, and the material for instances.
 #[derive(Debug, Clone)]
 pub(super) struct Case {
     pub(super) document: String,
@@ -40,7 +40,7 @@ pub(super) struct Case {
     properties: Vec<Property>,
 }
 
-/// How an instance differs from the witnesses.
+/// The edits to the witnesses.
 #[derive(Debug, Clone)]
 pub(super) struct Edits {
     changes: Vec<(Index, Index)>,
@@ -51,19 +51,19 @@ pub(super) struct Edits {
 }
 
 impl Edits {
-    /// The same changes, with every feature there and no other.
+    /// The same changes with exactly the contract's features.
     pub(super) fn without_gaps(&self) -> Self {
         Self { removed: None, stranger: None, ..self.clone() }
     }
 
-    /// The same members in the opposite order.
+    /// The same members in reverse order.
     pub(super) fn reversed(&self) -> Self {
         Self { reversed: !self.reversed, ..self.clone() }
     }
 }
 
 impl Case {
-    /// A contract written by hand, whose one feature feeds doubles in a tensor `t` of so many open dimensions.
+    /// A handwritten contract, whose only feature feeds doubles to a tensor `t` with this many open dimensions.
     pub(super) fn plain(document: String, dimensions: usize) -> Self {
         let input = TensorSpec { name: "t".into(), element: ElementType::F64, shape: vec![None; dimensions] };
         Self { document, signature: Signature { inputs: vec![input], outputs: Vec::new() }, properties: Vec::new() }
@@ -103,7 +103,7 @@ impl Case {
     }
 }
 
-/// Wraps a rule into arrays, innermost first; only the outermost may be of open length.
+/// Wraps a rule into arrays, innermost first; only the outermost may have an open length.
 fn nested(items: Rule, sizes: &[usize], open: Option<(usize, usize)>, nullable: bool) -> Shaped {
     let mut rule = items;
     let mut dimensions = Vec::new();
@@ -138,7 +138,7 @@ fn properties() -> impl Strategy<Value = Shaped> {
     let open = option::of((0..2_usize, 0..3_usize));
     let arrays = (scalars(), vec(1..4_usize, 1..=3), open, prop::bool::weighted(0.2)).prop_map(
         |(mut items, sizes, open, nullable)| {
-            // Null in an array is NaN; the other tensors have nothing for it, which the compilation refuses.
+            // Null in an array is NaN; tensors of other types cannot hold it, so compilation refuses such a contract.
             if items.nullable() && items.element != ElementType::F64 {
                 items.schema.insert(
                     "type".into(),
@@ -189,7 +189,7 @@ fn assemble(properties: Vec<Property>, closed: Option<bool>, together: bool) -> 
     Case { document: document.to_string(), signature, properties }
 }
 
-/// Gives a feature what must stand for it where it is null or left out.
+/// Gives a feature the replacement that it needs if it can be null or left out.
 fn complete(
     name: &'static str,
     (mut rule, dimensions): Shaped,
@@ -217,7 +217,7 @@ pub(super) fn case() -> impl Strategy<Value = Case> {
     )
 }
 
-/// Up to three changed values, and now and then a member more or less.
+/// Up to three changed values, and sometimes one member more or less.
 pub(super) fn edits() -> impl Strategy<Value = Edits> {
     let any_index = any::<Index>;
     (

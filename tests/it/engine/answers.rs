@@ -1,4 +1,4 @@
-//! Each caller gets its own row's answer, whatever rows share the run.
+//! Each caller gets the answer to its own row, no matter which rows share the run.
 
 use std::{
     fs, thread,
@@ -9,36 +9,39 @@ use candor::runtime::ThreadCount;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{request, value_of};
-use crate::{
-    harness::{Server, copy_models, root},
-    shutdown::client::Kept,
-    workshop::add,
+use super::request;
+use crate::support::{
+    http_client::KeepAliveClient,
+    matching::json_contains,
+    metrics::value_of,
+    packages::{add, copy_models},
+    paths::root,
+    server::Server,
 };
 
 const CALLERS: usize = 64;
 const MODELS: [&str; 5] = ["breast-cancer", "churn", "diabetes", "digits", "wine"];
 
-/// How often each caller asks, or for how long in all with `CANDOR_LONG=1`.
+/// Requests per caller; with `CANDOR_LONG=1` the total time instead.
 const ROUNDS: usize = 6;
 const LONG: Duration = Duration::from_secs(30);
 
-/// The end of a run over so many versions, where it is bounded by time.
+/// When a run over this many versions ends, if it is bounded by time.
 fn end(versions: usize) -> Option<Instant> {
     let share = u32::try_from(versions).expect("few versions");
     std::env::var("CANDOR_LONG").is_ok_and(|value| value == "1").then(|| Instant::now() + LONG / share)
 }
 
-/// A request and the answer that it must get.
+/// A request and its expected answer.
 struct Row {
     request: Vec<u8>,
     status: u16,
     answer: Value,
 }
 
-/// Asks with each row alone, one after the other.
+/// Sends the rows one after the other, so that each runs alone.
 fn alone(server: &Server, path: &str, rows: impl Iterator<Item = Value>) -> Vec<Row> {
-    let mut kept = Kept::open(server.address).expect("a connection");
+    let mut kept = KeepAliveClient::open(server.address).expect("a connection");
     let row = |features| {
         let request = request(path, "", &features);
         let reply = kept.ask(&request).expect("an answer");
@@ -47,19 +50,19 @@ fn alone(server: &Server, path: &str, rows: impl Iterator<Item = Value>) -> Vec<
     rows.map(row).collect()
 }
 
-/// What an answer says, without what differs from request to request.
+/// The answer without what differs from request to request.
 fn told(mut answer: Value) -> Value {
     answer.as_object_mut().expect("an object").remove("request_id");
     answer
 }
 
-/// Every caller asks with rows of its own, all at once, and compares.
+/// All callers send their own rows concurrently, and compare the answers.
 fn together(server: &Server, rows: &[Row], difference: f64, end: Option<Instant>) {
     let share = rows.len().div_ceil(CALLERS);
     thread::scope(|scope| {
         for own in rows.chunks(share) {
             scope.spawn(move || {
-                let mut kept = Kept::open(server.address).expect("a connection");
+                let mut kept = KeepAliveClient::open(server.address).expect("a connection");
                 let mut round = 0;
                 while end.map_or(round < ROUNDS, |end| Instant::now() < end) {
                     for row in own {
@@ -75,8 +78,8 @@ fn together(server: &Server, rows: &[Row], difference: f64, end: Option<Instant>
     });
 }
 
-/// The same but for the difference of outputs in a batch. What is published is the largest that the probe saw with its own
-/// rows at its own sizes; other rows round otherwise, by a few units in the last place of single precision.
+/// Equality within the batch difference. The published difference is the largest that the probe saw with its own rows
+/// and batch sizes; other rows round differently, by a few units in the last place of single precision.
 fn near(found: &Value, alone: &Value, difference: f64) -> bool {
     match (found, alone) {
         (Value::Object(found), Value::Object(alone)) => {
@@ -98,7 +101,7 @@ fn golden(model: &str, version: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["features"].clone()).collect()
 }
 
-/// A new instance, each part of which is from one of two others; each feature by itself is as it was.
+/// A new instance whose values are taken at random from two others, so that each single value is one that exists.
 fn cross(left: &Value, right: &Value, seed: &mut u64) -> Value {
     match (left, right) {
         (Value::Object(left), Value::Object(right)) => {
@@ -111,14 +114,14 @@ fn cross(left: &Value, right: &Value, seed: &mut u64) -> Value {
             left.iter().zip(right).map(|(left, right)| cross(left, right, seed)).collect()
         }
         _ => {
-            // Knuth's linear congruence; its high bits are good enough to choose by.
+            // Knuth's linear congruential generator; its high bits are random enough here.
             *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             if *seed >> 63 == 0 { left.clone() } else { right.clone() }
         }
     }
 }
 
-/// Distinct rows, two for each caller where the golden cases give so many.
+/// Distinct rows, two per caller if there are enough golden cases.
 fn distinct(golden: &[Value]) -> Vec<Value> {
     let mut seed = 7;
     let mut rows: Vec<Value> = Vec::new();
@@ -136,7 +139,7 @@ fn distinct(golden: &[Value]) -> Vec<Value> {
     rows
 }
 
-/// Asks every version of every model with many callers at once.
+/// Sends rows of every version of every model with many concurrent callers.
 fn every_model(server: &Server) {
     let versions: Vec<(&str, String)> = MODELS
         .iter()
@@ -156,7 +159,7 @@ fn every_model(server: &Server) {
     }
 }
 
-/// The runs of all models, and the rows in them.
+/// The number of runs of all models, and of the rows in them.
 fn batches(server: &Server) -> (u64, u64) {
     let text = server.get("/metrics").text();
     let sum = |name: &str| -> u64 {
@@ -166,7 +169,7 @@ fn batches(server: &Server) -> (u64, u64) {
     (sum("candor_batch_rows_count"), sum("candor_batch_rows_sum"))
 }
 
-/// Copies of the bundled models, with limits of their own.
+/// Copies of the bundled models with these limits.
 fn limited(limits: &str) -> TempDir {
     let models = copy_models(&MODELS);
     for model in MODELS {
@@ -205,10 +208,10 @@ fn unbatched_rows_get_their_own_answers() {
     let server = Server::over(models.path());
     every_model(&server);
     let (runs, rows) = batches(&server);
-    assert!(rows > 0 && rows == runs, "one row a run: {rows} rows in {runs} runs");
+    assert!(rows > 0 && rows == runs, "one row per run: {rows} rows in {runs} runs");
 }
 
-/// A repository of one fixture, run where callers are and by a worker.
+/// A repository with one fixture twice: once run on the callers' threads, once on a worker.
 fn fixtures(graph: &str) -> (TempDir, Server) {
     let models = tempfile::tempdir().expect("a directory");
     for (model, limits) in [("callers", ""), ("workers", "workers = 1\n")] {
@@ -225,7 +228,7 @@ fn rows_that_make_the_graph_fail_fail_alone() {
     let (_models, server) = fixtures("failing");
     for model in ["callers", "workers"] {
         let path = format!("/models/{model}/predict");
-        // Every eighth is outside of what the graph can look up.
+        // Every eighth index is out of the graph's range.
         let index = |row: i64| if row % 8 == 5 { 100 + row } else { row % 20 - 10 };
         let rows = alone(&server, &path, (0..128).map(|row| json!([index(row)])));
         for row in &rows {
@@ -249,7 +252,7 @@ fn models_without_a_batch_axis_answer_each_caller() {
             for (row, number) in rows.iter().zip(0_i64..) {
                 let y = json!([2 * number, 2 * number + 2, -2 * number]);
                 let y = if graph == "fixed_one" { json!([y]) } else { y };
-                assert!(crate::workshop::holds(&row.answer["outputs"]["y"], &floats(&y)), "{}", row.answer);
+                assert!(json_contains(&row.answer["outputs"]["y"], &floats(&y)), "{}", row.answer);
             }
             together(&server, &rows, 0.0, None);
         }

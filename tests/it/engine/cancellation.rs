@@ -1,4 +1,4 @@
-//! A caller that goes away gives its room up: its place in the queue, and the run that it was the last to wait for.
+//! A caller that disconnects frees its place in the queue, and cancels a run if it was the last to wait for it.
 
 use std::{fs, sync::Arc, thread};
 
@@ -6,17 +6,18 @@ use candor::runtime::{EngineOptions, Placement, Policy};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{Bare, request, scraped, series, under_way, wait_for};
-use crate::{
-    fake::{gated, options, server_of},
-    harness::Server,
-    shutdown::client::Kept,
-    workshop::add,
+use super::{EngineFixture, request, under_way};
+use crate::support::{
+    fake_executor::{blocking_executor, options, server_of},
+    http_client::KeepAliveClient,
+    metrics::{scraped, series, wait_for},
+    packages::add,
+    server::Server,
 };
 
 #[test]
 fn a_caller_that_goes_away_frees_its_place_in_the_queue() {
-    let (executor, gate) = gated();
+    let (executor, gate) = blocking_executor();
     let server = server_of(executor, options(1));
     let ask = |x: u8| under_way(&server, &request("/predict", "", &json!({ "x": x })));
     let mut running = ask(1);
@@ -33,17 +34,17 @@ fn a_caller_that_goes_away_frees_its_place_in_the_queue() {
     let mut next = ask(4);
     wait_for(&server, &series("queue_depth", "fake", ""), 1);
     gate.open();
-    assert_eq!(gate.begun(), [4.0], "the row that was left was not run");
+    assert_eq!(gate.begun(), [4.0], "the abandoned row was not run");
     gate.open();
     assert_eq!(running.ask(b"").expect("an answer").json()["prediction"], json!(2.0));
     assert_eq!(next.ask(b"").expect("an answer").json()["prediction"], json!(8.0));
     assert_eq!(scraped(&server, &series("abandoned_rows_total", "fake", ",stage=\"infer\"")), 0);
 }
 
-/// More rounds than could be run in an hour.
+/// More iterations than fit into an hour.
 const ENDLESS: u64 = 1 << 40;
 
-/// A server of the loop that takes as many steps as it is asked for, with one worker.
+/// A server with a graph that loops as often as the request says, with one worker.
 fn looping() -> (TempDir, Server) {
     let models = tempfile::tempdir().expect("a directory");
     add(models.path(), "slow", "slow_loop", &[]);
@@ -61,41 +62,42 @@ fn a_run_that_nobody_waits_for_is_stopped() {
 
     let left = [under_way(&server, &endless), under_way(&server, &endless)];
     wait_for(&server, &series("requests_in_flight", "slow", ""), 2);
-    // One waits, so the other is run.
+    // One waits in the queue, so the other one runs.
     wait_for(&server, &series("queue_depth", "slow", ""), 1);
     drop(left);
-    let mut kept = Kept::open(server.address).expect("a connection");
+    let mut kept = KeepAliveClient::open(server.address).expect("a connection");
     let reply = kept.ask(&quick).expect("an answer");
     assert_eq!((reply.status, &reply.json()["prediction"]), (200, &json!(2.5)));
     wait_for(&server, &series("requests_in_flight", "slow", ""), 0);
-    // The second may have been begun before it was seen that its caller had gone, too.
+    // The second run may have begun before the server noticed that its caller had disconnected too.
     let stopped = cancelled(",stage=\"infer\"");
     assert!(stopped >= 1 && stopped + cancelled(",stage=\"queue\"") == 2, "{stopped}");
 
-    // A deadline stops it as well.
+    // A deadline stops a run as well.
     let late = request("/models/slow/predict", "x-deadline-ms: 300\r\n", &json!([4, ENDLESS]));
     let reply = kept.ask(&late).expect("an answer");
     assert_eq!((reply.status, reply.code().as_str()), (504, "deadline_exceeded"));
     let reply = kept.ask(&quick).expect("an answer");
     assert_eq!((reply.status, &reply.json()["prediction"]), (200, &json!(2.5)));
     assert_eq!(cancelled(",stage=\"infer\""), stopped + 1);
-    assert!(server.drain(), "nothing is left that runs");
+    assert!(server.drain(), "no run is left");
 }
 
-/// Callers that leave at every moment of a row's way: the executor is never lost, nor what it was told to stop.
+/// Callers leave at every stage of a row: no executor is lost, and none keeps an interrupt.
 #[test]
 fn nothing_is_lost_by_callers_that_leave_at_any_moment() {
     for placement in [Placement::Workers, Placement::Inline] {
         let executor = stoppable::Stoppable::default();
         let policy = Policy { preferred_rows: 4, max_rows: 4, ..options(64).policy };
-        let bare = Bare::start(Box::new(executor), EngineOptions { placement, policy, capacity: 64 });
-        let bare = Arc::new(bare);
+        let fixture = EngineFixture::start(Box::new(executor), EngineOptions { placement, policy, capacity: 64 });
+        let fixture = Arc::new(fixture);
         thread::scope(|scope| {
             for thread in 0..4_u16 {
-                let bare = Arc::clone(&bare);
+                let fixture = Arc::clone(&fixture);
                 scope.spawn(move || {
                     for round in 0..250 {
-                        let (leaving, staying) = (bare.predict(-1.0), bare.predict(f64::from(thread * 1000 + round)));
+                        let (leaving, staying) =
+                            (fixture.predict(-1.0), fixture.predict(f64::from(thread * 1000 + round)));
                         leaving.leave();
                         let expected = f64::from(thread * 1000 + round) + 1.0;
                         assert!((staying.answer().0 - expected).abs() < 0.5, "{placement:?}");
@@ -103,13 +105,13 @@ fn nothing_is_lost_by_callers_that_leave_at_any_moment() {
                 });
             }
         });
-        bare.wait_for_queue(0);
-        assert_eq!(bare.predict(1.0).answer(), (2.0, 1), "{placement:?}");
+        fixture.wait_for_queue(0);
+        assert_eq!(fixture.predict(1.0).answer(), (2.0, 1), "{placement:?}");
     }
 }
 
 mod stoppable {
-    //! An executor that can be told to stop, and like a session says no to everything until that is taken back.
+    //! An executor that can be interrupted; like a session it fails every run until the interrupt is cleared.
 
     use std::sync::{
         Arc,

@@ -1,4 +1,4 @@
-//! Far more callers than there is room for: each is answered, refused or gone, and then everything is as before.
+//! Many more callers than capacity: each is answered, rejected or gone, and afterwards the server is as before.
 
 use std::{
     sync::mpsc,
@@ -8,8 +8,14 @@ use std::{
 
 use serde_json::json;
 
-use super::{request, series, wait_for};
-use crate::{fake, harness::Server, shutdown::client::Kept};
+use super::request;
+use crate::support::{
+    fake_executor,
+    http_client::KeepAliveClient,
+    metrics::{series, wait_for},
+    server::Server,
+    wait::wait_until,
+};
 
 const CALLERS: u64 = 48;
 const ROUNDS: u64 = 12;
@@ -24,10 +30,10 @@ struct Seen {
     gone: u64,
 }
 
-/// One caller; every fourth request is sent and left.
+/// One caller; it abandons every fourth request after sending it.
 fn call(server: &Server, caller: u64) -> Seen {
     let mut seen = Seen::default();
-    let mut kept = Kept::open(server.address).expect("a connection");
+    let mut kept = KeepAliveClient::open(server.address).expect("a connection");
     for round in 0..ROUNDS {
         let value = caller * ROUNDS + round;
         let features = json!({ "x": value });
@@ -35,17 +41,21 @@ fn call(server: &Server, caller: u64) -> Seen {
             let request = request("/predict", "expect: 100-continue\r\nx-deadline-ms: 60\r\n", &features);
             let body = request.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
             kept.send(&request[..body]);
-            // The server has begun with it then, and will have to count it.
+            // The server has started on the request by then, and has to count it.
             kept.expect_continue();
             kept.send(&request[body..]);
-            kept = Kept::open(server.address).expect("a connection");
+            kept = KeepAliveClient::open(server.address).expect("a connection");
             seen.gone += 1;
             continue;
         }
         let reply = kept.ask(&request("/predict", "x-deadline-ms: 60\r\n", &features)).expect("an answer");
         match (reply.status, reply.code().as_str()) {
             (200, _) => {
-                assert_eq!(reply.json()["prediction"].to_string(), format!("{}.0", value + 1), "one's own answer");
+                assert_eq!(
+                    reply.json()["prediction"].to_string(),
+                    format!("{}.0", value + 1),
+                    "the answer to this request"
+                );
                 seen.answered += 1;
             }
             (503, "overloaded") => {
@@ -53,7 +63,7 @@ fn call(server: &Server, caller: u64) -> Seen {
                 seen.refused += 1;
             }
             (504, "deadline_exceeded") => seen.late += 1,
-            other => panic!("neither answered nor refused: {other:?}"),
+            other => panic!("neither answered nor rejected: {other:?}"),
         }
     }
     seen
@@ -61,13 +71,13 @@ fn call(server: &Server, caller: u64) -> Seen {
 
 #[test]
 fn more_than_there_is_room_for_is_refused_and_nothing_is_lost() {
-    // A run that takes two milliseconds: it waits for a word that nobody says.
+    // Each run takes two milliseconds: the timeout of a receive on a channel that stays empty.
     let (_silent, word) = mpsc::channel::<()>();
     let slow = move |value| {
         let _ = word.recv_timeout(Duration::from_millis(2));
         value + 1.0
     };
-    let server = fake::server(slow, 8);
+    let server = fake_executor::server(slow, 8);
     let seen = thread::scope(|scope| {
         let callers: Vec<_> = (0..CALLERS)
             .map(|caller| {
@@ -77,7 +87,7 @@ fn more_than_there_is_room_for_is_refused_and_nothing_is_lost() {
                 })
             })
             .collect();
-        callers.into_iter().map(|caller| caller.join().expect("a caller that is content")).fold(
+        callers.into_iter().map(|caller| caller.join().expect("no panic in the caller")).fold(
             Seen::default(),
             |sum, seen| Seen {
                 answered: sum.answered + seen.answered,
@@ -88,21 +98,21 @@ fn more_than_there_is_room_for_is_refused_and_nothing_is_lost() {
         )
     });
     assert_eq!(seen.answered + seen.refused + seen.late + seen.gone, SENT, "{seen:?}");
-    assert!(seen.answered > 0 && seen.refused > 0, "it was too much, and not all: {seen:?}");
+    assert!(seen.answered > 0 && seen.refused > 0, "some were rejected, some answered: {seen:?}");
     everything_is_counted(&server, seen);
 
-    // The room that was taken is there again.
+    // All capacity is free again.
     for name in ["queue_depth", "in_flight"] {
         wait_for(&server, &series(name, "fake", ""), 0);
     }
     let started = Instant::now();
-    let mut kept = Kept::open(server.address).expect("a connection");
+    let mut kept = KeepAliveClient::open(server.address).expect("a connection");
     assert_eq!(kept.ask(&request("/predict", "", &json!({ "x": 1 }))).expect("an answer").status, 200);
-    assert!(started.elapsed() < Duration::from_secs(1), "a lone request waits for nothing");
-    assert!(server.drain(), "nothing is left");
+    assert!(started.elapsed() < Duration::from_secs(1), "a single request does not wait");
+    assert!(server.drain(), "everything was finished");
 }
 
-/// The server's own books: as many requests as were sent, none of them a failure of its own.
+/// The server counts as many requests as were sent, none of them as an internal error.
 fn everything_is_counted(server: &Server, seen: Seen) {
     let mut text = String::new();
     let counted = |text: &str, status: &str| -> u64 {
@@ -110,11 +120,11 @@ fn everything_is_counted(server: &Server, seen: Seen) {
         let lines = lines.filter(|line| line.contains(&format!("status=\"{status}")));
         lines.filter_map(|line| line.rsplit_once(' ')).filter_map(|(_, value)| value.parse::<u64>().ok()).sum()
     };
-    super::until("every request is counted", || {
+    wait_until("every request is counted", || {
         text = server.get("/metrics").text();
         counted(&text, "") == SENT
     });
     let [answered, refused, late, gone] = ["200", "503", "504", "499"].map(|status| counted(&text, status));
-    assert_eq!(answered + refused + late + gone, SENT, "no failure of the server's own: {text}");
+    assert_eq!(answered + refused + late + gone, SENT, "no internal errors: {text}");
     assert!(answered >= seen.answered && refused >= seen.refused && gone <= seen.gone, "{seen:?} {text}");
 }

@@ -1,4 +1,4 @@
-//! Explanations stay behind predictions, and within their rows, their room and their time.
+//! Explanations have lower priority than predictions, and keep their limits of rows, queue space and time.
 
 use std::{sync::Arc, thread};
 
@@ -13,27 +13,29 @@ use candor::{
 use serde_json::{Value, json};
 
 use super::{codes, explainable, explained, number, profile};
-use crate::{
-    engine::{until, wait_for},
-    fake::{self, Gate},
-    harness::{Reply, Server, block_on},
+use crate::support::{
+    fake_executor::{self, ExecutorGate},
+    http_client::Reply,
+    metrics::wait_for,
+    server::{Server, block_on},
+    wait::wait_until,
 };
 
 const FEATURES: &[&str] = &["a", "b", "c", "d"];
 
-/// Every coalition of four features but the full one.
+/// All coalitions of four features except the full one.
 const ROWS: usize = 15;
 
-/// A model of four numbers whose baseline is zeros, run row by row as the test lets it.
-fn gated(capacity: usize) -> (Server, Arc<Repository>, Gate) {
+/// A model of four numbers with a baseline of zeros; each row runs when the test opens the gate.
+fn blocking_model(capacity: usize) -> (Server, Arc<Repository>, ExecutorGate) {
     let profile = profile(&json!({ "a": 0.0, "b": 0.0, "c": 0.0, "d": 0.0 }));
     let profile: Profile = serde_json::from_value(profile).expect("a profile");
-    let (executor, gate) = fake::gated();
-    let (server, repository) = fake::explained(executor, fake::options(capacity), FEATURES, profile);
+    let (executor, gate) = fake_executor::blocking_executor();
+    let (server, repository) = fake_executor::explained(executor, fake_executor::options(capacity), FEATURES, profile);
     (server, repository, gate)
 }
 
-/// Asks on a thread of its own, and gives the answer.
+/// Sends the request on a new thread.
 fn ask<'s>(scope: &'s thread::Scope<'s, '_>, server: &'s Server, body: Value) -> thread::ScopedJoinHandle<'s, Reply> {
     ask_within(scope, server, body, "60000")
 }
@@ -54,19 +56,19 @@ fn question() -> Value {
 
 #[test]
 fn a_prediction_does_not_wait_for_an_explanation() {
-    let (server, _, gate) = gated(1024);
+    let (server, _, gate) = blocking_model(1024);
     thread::scope(|scope| {
         let slow = ask(scope, &server, question());
-        assert_eq!(gate.begun(), [1.0, 2.0, 3.0, 4.0], "first the prediction itself");
+        assert_eq!(gate.begun(), [1.0, 2.0, 3.0, 4.0], "the prediction runs first");
         gate.open();
         gate.begun();
-        // One row of the explanation runs, all others wait; predictions that come now are the next to run.
+        // One row of the explanation runs and all others wait; new predictions run next.
         until_waiting(&server, ROWS - 1);
         for (turn, value) in [(1, 100.0), (2, 200.0), (3, 300.0)] {
             let prediction = ask(scope, &server, json!({ "features": [value, 0.0, 0.0, 0.0] }));
             until_waiting(&server, ROWS - turn + 1);
             gate.open();
-            assert_eq!(gate.begun(), [value, 0.0, 0.0, 0.0], "the prediction goes before {} rows", ROWS - turn);
+            assert_eq!(gate.begun(), [value, 0.0, 0.0, 0.0], "the prediction runs before {} rows", ROWS - turn);
             gate.open();
             let reply = prediction.join().expect("no panic");
             assert_eq!((reply.status, number(&reply.json()["prediction"])), (200, 2.0 * value));
@@ -83,12 +85,12 @@ fn a_prediction_does_not_wait_for_an_explanation() {
         assert_eq!(
             (&first["feature"], number(&first["contribution"])),
             (&json!("a"), 2.0),
-            "the fake doubles the first"
+            "the fake doubles the first feature"
         );
     });
 }
 
-/// Waits until so many rows wait for the executor.
+/// Waits until this many rows are queued.
 fn until_waiting(server: &Server, rows: usize) {
     let series = r#"candor_queue_depth{model="fake",version="1"}"#;
     wait_for(server, series, rows as u64);
@@ -96,7 +98,8 @@ fn until_waiting(server: &Server, rows: usize) {
 
 #[test]
 fn at_the_deadline_it_says_what_is_reached() {
-    // From the baseline and one permutation with its reverse on, something is known. Side by side: each waits for its own.
+    // The baseline, one permutation and its reverse are the least that give an estimate. The cases run concurrently,
+    // because each waits for its deadline.
     thread::scope(|scope| {
         for (answered, reached) in [(0, false), (6, false), (7, true), (ROWS - 1, true)] {
             scope.spawn(move || stopped_after(answered, reached));
@@ -105,9 +108,9 @@ fn at_the_deadline_it_says_what_is_reached() {
 }
 
 fn stopped_after(answered: usize, reached: bool) {
-    let (server, _, gate) = gated(1024);
+    let (server, _, gate) = blocking_model(1024);
     thread::scope(|scope| {
-        let asked = ask_within(scope, &server, question(), "700");
+        let asked = ask_within(scope, &server, question(), "3000");
         for _ in 0..=answered {
             gate.begun();
             gate.open();
@@ -136,7 +139,7 @@ fn stopped_after(answered: usize, reached: bool) {
 
 #[test]
 fn a_version_that_is_being_stopped_answers_without_the_explanation() {
-    let (server, repository, gate) = gated(1024);
+    let (server, repository, gate) = blocking_model(1024);
     thread::scope(|scope| {
         let asked = ask(scope, &server, question());
         gate.begun();
@@ -157,7 +160,7 @@ fn until_closed(repository: &Repository) {
     let catalog = repository.catalog();
     let version = catalog.resolve(None, None).expect("the version");
     let row = || Inputs { tensors: vec![Tensor { shape: vec![1, 4], buffer: Buffer::F64(vec![9.0; 4]) }], rows: 1 };
-    until("no row is taken", || {
+    wait_until("no row is taken", || {
         let refused = block_on(version.engine.execute(row(), std::time::Instant::now(), Priority::Predict));
         matches!(refused, Err(SubmitError::ShuttingDown))
     });
@@ -168,7 +171,7 @@ fn the_rows_of_one_explanation_are_bounded() {
     let usual = Server::shared().get("/models/breast-cancer/versions/1").json()["example"]["features"].clone();
     let other = usual.as_object().expect("by name").iter();
     let other: Value = other.map(|(name, value)| (name.clone(), json!(number(value) * 1.3))).collect();
-    // Thirty features: 59 rows for the baseline and a first pair, at most 58 for each further one.
+    // Thirty features: 59 rows for the baseline and the first pair, at most 58 for each further pair.
     for (limit, least) in [(58, 0), (59, 59), (116, 59), (400, 342)] {
         let root = explainable("breast-cancer/1", Some(&profile(&usual)), &format!("max_explain_rows = {limit}\n"));
         let answer = explained(root.path(), &other);

@@ -1,9 +1,9 @@
-//! profile.json as it is loaded: a file that is none refuses its version, and says where.
+//! Loading of profile.json: an invalid file refuses its version and names the place.
 
 use serde_json::{Value, json};
 
 use super::{explainable, profile};
-use crate::harness::Server;
+use crate::support::server::Server;
 
 #[test]
 fn a_profile_that_cannot_be_used_refuses_the_version() {

@@ -1,12 +1,14 @@
-//! Explanations as they are asked for and answered, through a socket.
+//! Explanations over HTTP: requests and responses.
 
 use serde_json::{Value, json};
 
 use super::{codes, contributions, explain, explainable, explained, number, profile, sum};
-use crate::{
-    harness::{Server, fixture},
-    python::python,
-    workshop::{contract, holds, package},
+use crate::support::{
+    external_tools::python,
+    matching::json_contains,
+    packages::{contract, package},
+    paths::fixture,
+    server::Server,
 };
 
 fn subscriber() -> Value {
@@ -23,11 +25,11 @@ fn leaving() -> Value {
     serde_json::from_str(LEAVING).expect("JSON")
 }
 
-/// Whether two explanations are one, but for the last bits, which depend on how rows were put together.
+/// Whether two explanations are equal up to the last bits, which depend on how rows were batched.
 fn same(one: &Value, other: &Value) -> bool {
     let entry = |entry: &Value| (entry["feature"].to_string(), entry.clone());
     let by_name = |explanation: &Value| -> Value { contributions(explanation).iter().map(entry).collect() };
-    one["rows"] == other["rows"] && holds(&by_name(one), &by_name(other))
+    one["rows"] == other["rows"] && json_contains(&by_name(one), &by_name(other))
 }
 
 #[test]
@@ -46,14 +48,14 @@ fn an_explanation_says_what_each_feature_adds() {
     );
     assert_eq!((&explanation["standard_error"], &explanation["complete"]), (&json!(0.0), &json!(true)));
 
-    // Payment method is the baseline's by the contract's default, so seven features take part: 2^7 coalitions, of which
-    // the full one is the prediction itself.
+    // Payment method has the contract's default as baseline, so seven features differ: 2^7 coalitions, of which the
+    // full one is the prediction itself.
     assert_eq!(explanation["rows"], 127);
     let entry = |name: &str| contributions(explanation).iter().find(|entry| entry["feature"] == name).expect(name);
     let shown = |name: &str| (entry(name)["value"].clone(), entry(name)["baseline"].clone());
     assert_eq!(shown("tenure_months"), (json!(4), json!(26)));
     assert_eq!(shown("plan"), (json!("basic"), json!("plus")));
-    assert_eq!(shown("support_calls"), (Value::Null, json!(1)), "missing is a value too");
+    assert_eq!(shown("support_calls"), (Value::Null, json!(1)), "a missing value counts as a value");
     assert_eq!(shown("contract_months"), (json!(1), json!(12)), "the contract's default");
     assert_eq!(shown("payment_method"), (json!("card"), json!("card")), "the contract's default");
     assert_eq!(shown("autopay"), (json!(false), json!(true)), "the contract's default");
@@ -139,8 +141,8 @@ fn an_array_is_one_feature_with_the_background_row_as_its_baseline() {
 
 #[test]
 fn a_baseline_that_the_contract_refuses_is_replaced_or_named() {
-    // Most rows have no payment method, and the contract refuses null: the feature is left out, which is its default. The
-    // median of the charge is none that the contract admits; the background row has one.
+    // Most rows have no payment method, and the contract rejects null: the feature is left out, which means its
+    // default. The contract rejects the median of the charge; the background row has an admitted one.
     let mut found = profile(&subscriber());
     found["features"]["payment_method"]["missing"] = json!(0.9);
     found["features"]["monthly_charge"]["median"] = json!(-1.0);
@@ -187,7 +189,7 @@ fn a_row_that_the_model_cannot_answer_costs_the_explanation_only() {
     let mut contract = contract("x", &json!({ "x": { "type": "number" } }), &output);
     contract["examples"] = json!([{ "x": 1.0 }]);
     let contract = contract.to_string();
-    // The graph gives the logarithm, and the baseline is negative.
+    // The graph returns the logarithm, and the baseline is negative.
     let profile = profile(&json!({ "x": -1.0 })).to_string();
     let root = package("non_finite", &[("contract.json", &contract), ("profile.json", &profile)]);
     let answer = explained(root.path(), &json!({ "x": 1.0 }));
@@ -195,7 +197,7 @@ fn a_row_that_the_model_cannot_answer_costs_the_explanation_only() {
     assert_eq!(codes(&answer), ["explanation_failed"]);
 }
 
-/// Judges answers by the document's own schema.
+/// Validates answers against the document's own schema.
 const JUDGE: &str = "
 import json, sys
 from jsonschema import Draft202012Validator

@@ -1,17 +1,17 @@
-//! The contributions are those of the `shap` package, on bundled models: `tests/vectors/explanation/make_vectors.py`.
+//! Comparison with the `shap` package on bundled models: see `tests/vectors/explanation/make_vectors.py`.
 
 use std::fs;
 
 use serde_json::Value;
 
 use super::{contributions, explainable, explained, number, profile, sum};
-use crate::harness::root;
+use crate::support::paths::root;
 
-/// How many standard errors, of both estimates together, two estimates may be apart. There are under a hundred
-/// contributions, and with these seeds always the same ones.
+/// The allowed difference of two estimates, in combined standard errors. There are fewer than a hundred contributions,
+/// and fixed seeds make them the same in every run.
 const ERRORS_APART: f64 = 4.5;
 
-/// What matters in few orders only may show in none of those that were drawn: so much of the range is not seen.
+/// An effect that occurs in few orders may be missing from the sampled ones: this share of the range may go unseen.
 const RARE: f64 = 5e-4;
 
 fn cases() -> Vec<Value> {

@@ -1,4 +1,4 @@
-//! A client that closes its sending side after its request waits for the answer, and gets it.
+//! A client that closes its sending side after its request still gets its response.
 
 use std::{
     io::{Read as _, Write as _},
@@ -8,9 +8,11 @@ use std::{
 use serde_json::json;
 
 use super::{is_long, post};
-use crate::{
-    fake::{gated, options, server_of},
-    harness::{PATIENCE, Reply, Server, raw},
+use crate::support::{
+    fake_executor::{blocking_executor, options, server_of},
+    http_client::{Reply, raw},
+    server::Server,
+    wait::TEST_TIMEOUT,
 };
 
 #[test]
@@ -58,7 +60,7 @@ fn a_half_closed_administrator_is_answered_too() {
     }
 }
 
-/// An answer that is larger than what the socket takes at once is not cut at the end of the client's side.
+/// A response larger than the socket's buffer is not cut off when the client has closed its sending side.
 #[test]
 fn a_large_answer_to_a_half_closed_client_comes_whole() {
     let server = Server::shared();
@@ -68,14 +70,14 @@ fn a_large_answer_to_a_half_closed_client_comes_whole() {
     assert!(reply.json()["paths"].is_object());
 }
 
-/// While the answer takes long, an interim one tells whether the client is still there.
+/// During a slow response, an interim response shows whether the client is still connected.
 #[test]
 fn a_half_closed_client_may_wait_long() {
-    let (executor, gate) = gated();
+    let (executor, gate) = blocking_executor();
     let server = server_of(executor, options(4));
     let body = json!({ "features": { "x": 3 } }).to_string();
     let mut stream = TcpStream::connect(server.address).expect("a connection");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout");
     let head = "POST /predict HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: ";
     write!(stream, "{head}{}\r\n\r\n{body}", body.len()).expect("sent");
     stream.shutdown(Shutdown::Write).expect("half closed");

@@ -1,4 +1,4 @@
-//! Small requests with large answers: each is refused by what it would be, written in time, and in nobody's way.
+//! Small requests with large responses: rejected if too large, written within the deadline, and never blocking others.
 
 use std::{fs, thread};
 
@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{memory, report};
-use crate::{
-    harness::{Process, Reply, Server},
-    workshop::{add, ask, contract},
+use crate::support::{
+    http_client::Reply,
+    packages::{add, ask, contract},
+    process::Process,
+    server::Server,
 };
 
 /// A graph that answers as many values as the instance says.
@@ -56,7 +58,7 @@ fn an_answer_has_a_largest_size() {
     }
 }
 
-/// The first release answered 200 after 11.9 s under a deadline of one second.
+/// Regression test for the first release, which answered 200 after 11.9 s under a deadline of one second.
 #[test]
 fn the_deadline_holds_to_the_last_byte_of_a_large_answer() {
     let models = expanding();
@@ -75,7 +77,7 @@ fn the_deadline_holds_to_the_last_byte_of_a_large_answer() {
     }
 }
 
-/// While large answers are read and written, the threads that serve go on.
+/// The serving threads stay responsive while large responses are read and written.
 #[test]
 fn large_answers_hold_nobody_up() {
     let models = expanding();
@@ -96,7 +98,7 @@ fn large_answers_hold_nobody_up() {
     });
 }
 
-/// An 80-byte request took 3.8 GB of the first release.
+/// Regression test for the first release, in which an 80-byte request took 3.8 GB.
 #[test]
 fn a_small_request_for_a_huge_answer_takes_little_memory() {
     let models = expanding();
@@ -114,6 +116,6 @@ fn a_small_request_for_a_huge_answer_takes_little_memory() {
         "huge answers",
         &format!("memory {} MB idle, {} MB at most, {} MB after", idle >> 20, peak >> 20, after >> 20),
     );
-    // The outputs of the graph itself, 80 MB, are there once.
+    // The graph's own outputs, 80 MB, are held once.
     assert!(peak <= 2 * idle + (96 << 20), "{} MB", peak >> 20);
 }

@@ -1,4 +1,5 @@
-//! More connections than the listener takes, most of them slow: who is let in, who is told what, and what operators see.
+//! More connections than the limit, most of them slow: who is accepted, who is rejected and how, and what operators
+//! see.
 
 use std::{
     io::{Read as _, Write as _},
@@ -7,8 +8,13 @@ use std::{
 
 use tokio::net::TcpSocket;
 
-use super::{ask, get, latency, memory, metric, report, serve, until};
-use crate::harness::{PATIENCE, Process, Reply, Server, block_on};
+use super::{ask, get, latency, memory, metric, report, serve};
+use crate::support::{
+    http_client::Reply,
+    process::Process,
+    server::{Server, block_on},
+    wait::{TEST_TIMEOUT, wait_until},
+};
 
 /// Connections that send the beginning of a request and no more.
 fn slow(address: SocketAddr, count: usize) -> Vec<TcpStream> {
@@ -20,7 +26,7 @@ fn slow(address: SocketAddr, count: usize) -> Vec<TcpStream> {
     (0..count).map(open).collect()
 }
 
-/// The answer on a connection from another address of this machine.
+/// The response on a connection from another address of this machine.
 fn ask_from(source: &str, address: SocketAddr) -> Option<Reply> {
     let source: SocketAddr = format!("{source}:0").parse().expect("an address");
     let stream = block_on(async {
@@ -29,7 +35,7 @@ fn ask_from(source: &str, address: SocketAddr) -> Option<Reply> {
         socket.connect(address).await.expect("a connection").into_std().expect("a stream")
     });
     stream.set_nonblocking(false).expect("a blocking stream");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout");
     let mut stream = stream;
     let _ = stream.write_all(super::post("connection: close\r\n").as_bytes());
     let mut bytes = Vec::new();
@@ -48,15 +54,15 @@ fn slow_sockets_do_not_lock_others_out() {
     ]);
     let health = health_address(&process);
     let held = slow(process.address, 60);
-    // One address has as many as it may: another one of it is told so at once.
+    // One address has used up its share: its next connection is rejected at once.
     let mut refused = TcpStream::connect(process.address).expect("a connection");
-    refused.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    refused.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout");
     let mut bytes = Vec::new();
     let _ = refused.read_to_end(&mut bytes);
     let reply = Reply::parse(&bytes).expect("an answer");
     assert_eq!((reply.status, reply.code().as_str()), (503, "overloaded"));
     assert_eq!(reply.header("retry-after"), Some("1"));
-    // Others get in, and health has a listener of its own.
+    // Other addresses get in, and the health endpoints have their own listener.
     assert_eq!(ask_from("127.0.0.2", process.address).map(|reply| reply.status), Some(200));
     assert_eq!(get(health, "/livez").status, 200);
     assert_eq!(get(health, "/readyz").status, 200);
@@ -66,16 +72,16 @@ fn slow_sockets_do_not_lock_others_out() {
     let line = process.wait_for(|line| line["message"].as_str().is_some_and(|text| text.contains("one address has")));
     let line = line.expect("a line in the log");
     assert_eq!((&line["level"], &line["busiest_address"]), (&"WARN".into(), &"127.0.0.1".into()), "{line}");
-    // Idle connections are closed within a second or so while connections are scarce, not after the 30 of every day: down
-    // to the half of the limit.
-    until("idle connections are closed", || {
+    // While connections are scarce, idle ones are closed within about a second instead of the usual 30, down to half of
+    // the limit.
+    wait_until("idle connections are closed", || {
         metric(health, "candor_connections_timed_out_total", &["data", "idle"]) >= 28.0
     });
     assert_eq!(ask(process.address).status, 200);
     drop(held);
 }
 
-/// A listener that is full lets connections wait for a moment, and then lets in who still waits.
+/// A full listener lets connections wait for a moment, and then accepts those that still wait.
 #[test]
 fn connections_wait_for_room_and_are_let_in() {
     let server = Server::start(|config| {
@@ -83,7 +89,7 @@ fn connections_wait_for_room_and_are_let_in() {
         config.http.server.max_connections_per_address = 1000;
     });
     let held = slow(server.address, 16);
-    assert_eq!(ask(server.address).status, 200, "idle ones made room");
+    assert_eq!(ask(server.address).status, 200, "idle connections were closed");
     drop(held);
 }
 
@@ -91,7 +97,8 @@ fn health_address(process: &Process) -> SocketAddr {
     process.health.expect("a health listener")
 }
 
-/// The case of the first release: 4,200 slow sockets locked new clients out for half a minute, health included.
+/// Regression test for the first release: 4,200 slow sockets locked new clients out for half a minute, health checks
+/// included.
 #[test]
 fn thousands_of_slow_sockets() {
     let count = if super::is_long() { 4200 } else { 400 };

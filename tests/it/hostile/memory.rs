@@ -1,4 +1,4 @@
-//! What clients can make the server hold in memory: no more than twice what it holds idle, and its budget.
+//! How much memory clients can make the server hold: at most twice its idle size plus its budget.
 
 use std::{
     future::poll_fn,
@@ -13,13 +13,10 @@ use futures_util::{
 };
 use h2::{SendStream, client::ResponseFuture};
 
-use super::{is_long, latency, memory, metric, report, serve, until};
-use crate::{
-    frames::Frames,
-    harness::{Process, block_on},
-};
+use super::{is_long, latency, memory, metric, report, serve};
+use crate::support::{http2_client::Frames, process::Process, server::block_on, wait::wait_until};
 
-/// The budget of these servers, in bytes.
+/// The memory budget of these servers, in bytes.
 const BUDGET: u64 = 32 << 20;
 
 fn server(settings: &[&str]) -> Process {
@@ -27,8 +24,8 @@ fn server(settings: &[&str]) -> Process {
     serve(&[&[budget.as_str()], settings].concat())
 }
 
-/// Makes an attack, then holds the most that the server held against the promise. A good client is served before, during
-/// and after; in the end the server holds little more than at first.
+/// Makes an attack, then compares the server's peak memory with the limit. Good requests are sent before, during and
+/// after; in the end the server is nearly back to its idle size.
 fn attack<H>(name: &str, process: &Process, make: impl FnOnce(SocketAddr) -> H) {
     let rounds = if is_long() { 2000 } else { 50 };
     let (p50, p99) = latency(process.address, rounds);
@@ -48,14 +45,14 @@ fn attack<H>(name: &str, process: &Process, make: impl FnOnce(SocketAddr) -> H) 
     );
     assert!(peak <= promise, "{name}: {} MB of {} MB", peak >> 20, promise >> 20);
     drop(held);
-    until("memory given back", || {
+    wait_until("memory is released", || {
         latency(process.address, 1);
         memory(process).0 <= 2 * idle
     });
     report(name, &format!("memory {} MB afterwards", memory(process).0 >> 20));
 }
 
-/// 6 connections with 200 bodies of a megabyte each, all but their last byte.
+/// 6 connections with 200 bodies of one megabyte each, all but the last byte.
 #[test]
 fn unfinished_bodies_of_http_2() {
     let process = server(&["http.body_timeout_ms=60000"]);
@@ -63,19 +60,19 @@ fn unfinished_bodies_of_http_2() {
     attack("unfinished bodies of HTTP/2", &process, |address| {
         block_on(join_all((0..connections).map(|_| send_bodies(address, streams))))
     });
-    assert!(shed(&process) >= 1.0, "some were refused");
+    assert!(shed(&process) >= 1.0, "some were rejected");
 }
 
-/// Requests that were refused for lack of memory.
+/// The number of requests rejected for lack of memory.
 fn shed(process: &Process) -> f64 {
     metric(process.address, "candor_requests_shed_total", &["memory"])
 }
 
-/// What keeps a body unfinished: the connection and its streams.
+/// What keeps the bodies unfinished: the connection and its streams.
 type Unfinished = (BoxFuture<'static, ()>, Vec<(ResponseFuture, SendStream<Bytes>)>);
 
-/// Opens as many streams as it may of so many, and sends each a megabyte but for a byte. A stream is done when all of it is
-/// with the server, or when the server has refused it.
+/// Opens up to this many streams, as far as the server allows, and sends each one megabyte less one byte. A stream is
+/// done when the server has received all of it or has rejected it.
 async fn send_bodies(address: SocketAddr, streams: usize) -> Unfinished {
     let socket = tokio::net::TcpStream::connect(address).await.expect("a connection");
     let (client, connection) = h2::client::handshake(socket).await.expect("HTTP/2");
@@ -105,7 +102,7 @@ async fn send_body(response: ResponseFuture, mut body: SendStream<Bytes>) -> (Re
     let mut left = 999_999;
     while left > 0 {
         body.reserve_capacity(left.min(16_384));
-        // None, or an error: the server has refused it.
+        // `None` or an error: the server has rejected it.
         let Some(Ok(room)) = poll_fn(|context| body.poll_capacity(context)).await else { break };
         let piece = room.min(left);
         if body.send_data(Bytes::from(vec![b' '; piece]), false).is_err() {
@@ -116,7 +113,7 @@ async fn send_body(response: ResponseFuture, mut body: SendStream<Bytes>) -> (Re
     (response, body)
 }
 
-/// 600 connections with a body of 0.94 of a megabyte each that goes on for ever.
+/// 600 connections, each with an endless body that has reached 0.94 megabytes.
 #[test]
 fn unfinished_bodies_of_http_1() {
     let process = server(&["http.body_timeout_ms=60000"]);
@@ -127,16 +124,16 @@ fn unfinished_bodies_of_http_1() {
             let mut stream = TcpStream::connect(address).expect("a connection");
             let head = "POST /predict HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n";
             let _ = write!(stream, "{head}content-length: 1000000\r\n\r\n");
-            // The server reads it all, or refuses it and closes the connection.
+            // The server reads everything, or rejects it and closes the connection.
             let _ = stream.write_all(&body);
             stream
         };
         (0..count).map(open).collect::<Vec<_>>()
     });
-    assert!(shed(&process) >= 1.0, "some were refused");
+    assert!(shed(&process) >= 1.0, "some were rejected");
 }
 
-/// Bodies that unpack to a thousand times their size, and never end.
+/// Bodies that decompress to a thousand times their size, and never end.
 #[test]
 fn bodies_that_unpack() {
     let process = server(&["http.max_body_bytes=8388608"]);
@@ -156,7 +153,8 @@ fn bodies_that_unpack() {
     });
 }
 
-/// 40 connections that ask for the metrics on every stream and never take an answer: their windows are closed.
+/// 40 connections that request the metrics on every stream and never read a response: their flow-control windows are
+/// closed.
 #[test]
 fn readers_with_a_closed_window() {
     const INITIAL_WINDOW_SIZE: u16 = 4;
@@ -170,16 +168,16 @@ fn readers_with_a_closed_window() {
             clients.push(client);
         }
         let all = f64::from(connections * 64);
-        until("every scrape is answered or refused", || {
+        wait_until("every scrape is answered or rejected", || {
             metric(address, "candor_requests_total", &["route=\"/metrics\""]) >= all
         });
     });
-    // Who takes no answer is cut off.
+    // A client that reads no response is disconnected.
     assert!(clients.into_iter().all(Frames::closes_in_the_end));
     assert!(metric(process.address, "candor_connections_timed_out_total", &["slow_reader"]) >= f64::from(connections));
 }
 
-/// A client of HTTP/1 that asks and asks, and reads nothing.
+/// An HTTP/1 client that keeps sending requests and reads nothing.
 #[test]
 fn a_reader_that_reads_nothing() {
     let process = server(&["http.answer_timeout_ms=1000", "http.header_timeout_ms=1000"]);

@@ -1,4 +1,4 @@
-//! Loading ends: after its limit of time, when the server stops, and without waiting for what is no file.
+//! Loading ends: after its time limit, when the server stops, and without waiting on special files.
 
 use std::{
     fs,
@@ -12,12 +12,15 @@ use candor::repository::{Loader, ModelDirectory, scan};
 use serde_json::json;
 
 use super::{add_refused, add_table, reasons};
-use crate::{
-    harness::{PATIENCE, Process, Server, candor, copy_models, fixture},
-    workshop::ask,
+use crate::support::{
+    packages::{ask, copy_models},
+    paths::fixture,
+    process::{Process, candor},
+    server::Server,
+    wait::TEST_TIMEOUT,
 };
 
-/// A repository with a model that serves and one whose graph never ends.
+/// A repository with a good model and one whose graph never ends.
 fn endless() -> tempfile::TempDir {
     let repository = copy_models(&["wine"]);
     add_refused(repository.path(), "endless", "endless_loop");
@@ -42,7 +45,7 @@ fn a_version_that_never_ends_loading_is_unavailable_with_the_reason() {
     assert_eq!(ready.status, 503);
     assert!(ready.text().contains(expected), "{}", ready.text());
     let example = server.get("/models/wine/versions/1").json()["example"]["features"].clone();
-    assert_eq!(ask(&server, "wine", &example).status, 200, "the others serve");
+    assert_eq!(ask(&server, "wine", &example).status, 200, "the other models serve");
     let metrics = server.get("/metrics").text();
     assert!(metrics.contains("\ncandor_abandoned_loads_total 0\n"), "its thread has ended: {metrics}");
     assert!(server.drain());
@@ -60,7 +63,7 @@ fn check_does_not_wait_for_ever() {
     assert!(text.contains("ok      wine 1"), "{text}");
 }
 
-/// With the limit of a minute, so that only the signal can end the load.
+/// The time limit is a minute, so only the signal can end the load.
 #[test]
 fn a_signal_interrupts_loading() {
     let repository = endless();
@@ -71,7 +74,7 @@ fn a_signal_interrupts_loading() {
     let interrupted = process.wait_for(|line| line["model"] == "endless").expect("a line");
     assert_eq!(interrupted["message"], "loading was interrupted, since the server is stopping");
     assert_eq!((&interrupted["level"], process.ended()), (&json!("INFO"), Some(0)));
-    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
+    assert!(started.elapsed() < TEST_TIMEOUT, "{:?}", started.elapsed());
 }
 
 #[test]
@@ -87,7 +90,7 @@ fn pipe(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().expect("mkfifo").success());
 }
 
-/// Nobody ever writes to these pipes: who opened one would wait for ever.
+/// Nobody ever writes to these pipes: opening one would block for ever.
 #[test]
 fn only_regular_files_of_a_fair_size_are_read() {
     let repository = tempfile::tempdir().expect("a directory");
@@ -96,7 +99,7 @@ fn only_regular_files_of_a_fair_size_are_read() {
     let names = files.map(|file| file.split('.').next().expect("a stem"));
     for (file, model) in files.iter().zip(names) {
         add_table(&version(model));
-        // It is a version also where the graph is no file.
+        // With version.json it counts as a version even if the graph is not a file.
         fs::write(version(model).join("version.json"), "{}").expect("written");
         pipe(&version(model).join(file));
     }
@@ -123,14 +126,14 @@ fn only_regular_files_of_a_fair_size_are_read() {
     assert!(reasons(&server, "large").join("\n").contains("it has 1099511627776 bytes, and at most 67108864 are read"));
 }
 
-/// The loader of a command with little patience.
+/// The loader of a command, with a short time limit.
 fn impatient() -> Loader {
-    let settings = crate::harness::config().runtime;
+    let settings = crate::support::server::config().runtime;
     let library = candor::runtime::OrtLibrary::load(&settings.library).expect("ONNX Runtime");
     Loader::new(library, settings).with_time_limit(Duration::from_millis(300))
 }
 
-/// The graph does as many steps as the row says, so that only some rows never end.
+/// The graph takes as many steps as the row says, so only some rows never end.
 #[test]
 fn a_run_of_init_that_never_ends_is_stopped() {
     let place = tempfile::tempdir().expect("a directory");

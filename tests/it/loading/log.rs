@@ -1,18 +1,18 @@
-//! What ONNX Runtime says of a failure quotes the values it failed on: they come into the log as details only.
+//! ONNX Runtime's error messages quote the values that failed: the log has them only as details.
 
 use std::{io::Write as _, net::TcpStream};
 
 use serde_json::Value;
 
 use crate::{
-    harness::{Process, Reply, fixture},
     loading::index,
+    support::{http_client::Reply, paths::fixture, process::Process},
 };
 
-/// A value that stands nowhere else.
+/// A value that occurs nowhere else.
 const SECRET: i64 = 4_711_471_147;
 
-/// Asks for it, and gives every line of the log until the server has ended.
+/// Requests this value, and returns every log line until the server has ended.
 fn lines(level: &str) -> Vec<Value> {
     let mut process = Process::serve(&[&fixture("failing.onnx").display().to_string(), "--log-level", level]);
     let body = serde_json::json!({ "features": index(SECRET) }).to_string();

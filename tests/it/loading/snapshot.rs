@@ -1,4 +1,4 @@
-//! What is served is what was read and checked, whatever becomes of the files.
+//! The server keeps serving what it read and checked, even if the files change later.
 
 use std::{
     fs::{self, OpenOptions},
@@ -11,12 +11,9 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{add_refused, add_table, index, reasons};
-use crate::{
-    harness::{PATIENCE, Process, Reply, Server},
-    workshop::ask,
-};
+use crate::support::{http_client::Reply, packages::ask, process::Process, server::Server, wait::TEST_TIMEOUT};
 
-/// The table of half numbers.
+/// The file with the external weights: a table of half numbers.
 const TABLE: &str = "external_table.bin";
 
 /// A repository with the one model `table`.
@@ -45,7 +42,7 @@ fn weights_that_are_overwritten_in_place_change_nothing() {
     assert_eq!([value(&server, 3), value(&server, 4095)], [1.5, 2047.5]);
 }
 
-/// A mapped file that is cut off ends the process by SIGBUS, so the program itself is asked.
+/// Truncating a mapped file ends the process with SIGBUS, so this runs the program itself.
 #[test]
 fn weights_that_are_cut_off_do_not_end_the_process() {
     let root = repository();
@@ -58,7 +55,7 @@ fn weights_that_are_cut_off_do_not_end_the_process() {
             body.len()
         );
         let mut stream = TcpStream::connect(process.address).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout");
         stream.write_all((head + &body).as_bytes()).expect("sent");
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).expect("an answer");
@@ -76,7 +73,7 @@ fn weights_that_are_cut_off_do_not_end_the_process() {
 
 type Change = fn(&Path);
 
-/// What is done to the version's directory, and the reason that comes of it; `{v}` is the directory.
+/// A change to the version's directory, and the reason that follows; `{v}` is the directory.
 const REFUSED: &[(&str, Change, &str)] = &[
     (
         "missing",
@@ -126,7 +123,7 @@ const REFUSED: &[(&str, Change, &str)] = &[
     ),
 ];
 
-/// Gives the table another name of the same length in the graph.
+/// Renames the table in the graph to another name of the same length.
 fn rename_table(version: &Path, name: &str) {
     assert_eq!(name.len(), TABLE.len());
     let path = version.join("model.onnx");
@@ -159,14 +156,14 @@ fn weights_must_be_there_inside_of_the_directory_and_as_listed() {
     );
 }
 
-/// The digest of the table, by another program.
+/// The digest of the table, computed by another program.
 fn digest() -> String {
-    let path = crate::harness::fixture(TABLE);
+    let path = crate::support::paths::fixture(TABLE);
     let output = std::process::Command::new("sha256sum").arg(path).output().expect("sha256sum");
     String::from_utf8_lossy(&output.stdout).split_whitespace().next().expect("a digest").to_owned()
 }
 
-/// Kubernetes mounts a `ConfigMap` as links to a directory beside them, which is itself a link.
+/// Kubernetes mounts a `ConfigMap` as links into a sibling directory, which is itself a link.
 #[test]
 fn a_directory_of_links_like_a_mounted_config_map_is_served() {
     let root = tempfile::tempdir().expect("a directory");
@@ -182,21 +179,21 @@ fn a_directory_of_links_like_a_mounted_config_map_is_served() {
     let server = Server::over(root.path());
     assert_eq!(value(&server, 3), 1.5);
 
-    // So is a version that is reached by a link.
+    // A version that is reached by a link works too.
     let linked = tempfile::tempdir().expect("a directory");
     fs::create_dir(linked.path().join("table")).expect("a directory");
     symlink(&version, linked.path().join("table/7")).expect("linked");
     assert_eq!(value(&Server::over(linked.path()), 3), 1.5);
 }
 
-/// ONNX Runtime looks for weights in the working directory where it is given bytes.
+/// ONNX Runtime looks for weights in the working directory if it loads a graph from bytes.
 #[test]
 fn weights_are_not_looked_for_elsewhere() {
     let root = tempfile::tempdir().expect("a directory");
     add_table(&root.path().join("lost/1"));
     fs::rename(root.path().join("lost/1").join(TABLE), root.path().join(TABLE)).expect("moved");
-    let mut check = crate::harness::candor(&["check", &root.path().join("lost").display().to_string()]);
-    let library = crate::harness::root().join(".onnxruntime/libonnxruntime.so");
+    let mut check = crate::support::process::candor(&["check", &root.path().join("lost").display().to_string()]);
+    let library = crate::support::paths::root().join(".onnxruntime/libonnxruntime.so");
     if std::env::var_os("ORT_DYLIB_PATH").is_none() {
         check.env("ORT_DYLIB_PATH", library);
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::{harness::Process, workshop::add};
+use crate::support::{packages::add, process::Process};
 
 /// The names of a process's threads.
 fn threads(process: u32) -> Vec<String> {

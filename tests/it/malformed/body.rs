@@ -1,10 +1,10 @@
-//! Bodies that are JSON, and not what /predict asks for: wrong members, duplicates, sizes.
+//! Bodies that are JSON but not what /predict expects: wrong members, duplicates, sizes.
 
 use super::{Case, Expect, VIOLATION};
 
 use Expect::Lists;
 
-/// Bodies whose members are wrong, with what must be listed.
+/// Bodies with wrong members, and the violations that must be listed.
 const MEMBERS: &[(&str, &str, Expect)] = &[
     ("null as body", "null", Lists("", "wrong_type")),
     ("a boolean as body", "true", Lists("", "wrong_type")),

@@ -1,4 +1,4 @@
-//! A client that sends any bytes, and reads what comes back answer by answer.
+//! A client that sends any bytes, and parses the responses one by one.
 
 use std::{
     fmt,
@@ -6,29 +6,29 @@ use std::{
     net::{Shutdown, SocketAddr, TcpStream},
 };
 
-use crate::harness::{PATIENCE, Reply};
+use crate::support::{http_client::Reply, wait::TEST_TIMEOUT};
 
 /// What the client does after its last byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// Waits for the answer.
+    /// Waits for the response.
     Wait,
-    /// Closes its sending side, and waits for the end.
+    /// Closes its sending side and reads to the end.
     HalfClose,
-    /// Is gone.
+    /// Disconnects.
     Leave,
 }
 
-/// Everything that came back.
+/// Everything that was received.
 #[derive(Default)]
 pub(super) struct Answer {
-    /// The whole answers.
+    /// The complete responses.
     pub(super) replies: Vec<Reply>,
-    /// Bytes that are no whole answer.
+    /// Bytes that are not a complete response.
     pub(super) rest: Vec<u8>,
     /// Whether the server closed the connection.
     pub(super) closed: bool,
-    /// Whether nothing happened for as long as the client had patience.
+    /// Whether nothing was received until the timeout.
     pub(super) hung: bool,
 }
 
@@ -48,12 +48,12 @@ impl Answer {
         self.replies.first()
     }
 
-    /// Takes whole answers off the front of what was read.
+    /// Removes complete responses from the front of the buffer.
     fn split(&mut self) {
         while let Some(end) = end_of_answer(&self.rest) {
             let rest = self.rest.split_off(end);
             let Some(reply) = Reply::parse(&self.rest) else { return };
-            // 100 Continue comes before the answer proper.
+            // 100 Continue precedes the final response.
             if reply.status >= 200 {
                 self.replies.push(reply);
             }
@@ -65,11 +65,11 @@ impl Answer {
 /// A connection on which something was sent.
 pub(super) struct Sent(TcpStream);
 
-/// Connects and sends. A server that refuses early may close before everything was sent.
+/// Connects and sends. A server that rejects early may close the connection before everything is sent.
 pub(super) fn send(address: SocketAddr, bytes: &[u8], ending: Ending) -> Sent {
     let mut stream = TcpStream::connect(address).expect("a connection");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout");
+    stream.set_write_timeout(Some(TEST_TIMEOUT)).expect("a timeout");
     let _ = stream.write_all(bytes);
     if ending == Ending::HalfClose {
         let _ = stream.shutdown(Shutdown::Write);
@@ -78,12 +78,12 @@ pub(super) fn send(address: SocketAddr, bytes: &[u8], ending: Ending) -> Sent {
 }
 
 impl Sent {
-    /// Sends one byte more; false when the server has closed the connection.
+    /// Sends one more byte; false if the server has closed the connection.
     pub(super) fn push(&mut self, byte: u8) -> bool {
         self.0.write_all(&[byte]).is_ok()
     }
 
-    /// Reads until there is an answer, or the connection ends; with `to_the_end` until that in any case.
+    /// Reads until there is a response or the connection ends; with `to_the_end` always until it ends.
     pub(super) fn read(mut self, to_the_end: bool) -> Answer {
         let mut answer = Answer::default();
         let mut buffer = [0; 16 * 1024];
@@ -94,7 +94,7 @@ impl Sent {
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                     answer.hung = true;
                 }
-                // A reset: the server closed while there was more of ours to read.
+                // A reset: the server closed the connection before it had read everything.
                 Err(_) => answer.closed = true,
             }
             answer.split();
@@ -106,7 +106,7 @@ impl Sent {
     }
 }
 
-/// Where the first answer ends, once it is whole. Our answers have a length, or no body at all.
+/// The end of the first response, once it is complete. Our responses have a length, or no body.
 fn end_of_answer(bytes: &[u8]) -> Option<usize> {
     let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(&bytes[..head]).ok()?;

@@ -1,4 +1,4 @@
-//! Bodies that are not what Content-Encoding says, or that unpack to far more than they are.
+//! Bodies that do not match their Content-Encoding, or that decompress to far more than their size.
 
 use std::io::Write as _;
 
@@ -11,7 +11,7 @@ use Expect::Problem;
 const ENCODING: Expect = Problem(415, "unsupported_encoding");
 const LARGE: Expect = Problem(413, "body_too_large");
 
-/// What the bombs unpack to.
+/// The decompressed size of the bombs.
 const BOMB_BYTES: usize = 10_000_000;
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

@@ -1,8 +1,8 @@
-//! What a contract admits at its edges: the bundled ones leave no number that makes their graph overflow.
+//! Extreme values that a contract admits: no bundled contract lets a number through that makes its graph overflow.
 
 use serde_json::{Value, json};
 
-use crate::harness::Server;
+use crate::support::server::Server;
 
 /// Every bundled version, with the path of its routes.
 fn versions(server: &Server) -> Vec<String> {
@@ -18,7 +18,7 @@ fn versions(server: &Server) -> Vec<String> {
     models["models"].as_array().expect("models").iter().flat_map(paths).collect()
 }
 
-/// The least and the greatest number that a feature admits; where it has no bound, the last that its tensor holds.
+/// The smallest and the largest number that a feature admits; without a bound, the limit of its tensor's type.
 fn edges(rule: &Value, wide: bool) -> Option<[Value; 2]> {
     let kind = rule["type"].to_string();
     let (integer, number) = (kind.contains("integer"), kind.contains("number"));
@@ -59,7 +59,7 @@ fn no_edge_of_a_bundled_contract_makes_a_5xx() {
                 features[*name] = end.clone();
                 ask(&features);
                 asked += 1;
-                // What one edge leaves finite, two of them may not.
+                // Values that are fine alone may overflow together.
                 for (other, ends) in &edges[index + 1..] {
                     for end in ends {
                         features[*other] = end.clone();

@@ -1,14 +1,14 @@
-//! Request lines, paths and methods that nobody should send, and header blocks that are none.
+//! Invalid request lines, paths, methods and header blocks.
 
 use super::{Case, Expect, GOOD, JSON};
 
-use Expect::{Bare, Closed, Head, Problem};
+use Expect::{Closed, EmptyBody, Head, Problem};
 
 const NOT_FOUND: Expect = Problem(404, "not_found");
 const UNKNOWN: Expect = Problem(404, "unknown_model");
 const METHOD: Expect = Problem(405, "method_not_allowed");
 
-/// Request lines, with a good body behind them.
+/// Request lines, followed by a good body.
 const LINES: &[(&str, Expect)] = &[
     // Methods.
     ("GET /predict HTTP/1.1", METHOD),
@@ -25,32 +25,32 @@ const LINES: &[(&str, Expect)] = &[
     ("HEAD /predict HTTP/1.1\r\nconnection: close", Head(405)),
     ("CONNECT test:443 HTTP/1.1", NOT_FOUND),
     ("OPTIONS * HTTP/1.1", NOT_FOUND),
-    ("P\u{1}ST /predict HTTP/1.1", Bare(400)),
-    ("P(ST /predict HTTP/1.1", Bare(400)),
-    ("PÖST /predict HTTP/1.1", Bare(400)),
+    ("P\u{1}ST /predict HTTP/1.1", EmptyBody(400)),
+    ("P(ST /predict HTTP/1.1", EmptyBody(400)),
+    ("PÖST /predict HTTP/1.1", EmptyBody(400)),
     // Versions.
-    ("POST /predict HTTP/3.0", Bare(400)),
-    ("POST /predict HTTP/2.0", Bare(400)),
-    ("POST /predict HTTP/1.2", Bare(400)),
-    ("POST /predict HTTP/0.9", Bare(400)),
-    ("POST /predict HTTP/1", Bare(400)),
-    ("POST /predict http/1.1", Bare(400)),
-    ("POST /predict HTPP/1.1", Bare(400)),
-    ("POST /predict HTTP/1.1 more", Bare(400)),
-    ("POST /predict", Bare(400)),
-    ("POST", Bare(400)),
-    ("GET /predict", Bare(400)),
-    (" POST /predict HTTP/1.1", Bare(400)),
+    ("POST /predict HTTP/3.0", EmptyBody(400)),
+    ("POST /predict HTTP/2.0", EmptyBody(400)),
+    ("POST /predict HTTP/1.2", EmptyBody(400)),
+    ("POST /predict HTTP/0.9", EmptyBody(400)),
+    ("POST /predict HTTP/1", EmptyBody(400)),
+    ("POST /predict http/1.1", EmptyBody(400)),
+    ("POST /predict HTPP/1.1", EmptyBody(400)),
+    ("POST /predict HTTP/1.1 more", EmptyBody(400)),
+    ("POST /predict", EmptyBody(400)),
+    ("POST", EmptyBody(400)),
+    ("GET /predict", EmptyBody(400)),
+    (" POST /predict HTTP/1.1", EmptyBody(400)),
     // Paths.
     ("POST predict HTTP/1.1", NOT_FOUND),
-    ("POST ?x HTTP/1.1", Bare(400)),
+    ("POST ?x HTTP/1.1", EmptyBody(400)),
     ("POST * HTTP/1.1", NOT_FOUND),
     ("POST http://elsewhere/nothing HTTP/1.1", NOT_FOUND),
-    ("POST http:// HTTP/1.1", Bare(400)),
-    ("POST http://[::1/predict HTTP/1.1", Bare(400)),
-    ("POST /pre\0dict HTTP/1.1", Bare(400)),
-    ("POST /pre dict HTTP/1.1", Bare(400)),
-    ("POST /pre\tdict HTTP/1.1", Bare(400)),
+    ("POST http:// HTTP/1.1", EmptyBody(400)),
+    ("POST http://[::1/predict HTTP/1.1", EmptyBody(400)),
+    ("POST /pre\0dict HTTP/1.1", EmptyBody(400)),
+    ("POST /pre dict HTTP/1.1", EmptyBody(400)),
+    ("POST /pre\tdict HTTP/1.1", EmptyBody(400)),
     ("POST /prédict HTTP/1.1", NOT_FOUND),
     ("POST //predict HTTP/1.1", NOT_FOUND),
     ("POST /predict/ HTTP/1.1", NOT_FOUND),
@@ -91,24 +91,24 @@ const LINES: &[(&str, Expect)] = &[
     ("GET /index.php?id=1'%20OR%201=1 HTTP/1.1", NOT_FOUND),
 ];
 
-/// Header lines that break the form of the block.
+/// Header lines that violate the syntax.
 const BLOCKS: &[(&str, &str, Expect)] = &[
     ("no Host", "", Problem(400, "invalid_header")),
     ("two Hosts", "host: test\r\nhost: other\r\n", Problem(400, "invalid_header")),
     ("the same Host twice", "host: test\r\nhost: test\r\n", Problem(400, "invalid_header")),
-    ("a line without a colon", "host: test\r\nnothing\r\n", Bare(400)),
-    ("a line of a colon", "host: test\r\n: nothing\r\n", Bare(400)),
-    ("a blank before the colon", "host: test\r\nname : value\r\n", Bare(400)),
-    ("a blank in the name", "host: test\r\na name: value\r\n", Bare(400)),
-    ("a name that is not ASCII", "host: test\r\nnäme: value\r\n", Bare(400)),
-    ("a name with a control character", "host: test\r\nna\u{1}me: value\r\n", Bare(400)),
-    ("a name in brackets", "host: test\r\n(name): value\r\n", Bare(400)),
-    ("a folded line", "host: test\r\nname: value\r\n folded\r\n", Bare(400)),
-    ("a folded first line", " host: test\r\n", Bare(400)),
-    ("NUL in a value", "host: test\r\nname: va\0lue\r\n", Bare(400)),
-    ("a control character in a value", "host: test\r\nname: va\u{1}lue\r\n", Bare(400)),
-    ("a bare carriage return in a value", "host: test\r\nname: va\rlue\r\n", Bare(400)),
-    ("two carriage returns", "host: test\r\r\n", Bare(400)),
+    ("a line without a colon", "host: test\r\nnothing\r\n", EmptyBody(400)),
+    ("a line of a colon", "host: test\r\n: nothing\r\n", EmptyBody(400)),
+    ("a blank before the colon", "host: test\r\nname : value\r\n", EmptyBody(400)),
+    ("a blank in the name", "host: test\r\na name: value\r\n", EmptyBody(400)),
+    ("a name that is not ASCII", "host: test\r\nnäme: value\r\n", EmptyBody(400)),
+    ("a name with a control character", "host: test\r\nna\u{1}me: value\r\n", EmptyBody(400)),
+    ("a name in brackets", "host: test\r\n(name): value\r\n", EmptyBody(400)),
+    ("a folded line", "host: test\r\nname: value\r\n folded\r\n", EmptyBody(400)),
+    ("a folded first line", " host: test\r\n", EmptyBody(400)),
+    ("NUL in a value", "host: test\r\nname: va\0lue\r\n", EmptyBody(400)),
+    ("a control character in a value", "host: test\r\nname: va\u{1}lue\r\n", EmptyBody(400)),
+    ("a bare carriage return in a value", "host: test\r\nname: va\rlue\r\n", EmptyBody(400)),
+    ("two carriage returns", "host: test\r\r\n", EmptyBody(400)),
 ];
 
 /// Every case of this file.
@@ -131,25 +131,25 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// Heads that are too much.
+/// Heads that are too large.
 fn large() -> Vec<Case> {
     let with = |lines: &str| format!("GET /nothing HTTP/1.1\r\nhost: test\r\n{lines}\r\n");
     let many = |count: usize| with(&(0..count).map(|index| format!("x-{index}: 1\r\n")).collect::<Vec<_>>().concat());
     let path = |length: usize| format!("GET /{} HTTP/1.1\r\nhost: test\r\n\r\n", "x".repeat(length));
     let dots = format!("POST /models/{}/predict HTTP/1.1\r\nhost: test\r\n{JSON}\r\n", "..%2f".repeat(2000));
     vec![
-        Case::new("200 headers", many(200), Bare(431)),
-        Case::new("100,000 headers", many(100_000), Bare(431)),
-        Case::new("one header of a megabyte", with(&format!("x: {}\r\n", "x".repeat(1 << 20))), Bare(431)),
-        Case::new("a header's name of 100 kB", with(&format!("{}: 1\r\n", "x".repeat(100_000))), Bare(431)),
+        Case::new("200 headers", many(200), EmptyBody(431)),
+        Case::new("100,000 headers", many(100_000), EmptyBody(431)),
+        Case::new("one header of a megabyte", with(&format!("x: {}\r\n", "x".repeat(1 << 20))), EmptyBody(431)),
+        Case::new("a header's name of 100 kB", with(&format!("{}: 1\r\n", "x".repeat(100_000))), EmptyBody(431)),
         Case::new("a path of 1 kB", path(1 << 10), NOT_FOUND),
         Case::new("a path of 12 kB", path(12_000), NOT_FOUND),
-        Case::new("a head of more than 16 kB", path(20_000), Bare(431)),
-        Case::new("a path of 100 kB", path(100_000), Bare(431)),
-        Case::new("a path of a megabyte", path(1 << 20), Bare(431)),
-        Case::new("a method of a megabyte", "X".repeat(1 << 20), Bare(431)),
+        Case::new("a head of more than 16 kB", path(20_000), EmptyBody(431)),
+        Case::new("a path of 100 kB", path(100_000), EmptyBody(431)),
+        Case::new("a path of a megabyte", path(1 << 20), EmptyBody(431)),
+        Case::new("a method of a megabyte", "X".repeat(1 << 20), EmptyBody(431)),
         Case::new("dots and slashes for 10 kB", dots, UNKNOWN),
-        Case::new("line ends for a megabyte", "\r\n".repeat(1 << 19), Bare(431)),
+        Case::new("line ends for a megabyte", "\r\n".repeat(1 << 19), EmptyBody(431)),
     ]
 }
 

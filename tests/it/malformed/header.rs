@@ -1,4 +1,4 @@
-//! Headers that the server acts on, with values that it cannot act on.
+//! Headers that the server acts on, with invalid values.
 
 use super::{Case, Expect, GOOD, MALFORMED, request};
 
@@ -53,8 +53,8 @@ const LINES: &[(&str, Expect)] = &[
     ("accept: */*;q=0", ACCEPT),
 ];
 
-/// Headers that are to be ignored where they are odd; the body is refused. The judge looks that an odd request id does
-/// not come back.
+/// Headers whose invalid values are ignored; the body is rejected. The check makes sure that an invalid request id is
+/// not echoed.
 const IGNORED: &[&str] = &[
     "x-request-id:",
     "x-request-id: a b",
@@ -98,7 +98,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases.push(Case::new("1,200 media types", request("/predict", &long, GOOD.as_bytes()), ACCEPT));
     let bare = format!("POST /predict HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n{GOOD}", GOOD.len());
     cases.push(Case::new("no content type", bare, MEDIA));
-    // Who asks first whether to send a body is told no before sending it.
+    // A client that expects 100 Continue is rejected before it sends the body.
     let asks = "POST /predict HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\nexpect: 100-continue\r\n\
                 content-length: 9000000\r\n\r\n";
     cases.push(Case::new("a large body, asked for first", asks, Problem(413, "body_too_large")));

@@ -106,7 +106,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("the same key twice in a skipped feature", r#"{"features":{"other":{"a":1,"\u0061":2}}}"#),
 ];
 
-/// Bytes inside a string of the body that are not UTF-8.
+/// Invalid UTF-8 inside a string of the body.
 const NOT_UTF8: &[(&str, &[u8])] = &[
     ("a byte that is never UTF-8", b"\xff"),
     ("a continuation alone", b"\x80"),
@@ -122,14 +122,14 @@ const NOT_UTF8: &[(&str, &[u8])] = &[
     ("Latin 1", b"caf\xe9"),
 ];
 
-/// The places of a string in the body, as what stands before and after it.
+/// The positions of a string in the body, as the text before and after it.
 const PLACES: &[(&str, &str, &str)] = &[
     ("in a value", r#"{"features":{"plan":""#, r#""}}"#),
     ("in a feature's name", r#"{"features":{""#, r#"":1}}"#),
     ("in a skipped member", r#"{"features":{},"other":""#, r#""}"#),
 ];
 
-/// How to open and close a level of nesting.
+/// The texts that open and close a level of nesting.
 const LEVELS: &[(&str, &str, &str)] = &[("lists", "[", "]"), ("objects", r#"{"a":"#, "}")];
 
 /// Every case of this file.
@@ -158,7 +158,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// Deep bodies, closed and left open, in each place where a value may stand. 33 levels are one too many.
+/// Deeply nested bodies, closed and left open, at each position of a value. 33 levels are one too many.
 fn nested() -> Vec<Case> {
     let mut cases = Vec::new();
     for (kind, open, close) in LEVELS {
@@ -178,7 +178,7 @@ fn nested() -> Vec<Case> {
     cases
 }
 
-/// Long tokens that break at their end, or have no end.
+/// Long tokens that are broken at their end, or never end.
 fn long() -> Vec<Case> {
     let digits = "9".repeat(100_000);
     let letters = "x".repeat(900_000);

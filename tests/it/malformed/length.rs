@@ -1,34 +1,34 @@
-//! Lengths that lie, and bodies in pieces that do not fit together.
+//! Wrong lengths, and chunked bodies with broken framing.
 
 use super::{Case, Expect, GOOD, JSON, MALFORMED, request};
 
-use Expect::{Bare, Problem, Sequence};
+use Expect::{EmptyBody, Problem, Sequence};
 
-/// Head lines that frame the body wrongly, the body, and what must come back.
+/// Header lines with wrong framing, the body, and the expected response.
 const FRAMES: &[(&str, &str, &str, Expect)] = &[
-    ("a negative length", "content-length: -1", GOOD, Bare(400)),
-    ("a length with a sign", "content-length: +70", GOOD, Bare(400)),
-    ("a length in words", "content-length: seventy", GOOD, Bare(400)),
-    ("a length in hexadecimal", "content-length: 0x46", GOOD, Bare(400)),
-    ("a length with a fraction", "content-length: 70.0", GOOD, Bare(400)),
-    ("a length past 64 bits", "content-length: 99999999999999999999999", GOOD, Bare(400)),
-    ("a length of just 64 bits", "content-length: 18446744073709551615", GOOD, Bare(431)),
-    ("an empty length", "content-length:", GOOD, Bare(400)),
-    ("a list of lengths", "content-length: 70, 71", GOOD, Bare(400)),
-    ("two lengths", "content-length: 70\r\ncontent-length: 71", GOOD, Bare(400)),
+    ("a negative length", "content-length: -1", GOOD, EmptyBody(400)),
+    ("a length with a sign", "content-length: +70", GOOD, EmptyBody(400)),
+    ("a length in words", "content-length: seventy", GOOD, EmptyBody(400)),
+    ("a length in hexadecimal", "content-length: 0x46", GOOD, EmptyBody(400)),
+    ("a length with a fraction", "content-length: 70.0", GOOD, EmptyBody(400)),
+    ("a length past 64 bits", "content-length: 99999999999999999999999", GOOD, EmptyBody(400)),
+    ("a length of just 64 bits", "content-length: 18446744073709551615", GOOD, EmptyBody(431)),
+    ("an empty length", "content-length:", GOOD, EmptyBody(400)),
+    ("a list of lengths", "content-length: 70, 71", GOOD, EmptyBody(400)),
+    ("two lengths", "content-length: 70\r\ncontent-length: 71", GOOD, EmptyBody(400)),
     ("a length of a terabyte", "content-length: 1000000000000", GOOD, Problem(413, "body_too_large")),
     ("a length one past the limit", "content-length: 1048577", GOOD, Problem(413, "body_too_large")),
     ("a length of none", "content-length: 0", "", MALFORMED),
     ("no length", "accept: */*", "", MALFORMED),
-    // What follows the announced length is read as the next request, which it is not.
+    // What follows the announced length is parsed as the next request, which is malformed.
     ("a length too small", "content-length: 20", GOOD, Sequence(&[400, 400])),
     ("a length of none before a body", "content-length: 0", GOOD, Sequence(&[400, 400])),
     ("no length before a body", "accept: */*", GOOD, Sequence(&[400, 400])),
-    ("an encoding that is none", "transfer-encoding: pieces", GOOD, Bare(400)),
-    ("an empty encoding", "transfer-encoding:", GOOD, Bare(400)),
-    ("the encoding identity", "transfer-encoding: identity", GOOD, Bare(400)),
-    ("the encoding chunked, not last", "transfer-encoding: chunked, gzip", GOOD, Bare(400)),
-    ("the encoding chunked in quotes", "transfer-encoding: \"chunked\"", GOOD, Bare(400)),
+    ("an encoding that is none", "transfer-encoding: pieces", GOOD, EmptyBody(400)),
+    ("an empty encoding", "transfer-encoding:", GOOD, EmptyBody(400)),
+    ("the encoding identity", "transfer-encoding: identity", GOOD, EmptyBody(400)),
+    ("the encoding chunked, not last", "transfer-encoding: chunked, gzip", GOOD, EmptyBody(400)),
+    ("the encoding chunked in quotes", "transfer-encoding: \"chunked\"", GOOD, EmptyBody(400)),
     ("chunked, and plain JSON", "transfer-encoding: chunked", GOOD, MALFORMED),
     ("a chunk without a size", "transfer-encoding: chunked", "\r\n{}\r\n0\r\n\r\n", MALFORMED),
     ("a chunk of a negative size", "transfer-encoding: chunked", "-2\r\n{}\r\n0\r\n\r\n", MALFORMED),
@@ -39,7 +39,7 @@ const FRAMES: &[(&str, &str, &str, Expect)] = &[
     ("a chunk without an end of line", "transfer-encoding: chunked", "2\r\n{}0\r\n\r\n", MALFORMED),
     ("chunks of nothing", "transfer-encoding: chunked", "0\r\n\r\n", MALFORMED),
     ("half an object in chunks", "transfer-encoding: chunked", "1\r\n{\r\n0\r\n\r\n", MALFORMED),
-    ("chunks behind HTTP/1.0's back", "transfer-encoding: chunked, chunked, x", "0\r\n\r\n", Bare(400)),
+    ("chunks behind HTTP/1.0's back", "transfer-encoding: chunked, chunked, x", "0\r\n\r\n", EmptyBody(400)),
 ];
 
 /// Every case of this file.
@@ -49,7 +49,7 @@ pub(super) fn cases() -> Vec<Case> {
         .map(|(name, lines, body, expect)| {
             let head = format!("POST /predict HTTP/1.1\r\nhost: test\r\n{JSON}{lines}\r\n\r\n{body}");
             let case = Case::new(*name, head, *expect);
-            // Where a second answer may come, the end shows how many there were.
+            // If a second response is possible, reading to the end shows how many there were.
             if matches!(expect, Sequence(_)) { case.half_closed() } else { case }
         })
         .collect();
@@ -59,7 +59,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// A length and chunks together: the chunks count, there is one answer, and what follows is no second request.
+/// Content-Length and chunked together: the chunks count, there is one response, and the rest is not a second request.
 fn smuggled() -> Vec<Case> {
     let hidden = String::from_utf8_lossy(&request("/predict", "", GOOD.as_bytes())).into_owned();
     let head = |lines: &str| format!("POST /predict HTTP/1.1\r\nhost: test\r\n{JSON}{lines}\r\n");
@@ -89,7 +89,7 @@ fn smuggled() -> Vec<Case> {
     ]
 }
 
-/// Bodies that end too early, by a closed sending side and by a client that is gone.
+/// Bodies that end too early, because the client closes its sending side or disconnects.
 fn cut() -> Vec<Case> {
     let whole = request("/predict", "", GOOD.as_bytes());
     let chunked = format!("POST /predict HTTP/1.1\r\nhost: test\r\n{JSON}transfer-encoding: chunked\r\n\r\n");
@@ -110,7 +110,7 @@ fn cut() -> Vec<Case> {
     half.map(Case::half_closed).chain(gone.map(Case::left)).collect()
 }
 
-/// Chunks that are too many or too much.
+/// Too many chunks, or too large ones.
 fn oversized() -> Vec<Case> {
     let head = format!("POST /predict HTTP/1.1\r\nhost: test\r\n{JSON}transfer-encoding: chunked\r\n\r\n");
     let megabyte = "x".repeat(1 << 20);

@@ -1,10 +1,10 @@
-//! Bytes of other protocols, and several requests in one go.
+//! Bytes of other protocols, and several requests in one write.
 
 use super::{Case, Expect, GOOD, request};
 
-use Expect::{Bare, Closed, Frames, Sequence};
+use Expect::{Closed, EmptyBody, Frames, Sequence};
 
-/// How a client of HTTP/2 begins (RFC 9113, section 3.4).
+/// The connection preface of HTTP/2 (RFC 9113, section 3.4).
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// An empty SETTINGS frame.
@@ -18,35 +18,35 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// What begins neither as HTTP/1 nor as HTTP/2.
+/// Bytes that begin neither as HTTP/1 nor as HTTP/2.
 fn others() -> Vec<Case> {
     let hello = b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\
                   \x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x00\x00\x04\x13\x01\x13\x02\x01\x00";
     let hello = [&hello[..], &[0; 200]].concat();
     vec![
-        Case::new("a TLS hello", hello, Bare(400)),
-        Case::new("one NUL", "\0", Bare(400)),
-        Case::new("a kilobyte of NUL", [0; 1024], Bare(400)),
-        Case::new("a kilobyte of 255", [255; 1024], Bare(400)),
-        Case::new("an SSH banner", "SSH-2.0-OpenSSH_9.9\r\n", Bare(400)),
-        Case::new("a mail server's greeting", "EHLO example.org\r\n", Bare(400)),
-        Case::new("a Redis command", "*1\r\n$4\r\nPING\r\n", Bare(400)),
-        Case::new("a memcached command", "get features\r\n", Bare(400)),
-        Case::new("a PROXY line", "PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n", Bare(400)),
-        Case::new("an answer instead of a request", "HTTP/1.1 200 OK\r\n\r\n", Bare(400)),
-        Case::new("a body without a head", format!("{GOOD}\r\n\r\n"), Bare(400)),
+        Case::new("a TLS hello", hello, EmptyBody(400)),
+        Case::new("one NUL", "\0", EmptyBody(400)),
+        Case::new("a kilobyte of NUL", [0; 1024], EmptyBody(400)),
+        Case::new("a kilobyte of 255", [255; 1024], EmptyBody(400)),
+        Case::new("an SSH banner", "SSH-2.0-OpenSSH_9.9\r\n", EmptyBody(400)),
+        Case::new("a mail server's greeting", "EHLO example.org\r\n", EmptyBody(400)),
+        Case::new("a Redis command", "*1\r\n$4\r\nPING\r\n", EmptyBody(400)),
+        Case::new("a memcached command", "get features\r\n", EmptyBody(400)),
+        Case::new("a PROXY line", "PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n", EmptyBody(400)),
+        Case::new("an answer instead of a request", "HTTP/1.1 200 OK\r\n\r\n", EmptyBody(400)),
+        Case::new("a body without a head", format!("{GOOD}\r\n\r\n"), EmptyBody(400)),
         Case::new("line ends only", "\r\n\r\n\r\n", Closed).half_closed(),
     ]
 }
 
-/// What begins as HTTP/2 and goes on as something else.
+/// Bytes that begin as HTTP/2 and continue as something else.
 fn frames() -> Vec<Case> {
     let after = |bytes: &[u8]| [PREFACE, bytes].concat();
     let settled = |bytes: &[u8]| [PREFACE, SETTINGS, bytes].concat();
     vec![
         Case::new("HTTP/2, half the preface", &PREFACE[..10], Closed).half_closed(),
         Case::new("HTTP/2, the preface only", PREFACE, Frames).half_closed(),
-        Case::new("HTTP/2, a preface in lower case", PREFACE.to_ascii_lowercase(), Bare(400)),
+        Case::new("HTTP/2, a preface in lower case", PREFACE.to_ascii_lowercase(), EmptyBody(400)),
         Case::new("HTTP/2, garbage behind the preface", after(&[0xff; 100]), Frames),
         Case::new("HTTP/2, HTTP/1 behind the preface", after(&request("/predict", "", GOOD.as_bytes())), Frames),
         Case::new("HTTP/2, a frame of 16 MB", settled(&[0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 1]), Frames),
@@ -65,7 +65,7 @@ fn frames() -> Vec<Case> {
     ]
 }
 
-/// Good and bad requests in one write: each well-framed one is answered, and nothing behind a badly framed one.
+/// Good and bad requests in one write: each well-framed one is answered, and nothing after a badly framed one.
 fn pipelined() -> Vec<Case> {
     let good = request("/predict", "", GOOD.as_bytes());
     let bad = request("/predict", "", b"{");

@@ -1,18 +1,18 @@
-//! Connections on which nothing more comes: each is ended by the server's own clock, and none holds it up.
+//! Connections that stall: each is closed by a timeout of the server, and none blocks it.
 
 use std::time::Instant;
 
 use super::{Case, Expect, GOOD, JSON, alive, judge, protocol};
 use crate::{
-    harness::{PATIENCE, Server},
     malformed::client::{self, Ending},
+    support::{server::Server, wait::TEST_TIMEOUT},
 };
 
 use Expect::{Closed, Frames, Problem};
 
 const TIMEOUT: Expect = Problem(408, "body_timeout");
 
-/// How long this server gives a head, and a body.
+/// This server's timeouts for a head and for a body.
 const LIMIT_MS: u64 = 250;
 
 fn server() -> Server {
@@ -22,7 +22,7 @@ fn server() -> Server {
     })
 }
 
-/// What comes before the silence.
+/// What is sent before the stall.
 fn cases() -> Vec<Case> {
     let line = "POST /predict HTTP/1.1\r\n";
     let head = format!("{line}host: test\r\n{JSON}");
@@ -61,7 +61,7 @@ fn cases() -> Vec<Case> {
 fn a_silent_connection_is_ended() {
     let server = server();
     let cases = cases();
-    // All of them wait at the same time, so that their silences pass together.
+    // All of them wait concurrently, so that their timeouts elapse together.
     let waiting: Vec<_> =
         cases.iter().map(|case| (case, client::send(server.address, &case.bytes, Ending::Wait))).collect();
     let mut faults = Vec::new();
@@ -73,7 +73,7 @@ fn a_silent_connection_is_ended() {
     assert!(faults.is_empty(), "{} of {} cases:\n{}", faults.len(), cases.len(), faults.join("\n"));
 }
 
-/// A byte now and then keeps neither a head nor a body alive: the limit is for the whole of it.
+/// Single bytes now and then do not extend the timeout of a head or a body: it covers the whole of it.
 #[test]
 fn a_trickling_connection_is_ended() {
     let server = server();
@@ -85,16 +85,16 @@ fn a_trickling_connection_is_ended() {
     for case in cases {
         let started = Instant::now();
         let mut sent = client::send(server.address, &case.bytes, Ending::Wait);
-        // Each good request in between takes a few milliseconds, which is the pace of the bytes.
+        // Each good request in between takes a few milliseconds, which paces the bytes.
         while started.elapsed().as_millis() < u128::from(LIMIT_MS) * 2 && sent.push(b'x') {
             assert_eq!(alive(server.address, &case.name), Ok(()));
-            assert!(started.elapsed() < PATIENCE, "{} goes on for ever", case.name);
+            assert!(started.elapsed() < TEST_TIMEOUT, "{} never ends", case.name);
         }
         assert_eq!(judge(&case, &sent.read(true)), Ok(()));
     }
 }
 
-/// More silent connections than there are workers, processors or patience: the others do not notice.
+/// More stalled connections than workers and CPUs: other clients do not notice.
 #[test]
 fn silent_connections_do_not_keep_others_out() {
     let server = Server::shared();

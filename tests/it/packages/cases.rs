@@ -1,23 +1,23 @@
-//! The table of broken packages: what was done to a good one, and what must be said about it.
+//! The table of broken packages: the change to a good one, and the expected reasons.
 
 use std::{fs, path::Path};
 
 use serde_json::json;
 
-use crate::{harness::root, workshop::edit};
+use crate::support::{packages::edit, paths::root};
 
 /// One broken package.
 #[derive(Clone, Copy)]
 pub(super) struct Case {
     /// The model's name.
     pub(super) name: &'static str,
-    /// The bundled model that was good.
+    /// The bundled model that it starts from.
     pub(super) from: &'static str,
     /// Whether version.json, with its digests, is kept.
     pub(super) digests: bool,
-    /// What was done to the directory of the version.
+    /// The change to the version's directory.
     pub(super) damage: fn(&Path),
-    /// The reasons, in order; `{v}` is the version's directory, `…` anything.
+    /// The reasons in order; `{v}` is the version's directory, `…` matches anything.
     pub(super) messages: &'static [&'static str],
 }
 
@@ -206,7 +206,7 @@ pub(super) const CASES: &[Case] = &[
         |version| write(version, "profile.json", "{}"),
         &["{v}/profile.json: missing field `rows` at line 1 column 2"],
     ),
-    // Another graph than the listed one is not given to ONNX Runtime at all.
+    // A graph other than the listed one is not even passed to ONNX Runtime.
     listed(case(
         "graph-digest-differs",
         |version| {
@@ -288,7 +288,7 @@ fn shorten(path: &Path) {
     fs::write(path, &bytes[..bytes.len() / 2]).expect("written");
 }
 
-/// A graph from tests/fixtures/refused and nothing else.
+/// A graph from tests/fixtures/refused and no other file.
 fn bare(version: &Path, graph: &str) {
     remove(version, "contract.json");
     remove(version, "golden.jsonl");
@@ -296,7 +296,7 @@ fn bare(version: &Path, graph: &str) {
     fs::copy(source, version.join("model.onnx")).expect("copied");
 }
 
-/// A graph whose weights lie above its directory, where they really are.
+/// A graph whose external weights exist, but above its directory.
 fn outside(version: &Path) {
     bare(version, "outside_data");
     let weights = root().join("tests/fixtures/refused/outside_data.bin");

@@ -3,16 +3,17 @@
 
 use serde_json::{Value, json};
 
-use crate::{
-    harness::{Server, candor},
-    workshop::{ask, contract, package},
+use crate::support::{
+    packages::{ask, contract, package},
+    process::candor,
+    server::Server,
 };
 
 fn two() -> Value {
     json!({ "a": { "type": "number" }, "b": { "type": "number" } })
 }
 
-/// An `x-output` for a classification.
+/// An `x-output` of a classification.
 fn classified(scores: &str, classes: &[&str], label: Option<&str>) -> Value {
     let mut output = json!({ "task": "classification", "classes": classes, "probabilities": { "tensor": scores } });
     if let Some(label) = label {
@@ -21,7 +22,7 @@ fn classified(scores: &str, classes: &[&str], label: Option<&str>) -> Value {
     output
 }
 
-/// Loads a fixture with a contract: what the API says about the version, and its server.
+/// Loads a fixture with a contract; returns what the API says about the version, and its server.
 fn loaded(graph: &str, tensor: &str, features: &Value, output: &Value) -> (Value, Server, tempfile::TempDir) {
     let text = contract(tensor, features, output).to_string();
     let root = package(graph, &[("contract.json", &text)]);
@@ -52,7 +53,7 @@ fn scores_that_a_contract_calls_probabilities_refuse_the_version() {
             assert!(reasons.len() == 1 && reason.contains(&place) && reason.contains(found), "{graph}: {reasons:#?}");
             assert!(reason.contains("over ") && reason.contains("the task \"tensors\""), "{graph}: {reason}");
             let output = candor(&["check", &root.path().display().to_string()]).output().expect("it ran");
-            assert_eq!(output.status.code(), Some(1), "check refuses what serve would");
+            assert_eq!(output.status.code(), Some(1), "check refuses what serve refuses");
         }
     }
     let (version, ..) = loaded("half_probabilities", "x", &two(), &classified("probabilities", &CLASSES, None));
@@ -88,7 +89,7 @@ fn a_contract_over_a_graph_that_never_answers_is_refused() {
     let (version, ..) = loaded("always_nan", "x", &json!({ "x": { "type": "number" } }), &value);
     let reason = version["reasons"][0].as_str().expect("a reason");
     assert!(version["state"] == "unavailable" && reason.contains("holds NaN"), "{version:#}");
-    // An example in the contract must be answered.
+    // The contract's example must be answered.
     let mut document = contract("x", &json!({ "x": { "type": "number" } }), &value);
     document["examples"] = json!([{ "x": 1 }, { "x": -1 }]);
     let root = package("non_finite", &[("contract.json", &document.to_string())]);
@@ -109,7 +110,8 @@ fn a_fixed_number_of_rows_may_be_one_instance_or_many() {
     assert_eq!(version["state"], "ready", "{version:#}");
     let outputs = ask(&server, "model", &json!([[[0, 0], [4, 4], [0, 0]]])).json()["outputs"].clone();
     assert_eq!(outputs["output_label"], json!(["no", "yes", "no"]), "{outputs:#}");
-    // One instance with three distributions is not a prediction. It used to be ready and then failed for every request.
+    // One instance with three distributions is not a prediction. Regression test: it used to be ready and then failed
+    // for every request.
     let (version, ..) = loaded("fixed_batch", "X", &whole, &row);
     assert_eq!(version["state"], "unavailable", "{version:#}");
     assert!(version["reasons"][0].as_str().is_some_and(|reason| reason.contains("2 values a row")), "{version:#}");

@@ -1,17 +1,19 @@
-//! Which versions are loaded and which of them answers; and model.toml.
+//! Which versions are loaded and which one answers; and model.toml.
 
 use std::fs;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{
-    harness::{Server, candor, copy_models},
-    workshop::{add, ask, fits},
+use crate::support::{
+    matching::matches_pattern,
+    packages::{add, ask, copy_models},
+    process::candor,
+    server::Server,
 };
 
 fn wine(server: &Server) -> Value {
-    let golden = fs::read_to_string(crate::harness::root().join("models/wine/1/golden.jsonl")).expect("cases");
+    let golden = fs::read_to_string(crate::support::paths::root().join("models/wine/1/golden.jsonl")).expect("cases");
     let case: Value = serde_json::from_str(golden.lines().next().expect("a case")).expect("JSON");
     ask(server, "wine", &case["features"]).json()
 }
@@ -52,7 +54,7 @@ fn versions(names: &[&str], settings: &str) -> TempDir {
 
 #[test]
 fn the_newest_version_is_the_greatest_and_model_toml_chooses() {
-    // The versions on disk, model.toml, the versions that are loaded from oldest to newest.
+    // The versions on disk, model.toml, and the loaded versions from oldest to newest.
     for (names, settings, loaded) in [
         (&["10", "2"][..], "", &["2", "10"][..]),
         (&["10", "9", "2"], "versions = \"all\"", &["2", "9", "10"]),
@@ -117,7 +119,11 @@ fn faults_of_model_toml_refuse_the_model() {
         let version = server.get("/models/m").json()["versions"][0].clone();
         let reasons = version["reasons"].as_array().expect("reasons").clone();
         assert_eq!((version["state"].as_str(), reasons.len()), (Some("unavailable"), 1), "{settings}: {version}");
-        assert!(reasons[0].as_str().is_some_and(|text| fits(text, &message)), "{settings}: {}\n{message}", reasons[0]);
+        assert!(
+            reasons[0].as_str().is_some_and(|text| matches_pattern(text, &message)),
+            "{settings}: {}\n{message}",
+            reasons[0]
+        );
         let ready = server.get("/readyz");
         assert_eq!(
             (ready.status, ready.json()["reasons"].as_array().map(Vec::len)),

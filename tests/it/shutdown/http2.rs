@@ -1,11 +1,11 @@
-//! What HTTP/2 shows of the way down: a connection that is kept for a stream in flight turns new streams away.
+//! Shutdown over HTTP/2: a connection that is kept for a stream in flight rejects new streams.
 //!
-//! In HTTP/1 a connection ends with its last answer, so that there nobody is told `draining` but by a close call.
+//! In HTTP/1 a connection ends with its last response, so there `draining` is sent only in a race.
 
 use std::thread;
 
 use super::{GOOD, patient, wait_until_closing};
-use crate::frames::{ACK, DATA, END_STREAM, Frames, PING};
+use crate::support::http2_client::{ACK, DATA, END_STREAM, Frames, PING};
 
 #[test]
 fn new_streams_are_turned_away_and_the_old_one_is_finished() {
@@ -13,7 +13,7 @@ fn new_streams_are_turned_away_and_the_old_one_is_finished() {
     let address = server.address;
     let mut frames = Frames::open(address);
     let mut pings = Vec::new();
-    // The second stream is answered after the first was begun: both are with the server then.
+    // The response to the second stream shows that the server has both.
     frames.begin(1);
     frames.send(DATA, 0, 1, &GOOD.as_bytes()[..10]);
     frames.begin(3);
@@ -22,7 +22,8 @@ fn new_streams_are_turned_away_and_the_old_one_is_finished() {
 
     let drained = thread::spawn(move || server.drain());
     wait_until_closing(address);
-    // Until its ping is answered, the server cannot know which streams the client began before it heard of the end.
+    // Until the client has answered its ping, the server cannot know which streams the client opened before it received
+    // the GOAWAY.
     while pings.is_empty() {
         let frame = frames.next();
         if frame.kind == PING && frame.flags & ACK == 0 {

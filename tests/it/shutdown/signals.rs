@@ -1,14 +1,14 @@
-//! Signals that come twice, and those that ask for no stop: nothing in flight is lost by them.
+//! Repeated signals and signals that do not ask for a stop: no request in flight is lost.
 
 use std::{cell::RefCell, process::Command};
 
-use super::{GOOD, client::Kept, hang, serve};
-use crate::harness::Process;
+use super::{GOOD, hang, serve};
+use crate::support::{http_client::KeepAliveClient, process::Process};
 
-/// How many requests are in flight.
+/// The number of requests in flight.
 const IN_FLIGHT: usize = 64;
 
-/// Sends signals one right after the other, as a process group gets them.
+/// Sends signals directly after each other, as a process group receives them.
 fn signals(process: &Process, names: &[&str]) {
     let id = process.child.id();
     let commands: Vec<String> = names.iter().map(|name| format!("kill -{name} {id}")).collect();
@@ -16,8 +16,8 @@ fn signals(process: &Process, names: &[&str]) {
     assert!(sent.is_ok_and(|status| status.success()), "the signals were sent");
 }
 
-/// The requests of these clients are finished, and each gets its answer.
-fn finish(clients: Vec<Kept>) {
+/// The clients send the rest of their requests, and each gets its response.
+fn finish(clients: Vec<KeepAliveClient>) {
     for mut client in clients {
         let reply = client.ask(&GOOD.as_bytes()[10..]).expect("an answer");
         assert_eq!(reply.status, 200, "{}", reply.text());
@@ -25,8 +25,8 @@ fn finish(clients: Vec<Kept>) {
 }
 
 /// A server with requests in flight that wait for the rest of their bodies.
-fn busy() -> (tempfile::TempDir, Process, Vec<Kept>) {
-    let models = crate::harness::copy_models(&["churn"]);
+fn busy() -> (tempfile::TempDir, Process, Vec<KeepAliveClient>) {
+    let models = crate::support::packages::copy_models(&["churn"]);
     std::fs::write(models.path().join("churn/model.toml"), "[limits]\ndeadline_ms = 60000\n").expect("written");
     let place = format!("repository.models={}", models.path().display());
     let process = serve(&[&place, "http.body_timeout_ms=60000", "lifecycle.drain_timeout_ms=60000"]);
@@ -46,7 +46,7 @@ fn two_sigterms_a_millisecond_apart_lose_no_request_in_flight() {
             let ignored = |line: &serde_json::Value| {
                 line["message"].as_str().is_some_and(|text| text.starts_with("signal ignored"))
             };
-            assert!(process.wait_for(ignored).is_some(), "the second one is logged");
+            assert!(process.wait_for(ignored).is_some(), "the second signal is logged");
         }
         finish(clients);
         let stopped = process.wait_for(|line| line["message"] == "stopped").expect("a last line");
@@ -76,7 +76,7 @@ fn sighup_is_ignored_and_logged() {
     assert_eq!((&stopped["finished"], process.ended()), (&true.into(), Some(0)));
 }
 
-/// Closing a terminal's window hangs up; nobody could stop the server by hand any more.
+/// Closing a terminal sends SIGHUP; if it were ignored, nobody could stop the server by hand any more.
 #[test]
 fn a_server_whose_terminal_is_gone_stops_in_order() {
     const SCRIPT: &str = "
@@ -91,9 +91,9 @@ while b'try: ' not in shown and select.select([terminal], [], [], 20)[0]:
 os.close(terminal)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 ";
-    let program = crate::harness::candor(&[]);
+    let program = crate::support::process::candor(&[]);
     let mut command = Command::new("python3");
     command.args(["-c", SCRIPT]).arg(program.get_program()).args(["serve", "--port", "0", "models/churn"]);
-    let status = command.current_dir(crate::harness::root()).env("ORT_DISABLE_TELEMETRY", "1").status();
+    let status = command.current_dir(crate::support::paths::root()).env("ORT_DISABLE_TELEMETRY", "1").status();
     assert_eq!(status.expect("Python").code(), Some(0), "it drained, and was not killed");
 }

@@ -1,4 +1,4 @@
-//! Rows that make no calibration: each fault is told with its row, what was found, and what would be right.
+//! Rows that cannot be calibrated: each error names its row, what was found, and what would be right.
 
 #![expect(clippy::cast_precision_loss, reason = "counts are small")]
 
@@ -11,7 +11,7 @@ use candor::domain::{
     uncertainty::{ScoreKind, SetMethod},
 };
 
-/// Rows that make a calibration, of this many classes.
+/// Rows that can be calibrated, of this many classes.
 fn good(classes: usize) -> ClassificationRows {
     let score = |row: usize, class: usize| if row % classes == class { 0.5 + 0.01 * row as f64 } else { 0.1 };
     ClassificationRows {
@@ -67,13 +67,13 @@ fn methods_that_do_not_fit_the_rows_are_refused_by_name() {
     for (method, name) in [(MethodChoice::Isotonic, "isotonic"), (MethodChoice::VennAbers, "venn-abers")] {
         let found = told(&good(3), method, SetMethod::Lac);
         assert_eq!(found, format!("{name} is for two classes, the contract has 3; use temperature, or auto"));
-        // One row of the second class: whatever part it falls into, another fit has none.
+        // One row of the second class: whichever part it falls into, the other has none.
         let mut rows = good(2);
         rows.labels.fill(0);
         rows.labels[0] = 1;
         let found = told(&rows, method, SetMethod::Lac);
         assert!(found.starts_with(&format!("{name} cannot be fitted: the rows")), "{found}");
-        assert_eq!(told(&rows, MethodChoice::Auto, SetMethod::Lac), "nothing", "auto takes another");
+        assert_eq!(told(&rows, MethodChoice::Auto, SetMethod::Lac), "nothing", "auto uses another method");
     }
     let mut grouped = good(2);
     grouped.groups = Some(RowGroups { feature: "f".into(), values: vec![JsonValue::Bool(true)], of_row: vec![0; 30] });

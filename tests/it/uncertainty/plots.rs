@@ -1,4 +1,4 @@
-//! The plots of a report: well-formed whatever the report and the names are, within their sheet, and the same each time.
+//! The plots of a report: well-formed for any report and names, within their sheet, and reproducible.
 
 #![expect(clippy::cast_precision_loss, reason = "counts are small")]
 
@@ -28,14 +28,14 @@ fn made((rule, report): (CalibrationRule, Report), rows: usize) -> CalibrationDo
 
 fn groups(rows: usize, names: &[&str]) -> Option<RowGroups> {
     let value = |name: &&str| if name.is_empty() { JsonValue::Null } else { JsonValue::Text((*name).into()) };
-    // The first group has half of the rows, the second half of the others, and so on.
+    // The first group has half of the rows, the second half of the rest, and so on.
     let last = names.len().saturating_sub(1);
     let of_row = (0..rows).map(|row| ((row + 1).trailing_zeros() as usize).min(last)).collect();
     let (feature, values) = ("plan & \"<price>\"".into(), names.iter().map(value).collect());
     (!names.is_empty()).then_some(RowGroups { feature, values, of_row })
 }
 
-/// A classifier that is too sure of itself.
+/// An overconfident classifier.
 fn classified(rows: usize, names: &[&str], options: ClassificationOptions) -> CalibrationDocument {
     let truth: Vec<f64> = (0..rows).map(|row| 1.0 / (1.0 + (-6.0 * (uniform(row, 0.618_034) - 0.5)).exp())).collect();
     let model = |p: &f64| 1.0 / (1.0 + (-(2.2 * (p / (1.0 - p)).ln() + 0.4)).exp());
@@ -58,7 +58,7 @@ fn regressed(rows: usize, names: &[&str]) -> CalibrationDocument {
     made(calibrate_regressor(&held_out, RegressionOptions::default()).expect("a calibration"), rows)
 }
 
-/// What every plot must be: XML, with a title and a description, everything on the sheet.
+/// What every plot must be: valid XML with a title and a description, and everything on the sheet.
 fn proven(case: &str, plot: &str) {
     let document = roxmltree::Document::parse(plot).unwrap_or_else(|error| panic!("{case}: {error}\n{plot}"));
     let root = document.root_element();
@@ -76,7 +76,7 @@ fn proven(case: &str, plot: &str) {
         }
     }
     assert!(!plot.contains("NaN") && !plot.contains("inf") && !plot.contains("-0 "), "{case}");
-    assert!(!plot.contains("http://") || plot.matches("http").count() == 1, "{case}: nothing from elsewhere");
+    assert!(!plot.contains("http://") || plot.matches("http").count() == 1, "{case}: no external references");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn every_report_has_plots() {
         assert_eq!(diagram.is_some(), classifier, "{case}");
         let plot = coverage("churn/1 <&\">", &made, Some("mg/dl"));
         assert_eq!(plot.is_some(), case != "no sets", "{case}");
-        assert_eq!(plot, coverage("churn/1 <&\">", &made, Some("mg/dl")), "{case}: the same each time");
+        assert_eq!(plot, coverage("churn/1 <&\">", &made, Some("mg/dl")), "{case}: reproducible");
         for plot in [diagram, plot].into_iter().flatten() {
             proven(case, &plot);
         }
@@ -130,12 +130,12 @@ fn a_plot_says_what_the_report_says() {
     }
     assert!(plot.contains("temperature+mondrian-lac") && plot.contains("mean number of classes in a set"));
 
-    // Nothing was fitted: there is no second panel, and no "before".
+    // Without fitted probabilities there is no second panel and no "before".
     let made = classified(600, &[], ClassificationOptions { method: MethodChoice::Uncalibrated, ..auto });
     let diagram = reliability("churn/1", &made).expect("a plot");
     assert!(!diagram.contains(r#"<circle class="after""#) && !diagram.contains(" before, "));
 
-    // Five rows bound no interval from 0.9 on: the dots are open, and the rows that are needed are told.
+    // Five rows give no finite interval from 0.9 on: the dots are open, and the number of rows needed is printed.
     let plot = coverage("diabetes/1", &regressed(5, &[]), Some("mg/dl")).expect("a plot");
     assert!(plot.contains("9 at 0.9, 19 at 0.95, 39 at 0.975, 99 at 0.99") && plot.contains(">in mg/dl<"));
     assert!(plot.contains(r#"<circle class="open""#));

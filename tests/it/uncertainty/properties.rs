@@ -1,5 +1,5 @@
-//! What holds for any scores: sets are nested as the level rises, the order of rows changes nothing, and no rows, one row
-//! and ties are met without surprise.
+//! Properties for any scores: sets are nested as the level rises, the order of rows does not matter, and the edge cases
+//! of no rows, one row and ties work.
 
 use candor::domain::uncertainty::{
     AssessContext, CalibrationRule, Coverage, Intervals, Isotonic, Quantiles, RegressionOutputs, ScoreKind, Scores,
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::{calibration, numbered};
 
-/// Scores with many ties among them.
+/// Scores with many ties.
 fn scores() -> impl Strategy<Value = Vec<f64>> {
     prop::collection::vec(prop_oneof![(0..5_i32).prop_map(|step| f64::from(step) / 4.0), 0.0..1.0], 0..120)
 }
@@ -35,7 +35,7 @@ proptest! {
         turned.rotate_left(turn.min(scores.len()));
         prop_assert_eq!(&Quantiles::of(turned), &quantiles);
         for (level, bound) in Coverage::GRID.into_iter().zip(bounds(&quantiles)) {
-            // The definition, counted: at least k scores lie within, and fewer than k strictly below.
+            // The definition by counting: at least k scores are within the quantile, and fewer than k strictly below.
             match level.rank(scores.len()) {
                 Some(rank) => {
                     prop_assert!(scores.iter().filter(|score| **score <= bound).count() >= rank);
@@ -61,7 +61,7 @@ proptest! {
 
     #[test]
     fn aps_scores_part_the_unit(p in probabilities(), draw in 0.0..1.0_f64) {
-        // The classes' stretches of the unit follow each other without overlap.
+        // The classes' intervals of the unit line follow each other without overlap.
         let mut starts: Vec<(f64, f64)> = (0..p.len()).map(|class| (aps_score(&p, 0.0, class), p[class])).collect();
         starts.sort_by(|left, right| left.0.total_cmp(&right.0));
         let mut next = 0.0;
@@ -73,8 +73,8 @@ proptest! {
         for class in 0..p.len() {
             let score = aps_score(&p, draw, class);
             prop_assert!(score >= aps_score(&p, 0.0, class));
-            prop_assert!(aps_set(&p, draw, score).contains(&class), "its own score admits a class");
-            prop_assert!(!aps_set(&p, draw, score.next_down()).contains(&class), "and no less does");
+            prop_assert!(aps_set(&p, draw, score).contains(&class), "a class's own score admits it");
+            prop_assert!(!aps_set(&p, draw, score.next_down()).contains(&class), "and no smaller one does");
         }
     }
 
@@ -89,7 +89,7 @@ proptest! {
             for pair in quantiles.windows(2) {
                 match (make(pair[0]), make(pair[1])) {
                     (Some((low, high)), Some((lower, higher))) => prop_assert!(lower <= low && high <= higher),
-                    (None, Some(_)) => prop_assert!(false, "a higher level has a bound, a lower one none"),
+                    (None, Some(_)) => prop_assert!(false, "a higher level is bounded, a lower one is not"),
                     (_, None) => {}
                 }
             }
@@ -99,7 +99,7 @@ proptest! {
             (normalized(value, sigma, normalized_score(target, value, sigma)), "normalized"),
             (cqr(value - width, value + width, cqr_score(target, value - width, value + width)), "cqr"),
         ];
-        // Its own score puts a target on the end of its interval, and computing the end again rounds.
+        // A target's own score puts it on the end of its interval, and recomputing the end rounds.
         let rounding = 4.0 * f64::EPSILON * (value.abs() + target.abs() + width);
         for (interval, name) in own {
             let holds = interval.is_none_or(|(low, high)| (low - rounding..=high + rounding).contains(&target));
@@ -109,7 +109,7 @@ proptest! {
 
     #[test]
     fn groups_are_nested_too(few in scores(), many in scores()) {
-        // Also where a group has a bound of its own at one level and takes the pooled one at the next.
+        // Also if a group has its own bound at one level and uses the pooled one at the next.
         let rule = CalibrationRule::Regression {
             intervals: Intervals::SplitConformal,
             quantiles: Quantiles::of([few.clone(), many.clone()].concat()),

@@ -1,4 +1,4 @@
-//! Which coverage is served, and calibrations that are refused: made for something else, or impossible.
+//! Which coverage is served, and which calibrations are refused: made for another model, or impossible.
 
 use std::fs;
 
@@ -10,11 +10,11 @@ use serde_json::json;
 
 use super::{
     numbered,
-    served::{fixture_model, held_out, hundredths, write},
+    served_calibration::{fixture_model, held_out, hundredths, write},
 };
-use crate::{
-    harness::{Server, copy_models},
-    workshop::{ask, edit},
+use crate::support::{
+    packages::{ask, copy_models, edit},
+    server::Server,
 };
 
 #[test]

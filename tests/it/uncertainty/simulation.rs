@@ -1,6 +1,6 @@
-//! Coverage by simulation. With n scores and the k-th smallest as the bound, the number of covered rows among m new ones
-//! follows, over all draws, the beta-binomial law with a = k, b = n + 1 − k (Vovk 2012): not only the mean must fit, the
-//! spread must too.
+//! Coverage by simulation. With n scores and the k-th smallest as the bound, the number of covered rows among m new
+//! ones has, over all samples, the beta-binomial distribution with a = k, b = n + 1 − k (Vovk 2012). Not only the mean
+//! must match, the spread must too.
 
 #![expect(
     clippy::cast_precision_loss,
@@ -26,7 +26,7 @@ const ROWS: [usize; 6] = [5, 19, 50, 99, 400, 2000];
 const RESPLITS: usize = 1000;
 const NEW_ROWS: usize = 20;
 
-/// Each run draws the same.
+/// The same seed in every run.
 struct Draws(SplitMix64);
 
 impl Draws {
@@ -39,12 +39,12 @@ impl Draws {
     }
 
     fn normal(&mut self) -> f64 {
-        // Box and Muller; 1 − u keeps the logarithm finite.
+        // Box–Muller; 1 − u keeps the logarithm finite.
         (-2.0 * (1.0 - self.uniform()).ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
     }
 }
 
-/// The beta-binomial law: the probability of each count of covered rows among `m`.
+/// The beta-binomial distribution: the probability of each count of covered rows among `m`.
 fn law(rank: usize, rows: usize, m: usize) -> Vec<f64> {
     let (a, b) = (rank as f64, (rows + 1 - rank) as f64);
     let mut probability: f64 = (0..m).map(|i| (b + i as f64) / (a + b + i as f64)).product();
@@ -57,11 +57,15 @@ fn law(rank: usize, rows: usize, m: usize) -> Vec<f64> {
     law
 }
 
-/// Holds the counts of covered rows against the law: the whole distribution within the band that 1,000 draws of the law
-/// itself keep but once in a million (Dvoretzky, Kiefer, Wolfowitz; Massart 1990), and the mean within five errors.
+/// Compares the counts of covered rows with the distribution: the whole empirical distribution lies within the band
+/// that 1,000 samples leave only once in a million (Dvoretzky, Kiefer, Wolfowitz; Massart 1990), and the mean lies
+/// within five standard errors.
 fn hold(name: &str, counts: &[usize], rows: usize, coverage: Coverage) {
     let Some(rank) = coverage.rank(rows) else {
-        assert!(counts.iter().all(|count| *count == NEW_ROWS), "{name} {coverage:?} {rows}: no bound covers all");
+        assert!(
+            counts.iter().all(|count| *count == NEW_ROWS),
+            "{name} {coverage:?} {rows}: without a bound everything is covered"
+        );
         return;
     };
     let law = law(rank, rows, NEW_ROWS);
@@ -79,17 +83,17 @@ fn hold(name: &str, counts: &[usize], rows: usize, coverage: Coverage) {
     let average = counts.iter().sum::<usize>() as f64 / total;
     let error = (variance / total).sqrt();
     assert!((average - mean).abs() < 5.0 * error, "{name} {coverage:?} {rows}: {average} covered, not {mean}");
-    assert!(mean / NEW_ROWS as f64 >= coverage.as_f64() - 1e-12, "the law itself keeps the promise");
+    assert!(mean / NEW_ROWS as f64 >= coverage.as_f64() - 1e-12, "the distribution itself has the coverage");
 }
 
-/// Rows drawn once, split again and again: `score` of each row for the calibration, `covered` of a new row at a quantile.
+/// Rows sampled once and split again and again: `score` of each calibration row, `covered` of a new row at a quantile.
 fn simulate(name: &str, seed: u64, pool: usize, score: impl Fn(usize) -> f64, covered: impl Fn(usize, f64) -> bool) {
     let mut draws = Draws(SplitMix64::new(seed));
     let scores: Vec<f64> = (0..pool).map(score).collect();
     for rows in ROWS {
         let mut counts = vec![Vec::with_capacity(RESPLITS); LEVELS.len()];
         for _ in 0..RESPLITS {
-            // With replacement from a pool so large that rows are as good as drawn anew.
+            // With replacement, from a pool so large that the rows are as good as newly sampled.
             let calibration: Vec<f64> = (0..rows).map(|_| scores[draws.index(pool)]).collect();
             let quantiles = Quantiles::of(calibration);
             let mut inside = [0; LEVELS.len()];
@@ -110,7 +114,8 @@ fn simulate(name: &str, seed: u64, pool: usize, score: impl Fn(usize) -> f64, co
 
 const POOL: usize = 50_000;
 
-/// A regression whose spread depends on x, with a biased value and crude quantiles: the guarantee asks nothing of them.
+/// A regression whose spread depends on x, with a biased value and crude quantiles: the guarantee does not depend on
+/// them.
 fn regression_pool(seed: u64) -> Vec<(RegressionOutputs, f64)> {
     let mut draws = Draws(SplitMix64::new(seed));
     let row = |_| {
@@ -171,7 +176,7 @@ fn cqr_intervals_cover_as_the_law_says() {
     simulate_intervals("cqr", 3, Intervals::Cqr { lower: 0.2, upper: 0.8 });
 }
 
-/// Classes, and the probabilities of a model that is too sure.
+/// Classes, and the probabilities of an overconfident model.
 fn class_pool(seed: u64) -> Vec<(Vec<f64>, usize, f64)> {
     let mut draws = Draws(SplitMix64::new(seed));
     let row = |_| {
@@ -206,7 +211,7 @@ fn aps_sets_cover_as_the_law_says() {
 
 #[test]
 fn every_group_covers_as_the_law_says() {
-    // Groups of very different spread, as many rows of each: one quantile for all would fail the widest.
+    // Groups of very different spread with equal numbers of rows: a single quantile would fail for the widest.
     const SPREADS: [f64; 3] = [0.1, 1.0, 10.0];
     let mut draws = Draws(SplitMix64::new(6));
     let pool: Vec<f64> = (0..POOL).map(|_| draws.normal()).collect();
@@ -216,7 +221,7 @@ fn every_group_covers_as_the_law_says() {
             let groups = SPREADS.map(|spread| {
                 (0..rows).map(|_| split_score(2.0 + pool[draws.index(POOL)] * spread, 2.0)).collect::<Vec<f64>>()
             });
-            // No quantile over all rows, so that nothing but a group's own can bound it.
+            // No quantile over all rows, so that only the group's own can bound it.
             let (intervals, quantiles) = (Intervals::SplitConformal, Quantiles::of(Vec::new()));
             let calibration =
                 calibration(CalibrationRule::Regression { intervals, quantiles, groups: Some(numbered(&groups)) });
@@ -248,7 +253,7 @@ fn every_group_covers_as_the_law_says() {
 
 #[test]
 fn the_whole_calibration_of_a_classifier_covers_as_the_law_says() {
-    // With everything that is chosen and fitted on the way: nothing of it may cost coverage.
+    // With everything that is selected and fitted on the way: none of it may reduce the coverage.
     let pool = class_pool(7);
     let mut draws = Draws(SplitMix64::new(7));
     let rows = 60;

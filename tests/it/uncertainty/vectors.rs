@@ -1,5 +1,5 @@
-//! Equality with MAPIE, crepes, scikit-learn, scipy, netcal and venn-abers on the same rows. The vectors, and the script
-//! that makes them, are in tests/vectors/uncertainty.
+//! Comparison with MAPIE, crepes, scikit-learn, scipy, netcal and venn-abers on the same rows. The vectors and the
+//! script that makes them are in tests/vectors/uncertainty.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ use candor::domain::{
 use serde_json::Value;
 
 use super::{calibration, numbered};
-use crate::harness::root;
+use crate::support::paths::root;
 
 fn vectors(name: &str) -> Value {
     let path = root().join("tests/vectors/uncertainty").join(name);
@@ -38,7 +38,7 @@ fn levels(vectors: &Value) -> Vec<Coverage> {
     floats(&vectors["levels"]).into_iter().map(|level| Coverage::new(level).expect("a level")).collect()
 }
 
-/// A regression served with these quantiles at a level.
+/// A regression served with these quantiles at one level.
 fn calibrator(intervals: Intervals, scores: &[f64], groups: Option<&[usize]>, coverage: Coverage) -> Calibrator {
     let own = |of_row: &[usize], group: usize| {
         scores.iter().zip(of_row).filter(|(_, other)| **other == group).map(|(score, _)| *score).collect()
@@ -49,7 +49,7 @@ fn calibrator(intervals: Intervals, scores: &[f64], groups: Option<&[usize]>, co
     Calibrator::new(&calibration, coverage).expect("it is on the grid")
 }
 
-/// One kind of interval: its method, the score of a calibration row, and whether it goes by group.
+/// One kind of interval: its method, the score of a calibration row, and whether it has groups.
 type Kind<'a> = (&'a str, Intervals, &'a dyn Fn(usize) -> f64, bool);
 
 #[test]
@@ -90,7 +90,7 @@ fn intervals_equal_those_of_mapie_and_crepes() {
                 let of = AssessContext { group: grouped.then_some(group_of[row]), features_hash: "" };
                 let found = calibrator.regress(measured, of).expect("a regression");
                 match &vectors[name][index][row] {
-                    // crepes leaves a group without a bound; candor uses the quantile of all rows, and says so.
+                    // crepes leaves such a group without a bound; candor uses the quantile of all rows and reports it.
                     Value::Null => assert!(grouped && !found.method.starts_with("mondrian"), "{name} {coverage:?}"),
                     expected => {
                         let (low, high) = found.ends.expect("it is bounded");
@@ -138,13 +138,13 @@ fn the_temperature_equals_that_of_scipy_and_netcal() {
     let found = Temperature::fit(&logits, 4, &labels);
     let expected = vectors["temperature"].as_f64().expect("a number");
     assert!((found.temperature - expected).abs() < 1e-6 * expected, "{found:?} for {expected}");
-    // Of log-probabilities the same temperature comes out: they are logits but for a constant a row.
+    // Log-probabilities give the same temperature: they equal the logits up to a constant per row.
     let of_probabilities: Vec<f64> = rows(&vectors["probabilities"])
         .iter()
         .flat_map(|row| Scores { kind: ScoreKind::Probabilities, values: row }.logits())
         .collect();
     let again = Temperature::fit(&of_probabilities, 4, &labels);
-    // Probabilities below 1e-7 are clipped, which a few rows have.
+    // Probabilities below 1e-7 are clipped; a few rows have them.
     assert!((again.temperature - found.temperature).abs() < 1e-2 * found.temperature, "{again:?} for {found:?}");
     // netcal minimises the same log loss in doubles (its prior is for its Bayesian methods only), by L-BFGS-B with scipy's
     // defaults, which stop at a gradient of 1e-5: at the inverse temperature 0.5671438, where 0.5671411 is least. That is

@@ -1,11 +1,10 @@
-//! Every method, every kind of set and interval, every format of table, and what is said beside them.
+//! Every method, every kind of set and interval, every table format, and the notes about them.
 
 use std::{
     collections::BTreeSet,
     fs,
     io::{BufWriter, Write as _},
     path::Path,
-    process::Stdio,
 };
 
 use candor::{
@@ -17,8 +16,12 @@ use serde_json::{Value, json};
 use super::{calibrated, spread_out, table, written};
 use crate::{
     authoring::{iris, make},
-    harness::{Server, candor, copy_models, root},
-    workshop::{ask, contract, package},
+    support::{
+        external_tools::peak_kib,
+        packages::{ask, contract, copy_models, package},
+        paths::root,
+        server::Server,
+    },
 };
 
 /// Two features.
@@ -26,13 +29,13 @@ fn features() -> Value {
     json!({ "a": { "type": "number" }, "b": { "type": "number" } })
 }
 
-/// A model of two classes: the probability of the second is that of the logistic function at `a - 2 b + 0.5`.
+/// A model of two classes: the probability of the second is the logistic function of `a - 2 b + 0.5`.
 fn two_classes() -> tempfile::TempDir {
     let output = json!({ "task": "classification", "classes": ["no", "yes"], "probabilities": { "tensor": "p" } });
     package("binary_single", &[("contract.json", &contract("x", &features(), &output).to_string())])
 }
 
-/// The truth of a model that boasts: its logit is twice what it should be.
+/// The truth for an overconfident model: its logit is twice as large as it should be.
 fn meek(a: f64, b: f64, draw: f64) -> String {
     let p = 1.0 / (1.0 + (-0.5 * (a - 2.0 * b + 0.5)).exp());
     if draw < p { "yes" } else { "no" }.to_owned()
@@ -59,7 +62,7 @@ fn every_method_and_every_set_serves_by_its_name() {
         let made = made.expect("a calibration");
         assert_eq!(made.method, name);
         let plots: Vec<bool> = ["reliability.svg", "coverage.svg"].map(|plot| version.join(plot).is_file()).to_vec();
-        assert_eq!(plots, [true, sets != Some(SetChoice::None)], "{name}: none is left of an earlier calibration");
+        assert_eq!(plots, [true, sets != Some(SetChoice::None)], "{name}: plots of an earlier calibration are removed");
         let report = &made.calibration.report;
         let (before, after) = (report.before.as_ref().expect("before"), report.after.as_ref().expect("after"));
         if method != MethodChoice::Uncalibrated {
@@ -74,7 +77,7 @@ fn every_method_and_every_set_serves_by_its_name() {
         assert_eq!(found["probability_interval"].is_array(), method == MethodChoice::VennAbers, "{found:#}");
         if name == "temperature+lac" {
             let temperature = written(&version)["rule"]["probabilities"]["temperature"].as_f64().expect("a number");
-            assert!((1.5..2.6).contains(&temperature), "the boast was of 2: {temperature}");
+            assert!((1.5..2.6).contains(&temperature), "the logits were doubled: {temperature}");
         }
     }
 }
@@ -127,7 +130,7 @@ fn a_regression_gets_the_intervals_that_its_outputs_allow() {
     for (graph, output, plain, method) in cases {
         let models = package(graph, &[("contract.json", &contract("x", &features(), &output).to_string())]);
         let version = models.path().join("model/1");
-        // Within 1 of what the graph says: 2 a - b + 3.
+        // Within 1 of the graph's value: 2 a - b + 3.
         let truth = |a: f64, b: f64, draw: f64| (2.0 * a - b + 3.0 + 2.0 * draw - 1.0).to_string();
         let data = table(&models, "held-out.csv", 200, truth);
         let made = calibrated(&version, &data, |wishes| wishes.method = plain.then_some(Method::SplitConformal));
@@ -158,7 +161,7 @@ fn groups_get_quantiles_of_their_own() {
     let groups = &written(&version)["rule"]["sets"]["groups"];
     let values: Vec<&Value> =
         groups["groups"].as_array().expect("groups").iter().map(|group| &group["value"]).collect();
-    assert_eq!(values, [&json!(1), &json!(12), &json!(24)], "by their size, whatever the order of the rows");
+    assert_eq!(values, [&json!(1), &json!(12), &json!(24)], "by size, in any order of the rows");
     let rows: u64 =
         groups["groups"].as_array().into_iter().flatten().filter_map(|g| g["quantiles"]["rows"].as_u64()).sum();
     assert_eq!(rows, 200);
@@ -167,7 +170,7 @@ fn groups_get_quantiles_of_their_own() {
     let found = ask(&server, "churn", &features).json();
     assert_eq!(found["uncertainty_method"], "uncalibrated+mondrian-lac", "{found:#}");
 
-    // A missing value is a group too; one of few rows says that it goes by all rows.
+    // A missing value is a group too; a group with few rows says that it uses the quantile of all rows.
     let made = calibrated(&version, &data, |wishes| {
         wishes.target = Some("churned".to_owned());
         wishes.group = Some("support_calls".to_owned());
@@ -247,18 +250,9 @@ fn rows_are_run_alone_where_a_graph_has_no_batch() {
     assert!((error.mean_absolute - 0.2).abs() < 1e-6, "{error:?}");
 }
 
-/// The greatest resident size, in KiB, of the program while it calibrates by a table; 0 where the system does not tell.
-fn peak_kib(version: &Path, data: &Path) -> u64 {
-    let mut command = candor(&["calibrate", "--dry-run", "--target", "y", "--data"]);
-    let mut child = command.arg(data).arg(version).stdout(Stdio::null()).spawn().expect("it starts");
-    let (status, mut peak) = (format!("/proc/{}/status", child.id()), 0);
-    while child.try_wait().expect("it can be waited for").is_none() {
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-        peak = line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0).max(peak);
-    }
-    assert!(child.wait().expect("it ended").success());
-    peak
+fn peak(version: &Path, data: &Path) -> u64 {
+    let [data, version] = [data, version].map(|path| path.display().to_string());
+    peak_kib(&["calibrate", "--dry-run", "--target", "y", "--data", &data, &version])
 }
 
 #[test]
@@ -280,6 +274,6 @@ fn a_table_larger_than_memory_streams() {
     };
     let (few, many) = (long("few.csv", ROWS / 100), long("many.csv", ROWS));
     let size = fs::metadata(&many).expect("a file").len() / 1024;
-    let grown = peak_kib(&version, &many).saturating_sub(peak_kib(&version, &few));
+    let grown = peak(&version, &many).saturating_sub(peak(&version, &few));
     assert!(size > 30_000 && grown < 10_000, "{grown} KiB for a table of {size} KiB");
 }

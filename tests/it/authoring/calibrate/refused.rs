@@ -1,4 +1,4 @@
-//! What `calibrate` refuses, in which words; and that nothing is left behind.
+//! What `calibrate` refuses and with which message; nothing is left behind.
 
 use std::fs;
 
@@ -9,20 +9,21 @@ use candor::{
 use serde_json::{Value, json};
 
 use super::{calibrated, files};
-use crate::{
-    harness::{candor, copy_models, root},
-    workshop::{contract, package},
+use crate::support::{
+    packages::{contract, copy_models, package},
+    paths::root,
+    process::candor,
 };
 
 type Wish = fn(&mut CalibrateOptions);
 
-/// A refusal: the table's file, its text, what the operator says, and the message, in which `{t}` is the table, `{v}` the
-/// version's directory.
+/// A refusal: the table's file name, its text, the operator's options and the message, in which `{t}` is the table and
+/// `{v}` the version's directory.
 type Case = (&'static str, &'static str, Wish, &'static str);
 
 fn plain(_: &mut CalibrateOptions) {}
 
-/// Refuses each table in turn, and looks that the version is as it was.
+/// Expects a refusal for each table, and checks that the version is unchanged.
 fn refuses(graph: &str, document: &Value, cases: &[Case]) {
     let models = package(graph, &[("contract.json", &document.to_string())]);
     let version = models.path().join("model/1");
@@ -35,7 +36,7 @@ fn refuses(graph: &str, document: &Value, cases: &[Case]) {
         let expected =
             expected.replace("{t}", &data.display().to_string()).replace("{v}", &version.display().to_string());
         assert!(error.contains(&expected), "{name}\n  expected {expected}\n  found    {error}");
-        assert_eq!(files(&version), before, "{name}: nothing is left");
+        assert_eq!(files(&version), before, "{name}: nothing is left behind");
         let kept = fs::read_to_string(version.join("calibration.json")).expect("a file");
         assert_eq!(kept, "what was there", "{name}");
         fs::remove_file(data).expect("removed");
@@ -46,7 +47,7 @@ fn number() -> Value {
     json!({ "type": "number" })
 }
 
-/// Twenty-odd rows of two classes.
+/// Some twenty rows of two classes.
 const GOOD: &str =
     "a,b,y\n1,2,no\n2,1,yes\n0,1,no\n1,0,yes\n2,2,no\n3,1,yes\n0,2,no\n1,1,yes\n0,0,no\n1,3,no\n2,0,yes\n";
 
@@ -346,7 +347,7 @@ fn the_program_says_so_and_fails() {
 fn a_directory_that_cannot_be_written_keeps_what_it_has() {
     let models = copy_models(&["churn"]);
     let version = models.path().join("churn/1");
-    // A directory stands where the file should: the rename fails, as on a full or a read-only disk.
+    // A directory with the name of the file: the rename fails, as on a full or read-only disk.
     let _ = fs::remove_file(version.join("calibration.json"));
     fs::create_dir_all(version.join("calibration.json/inside")).expect("made");
     let before = files(&version);
@@ -354,5 +355,5 @@ fn a_directory_that_cannot_be_written_keeps_what_it_has() {
     let error = calibrated(&version, &data, |wishes| wishes.target = Some("churned".to_owned())).err();
     let error = error.expect("refused").to_string();
     assert!(error.contains("calibration.json: cannot be written: "), "{error}");
-    assert_eq!(files(&version), before, "no draft is left");
+    assert_eq!(files(&version), before, "no staging directory is left behind");
 }

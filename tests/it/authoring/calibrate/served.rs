@@ -1,4 +1,5 @@
-//! By the program, on a bundled model, as an operator does it; then the answers of a server over what was written.
+//! `candor calibrate` as an operator runs it, on a bundled model; then the answers of a server with the new
+//! calibration.
 
 use std::fs;
 
@@ -8,11 +9,15 @@ use serde_json::json;
 use super::{calibrated, files, written};
 use crate::{
     authoring::json,
-    harness::{Server, candor, config, copy_models, root},
-    workshop::{ask, edit},
+    support::{
+        packages::{ask, copy_models, edit},
+        paths::root,
+        process::candor,
+        server::{Server, config},
+    },
 };
 
-/// Rows that churn's model was trained on: enough to try the command, and worthless as a measure.
+/// Rows that churn was trained on: enough to try the command, useless as a measurement.
 const CHURN: &str = "tests/fixtures/churn/churn.csv";
 
 #[test]
@@ -28,7 +33,7 @@ fn a_version_is_calibrated_and_serves_so() {
         .expect("it ran");
     let told = String::from_utf8(output.stdout).expect("UTF-8");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.stderr, b"", "a command that goes well says nothing there, where nobody looks");
+    assert_eq!(output.stderr, b"", "no progress output on a stderr that is not a terminal");
     for line in [
         "model     churn 1, temperature+lac",
         "rows      200 of churn.csv: stay (168), churn (32)",
@@ -100,8 +105,8 @@ fn the_same_table_makes_the_same_bytes() {
         fs::read(version.join("calibration.json")).expect("a file")
     };
     let first = make();
-    assert_eq!(first, make(), "made anew over itself");
-    // One of another model stands in the way of serving, and not of making the right one.
+    assert_eq!(first, make(), "replaces its own calibration");
+    // The calibration of another model prevents serving, but not making the right one.
     edit(&version.join("calibration.json"), |made| made["model_sha256"] = json!("sha256:other"));
     assert_eq!(first, make());
     fs::write(version.join("calibration.json"), "{").expect("written");
@@ -143,7 +148,7 @@ fn the_coverage_that_is_served_is_told() {
     assert_eq!((made.coverage, made.coverage_of), (Coverage::GRID[4], Some("contract.json")));
 
     fs::write(models.path().join("churn/model.toml"), "coverage = 0.99").expect("written");
-    // The model's directory stands for its only version.
+    // The model's directory is accepted if it has one version.
     let made = calibrated(&models.path().join("churn"), &data, churned).expect("made");
     assert_eq!((made.coverage, made.coverage_of), (Coverage::GRID[8], Some("model.toml")));
     assert_eq!(made.directory, version);

@@ -1,5 +1,6 @@
-//! Against the truth: the labels of churn were drawn from probabilities that are known, so those of the model can be held
-//! against them, on rows that neither it nor its calibration has seen. `make truth` measures the same with all rows.
+//! Comparison with the truth: the labels of churn were sampled from known probabilities, so the model's probabilities
+//! can be compared with them, on rows that neither model nor calibration has seen. `make truth` measures the same with
+//! all rows.
 
 #![expect(clippy::cast_precision_loss, reason = "counts are small")]
 
@@ -14,22 +15,22 @@ use candor::{
     repository::{ModelSettings, VerifiedVersion, scan},
 };
 
-use crate::{authoring::loader, harness::root};
+use crate::{authoring::loader, support::paths::root};
 
-/// A row: the model's own scores, what it answers calibrated, and what is true of it.
+/// A row: the model's own scores, its calibrated answer, and the truth.
 struct Row {
     scores: Vec<f64>,
-    /// The calibrated probability of leaving.
+    /// The calibrated probability of churning.
     served: f64,
     set: Vec<usize>,
     test: bool,
     /// Whether the subscriber left.
     left: usize,
-    /// The true probability of leaving.
+    /// The true probability of churning.
     truth: f64,
 }
 
-/// Asks the bundled version, as a server does, for every row of the table.
+/// Runs the bundled version on every row of the table, as a server does.
 fn ask() -> Vec<Row> {
     let model = scan(&root().join("models/churn/1")).expect("a version").models.remove(0);
     let prepared = loader().verify_package(&model.name, &model.versions[0], &ModelSettings::default());
@@ -101,12 +102,12 @@ fn calibrated_probabilities_are_near_the_true_ones() {
     let served = distance(&test, |row| row.served);
     assert!(own < 0.025 && served < 0.025 && served <= own + 1e-6, "{own} {served}");
 
-    // The law of new rows, at the coverage that is served.
+    // The distribution for new rows, at the served coverage.
     let covered = test.iter().filter(|row| row.set.contains(&row.left)).count() as f64 / test.len() as f64;
     let (low, high) = coverage_band(Coverage::DEFAULT, 3334, test.len()).expect("a band");
     assert!((low..=high).contains(&covered), "{low} {covered} {high}");
 
-    // A model that is too sure, and one that is not sure enough: made honest again, by whatever method.
+    // An overconfident and an underconfident model: every method corrects both.
     for (factor, before) in [(2.0, 0.07), (0.5, 0.11)] {
         let found = distance(&test, |row| distorted(row, factor)[1]);
         assert!(found > before, "{factor}: {found}");

@@ -1,11 +1,11 @@
-//! A client of HTTP/2, frame by frame, that does what no library would do.
+//! An HTTP/2 client at the level of frames, which can do what libraries do not allow.
 
 use std::{
     io::{ErrorKind, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
 };
 
-use crate::harness::PATIENCE;
+use crate::support::wait::TEST_TIMEOUT;
 
 pub(crate) const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -15,7 +15,7 @@ pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// A connection, frame by frame (RFC 9113, section 4.1).
+/// A connection (frames: RFC 9113, section 4.1).
 pub(crate) struct Frames(TcpStream);
 
 #[derive(Debug)]
@@ -31,10 +31,10 @@ impl Frames {
         Self::with_settings(address, &[])
     }
 
-    /// The same with settings: pairs of an identifier and a value (RFC 9113, section 6.5.2).
+    /// The same with settings: pairs of identifier and value (RFC 9113, section 6.5.2).
     pub(crate) fn with_settings(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
         let mut stream = TcpStream::connect(address).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).expect("a timeout");
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("sent");
         let mut frames = Self(stream);
         let pair = |(name, value): &(u16, u32)| [&name.to_be_bytes()[..], &value.to_be_bytes()].concat();
@@ -45,26 +45,26 @@ impl Frames {
     pub(crate) fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let length = u32::try_from(payload.len()).expect("a small frame").to_be_bytes();
         let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
-        // A server that has had enough may have closed the connection.
+        // The server may have closed the connection.
         let _ = self.0.write_all(&[&head, payload].concat());
     }
 
-    /// Asks for a path with GET.
+    /// Sends a GET request.
     pub(crate) fn get(&mut self, stream: u32, path: &str) {
         self.head(stream, END_HEADERS | END_STREAM, &[(":method", "GET"), (":path", path)]);
     }
 
-    /// Begins a POST to /predict.
+    /// Begins a POST to /predict; the body follows.
     pub(crate) fn begin(&mut self, stream: u32) {
         let fields = [(":method", "POST"), (":path", "/predict"), ("content-type", "application/json")];
         self.head(stream, END_HEADERS, &fields);
     }
 
-    /// Sends a head, its fields as literals that no table keeps (RFC 7541, section 6.2.2).
+    /// Sends a header block whose fields are literals without indexing (RFC 7541, section 6.2.2).
     fn head(&mut self, stream: u32, flags: u8, fields: &[(&str, &str)]) {
         let mut block = Vec::new();
         let always = [(":scheme", "http"), (":authority", "test")];
-        // Pseudo-header fields come before the others.
+        // Pseudo-header fields come first.
         let (pseudo, others): (Vec<_>, Vec<_>) =
             always.iter().chain(fields).partition(|(name, _)| name.starts_with(':'));
         for (name, value) in pseudo.into_iter().chain(others) {
@@ -86,13 +86,13 @@ impl Frames {
         Frame { kind: head[3], flags: head[4], stream, payload }
     }
 
-    /// Whether the server closes the connection, whatever it sends before.
+    /// Whether the server closes the connection; frames before that are ignored.
     pub(crate) fn closes_in_the_end(mut self) -> bool {
         std::io::copy(&mut self.0, &mut std::io::sink())
             .map_or_else(|error| error.kind() == ErrorKind::ConnectionReset, |_| true)
     }
 
-    /// Reads until the data of a stream's answer, and keeps the pings met on the way.
+    /// Reads until the body of a stream's response is complete, and collects the pings received on the way.
     pub(crate) fn answer(&mut self, stream: u32, pings: &mut Vec<Vec<u8>>) -> String {
         let mut body = Vec::new();
         loop {

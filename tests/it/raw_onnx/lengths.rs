@@ -1,12 +1,13 @@
-//! Bare graphs that only take certain lengths or values: load searches for an instance that runs, and serves the graph with
-//! a warning if there is none.
+//! Raw graphs that only accept certain lengths or values: load searches for an instance that runs, and serves the graph
+//! with a warning if there is none.
 
 use serde_json::{Value, json};
 
 use super::notes;
-use crate::{
-    harness::{Server, fixture},
-    workshop::{add, ask, contract, package},
+use crate::support::{
+    packages::{add, ask, contract, package},
+    paths::fixture,
+    server::Server,
 };
 
 fn ready(server: &Server, model: &str) -> Vec<String> {
@@ -28,7 +29,7 @@ fn a_window_that_must_be_long_is_found() {
         (found - 1.16).abs() < 1e-6 && answer["outputs"]["stateN"] == json!([[[1.0, 1.0, 1.0]], [[1.0, 1.0, 1.0]]]),
         "{answer:#}"
     );
-    // The example that is shown must be answered.
+    // The published example must be answered.
     let example = server.get("/models/recurrent/versions/1").json()["example"]["features"].clone();
     assert_eq!(ask(&server, "recurrent", &example).status, 200, "{example}");
 }

@@ -1,15 +1,17 @@
-//! Contracts with keywords beyond the one-pass plan: served, told in the log, and checked on a second pass.
+//! Contracts with keywords that the one-pass plan does not cover: they are served, logged, and checked by the full
+//! validation.
 
 use candor::domain::random::SplitMix64;
 use serde_json::{Value, json};
 
-use crate::{
-    harness::{Server, candor},
-    workshop::{ask, package},
+use crate::support::{
+    packages::{ask, package},
+    process::candor,
+    server::Server,
 };
 
-/// A keyword at work: the features, what is added to the contract, an instance that is admitted, and one that is not
-/// with the code and the pointer (by name, by position) of its fault.
+/// A keyword in use: the features, additions to the contract, an admitted instance, and a rejected one with the code
+/// and the pointers (by name, by position) of its violation.
 struct Keyword {
     name: &'static str,
     properties: Value,
@@ -20,7 +22,7 @@ struct Keyword {
     pointers: [&'static str; 2],
 }
 
-/// A keyword on the feature `a` alone, beside a number `b`.
+/// A keyword on the feature `a` alone, next to a number `b`.
 fn feature(name: &'static str, schema: &Value, good: &Value, (bad, code): (&Value, &'static str)) -> Keyword {
     Keyword {
         name,
@@ -33,7 +35,7 @@ fn feature(name: &'static str, schema: &Value, good: &Value, (bad, code): (&Valu
     }
 }
 
-/// Keywords on the whole instance, over two numbers.
+/// Keywords on the whole instance of two numbers.
 fn instance(name: &'static str, added: Value, good: [i64; 2], bad: [i64; 2]) -> Keyword {
     let number = json!({ "type": "number" });
     let named = |values: [i64; 2]| json!({ "a": values[0], "b": values[1] });
@@ -92,7 +94,7 @@ fn keywords() -> Vec<Keyword> {
 /// A contract over the two columns of the fixture `members`.
 fn contract(keyword: &Keyword) -> Value {
     let output = json!({ "task": "regression", "members": { "tensor": "m" } });
-    let mut contract = crate::workshop::contract("x", &keyword.properties, &output);
+    let mut contract = crate::support::packages::contract("x", &keyword.properties, &output);
     if let (Value::Object(contract), Value::Object(added)) = (&mut contract, &keyword.added) {
         contract.extend(added.clone());
     }
@@ -184,7 +186,7 @@ fn arrays_and_texts_are_checked_too() {
             "/2",
         ),
     ] {
-        let contract = crate::workshop::contract("ids", &json!({ "ids": schema }), &tensors);
+        let contract = crate::support::packages::contract("ids", &json!({ "ids": schema }), &tensors);
         let pointers = [format!("/features/ids{pointer}"), format!("/features/0{pointer}")];
         let keyword = Keyword {
             name: "array",
@@ -199,7 +201,7 @@ fn arrays_and_texts_are_checked_too() {
     }
 }
 
-/// A contract over the fixture `types` whose text has a rule, with a default for everything else.
+/// A contract over the fixture `types` with a rule for its string, and defaults for everything else.
 fn text_contract(rule: &Value, added: &Value) -> Value {
     let names =
         ["float16", "float", "double", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"];
@@ -224,7 +226,8 @@ fn text_contract(rule: &Value, added: &Value) -> Value {
     contract
 }
 
-/// The rule of the text, what is added to the contract, a good and a bad instance, the code and the place of its fault.
+/// The rule of the string, additions to the contract, a good and a bad instance, the code and the pointer of the
+/// violation.
 type TextCase = (Value, Value, Value, Value, &'static str, &'static str);
 
 fn text_cases() -> Vec<TextCase> {
@@ -323,7 +326,7 @@ fn an_unknown_keyword_at_any_depth_refuses_the_contract() {
 }
 
 #[test]
-fn a_golden_case_must_pass_the_second_pass_too() {
+fn a_golden_case_must_pass_full_validation_too() {
     let keyword = instance(
         "oneOf",
         json!({ "oneOf": [{ "properties": { "a": { "minimum": 1 } } }, { "properties": { "b": { "minimum": 1 } } }] }),
@@ -356,7 +359,7 @@ fn the_example_is_one_that_is_admitted() {
     assert_eq!(reply.status, 200, "{example}: {}", reply.text());
 }
 
-/// Backtracking takes time without bound; what to write instead is said.
+/// The time of backtracking has no bound; the message says what to write instead.
 #[test]
 fn a_pattern_that_backtracks_is_refused_with_what_to_write() {
     for (pattern, expected) in [
@@ -371,7 +374,7 @@ fn a_pattern_that_backtracks_is_refused_with_what_to_write() {
     }
 }
 
-/// The states of this pattern multiply with every digit: the `regex` crate takes seconds for such a text.
+/// The automaton's states multiply with every digit: the `regex` crate takes seconds for such a string.
 #[test]
 fn a_text_that_takes_too_many_steps_is_never_admitted_unseen() {
     let pattern = "[01]*1[01]{3000}[ax].b?";
@@ -400,7 +403,7 @@ fn a_text_that_takes_too_many_steps_is_never_admitted_unseen() {
     }
 }
 
-/// A text of one letter matches neither pattern.
+/// The expected status for a string of one letter, which matches neither pattern.
 fn expected(rule: &Value) -> u16 {
     if rule.get("pattern").is_some() { 400 } else { 200 }
 }

@@ -1,14 +1,14 @@
-//! What Shapley values must be, for any game: the four axioms that define them, and that names do not matter.
+//! The four axioms that define Shapley values, for arbitrary games; and independence of the order of features.
 
 use std::collections::HashMap;
 
 use candor::domain::explanation::{Coalition, Estimate, Method, Range, SamplingPlan, ShapleyProblem};
 use proptest::prelude::*;
 
-/// The most players of a game here.
+/// The largest number of players.
 const MOST: usize = 6;
 
-/// What each coalition is worth, by its mask.
+/// The worth of each coalition, indexed by its mask.
 type Worth = Vec<f64>;
 
 fn games() -> impl Strategy<Value = (usize, Worth)> {
@@ -19,7 +19,7 @@ fn mask(players: usize, coalition: &Coalition) -> usize {
     (0..players).filter(|player| coalition.contains(*player)).map(|player| 1 << player).sum()
 }
 
-/// Plays a game with so many rows; fewer than all coalitions are sampled.
+/// Plays a game with this many rows; if they are fewer than the coalitions, these are sampled.
 fn play(players: usize, worth: impl Fn(usize) -> f64, rows: usize) -> Estimate {
     let full = worth((1 << players) - 1);
     let mut plan =
@@ -50,7 +50,7 @@ fn near(left: &[f64], right: &[f64]) -> bool {
     left.len() == right.len() && left.iter().zip(right).all(|(left, right)| (left - right).abs() < 1e-9)
 }
 
-/// A coalition with its players called otherwise: player `i` is `names[i]`.
+/// A coalition with renamed players: player `i` becomes `names[i]`.
 fn renamed(names: &[usize], mask: usize) -> usize {
     names.iter().enumerate().filter(|(player, _)| mask >> player & 1 == 1).map(|(_, name)| 1 << name).sum()
 }
@@ -101,7 +101,7 @@ proptest! {
     }
 }
 
-/// The Shapley value as the mean over all orders, another way to write the definition.
+/// The Shapley value as the mean over all orders, an equivalent definition.
 fn over_all_orders(players: usize, worth: &dyn Fn(usize) -> f64) -> Vec<f64> {
     fn walk(mask: usize, left: &[usize], worth: &dyn Fn(usize) -> f64, sums: &mut [f64]) -> f64 {
         if left.is_empty() {
@@ -131,7 +131,7 @@ fn the_definition_agrees_with_the_mean_over_all_orders() {
 
 #[test]
 fn the_standard_error_tells_how_far_the_estimate_is() {
-    // Twelve players with interactions; the mean error over many samples, in standard errors, must be about one.
+    // Twelve players with interactions: over many samples the mean error, in standard errors, must be about one.
     let players = 12;
     let table: HashMap<usize, f64> = (0..1 << players)
         .map(|mask: usize| (mask, (float(mask) * 0.37).sin() + f64::from(mask.count_ones() % 3)))
@@ -156,7 +156,8 @@ fn the_standard_error_tells_how_far_the_estimate_is() {
             squares.push(((found - truth) / error.expect("several pairs")).powi(2));
         }
     }
-    // Of 480 squares of about standard normal errors (a little wider: the errors are estimated from thirty pairs).
+    // Of 480 squares of about standard normal errors (slightly wider, since the standard errors are estimated from
+    // thirty pairs).
     let mean = squares.iter().sum::<f64>() / float(squares.len());
     assert!((0.75..1.4).contains(&mean), "{mean}");
 }

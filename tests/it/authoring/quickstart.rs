@@ -1,14 +1,11 @@
-//! From a bare model and a table to a served, checked, documented model: by the program, as the README tells it.
+//! The quickstart of the README, by the program: from a raw model and a table to a served, checked, documented model.
 
 use std::fs;
 
 use serde_json::{Value, json};
 
 use super::{iris, json, make};
-use crate::{
-    harness::{Server, candor, root},
-    workshop::ask,
-};
+use crate::support::{packages::ask, paths::root, process::candor, server::Server};
 
 #[test]
 fn a_bare_model_and_a_table_become_a_served_model() {
@@ -32,7 +29,7 @@ fn a_bare_model_and_a_table_become_a_served_model() {
     let readme = fs::read_to_string(root().join("README.md")).expect("README.md");
     let shown = readme.split_once("$ candor init iris.onnx").and_then(|(_, rest)| rest.split_once("$ candor serve"));
     let shown = shown.expect("the README shows what init prints").0.lines().skip(1);
-    // Where it was written depends on the place; what is left out is marked.
+    // The directory differs, and omissions are marked with `…`.
     let shown: Vec<&str> =
         shown.filter(|line| !line.is_empty() && *line != "…" && !line.starts_with("wrote")).collect();
     assert!(shown.len() >= 3, "{shown:?}");
@@ -45,7 +42,7 @@ fn a_bare_model_and_a_table_become_a_served_model() {
     let reply = server.post("/predict", curl.trim_end_matches('\'')).json();
     assert_eq!((&reply["prediction"], &reply["training_data"]), (&json!("setosa"), &json!("iris.csv")), "{reply:#}");
     let wrong = ask(&server, "iris", &json!({ "sepal_length": "long", "sepal_width": 3.5, "petal_length": 1.4 }));
-    assert_eq!(wrong.code(), "data_contract_violation", "the contract checks: {}", wrong.text());
+    assert_eq!(wrong.code(), "data_contract_violation", "the contract is enforced: {}", wrong.text());
     let odd = json!({ "sepal_length": 51, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2 });
     let warned = ask(&server, "iris", &odd).json();
     assert_eq!(warned["warnings"][0]["code"], "outside_expected", "{warned:#}");
@@ -97,7 +94,10 @@ fn inputs_of_many_types_take_their_columns_by_name_and_the_matrix_takes_the_rest
     );
     assert_eq!(properties["monthly_charge"]["type"], "number");
     let golden = fs::read_to_string(out.join("golden.jsonl")).expect("a file");
-    assert!(golden.lines().all(|line| line.contains("\"source\":\"recorded\"")), "no answer is given out as the truth");
+    assert!(
+        golden.lines().all(|line| line.contains("\"source\":\"recorded\"")),
+        "the model's answers are not recorded as the truth"
+    );
     assert!(made.agreement.expect("a target").contains("of 200 rows"));
 }
 
@@ -107,7 +107,7 @@ fn classes_in_the_wrong_order_show() {
     let data = place.path().join("t.csv");
     let out = place.path().join("m/1");
     let made = |classes: &[&str], target: Option<&str>| {
-        make(&crate::harness::fixture("zipmap_int.onnx"), &data, &out, |wishes| {
+        make(&crate::support::paths::fixture("zipmap_int.onnx"), &data, &out, |wishes| {
             wishes.target = target.map(str::to_owned);
             wishes.classes = classes.iter().map(|name| (*name).to_owned()).collect();
             wishes.force = true;
@@ -137,7 +137,7 @@ fn a_regression_a_tensor_and_named_classes() {
         fs::write(&path, text).expect("written");
         path
     };
-    let fixture = crate::harness::fixture;
+    let fixture = crate::support::paths::fixture;
     let data = table("value.csv", "a,b,y\n1,2,0.5\n2,1,1.5\n0,1,2.5\n");
     let made = make(&fixture("float64_regression.onnx"), &data, &place.path().join("value/1"), |wishes| {
         wishes.target = Some("y".to_owned());

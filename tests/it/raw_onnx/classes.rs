@@ -3,10 +3,7 @@
 use serde_json::{Value, json};
 
 use super::notes;
-use crate::{
-    harness::{Server, fixture},
-    workshop::ask,
-};
+use crate::support::{packages::ask, paths::fixture, server::Server};
 
 fn server(graph: &str) -> (Server, String) {
     (Server::over(&fixture(&format!("{graph}.onnx"))), graph.replace('_', "-"))

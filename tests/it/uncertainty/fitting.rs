@@ -1,5 +1,5 @@
-//! What fitting finds on rows whose truth is known: which method wins, what the report says, and by how much the
-//! probabilities come nearer to the truth.
+//! Fitting on rows whose truth is known: which method wins, what the report says, and how much closer to the truth the
+//! probabilities get.
 
 #![expect(clippy::cast_precision_loss, reason = "counts are small")]
 
@@ -16,7 +16,7 @@ use candor::domain::{
 
 use super::calibration;
 
-/// Uniform numbers that repeat: a Weyl sequence, as even as a grid and as unordered as draws.
+/// Reproducible uniform numbers: a Weyl sequence, as even as a grid and as unordered as random numbers.
 fn uniform(row: usize, stream: usize) -> f64 {
     let step = [0.618_033_988_749_895, 0.414_213_562_373_095, 0.732_050_807_568_877][stream];
     ((row + 1) as f64 * step).fract()
@@ -51,7 +51,7 @@ fn distance(rows: &ClassificationRows, truth: &[f64], map: &ProbabilityMap) -> f
 
 #[test]
 fn the_best_method_is_taken_and_the_others_are_told() {
-    // Too sure by a factor: one temperature is the whole truth.
+    // Overconfident by a factor: one temperature corrects it exactly.
     let (rows, truth) = two_classes(2000, 3.0, 0.0);
     let (rule, report) = calibrate_classifier(&rows, ClassificationOptions::default()).expect("a calibration");
     let ProbabilityMap::Temperature(found) = chosen(&rule) else { panic!("{:?}", report.candidates) };
@@ -64,7 +64,7 @@ fn the_best_method_is_taken_and_the_others_are_told() {
     assert!(distance(&rows, &truth, chosen(&rule)) < 0.2 * distance(&rows, &truth, &ProbabilityMap::Uncalibrated));
     assert!(before.bins.len() == 15 && before.bins.iter().map(|bin| bin.rows).sum::<usize>() == 2000);
 
-    // Trained on balanced classes, served on others: only a curve can shift the odds.
+    // Trained on balanced classes, served on unbalanced ones: only a curve can shift the odds.
     let (rows, truth) = two_classes(2000, 1.0, 2.0);
     let (rule, report) = calibrate_classifier(&rows, ClassificationOptions::default()).expect("a calibration");
     assert!(matches!(chosen(&rule), ProbabilityMap::VennAbers(_)), "{:?}", report.candidates);
@@ -105,7 +105,7 @@ fn the_report_tells_how_each_level_covers() {
     let needed: Vec<usize> = report.levels.iter().map(|level| level.rows_needed).collect();
     assert_eq!(needed[5..7], [9, 19]);
 
-    // 30 rows bound nothing at 0.99: said as it is.
+    // 30 rows give no finite bound at 0.99, and the report says so.
     let (rows, _) = two_classes(30, 2.0, 0.0);
     let options = ClassificationOptions { method: MethodChoice::Uncalibrated, sets: Some(SetMethod::Lac) };
     let (_, report) = calibrate_classifier(&rows, options).expect("a calibration");
@@ -144,7 +144,10 @@ fn a_regression_uses_what_its_model_says() {
     let members = noisy(400, |sigma| ScaleSource::Members(sigma.to_vec()));
     width(&members, Intervals::NormalizedConformal { scale: Scale::Members });
     let cqr = width(&noisy(400, quantiles), Intervals::Cqr { lower: 0.05, upper: 0.95 });
-    assert!(own < 0.7 * plain && cqr < 0.7 * plain, "{plain} {own} {cqr}: who knows the noise is narrower");
+    assert!(
+        own < 0.7 * plain && cqr < 0.7 * plain,
+        "{plain} {own} {cqr}: a model that knows the noise has narrower intervals"
+    );
     let (rule, _) =
         calibrate_regressor(&sigma, RegressionOptions { force_split_conformal: true }).expect("a calibration");
     assert!(matches!(rule, CalibrationRule::Regression { intervals: Intervals::SplitConformal, .. }));

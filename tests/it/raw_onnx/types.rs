@@ -1,10 +1,10 @@
-//! Every element type there and back: the greatest and the least values of each, and what lies just beyond them.
+//! Every element type as input and output: the largest and smallest values of each, and the values just beyond.
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, fixture};
+use crate::support::{paths::fixture, server::Server};
 
-/// An element type of the fixture `types`, values that come back as they are, and values that do not fit.
+/// An element type of the fixture `types`, values that round-trip, and values that do not fit.
 struct Type {
     name: &'static str,
     fit: &'static [&'static str],
@@ -12,13 +12,13 @@ struct Type {
 }
 
 const TYPES: &[Type] = &[
-    // 65519 is the last that rounds to the greatest half, 65504; 65520 would become infinite.
+    // 65519 is the largest value that rounds to the largest half, 65504; 65520 would become infinite.
     Type {
         name: "float16",
         fit: &["65504.0", "-65504.0", "0.1", "6e-8", "65519"],
         beyond: &["65520", "-65520", "1e39"],
     },
-    // The double halfway between the greatest float and the next power of two rounds away from it.
+    // The double halfway between the largest float and the next power of two rounds up.
     Type {
         name: "float",
         fit: &["3.4028235e38", "-3.4028235e38", "1e-45", "0.1", "16777217"],
@@ -44,13 +44,13 @@ const TYPES: &[Type] = &[
     Type { name: "bool", fit: &["true", "false"], beyond: &[] },
     Type {
         name: "string",
-        // A NUL is data: the runtime's own function for texts would end them there.
+        // A NUL is data: ONNX Runtime's own string function would truncate there.
         fit: &[r#""""#, r#""é\n\ud83d\ude00\"\\""#, r#""NaN""#, r#""a\u0000b""#, r#""\u0000""#, r#""a\u0000""#],
         beyond: &[],
     },
 ];
 
-/// The body of a request with one value of its own, and 1 (or what stands for it) for every other type.
+/// A request body with one given value, and 1 (or its equivalent) for every other type.
 fn body(name: &str, value: &str) -> String {
     let member = |each: &Type| {
         let usual = match each.name {
@@ -63,7 +63,7 @@ fn body(name: &str, value: &str) -> String {
     format!("{{\"features\":{{{}}}}}", TYPES.iter().map(member).collect::<Vec<_>>().join(","))
 }
 
-/// Whether `found` is the value nearest to what was `written` that the element type has.
+/// Whether `found` is the value of the element type that is nearest to `written`.
 fn same(name: &str, written: &str, found: &Value) -> bool {
     let number = || (written.parse::<f64>().expect("a number"), found.as_f64().expect("a number"));
     match name {
@@ -71,7 +71,7 @@ fn same(name: &str, written: &str, found: &Value) -> bool {
             let (written, found) = number();
             half::f16::from_f64(written) == half::f16::from_f64(found)
         }
-        // The text of the answer is read as the element's own type: it has no more digits than that needs.
+        // The answer is parsed as the element type itself: it has only as many digits as that type needs.
         "float" => found.to_string().parse::<f32>() == written.parse::<f32>(),
         "double" => number().0.to_bits() == number().1.to_bits(),
         "bool" | "string" => serde_json::from_str::<Value>(written).is_ok_and(|written| written == *found),
@@ -99,7 +99,7 @@ fn every_element_type_goes_there_and_back() {
 #[test]
 fn bfloat16_goes_there_and_back() {
     let server = Server::over(&fixture("bfloat16.onnx"));
-    // The nearest of eight significant bits; what the graph casts to a float shows them all.
+    // Rounded to eight significant bits; the graph casts to a float, which shows them all.
     for (written, same, value) in [
         ("1", "1.0", 1.0),
         ("0.1", "0.1", 0.100_097_656_25),

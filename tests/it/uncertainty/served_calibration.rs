@@ -1,5 +1,5 @@
-//! What a caller and an operator see of a calibration: bundled models and fixtures, calibrated by the test on what they
-//! themselves answer, served over real sockets.
+//! What callers and operators see of a calibration: bundled models and fixtures, calibrated by the test on their own
+//! answers and served over real sockets.
 
 #![expect(clippy::cast_precision_loss, reason = "counts are small")]
 
@@ -19,9 +19,9 @@ use candor::domain::{
 use serde_json::{Value, json};
 
 use super::calibration;
-use crate::{
-    harness::{Server, copy_models, uncalibrated_models},
-    workshop::{ask, contract, package},
+use crate::support::{
+    packages::{ask, contract, copy_models, package, uncalibrated_models},
+    server::Server,
 };
 
 /// A subscriber, different for each row.
@@ -30,7 +30,7 @@ fn subscriber(row: usize) -> Value {
     json!({ "tenure_months": (row * 37) % 120, "monthly_charge": 10.0 + ((row * 53) % 100) as f64, "plan": plan })
 }
 
-/// The model's own probabilities of some subscribers, and labels that follow them less surely.
+/// The model's own probabilities for some subscribers, and labels that follow them less surely.
 pub(super) fn held_out(count: usize) -> (ClassificationRows, String) {
     let server = Server::shared();
     let mut rows = ClassificationRows {
@@ -54,7 +54,7 @@ pub(super) fn held_out(count: usize) -> (ClassificationRows, String) {
     (rows, format!("sha256:{digest}"))
 }
 
-/// A number of an answer, as the float32 that the graph gave.
+/// A number of an answer as the float32 of the graph.
 #[expect(clippy::cast_possible_truncation, reason = "it was a float32 before it was written")]
 fn float32(value: &Value) -> f64 {
     f64::from(value.as_f64().expect("a number") as f32)
@@ -64,7 +64,7 @@ fn near(found: &Value, expected: f64) -> bool {
     found.as_f64().is_some_and(|found| (found - expected).abs() < 1e-6 * expected.abs().max(1.0))
 }
 
-/// Writes a calibration beside a graph, for that graph.
+/// Writes a calibration for a graph next to it.
 pub(super) fn write(
     version: &Path,
     rule: CalibrationRule,
@@ -78,7 +78,7 @@ pub(super) fn write(
     made
 }
 
-/// A server over churn with a calibration, and the rule that it serves.
+/// A server of churn with a calibration, and the rule that it serves.
 fn churn(options: ClassificationOptions, change: impl FnOnce(&mut ClassificationRows)) -> (Server, CalibrationRule) {
     let (mut rows, digest) = held_out(60);
     change(&mut rows);
@@ -143,7 +143,10 @@ fn venn_abers_answers_with_its_bounds() {
         let found = ask(&server, "churn", &subscriber(row)).json();
         let bound = |index: usize| found["probability_interval"][index].as_f64().expect("a bound");
         let own = found["probabilities"][found["prediction"].as_str().expect("a class")].as_f64().expect("a number");
-        assert!(bound(0) <= own && own <= bound(1) && bound(0) < bound(1), "of the prediction: {found}");
+        assert!(
+            bound(0) <= own && own <= bound(1) && bound(0) < bound(1),
+            "the interval is that of the predicted class: {found}"
+        );
         assert_eq!(found["uncertainty_method"], "venn-abers");
         assert_eq!((&found["coverage"], &found["prediction_set"]), (&Value::Null, &Value::Null));
         assert_eq!(server.get("/models/churn").json()["versions"][0]["calibration"]["coverage"], Value::Null);
@@ -175,7 +178,7 @@ fn aps_gives_a_replay_the_same_set() {
 fn groups_answer_by_their_own_quantile_and_say_when_not() {
     let options = ClassificationOptions { method: MethodChoice::Uncalibrated, sets: Some(SetMethod::Lac) };
     let (server, _) = churn(options, |rows| {
-        // 20 rows of each plan; of business only four are left to its own group.
+        // 20 rows of each plan; only four of business are left for its own group.
         let values = ["basic", "plus", "business"].map(|plan| JsonValue::Text(plan.into())).to_vec();
         let of_row = (0..60).map(|row| if row % 3 == 2 && row > 12 { 0 } else { row % 3 }).collect();
         rows.groups = Some(RowGroups { feature: "plan".into(), values, of_row });
@@ -202,7 +205,7 @@ fn groups_answer_by_their_own_quantile_and_say_when_not() {
 #[test]
 fn an_empty_set_is_shown_as_empty() {
     let options = ClassificationOptions { method: MethodChoice::Uncalibrated, sets: Some(SetMethod::Lac) };
-    // A model that was always right and sure: whatever is less sure fits no class.
+    // From a model that was always right with certainty: any less certain instance gets an empty set.
     let (server, _) = churn(options, |rows| {
         rows.scores.chunks_mut(2).zip(&rows.labels).enumerate().for_each(|(row, (scores, label))| {
             scores[*label] = 0.999_99 - 1e-8 * row as f64;

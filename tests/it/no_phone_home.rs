@@ -1,4 +1,4 @@
-//! ONNX Runtime reports nothing about its use: for its whole life the process has no socket but those of its server.
+//! ONNX Runtime sends no telemetry: at no time does the process have a socket that is not the server's.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,24 +14,28 @@ use std::{
 
 use serde_json::Value;
 
-use crate::harness::{PATIENCE, Reply, candor, raw};
+use crate::support::{
+    http_client::{Reply, raw},
+    process::candor,
+    wait::TEST_TIMEOUT,
+};
 
-/// The models that are asked, each for its own example, in every round.
+/// The models that are requested in every round, each with its own example.
 const MODELS: &[&str] = &["churn", "breast-cancer", "diabetes", "digits", "wine"];
 
-/// How often each model is asked.
+/// Requests per model.
 const ROUNDS: usize = 20;
 
-/// How often a socket that stands in no table is looked at before it counts as one that should not be.
+/// How often a socket that is in no table is looked up again before it counts as foreign.
 const LOOKS: usize = 500;
 
 /// The state of a listening socket in /proc/net/tcp.
 const LISTEN: &str = "0A";
 
-/// A running program, looked at through /proc.
+/// A running program, observed through /proc.
 struct Watched {
     child: Child,
-    /// The port that it listens on, once it does.
+    /// The port that it listens on, once it is known.
     port: Option<u16>,
 }
 
@@ -47,14 +51,14 @@ impl Watched {
         PathBuf::from(format!("/proc/{}/{file}", self.child.id()))
     }
 
-    /// The inodes of the sockets that the process holds.
+    /// The inodes of the process's sockets.
     fn sockets(&self) -> HashSet<u64> {
         let entries = fs::read_dir(self.proc("fd")).into_iter().flatten().flatten();
         let links = entries.filter_map(|entry| fs::read_link(entry.path()).ok());
         links.filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()).collect()
     }
 
-    /// What stands in a table of /proc/net, by inode: the local port and the state. The columns are those of proc(5).
+    /// A table of /proc/net by inode: the local port and the state. The columns are those of proc(5).
     fn table(&self, name: &str) -> HashMap<u64, (u16, String)> {
         let text = fs::read_to_string(self.proc(&format!("net/{name}"))).unwrap_or_default();
         text.lines()
@@ -67,10 +71,10 @@ impl Watched {
             .collect()
     }
 
-    /// Where each socket of this machine stands.
+    /// The kind of each socket of this machine.
     fn places(&self) -> HashMap<u64, Place> {
         let mut places = HashMap::new();
-        // The runtime hears of signals through a pair of sockets that stay inside the process.
+        // Tokio delivers signals through a socket pair inside the process.
         let local = fs::read_to_string(self.proc("net/unix")).unwrap_or_default();
         let inodes = local.lines().skip(1).filter_map(|line| line.split_whitespace().nth(6)?.parse().ok());
         places.extend(inodes.map(|inode| (inode, Place::Local)));
@@ -84,7 +88,7 @@ impl Watched {
         places
     }
 
-    /// Whether every socket of the process is the listener, a connection that came in through it, or local.
+    /// Whether every socket of the process is the listener, an accepted connection, or local.
     fn check(&self) -> Result<(), String> {
         let ours = |place: &Place| match (place, self.port) {
             (Place::Tcp { port, .. }, Some(ours)) => *port == ours,
@@ -92,7 +96,7 @@ impl Watched {
             (place, _) => *place == Place::Local,
         };
         let mut sockets = self.sockets();
-        // A new socket stands nowhere until it is bound, and an old one nowhere after its end: then look again.
+        // A socket is in no table before it is bound and after it is closed: look again.
         for _ in 0..LOOKS {
             let places = self.places();
             if let Some(place) = sockets.iter().filter_map(|inode| places.get(inode)).find(|place| !ours(place)) {
@@ -109,18 +113,18 @@ impl Watched {
     }
 }
 
-/// What kind of socket it is.
+/// The kind of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// TCP, on this port of ours.
+    /// TCP, with this local port.
     Tcp { port: u16, listens: bool },
-    /// Inside this machine.
+    /// Local to this machine.
     Local,
-    /// UDP or raw, such as a name server is asked by.
+    /// UDP or raw, as DNS uses.
     Foreign,
 }
 
-/// Starts the program without the variable, and watches it until it says how to ask it.
+/// Starts the program without the variable, and watches it until it prints its first command.
 fn start() -> (Watched, SocketAddr) {
     let child = candor(&["serve", "--port", "0"])
         .env_remove("ORT_DISABLE_TELEMETRY")
@@ -132,9 +136,9 @@ fn start() -> (Watched, SocketAddr) {
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || reader.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
     let mut address = None;
-    for _ in 0..PATIENCE.as_millis() {
+    for _ in 0..TEST_TIMEOUT.as_millis() {
         assert_eq!(watched.check(), Ok(()));
-        // Each line, or each millisecond without one, is a moment to look.
+        // Checks after each line, or after each millisecond without one.
         let line = match lines.recv_timeout(Duration::from_millis(1)) {
             Ok(line) => serde_json::from_str::<Value>(&line).unwrap_or_default(),
             Err(mpsc::RecvTimeoutError::Timeout) => continue,
@@ -181,7 +185,7 @@ fn the_process_opens_no_connection_of_its_own() {
     }
 }
 
-/// The program starts itself again with the variable set, in the same process.
+/// The program re-executes itself with the variable set, in the same process.
 #[test]
 fn the_variable_is_set_before_the_library_is_loaded() {
     let (watched, address) = start();
@@ -192,12 +196,12 @@ fn the_variable_is_set_before_the_library_is_loaded() {
     let listener =
         watched.table("tcp").into_iter().find(|(_, (port, state))| *port == address.port() && state == LISTEN);
     let (inode, _) = listener.expect("a listening socket");
-    assert!(watched.sockets().contains(&inode), "the process that was started is the one that listens");
+    assert!(watched.sockets().contains(&inode), "the started process is the one that listens");
     let maps = fs::read_to_string(watched.proc("maps")).expect("its memory");
-    assert!(maps.contains("libonnxruntime"), "and the one that loaded ONNX Runtime");
+    assert!(maps.contains("libonnxruntime"), "and it loaded ONNX Runtime");
 }
 
-/// The watch sees what it is to see: a shell that sends to a name server's port, and one that connects.
+/// The watch detects what it should: a shell that sends to a DNS port, and one that connects.
 #[test]
 fn a_connection_of_a_processs_own_would_be_seen() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");

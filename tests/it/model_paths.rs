@@ -1,5 +1,5 @@
-//! What MODELS of `serve` and `check` may be: a directory of models, one model's, one version's, or a file. What was meant
-//! is done where it is certain; where it is not, one line says what was found and what is expected.
+//! The MODELS argument of `serve` and `check`: a directory of models, of one model, of one version, or a file. If the
+//! intent is unambiguous it is served; otherwise one line says what was found and what is expected.
 
 use std::{fs, path::Path, process::Stdio};
 
@@ -7,12 +7,16 @@ use candor::runtime::OrtLibrary;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{
-    harness::{Process, Reply, candor, config, copy_models, fixture, raw, root},
-    workshop::{add, fits},
+use crate::support::{
+    http_client::{Reply, raw},
+    matching::matches_pattern,
+    packages::{add, copy_models},
+    paths::{fixture, root},
+    process::{Process, candor},
+    server::config,
 };
 
-/// A directory with these graphs, and these other files.
+/// A directory with these graphs and these other files.
 fn place(graphs: &[&str], files: &[&str]) -> TempDir {
     let place = tempfile::tempdir().expect("a directory");
     let graph = fs::read(fixture("vector_input.onnx")).expect("a graph");
@@ -30,7 +34,7 @@ fn place(graphs: &[&str], files: &[&str]) -> TempDir {
     place
 }
 
-/// The models and versions that a server over this path has ready.
+/// The models and versions that a server of this path reports as ready.
 fn served(path: &Path) -> Vec<String> {
     let process = Process::serve(&[&path.display().to_string()]);
     let request = b"GET /models HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";
@@ -47,7 +51,7 @@ fn served(path: &Path) -> Vec<String> {
     models.iter().flat_map(versions).collect()
 }
 
-/// The versions that check finds good.
+/// The versions that `check` finds valid.
 fn checked(path: &Path) -> Vec<String> {
     let output = candor(&["check"]).arg(path).output().expect("it ran");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
@@ -56,7 +60,7 @@ fn checked(path: &Path) -> Vec<String> {
     names.filter_map(|line| line.split_once("  ")).map(|(name, _)| name.to_owned()).collect()
 }
 
-/// The model's own settings hold for a version that is served alone, but for which versions are served.
+/// The model's settings apply to a version that is served alone, except for the list of versions.
 #[test]
 fn a_version_alone_is_served_as_its_model_would_be() {
     let models = copy_models(&["digits"]);
@@ -103,7 +107,7 @@ fn the_directory_one_stands_in_has_a_name_too() {
     let library = OrtLibrary::load(&config().runtime.library).expect("ONNX Runtime");
     for (directory, expected) in [("models/wine", &["wine 1", "wine 2"][..]), ("models/wine/1", &["wine 1"])] {
         let mut command = candor(&["check", "."]);
-        // The library is looked for from the directory one stands in.
+        // The library is looked up relative to the working directory.
         command.env("ORT_DYLIB_PATH", library.path());
         let output = command.current_dir(root().join(directory)).output().expect("it ran");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -153,7 +157,7 @@ fn where_there_is_no_model_one_line_says_what_is_there() {
             let errors = String::from_utf8(output.stderr).expect("UTF-8");
             let said: Vec<&str> = errors.lines().filter(|line| !line.starts_with('{')).collect();
             assert_eq!(output.status.code(), Some(1), "{command:?} {said:?}");
-            assert!(said.len() == 1 && fits(said[0], &expected), "{command:?} {said:#?}\n{expected}");
+            assert!(said.len() == 1 && matches_pattern(said[0], &expected), "{command:?} {said:#?}\n{expected}");
         }
     }
 }
@@ -191,10 +195,11 @@ fn what_looks_like_a_model_and_is_none_is_told_by_name() {
         let output = candor(&["check"]).arg(&path).output().expect("it ran");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(output.status.code(), Some(1), "{text}");
-        assert!(text.lines().any(|line| fits(line.trim(), &expected)), "{expected}\n{text}");
-        // A server says the same and is not ready.
+        assert!(text.lines().any(|line| matches_pattern(line.trim(), &expected)), "{expected}\n{text}");
+        // A server logs the same and is not ready.
         let process = Process::starting(&[&path.display().to_string()]);
-        let told = process.wait_for(|line| line["message"].as_str().is_some_and(|text| fits(text, &expected)));
+        let told =
+            process.wait_for(|line| line["message"].as_str().is_some_and(|text| matches_pattern(text, &expected)));
         assert!(told.is_some(), "{expected}");
     }
 }

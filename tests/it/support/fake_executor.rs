@@ -1,4 +1,4 @@
-//! A version around a fake executor: the seam where tests stand in for ONNX Runtime.
+//! Model versions with a fake executor in place of ONNX Runtime.
 
 use std::{
     sync::{Arc, mpsc},
@@ -22,9 +22,12 @@ use candor::{
     telemetry::{Metrics, Task, VersionLabels, VersionMetrics},
 };
 
-use crate::harness::{PATIENCE, Server, config, log};
+use crate::support::{
+    server::{Server, config, log},
+    wait::TEST_TIMEOUT,
+};
 
-/// A contract of these numbers, which feed one tensor.
+/// A contract of these numeric features, which feed one tensor.
 fn contract(features: &[&str]) -> serde_json::Value {
     let properties: serde_json::Map<String, serde_json::Value> =
         features.iter().map(|name| ((*name).to_owned(), serde_json::json!({ "type": "number" }))).collect();
@@ -38,7 +41,7 @@ fn contract(features: &[&str]) -> serde_json::Value {
     })
 }
 
-/// Runs a function of the test's in place of a graph; one number goes in, one comes out.
+/// Runs a closure in place of a graph, once for each number.
 pub(crate) struct Fake<F>(pub F);
 
 impl<F: FnMut(f64) -> f64 + Send + 'static> Executor for Fake<F> {
@@ -49,64 +52,65 @@ impl<F: FnMut(f64) -> f64 + Send + 'static> Executor for Fake<F> {
     }
 }
 
-/// Waits, run by run, until the test lets it answer twice each number; a gate that is gone holds nothing up.
-pub(crate) struct Gated {
+/// Blocks each run until the test opens the gate, then returns twice each number. If the gate is dropped, it no longer
+/// blocks.
+pub(crate) struct BlockingExecutor {
     begun: mpsc::Sender<Vec<f64>>,
     go: mpsc::Receiver<()>,
     stop: Interrupt,
 }
 
-/// The test's side of [`Gated`].
-pub(crate) struct Gate {
+/// The test's side of [`BlockingExecutor`].
+pub(crate) struct ExecutorGate {
     begun: mpsc::Receiver<Vec<f64>>,
     go: mpsc::Sender<()>,
 }
 
-impl Gate {
-    /// The numbers of the next run, once it has begun; it then waits for [`Gate::open`].
+impl ExecutorGate {
+    /// Waits for the next run to begin and returns its numbers; the run then blocks until [`ExecutorGate::open`].
     pub(crate) fn begun(&self) -> Vec<f64> {
-        self.begun.recv_timeout(PATIENCE).expect("a run begins")
+        self.begun.recv_timeout(TEST_TIMEOUT).expect("a run begins")
     }
 
-    /// Whether no run has begun that was not yet asked for.
+    /// Whether no run has begun since the last [`ExecutorGate::begun`].
     pub(crate) fn is_quiet(&self) -> bool {
         self.begun.try_recv().is_err()
     }
 
-    /// Lets one run end.
+    /// Lets one run finish.
     pub(crate) fn open(&self) {
         self.go.send(()).expect("the executor is there");
     }
 }
 
-pub(crate) fn gated() -> (Box<dyn Executor>, Gate) {
+pub(crate) fn blocking_executor() -> (Box<dyn Executor>, ExecutorGate) {
     let (told, begun) = mpsc::channel();
     let (open, go) = mpsc::channel();
     // Like a session it can be asked to stop; only the gate ends its runs.
-    (Box::new(Gated { begun: told, go, stop: Arc::new(|_| ()) }), Gate { begun, go: open })
+    (Box::new(BlockingExecutor { begun: told, go, stop: Arc::new(|_| ()) }), ExecutorGate { begun, go: open })
 }
 
-/// The same, whose run ends also when it is stopped.
-pub(crate) fn gated_or_stopped() -> (Box<dyn Executor>, Gate) {
+/// As [`blocking_executor`], but an interrupt ends the run too.
+pub(crate) fn interruptible_executor() -> (Box<dyn Executor>, ExecutorGate) {
     let (told, begun) = mpsc::channel();
     let (open, go) = mpsc::channel();
     let stop = open.clone();
     let stop = move |stopped: bool| {
         if stopped {
-            // The test may have ended.
+            // The test may have ended already.
             let _ = stop.send(());
         }
     };
-    (Box::new(Gated { begun: told, go, stop: Arc::new(stop) }), Gate { begun, go: open })
+    (Box::new(BlockingExecutor { begun: told, go, stop: Arc::new(stop) }), ExecutorGate { begun, go: open })
 }
 
-impl Executor for Gated {
+impl Executor for BlockingExecutor {
     fn run(&mut self, inputs: &Inputs) -> Result<Vec<Tensor>, RunError> {
         let Buffer::F64(values) = &inputs.tensors[0].buffer else { panic!("a tensor of doubles") };
-        // The test may have ended, and with it whoever listens and whoever holds the run up.
+        // The test may have ended already, and with it both ends of the gate.
         let _ = self.begun.send(values.clone());
         let _ = self.go.recv();
-        // Of several numbers a row the first tells the answer.
+        // If a row has several numbers, the first one decides the prediction.
         let answers = values.iter().map(|value| value * 2.0).collect();
         Ok(vec![Tensor { shape: inputs.tensors[0].shape.clone(), buffer: Buffer::F64(answers) }])
     }
@@ -116,14 +120,14 @@ impl Executor for Gated {
     }
 }
 
-/// One row at a time, on a worker, at no cost.
+/// One row per run, on a worker, with cost zero.
 pub(crate) fn options(capacity: usize) -> EngineOptions {
     let cost = Cost { per_run: 0.0, per_row: 0.0 };
     let policy = Policy { preferred_rows: 1, max_rows: 1, max_delay: Duration::ZERO, high_water: capacity, cost };
     EngineOptions { placement: Placement::Workers, policy, capacity }
 }
 
-/// The metrics of a version 1 of the model `fake`.
+/// The metrics of version 1 of the model `fake`.
 pub(crate) fn recorded(metrics: &Metrics) -> Arc<VersionMetrics> {
     metrics.version(&VersionLabels {
         model: "fake",
@@ -136,7 +140,7 @@ pub(crate) fn recorded(metrics: &Metrics) -> Arc<VersionMetrics> {
     })
 }
 
-/// A model `fake` with one executor, of these features; with a profile, so that it can be explained, where one is given.
+/// The model `fake` with one executor and these features. With a profile, predictions can be explained.
 fn version(
     executor: Box<dyn Executor>,
     options: EngineOptions,
@@ -177,7 +181,7 @@ fn version(
     }
 }
 
-/// A repository of the one model `fake`, and its metrics.
+/// A repository with the one model `fake`, and its metrics.
 pub(crate) fn repository(
     run: impl FnMut(f64) -> f64 + Send + 'static,
     capacity: usize,
@@ -200,12 +204,12 @@ pub(crate) fn server(run: impl FnMut(f64) -> f64 + Send + 'static, capacity: usi
     server_of(Box::new(Fake(run)), options(capacity))
 }
 
-/// The same with an executor and options of the test's own.
+/// The same with another executor and other options.
 pub(crate) fn server_of(executor: Box<dyn Executor>, options: EngineOptions) -> Server {
     serve(repository_of(executor, options, (&["x"], None)))
 }
 
-/// The same of a model with these features and a profile, so that it can be explained; and its repository.
+/// The same with these features and a profile, so that predictions can be explained; also returns the repository.
 pub(crate) fn explained(
     executor: Box<dyn Executor>,
     options: EngineOptions,

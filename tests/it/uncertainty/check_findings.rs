@@ -1,5 +1,4 @@
-//! What `candor check` says about a calibration and a profile, by the program itself: a table of packages, and the lines
-//! that each must get.
+//! What `candor check` prints about a calibration and a profile: a table of packages with the expected lines.
 
 #![expect(clippy::cast_precision_loss, reason = "counts are small")]
 
@@ -18,20 +17,21 @@ use tempfile::TempDir;
 
 use super::{
     calibration,
-    served::{held_out, write},
+    served_calibration::{held_out, write},
 };
-use crate::{
-    harness::{candor, uncalibrated_models},
-    workshop::{edit, fits},
+use crate::support::{
+    matching::matches_pattern,
+    packages::{edit, uncalibrated_models},
+    process::candor,
 };
 
-/// A package, and what is said of it.
+/// A package, and the expected findings.
 struct Case {
     name: &'static str,
     from: &'static str,
-    /// What is done to the version's directory.
+    /// The change to the version's directory.
     change: fn(&Path),
-    /// The lines below its name, in order; `…` is anything, `{v}` the version's directory.
+    /// The lines below the version's name, in order; `…` matches anything, `{v}` is the version's directory.
     told: &'static [&'static str],
 }
 
@@ -215,7 +215,7 @@ const CASES: &[Case] = &[
             NO_CALIBRATION,
         ],
     },
-    // Each stage has its say, also after one that refuses the version.
+    // Every stage reports its findings, even after one that refuses the version.
     Case {
         name: "everything",
         from: "diabetes",
@@ -252,7 +252,7 @@ fn serve_at(version: &Path, coverage: f64) {
     fs::write(settings, format!("coverage = {coverage}")).expect("written");
 }
 
-/// Writes intervals of `count` rows for the graph in this directory; every `rare`-th row is of the second group.
+/// Writes intervals from `count` rows for the graph in this directory; every `rare`-th row belongs to the second group.
 fn intervals(version: &Path, count: usize, rare: usize) -> CalibrationDocument {
     let value = |row: usize| row as f64;
     let error = |row: usize| ((row as f64 * 0.618_033_988_749_895).fract() - 0.5) * 10.0;
@@ -270,7 +270,7 @@ fn intervals(version: &Path, count: usize, rare: usize) -> CalibrationDocument {
     finish(version, CalibrationDocument { report, ..calibration(rule) }, count)
 }
 
-/// Writes sets of 60 rows for churn, one half of which fitted a temperature.
+/// Writes sets from 60 rows for churn, half of which fitted a temperature.
 fn sets(version: &Path) -> CalibrationDocument {
     let (rows, _) = held_out(60);
     let options = ClassificationOptions { method: MethodChoice::Temperature, sets: Some(SetMethod::Lac) };
@@ -288,7 +288,7 @@ fn finish(version: &Path, made: CalibrationDocument, rows: usize) -> Calibration
     made
 }
 
-/// One model a case.
+/// One model per case.
 fn repository() -> TempDir {
     let repository = tempfile::tempdir().expect("a directory");
     for case in CASES {
@@ -322,7 +322,8 @@ fn check_judges_calibration_and_profile() {
         let place = repository.path().join(case.name).join("1").display().to_string();
         let expected: Vec<String> = case.told.iter().map(|line| line.replace("{v}", &place)).collect();
         let told = found.get(case.name).cloned().unwrap_or_default();
-        let same = told.len() == expected.len() && told.iter().zip(&expected).all(|(told, line)| fits(told, line));
+        let same =
+            told.len() == expected.len() && told.iter().zip(&expected).all(|(told, line)| matches_pattern(told, line));
         assert!(same, "{}: {expected:#?}\n{told:#?}", case.name);
     }
     assert_eq!(output.status.code(), Some(1), "{text}");

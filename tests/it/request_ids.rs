@@ -1,5 +1,5 @@
-//! A request can be found again: by its id in the answer, the log and the metrics, by its trace, by the hash of its
-//! features. And nothing else of it is kept: no value, no body, no token.
+//! A request can be traced: by its id in the response, the log and the metrics, by its trace, by the hash of its
+//! features. Nothing else of it is kept: no value, no body, no token.
 
 use std::cell::RefCell;
 
@@ -7,14 +7,18 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::harness::{Process, Reply, Server, raw};
+use crate::support::{
+    http_client::{Reply, raw},
+    process::Process,
+    server::Server,
+};
 
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
 
-/// Asks the program; `lines` are whole header lines.
+/// Sends a request to the program; `lines` are whole header lines.
 fn ask(process: &Process, line: &str, lines: &str, body: &[u8]) -> Reply {
     let length = body.len();
     let head = format!(
@@ -149,7 +153,7 @@ fn equal_features_have_equal_hashes() {
         r#"{"tenure_months":4,"monthly_charge":79.5,"plan":"basic","autopay":false,"contract_months":1}"#,
         r#"{"tenure_months":4,"monthly_charge":79.5,"plan":"basic","age":null,"support_calls":null}"#,
         r#"[4,79.5,null,1,null,"basic","card",false]"#,
-        // Equal as the graph's own 32-bit float.
+        // Equal as the graph's float32.
         r#"{"tenure_months":4,"monthly_charge":79.50000001,"plan":"basic"}"#,
     ];
     for features in equal {
@@ -184,7 +188,7 @@ fn the_contract_is_part_of_the_hash() {
     assert_eq!(equal("features_hash"), equal("contract"), "{first}\n{second}");
 }
 
-/// Words and numbers that stand in the requests below, and must stand nowhere in the log.
+/// Words and numbers that are in the requests below, and must not be in the log.
 const SECRETS: &[&str] = &[
     "zebra",
     "octopus",
@@ -202,7 +206,7 @@ const SECRETS: &[&str] = &[
     "161803398",
 ];
 
-/// The body of a request with one of the secrets, whether it is answered or refused.
+/// Request bodies with secrets in them, and the expected status.
 const BODIES: &[(&str, u16)] = &[
     (r#"{"features":{"tenure_months":4,"monthly_charge":27.182818,"plan":"basic","age":77.654321}}"#, 200),
     (r#"{"entity_id":"elephant","features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#, 200),
@@ -228,7 +232,7 @@ fn no_value_body_or_token_is_logged() {
     for (body, status) in BODIES {
         let reply = ask(&process, "POST /predict?key=panther", lines, body.as_bytes());
         assert_eq!(reply.status, *status, "{body}: {}", reply.text());
-        // Age is marked sensitive: what was sent for it does not even go back.
+        // Age is marked as sensitive: its value is not even returned to the client.
         let text = reply.text();
         assert!(!text.contains("octopus") && (!text.contains("/age") || !text.contains("314159265")), "{text}");
     }
@@ -248,7 +252,7 @@ fn no_value_body_or_token_is_logged() {
     assert_eq!(process.ended(), Some(0));
     let log = log.into_inner();
     let requests = log.iter().filter(|line| line.contains("\"route\":\"/predict\"")).count();
-    assert_eq!(requests, BODIES.len() + 3, "each request has its line");
+    assert_eq!(requests, BODIES.len() + 3, "each request has a log line");
     for secret in SECRETS {
         let told: Vec<&String> = log.iter().filter(|line| line.contains(secret)).collect();
         assert!(told.is_empty(), "{secret} is in the log: {told:?}");

@@ -1,4 +1,4 @@
-//! Instances between two others, as explanations ask for them.
+//! Inputs of Shapley coalitions: some features from the instance, the others from the baseline.
 
 use candor::domain::contract::{Contract, JsonValue};
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ fn each_feature_is_taken_from_the_one_or_the_other() {
             (0..5).map(|feature| if taken(&feature) { &other[feature] } else { &one[feature] }).collect();
         let expected = admitted(&contract, &body(&json!(mixed))).inputs;
         let found = contract.with_features_from(&from, &to, (0..5).filter(taken));
-        // As text, where NaN is like NaN.
+        // Compared as text, in which NaN equals NaN.
         assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{mask:05b}");
     }
 }

@@ -1,14 +1,11 @@
-//! Bare graphs whose scores are not probabilities are served as tensors, with the reason.
+//! Raw graphs whose scores are not probabilities are served as tensors, with the reason.
 
 use serde_json::{Value, json};
 
 use super::notes;
-use crate::{
-    harness::{Server, fixture},
-    workshop::ask,
-};
+use crate::support::{packages::ask, paths::fixture, server::Server};
 
-/// The answer of a bare graph, and the notes about its version.
+/// The answer of a raw graph, and the notes about its version.
 fn served(graph: &str, features: &Value) -> (Value, Vec<String>) {
     let server = Server::over(&fixture(&format!("{graph}.onnx")));
     let name = graph.replace('_', "-");
@@ -55,7 +52,7 @@ fn a_name_alone_makes_no_probabilities() {
     let told = |note: &String| note.contains("does not hold the probabilities of classes: values from");
     assert!(notes.iter().any(told), "{notes:#?}");
     let (answer, _) = served("one_hot", &json!([2]));
-    assert_eq!(answer["outputs"]["y"], json!([0.0, 0.0, 1.0, 0.0]), "an encoder of categories is no classifier");
+    assert_eq!(answer["outputs"]["y"], json!([0.0, 0.0, 1.0, 0.0]), "a category encoder is not a classifier");
 }
 
 #[test]
@@ -66,7 +63,7 @@ fn a_row_that_is_no_distribution_is_never_answered() {
     let reply = server.post("/predict", r#"{"features":[100,0]}"#);
     assert_eq!((reply.status, reply.code().as_str()), (500, "invalid_probabilities"), "{}", reply.text());
     let detail = reply.json()["detail"].clone();
-    assert!(!detail.to_string().contains("71"), "the values stay inside: {detail}");
+    assert!(!detail.to_string().contains("71"), "the response has no values: {detail}");
 }
 
 #[test]

@@ -1,0 +1,13 @@
+//! Helpers shared by the topics: servers, clients, packages, external tools, waiting.
+
+pub(crate) mod external_tools;
+pub(crate) mod fake_executor;
+pub(crate) mod http2_client;
+pub(crate) mod http_client;
+pub(crate) mod matching;
+pub(crate) mod metrics;
+pub(crate) mod packages;
+pub(crate) mod paths;
+pub(crate) mod process;
+pub(crate) mod server;
+pub(crate) mod wait;
