@@ -14,7 +14,7 @@ use crate::support::{
     wait::wait_until,
 };
 
-/// Holds a run open past `INLINE_RUN_LIMIT` (20 ms, src/runtime/slow_runs.rs). This is a lower bound: on a slow machine
+/// Holds a run open past `INLINE_RUN_LIMIT` (20 ms, `runtime::slow_runs`). This is a lower bound: on a slow machine
 /// the run only takes longer.
 fn too_long() {
     let started = Instant::now();
