@@ -13,7 +13,8 @@ use candor::{
             ClassificationOptions, ClassificationRows, MethodChoice, RegressionOptions, RegressionRows, RowGroups,
             ScaleSource, calibrate_classifier, calibrate_regressor,
         },
-        contract::{Contract, Grouping, JsonValue},
+        contract::{Contract, Grouping},
+        json::JsonValue,
         tensor::{Inputs, Tensor},
         uncertainty::{
             AssessContext, CalibrationDocument, CalibrationRule, CalibrationSource, Calibrator, Coverage, FORMAT,

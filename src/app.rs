@@ -11,7 +11,7 @@ use crate::{
     lifecycle::{self, Phase, Shutdown},
     repository::{self, Loader, ModelError, Repository},
     runtime::{self, OrtLibrary, OrtLibraryError, ThreadCount},
-    security::{RateLimiter, TokenStore, TokensError},
+    security::{self, RateLimiter, TokenStore, TokensError},
     serving::{MIN_BYTES_PER_ELEMENT, Recorder},
     telemetry::{self, BuildInfo, LogHandle, Metrics, build},
 };
@@ -53,7 +53,7 @@ fn told(faults: &[String]) -> String {
 /// Returns [`StartError`] if the repository or the tokens file cannot be read.
 pub fn name_faults(config: &Config) -> Result<Vec<String>, StartError> {
     let callers = tokens(&config.security.tokens_file)?;
-    Ok(repository::name_faults(&config.repository, callers.iter().flat_map(TokenStore::limits))?)
+    Ok(repository::name_errors(&config.repository, callers.iter().flat_map(TokenStore::limits))?)
 }
 
 /// Byte budget of the connections of the health listener.
@@ -102,7 +102,7 @@ pub struct App {
     shutdown: Shutdown,
     repository: Arc<Repository>,
     /// The threads end when the last reference is dropped, which must outlive the requests in flight.
-    _threads: Arc<ServerThreads>,
+    threads: Arc<ServerThreads>,
     settings: lifecycle::Settings,
 }
 
@@ -128,7 +128,7 @@ impl App {
         note_open_files(config.http.server.max_connections);
         // Run everything that can fail first: the process must not exit while threads are inside the library.
         let edge = Listeners::open(config)?;
-        let faults = repository::name_faults(&config.repository, edge.tokens.iter().flat_map(TokenStore::limits))?;
+        let faults = repository::name_errors(&config.repository, edge.tokens.iter().flat_map(TokenStore::limits))?;
         if !faults.is_empty() {
             return Err(StartError::Names(faults));
         }
@@ -157,65 +157,48 @@ impl App {
         log: LogHandle,
     ) -> Result<Self, StartError> {
         let shutdown = Shutdown::default();
-        let address = edge.server.address()?;
-        let admin_address = edge.admin.as_ref().map(|(server, _)| server.address()).transpose()?;
-        let health_address = edge.health.as_ref().map(Server::address).transpose()?;
-        metrics.watch_log(&log);
-        let scrapes = Arc::new(Scrapes::new(Arc::clone(metrics)));
-        let recorder = Recorder::new(Arc::clone(metrics)).with_client_addresses(config.telemetry.log_client_address);
-        let security = &config.security;
-        let access = AccessControl {
-            tokens: edge.tokens,
-            rate: RateLimiter::new(security.rate_limit_per_second, security.rate_limit_burst),
-            rate_limit_per_second: security.rate_limit_per_second,
-            metrics: security.metrics,
+        let app = Self {
+            address: edge.server.address()?,
+            admin: edge.admin.as_ref().map(|(server, _)| server.address()).transpose()?,
+            health: edge.health.as_ref().map(Server::address).transpose()?,
             shutdown: shutdown.clone(),
-        };
-        let state = Arc::new(AppState {
             repository: Arc::clone(&repository),
-            scrapes: Arc::clone(&scrapes),
-            shutdown: shutdown.clone(),
+            threads: Arc::new(edge.threads),
+            settings: config.lifecycle.clone(),
+        };
+        metrics.watch_log(&log);
+        let recorder = Recorder::new(Arc::clone(metrics)).with_client_addresses(config.telemetry.log_client_address);
+        let access = access_control(&config.security, edge.tokens, &shutdown);
+        let state = Arc::new(AppState {
+            repository,
+            scrapes: Arc::new(Scrapes::new(Arc::clone(metrics))),
+            shutdown,
             log,
             access: access.summary(),
             settings: config.http.server.clone(),
         });
         let budget = ByteBudget::new(config.http.server.max_buffered_bytes, metrics.buffered_bytes());
-        let with = |name, threads: &Arc<ServerThreads>| Serving {
+        let here = Arc::new(ServerThreads::current_runtime());
+        let serving = |name, threads: &Arc<ServerThreads>| Serving {
             threads: Arc::clone(threads),
-            shutdown: shutdown.clone(),
+            shutdown: app.shutdown.clone(),
             budget: Arc::clone(&budget),
             name,
             metrics: metrics.connection_metrics(name),
         };
-        let here = Arc::new(ServerThreads::current_runtime());
         if let Some((server, tokens)) = edge.admin {
             let service = http::admin_service(&state, tokens, recorder.clone());
-            shutdown.spawn(server.serve(service, with("admin", &here)));
+            app.shutdown.spawn(server.serve(service, serving("admin", &here)));
         }
         if let Some(server) = edge.health {
-            let scrapes = config.health.metrics.then_some(scrapes);
-            let front = health::HealthService {
-                repository: Arc::clone(&repository),
-                has_callers: !config.security.tokens_file.as_os_str().is_empty(),
-                shutdown: shutdown.clone(),
-                scrapes,
-            };
+            let service = health_service(config, &state);
             // A separate budget: buffers of the other listeners must not keep an orchestrator from checking health.
             let budget = ByteBudget::new(HEALTH_BYTES, Arc::default());
-            shutdown.spawn(server.serve(front, Serving { budget, ..with("health", &here) }));
+            app.shutdown.spawn(server.serve(service, Serving { budget, ..serving("health", &here) }));
         }
-        let threads = Arc::new(edge.threads);
         let service = http::data_service(&state, access, recorder);
-        shutdown.spawn(edge.server.serve(service, with("data", &threads)));
-        Ok(Self {
-            address,
-            admin: admin_address,
-            health: health_address,
-            shutdown,
-            repository,
-            _threads: threads,
-            settings: config.lifecycle.clone(),
-        })
+        app.shutdown.spawn(edge.server.serve(service, serving("data", &app.threads)));
+        Ok(app)
     }
 
     /// Returns the address of the HTTP socket.
@@ -277,6 +260,26 @@ impl App {
             "the time to finish is over (lifecycle.drain_timeout_ms): requests were cut off"
         );
         DrainOutcome { finished, aborted: cut }
+    }
+}
+
+fn health_service(config: &Config, state: &AppState) -> health::HealthService {
+    health::HealthService {
+        repository: Arc::clone(&state.repository),
+        has_callers: !config.security.tokens_file.as_os_str().is_empty(),
+        shutdown: state.shutdown.clone(),
+        scrapes: config.health.metrics.then(|| Arc::clone(&state.scrapes)),
+    }
+}
+
+/// The rules of the data listener.
+fn access_control(settings: &security::Settings, tokens: Option<TokenStore>, shutdown: &Shutdown) -> AccessControl {
+    AccessControl {
+        tokens,
+        rate: RateLimiter::new(settings.rate_limit_per_second, settings.rate_limit_burst),
+        rate_limit_per_second: settings.rate_limit_per_second,
+        metrics: settings.metrics,
+        shutdown: shutdown.clone(),
     }
 }
 

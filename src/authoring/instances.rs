@@ -4,8 +4,10 @@
 use crate::{
     dataset::{Cell, ParsedText, RowLocation, Rows, Table, TableError},
     domain::{
-        contract::{Contract, Feature, JsonValue, did_you_mean},
+        contract::{Contract, Feature},
+        json::JsonValue,
         number::Number,
+        text::did_you_mean,
     },
 };
 

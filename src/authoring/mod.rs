@@ -11,7 +11,7 @@ mod profile;
 mod target;
 
 pub use calibrate::{
-    CalibrateOptions, CalibrationReport, HeldOut, Method, ProgressEvent, SetChoice, calibrate, load_held_out,
+    CalibrateOptions, CalibrationMethod, CalibrationReport, HeldOut, ProgressEvent, SetChoice, calibrate, load_held_out,
 };
 pub use error::AuthoringError;
 pub use init::{InitOptions, InitReport, init};

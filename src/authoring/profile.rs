@@ -14,9 +14,7 @@ use crate::{
     dataset::{ReadOptions, Table},
     domain::{
         contract::Contract,
-        profile::{Profile, ProfileSource},
-        profile_builder::ProfileBuilder,
-        reservoir::Reservoir,
+        profile::{Profile, ProfileBuilder, ProfileSource, Reservoir},
     },
     repository::{Loader, Settings, VerifiedVersion, verify_all},
 };

@@ -3,7 +3,7 @@
 
 use crate::{
     dataset::{Cell, ParsedText},
-    domain::contract::JsonValue,
+    domain::json::JsonValue,
 };
 
 /// How the table encodes a class.

@@ -5,13 +5,13 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use clap::Args;
 
-use super::{
-    ConfigArgs,
-    output::{Output, complain},
-    print_error, warn,
-};
+use super::output::{Terminal, complain};
 use crate::{
     app::name_faults,
+    cli::{
+        config_args::{ConfigArgs, warn},
+        errors::print_error,
+    },
     domain::findings::Severity,
     repository::{Loader, Settings, VerifiedVersion, check_all},
     runtime::OrtLibrary,
@@ -64,7 +64,7 @@ impl Check {
 
 fn check(settings: &Settings, loader: &Loader, names: &[String], strict: bool) -> ExitCode {
     let (mut ok, mut failed, mut warnings) = (0, 0, 0);
-    let mut output = Output::standard();
+    let mut output = Terminal::standard();
     if !names.is_empty() {
         failed += 1;
         output.line(format_args!("failed  configuration"));
@@ -89,8 +89,8 @@ fn check(settings: &Settings, loader: &Loader, names: &[String], strict: bool) -
             }
         }
         for finding in findings {
-            warnings += usize::from(finding.weight == Severity::Warning);
-            output.line(format_args!("        {}: {}", finding.weight.as_str(), finding.detail));
+            warnings += usize::from(finding.severity == Severity::Warning);
+            output.line(format_args!("        {}: {}", finding.severity.as_str(), finding.detail));
         }
         started = Instant::now();
     });
@@ -107,7 +107,7 @@ fn check(settings: &Settings, loader: &Loader, names: &[String], strict: bool) -
     output.finish(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn describe(output: &mut Output, mut prepared: VerifiedVersion) {
+fn describe(output: &mut Terminal, mut prepared: VerifiedVersion) {
     if let Some(calibrated) = &prepared.calibrated {
         let (of, calibrator) = (&calibrated.calibration, &calibrated.calibrator);
         let (method, rows, file) = (calibrator.method(), of.data.rows, &of.data.file);

@@ -6,10 +6,11 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, Command, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::{Cli, output::Output, print_error};
+use super::output::Terminal;
+use crate::cli::errors::print_error;
 
 /// Print the completion script of a shell.
 ///
@@ -23,10 +24,10 @@ pub(super) struct Completions {
 }
 
 impl Completions {
-    pub(super) fn run(&self) -> ExitCode {
+    pub(super) fn run(&self, mut cli: Command) -> ExitCode {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "candor", &mut script);
-        let mut output = Output::standard();
+        clap_complete::generate(self.shell, &mut cli, "candor", &mut script);
+        let mut output = Terminal::standard();
         output.bytes(&script);
         output.finish(ExitCode::SUCCESS)
     }
@@ -41,10 +42,11 @@ pub(super) struct Man {
 }
 
 impl Man {
-    pub(super) fn run(&self) -> ExitCode {
-        let mut output = Output::standard();
+    pub(super) fn run(&self, cli: Command) -> ExitCode {
+        let root = documented(cli);
+        let mut output = Terminal::standard();
         let Some(directory) = &self.out else {
-            return match page(&root(), "candor") {
+            return match page(&root, "candor") {
                 Ok(page) => {
                     output.bytes(&page);
                     output.finish(ExitCode::SUCCESS)
@@ -52,7 +54,7 @@ impl Man {
                 Err(error) => print_error(&error),
             };
         };
-        let written = fs::create_dir_all(directory).and_then(|()| pages(directory));
+        let written = fs::create_dir_all(directory).and_then(|()| pages(&root, directory));
         match written {
             Ok(pages) => {
                 output.line(format_args!("wrote   {}: {pages} pages", directory.display()));
@@ -64,9 +66,8 @@ impl Man {
 }
 
 /// Writes the page of each command; returns the number of pages.
-fn pages(directory: &Path) -> io::Result<usize> {
-    let root = root();
-    let commands = std::iter::once(&root).chain(root.get_subcommands());
+fn pages(root: &Command, directory: &Path) -> io::Result<usize> {
+    let commands = std::iter::once(root).chain(root.get_subcommands());
     let mut written = 0;
     for command in commands {
         let name = match command.get_name() {
@@ -80,8 +81,8 @@ fn pages(directory: &Path) -> io::Result<usize> {
 }
 
 /// Returns all commands but `help`, which the pages replace.
-fn root() -> Command {
-    let mut root = Cli::command().disable_help_subcommand(true);
+fn documented(cli: Command) -> Command {
+    let mut root = cli.disable_help_subcommand(true);
     root.build();
     root
 }

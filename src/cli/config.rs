@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{ConfigArgs, output::Output, warn};
+use super::output::Terminal;
+use crate::cli::config_args::{ConfigArgs, warn};
 
 /// Show the effective configuration and the source of each value.
 #[derive(Debug, Args)]
@@ -25,7 +26,7 @@ impl ConfigCommand {
         let widest =
             |column: fn(&(String, String)) -> &String| rows.iter().map(|row| column(row).len()).max().unwrap_or(0);
         let (key_width, value_width) = (widest(|row| &row.0), widest(|row| &row.1));
-        let mut output = Output::standard();
+        let mut output = Terminal::standard();
         for ((key, value), setting) in rows.iter().zip(&loaded.settings) {
             output.line(format_args!("{key:<key_width$} = {value:<value_width$}  # {}", setting.source));
         }

@@ -10,8 +10,14 @@ use std::{
 use clap::Args;
 use http::Uri;
 
-use super::{ConfigArgs, output::complain, print_error, warn};
-use crate::api::transport::Host;
+use super::output::complain;
+use crate::{
+    api::transport::Host,
+    cli::{
+        config_args::{ConfigArgs, warn},
+        errors::print_error,
+    },
+};
 
 /// How long the server may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(3);

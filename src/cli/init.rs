@@ -5,14 +5,17 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, ValueEnum};
 
-use super::{ConfigArgs, is_file, loader, output::Output, print_error};
+use super::{
+    output::Terminal,
+    table_args::{TableArgs, print_features},
+};
 use crate::{
     authoring::{InitOptions, InitReport, init},
-    dataset::ReadOptions,
-    domain::{
-        contract::{JsonValue, Task},
-        profile::{FeatureProfile, Profile},
+    cli::{
+        config_args::{ConfigArgs, loader},
+        errors::{is_file, print_error},
     },
+    domain::contract::Task,
 };
 
 /// Create a package from an ONNX model and a table: contract, profile, version and golden cases.
@@ -64,37 +67,11 @@ pub(super) struct Init {
     common: ConfigArgs,
 }
 
-/// Options for reading a CSV file.
-#[derive(Debug, Args)]
-pub(super) struct TableArgs {
-    /// Field separator of a CSV file: one character, or `tab` [default: a comma; a tab in .tsv].
-    #[arg(long, value_name = "CHARACTER")]
-    separator: Option<String>,
-    /// Texts that mean a missing value in a CSV file, in addition to an empty field [default: NA, N/A, NaN, null, None
-    /// and similar].
-    #[arg(long, value_name = "TEXT,…", value_delimiter = ',')]
-    na_values: Vec<String>,
-}
-
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum TaskFlag {
     Classification,
     Regression,
     Tensors,
-}
-
-impl TableArgs {
-    pub(super) fn reading(&self) -> Result<ReadOptions, String> {
-        let separator = match self.separator.as_deref() {
-            None => None,
-            Some("tab" | "\\t") => Some(b'\t'),
-            Some(text) => match text.as_bytes() {
-                [byte] if !matches!(byte, b'"' | b'\n' | b'\r') => Some(*byte),
-                _ => return Err(format!("--separator wants one ASCII character or \"tab\", found {text:?}")),
-            },
-        };
-        Ok(ReadOptions { separator, missing: self.na_values.clone() })
-    }
 }
 
 fn pair<'a>(flag: &str, text: &'a str) -> Result<(&'a str, &'a str), String> {
@@ -110,7 +87,7 @@ impl Init {
         });
         match made {
             Ok(made) => {
-                let mut output = Output::standard();
+                let mut output = Terminal::standard();
                 print(&mut output, &made, self.target.as_deref());
                 output.finish(ExitCode::SUCCESS)
             }
@@ -146,7 +123,7 @@ impl Init {
     }
 }
 
-fn print(output: &mut Output, made: &InitReport, target: Option<&str>) {
+fn print(output: &mut Terminal, made: &InitReport, target: Option<&str>) {
     for line in &made.inputs {
         output.line(format_args!("input   {line}"));
     }
@@ -181,39 +158,4 @@ fn print(output: &mut Output, made: &InitReport, target: Option<&str>) {
         "        candor calibrate --data HOLDOUT --target {} {directory}",
         target.unwrap_or("COLUMN")
     ));
-}
-
-/// Prints the features of a profile as a table.
-pub(super) fn print_features(output: &mut Output, profile: &Profile) {
-    let mut rows = vec![["feature", "values", "missing", "what they are"].map(str::to_owned)];
-    rows.extend(profile.features.iter().map(|(name, feature)| {
-        let missing = if feature.missing() > 0.0 { format!("{:.1} %", feature.missing() * 100.0) } else { "-".into() };
-        [name.clone(), feature.count().to_string(), missing, describe(feature)]
-    }));
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths = [width(0), width(1), width(2)];
-    for [name, values, missing, what] in &rows {
-        output.line(format_args!("{name:<0$}  {values:>1$}  {missing:>2$}  {what}", widths[0], widths[1], widths[2]));
-    }
-}
-
-fn describe(feature: &FeatureProfile) -> String {
-    const SHOWN: usize = 4;
-    match feature {
-        FeatureProfile::Number(found) => {
-            let kind = if found.whole { "whole numbers" } else { "numbers" };
-            format!("{kind} from {} to {}, median {}", found.minimum, found.maximum, found.median)
-        }
-        FeatureProfile::Category(found) => {
-            let share = |(value, share): &(JsonValue, f64)| format!("{value} {:.0} %", share * 100.0);
-            let mut shown: Vec<String> = found.categories.iter().take(SHOWN).map(share).collect();
-            let more = found.categories.len().saturating_sub(SHOWN);
-            if more > 0 || found.other > 0.0 {
-                shown.push("…".to_owned());
-            }
-            format!("one of {}: {}", found.categories.len(), shown.join(", "))
-        }
-        FeatureProfile::Opaque(found) if found.count == 0 => "no value".to_owned(),
-        FeatureProfile::Opaque(_) => "arrays".to_owned(),
-    }
 }

@@ -9,19 +9,19 @@ use std::{
 };
 
 /// Standard output until its reader goes away. The command still runs to its end, so that its exit code is correct.
-pub(super) struct Output<W = Stdout> {
+pub(super) struct Terminal<W = Stdout> {
     sink: W,
     failed: Option<io::Error>,
 }
 
-impl Output {
+impl Terminal {
     /// Writes to standard output.
     pub(super) fn standard() -> Self {
         Self { sink: io::stdout(), failed: None }
     }
 }
 
-impl<W: Write> Output<W> {
+impl<W: Write> Terminal<W> {
     /// Writes a line.
     pub(super) fn line(&mut self, text: fmt::Arguments<'_>) {
         self.write(|sink| writeln!(sink, "{text}"));
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn a_reader_that_goes_away_is_no_failure_and_a_full_disk_is_one() {
         for (kind, code) in [(ErrorKind::BrokenPipe, ExitCode::from(3)), (ErrorKind::StorageFull, ExitCode::FAILURE)] {
-            let mut output = Output { sink: Failing(1, kind), failed: None };
+            let mut output = Terminal { sink: Failing(1, kind), failed: None };
             output.bytes(b"one");
             assert!(output.failed.is_none());
             output.bytes(b"two");

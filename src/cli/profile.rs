@@ -4,20 +4,21 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
-use super::{
-    ConfigArgs, exists,
-    init::{TableArgs, print_features},
-    loader,
-    output::Output,
-    print_error,
+use super::output::Terminal;
+use crate::{
+    authoring::rebuild_profile,
+    cli::{
+        config_args::{ConfigArgs, loader},
+        errors::{exists, print_error},
+        table_args::{TableArgs, print_features},
+    },
 };
-use crate::authoring::rebuild_profile;
 
 /// Rebuild profile.json of a version from a table and the version's own contract.
 ///
 /// Each feature is read from the column of the same name; other columns are ignored.
 #[derive(Debug, Args)]
-pub(super) struct Profile {
+pub(super) struct ProfileCommand {
     /// Directory of the version, such as `models/churn/1`.
     #[arg(value_name = "VERSION")]
     version: PathBuf,
@@ -30,7 +31,7 @@ pub(super) struct Profile {
     common: ConfigArgs,
 }
 
-impl Profile {
+impl ProfileCommand {
     pub(super) fn run(self) -> ExitCode {
         let made = loader(&self.common).and_then(|loader| {
             exists(&self.version)?;
@@ -41,7 +42,7 @@ impl Profile {
             Ok(made) => made,
             Err(code) => return code,
         };
-        let mut output = Output::standard();
+        let mut output = Terminal::standard();
         print_features(&mut output, &made.profile);
         for note in &made.notes {
             output.line(format_args!("check   {note}"));

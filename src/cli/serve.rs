@@ -4,10 +4,11 @@ use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::Args;
 
-use super::{ConfigArgs, output::complain};
+use super::output::complain;
 use crate::{
     api::http,
     app::{App, StartError},
+    cli::config_args::ConfigArgs,
     config::{Config, ResolvedConfig},
     lifecycle::Signals,
     telemetry::{self, LogHandle},

@@ -1,8 +1,7 @@
 //! Collects the invalid settings of every module, and checks settings of different modules against each other.
 
 use super::{Config, Purpose};
-use crate::api::transport::Host;
-use crate::domain::setting::SettingError;
+use crate::{api::transport::Host, domain::setting::SettingError};
 
 /// Returns every error as the full key and the reason.
 pub(super) fn check(config: &Config, purpose: Purpose) -> Vec<(String, String)> {
@@ -15,11 +14,11 @@ pub(super) fn check(config: &Config, purpose: Purpose) -> Vec<(String, String)> 
         ("admin", same_address(config)),
         ("health", same_address_of_health(config)),
         ("lifecycle", config.lifecycle.errors()),
-        ("telemetry", config.telemetry.faults()),
+        ("telemetry", config.telemetry.errors()),
     ];
     if purpose == Purpose::Serve {
         sections.push(("security", config.security.file_errors()));
-        sections.push(("admin", config.admin.file_faults()));
+        sections.push(("admin", config.admin.file_errors()));
     }
     let whole = |(section, faults): (&str, Vec<SettingError>)| {
         faults.into_iter().map(|fault| (format!("{section}.{}", fault.key), fault.reason)).collect::<Vec<_>>()

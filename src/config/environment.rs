@@ -5,7 +5,7 @@
 //! namespace: a Service called `candor` becomes `CANDOR_SERVICE_HOST` and `CANDOR_PORT=tcp://10.0.0.1:8080`.
 
 use super::key::Key;
-use crate::domain::contract::did_you_mean;
+use crate::domain::text::did_you_mean;
 
 /// The prefix of environment variables that set keys.
 const PREFIX: &str = "CANDOR_";

@@ -1,6 +1,7 @@
 //! The configuration keys, parsed from the shipped file: name, default, explanation.
 
-use super::DEFAULT_CONFIG;
+/// The shipped configuration file: the default and the explanation of every key.
+pub const DEFAULT_CONFIG: &str = include_str!("../../config/candor.toml");
 
 /// One key of the configuration.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,7 +10,7 @@ use super::{
     key::{Key, keys},
     lines::lines,
 };
-use crate::domain::contract::did_you_mean;
+use crate::domain::text::did_you_mean;
 
 /// The origin of a value: its source, and its location for error messages.
 struct Origin {

@@ -8,105 +8,19 @@ mod key;
 mod layers;
 mod lines;
 mod markdown;
+mod resolved;
+mod settings;
 
-use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 pub use error::{ConfigError, Source};
-pub use key::{Key, keys};
+pub use key::{DEFAULT_CONFIG, Key, keys};
 pub use markdown::markdown_reference;
-
-use crate::{
-    api::http::{self, admin, health},
-    lifecycle, repository,
-    runtime::{self, ThreadCount},
-    security, telemetry,
-};
-
-/// The shipped configuration file: the default and the explanation of every key.
-pub const DEFAULT_CONFIG: &str = include_str!("../../config/candor.toml");
+pub use resolved::{EffectiveSetting, Layers, Purpose, ResolvedConfig};
+pub use settings::{Config, HttpSettings};
 
 /// The path of the configuration file if none is given.
 pub const DEFAULT_PATH: &str = "config/candor.toml";
-
-/// The settings of every module.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// HTTP server.
-    pub http: HttpSettings,
-    /// Health listener.
-    pub health: health::Settings,
-    /// Model repository.
-    pub repository: repository::Settings,
-    /// ONNX Runtime.
-    pub runtime: runtime::Settings,
-    /// Authentication and rate limits.
-    pub security: security::Settings,
-    /// Administration API.
-    pub admin: admin::Settings,
-    /// Shutdown.
-    pub lifecycle: lifecycle::Settings,
-    /// Logging.
-    pub telemetry: telemetry::Settings,
-}
-
-/// The HTTP server, and the number of its threads.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-pub struct HttpSettings {
-    /// Number of threads that handle connections.
-    pub threads: ThreadCount,
-    /// The other settings of the server.
-    #[serde(flatten)]
-    pub server: http::Settings,
-}
-
-/// An effective value and its source.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EffectiveSetting {
-    /// The key, such as `http.port`.
-    pub key: String,
-    /// The value.
-    pub value: toml::Value,
-    /// The source of the value.
-    pub source: Source,
-}
-
-/// The effective configuration.
-#[derive(Debug, Clone)]
-pub struct ResolvedConfig {
-    /// The settings.
-    pub config: Config,
-    /// Every key with its value and source, in the order of the shipped file.
-    pub settings: Vec<EffectiveSetting>,
-    /// Warnings about environment variables that look like keys and are not used.
-    pub warnings: Vec<String>,
-}
-
-/// What the configuration is loaded for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Purpose {
-    /// To read some values.
-    #[default]
-    Read,
-    /// To serve, or to check whether serving would work: the files that the configuration names must exist and be
-    /// valid.
-    Serve,
-}
-
-/// The sources of the layers above the defaults.
-#[derive(Debug, Clone, Default)]
-pub struct Layers {
-    /// The file given with `--config`; if `None`, `config/candor.toml` is read if it exists.
-    pub file: Option<PathBuf>,
-    /// The environment: names and values.
-    pub environment: Vec<(String, String)>,
-    /// The flags: keys and values; a value is TOML or plain text.
-    pub flags: Vec<(String, String)>,
-    /// What the configuration is loaded for.
-    pub purpose: Purpose,
-}
 
 /// Loads the configuration.
 ///

@@ -1,6 +1,6 @@
 //! A table cell: missing, untyped text (as in CSV), or a typed value.
 
-use crate::domain::{contract::JsonValue, number::Number};
+use crate::domain::{json::JsonValue, number::Number};
 
 /// One cell of a row.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,7 +7,7 @@ use super::{
     error::{RowLocation, TableError},
     table::Table,
 };
-use crate::domain::{contract::JsonValue, number::Number};
+use crate::domain::{json::JsonValue, number::Number};
 
 /// The maximum number of distinct values that are kept per column.
 pub const MAX_DISTINCT_VALUES: usize = 100;

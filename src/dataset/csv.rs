@@ -14,7 +14,7 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use super::{
     cell::Cell,
     error::{RowLocation, TableError},
-    table::{ReadOptions, Row, Rows},
+    row::{ReadOptions, Row, Rows},
 };
 
 /// The maximum record length in bytes: ample for a row of numbers, small compared with memory.

@@ -13,9 +13,9 @@ use std::{
 use super::{
     cell::Cell,
     error::{RowLocation, TableError},
-    table::{Row, Rows},
+    row::{Row, Rows},
 };
-use crate::domain::contract::{JsonValue, did_you_mean};
+use crate::domain::{json::JsonValue, text::did_you_mean};
 
 /// The maximum line length in bytes.
 const MAX_LINE_BYTES: u64 = 8 << 20;
@@ -171,7 +171,7 @@ mod tests {
             (b"{\"a\":1}\n{\"a\":\"\xe9\"}", "t.jsonl, line 2: is not UTF-8 text; save the table as UTF-8"),
             (
                 b"{\"a\":1}\n{\"a\":1,\"a\":2}",
-                "t.jsonl, line 2: is not JSON: the key \"a\" stands twice at character 13",
+                "t.jsonl, line 2: is not JSON: the key \"a\" appears twice at character 13",
             ),
         ];
         for (text, expected) in cases {

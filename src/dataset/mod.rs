@@ -9,9 +9,11 @@ mod csv;
 mod error;
 mod jsonl;
 mod parquet;
+mod row;
 mod table;
 
 pub use cell::{Cell, ParsedText};
 pub use column::{Column, ColumnInference, ColumnKind, MAX_DISTINCT_VALUES, describe};
 pub use error::{RowLocation, TableError};
-pub use table::{ReadOptions, Row, Rows, Table, sha256};
+pub use row::{ReadOptions, Row, Rows};
+pub use table::{Table, sha256};

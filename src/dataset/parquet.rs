@@ -14,9 +14,9 @@ use parquet::{
 use super::{
     cell::Cell,
     error::{RowLocation, TableError},
-    table::{Row, Rows},
+    row::{Row, Rows},
 };
-use crate::domain::{contract::JsonValue, number::Number};
+use crate::domain::{json::JsonValue, number::Number};
 
 fn open(path: &Path) -> Result<SerializedFileReader<File>, TableError> {
     let file = File::open(path).map_err(|source| TableError::Read { path: path.to_path_buf(), source })?;

@@ -121,28 +121,6 @@ impl ErrorCode {
     }
 }
 
-/// The Markdown table of all error codes, for docs/errors.md; `status` maps each to its HTTP status.
-pub fn markdown_reference(status: impl Fn(ErrorCode) -> u16) -> String {
-    use std::fmt::Write as _;
-
-    let mut text = String::from(
-        "# Error codes\n\nGenerated from the program; `make docs` writes it anew. Every error is `application/problem+json` \
-         (RFC 9457)\nwith one of these codes. A running server lists them at `GET /problems`, and explains each at\n\
-         `GET /problems/{code}`.\n\n\
-         | status | code | what it means | what to do |\n|---|---|---|---|\n",
-    );
-    for code in ErrorCode::ALL {
-        let _ = writeln!(text, "| {} | `{}` | {} | {} |", status(*code), code.as_str(), code.meaning(), code.remedy());
-    }
-    text.push_str(
-        "\nCodes inside `errors`, one for each violation of the contract:\n\n| code | what it means |\n|---|---|\n",
-    );
-    for code in super::violation::ViolationCode::ALL {
-        let _ = writeln!(text, "| `{}` | {} |", code.as_str(), code.meaning());
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -29,7 +29,7 @@ impl Severity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The severity.
-    pub weight: Severity,
+    pub severity: Severity,
     /// What was found and what is expected.
     pub detail: String,
 }
@@ -37,12 +37,12 @@ pub struct Finding {
 impl Finding {
     /// Creates a warning.
     pub fn warning(detail: impl Into<String>) -> Self {
-        Self { weight: Severity::Warning, detail: detail.into() }
+        Self { severity: Severity::Warning, detail: detail.into() }
     }
 
     /// Creates a note.
     pub fn note(detail: impl Into<String>) -> Self {
-        Self { weight: Severity::Note, detail: detail.into() }
+        Self { severity: Severity::Note, detail: detail.into() }
     }
 }
 

@@ -1,21 +1,29 @@
-//! The domain rules: data contracts, predictions, uncertainty, explanations and error codes. Pure: no IO, no clock, no
-//! blocking.
+//! The rules: what a contract admits, what an output means, how sure a prediction is. Pure: no IO, no clock, no waiting.
+//!
+//! The order is enforced: a module imports only from the groups below its own.
 
-pub mod calibration;
-pub mod contract;
-pub mod error_code;
-pub mod explanation;
-pub mod findings;
-pub mod float;
-pub mod name;
-pub mod number;
-pub mod prediction;
-pub mod profile;
-pub mod profile_builder;
-pub mod random;
-pub mod reservoir;
-pub mod setting;
-pub mod signature;
-pub mod tensor;
-pub mod uncertainty;
-pub mod violation;
+pub mod findings; // what `candor check` reports of a calibration
+
+pub mod calibration; // fits calibration.json to held-out rows
+pub mod explanation; // Shapley values: which coalitions to run, and what follows from their values
+
+pub mod contract; // contract.json: schema, admit, interpret, inspect
+
+pub mod prediction; // what a model says of one instance
+
+pub mod profile; // what values each feature had in training
+pub mod uncertainty; // applies a calibration: probabilities, sets, intervals
+
+pub mod error_code; // every error code of the service
+pub mod float; // numbers with the precision of their tensor
+pub mod signature; // the declared inputs and outputs of a graph
+
+pub mod json; // JSON values that keep order and precision
+pub mod tensor; // typed buffers with a shape
+pub mod violation; // what is wrong with a request
+
+pub mod name; // names of models and versions
+pub mod number; // exact JSON numbers
+pub mod random; // reproducible random numbers and hashes
+pub mod setting; // limits of settings
+pub mod text; // quoting, truncating, did you mean

@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
+use crate::domain::text::truncate;
+
 /// Maximum number of violations listed in a response; further ones are only counted.
 pub const MAX_LISTED: usize = 32;
-
-/// Maximum number of characters of a request value quoted in a message.
-pub const MAX_QUOTED: usize = 64;
 
 /// Declares each code once: variant, text, meaning.
 macro_rules! violation_codes {
@@ -47,7 +46,7 @@ violation_codes! {
     WrongShape, "wrong_shape", "The nested array is not rectangular, or has another depth.";
     NotRepresentable, "not_representable", "The number does not fit the element type of the graph's tensor.";
     NullNotAllowed, "null_not_allowed", "The feature cannot be null.";
-    Duplicate, "duplicate", "The same key stands twice in one object.";
+    Duplicate, "duplicate", "The same key appears twice in one object.";
     SchemaViolation, "schema_violation", "A JSON Schema keyword that needs the full validation is not met.";
 }
 
@@ -118,22 +117,9 @@ pub fn escape_pointer(name: &str) -> Cow<'_, str> {
     if name.contains(['~', '/']) { Cow::Owned(name.replace('~', "~0").replace('/', "~1")) } else { Cow::Borrowed(name) }
 }
 
-/// Truncates a text from a request to [`MAX_QUOTED`] characters; a cut is marked with `…`.
-pub fn truncate(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(MAX_QUOTED) {
-        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
-        None => Cow::Borrowed(text),
-    }
-}
-
-/// Quotes a text from a request: control characters escaped, truncated to [`MAX_QUOTED`] characters.
-pub fn quote(text: &str) -> String {
-    format!("{:?}", truncate(text))
-}
-
 /// Truncates and escapes a name from a request as one JSON Pointer token. Truncated because the client chooses its
 /// length.
-pub fn unescape_pointer(name: &str) -> String {
+pub fn client_pointer_token(name: &str) -> String {
     escape_pointer(&truncate(name)).into_owned()
 }
 
@@ -156,11 +142,9 @@ mod tests {
     }
 
     #[test]
-    fn quotes_are_short_and_safe() {
-        assert_eq!(quote("a\"b\n"), r#""a\"b\n""#);
-        assert_eq!(quote(&"é".repeat(100)).chars().count(), MAX_QUOTED + 3);
+    fn pointers_are_escaped_and_short() {
         assert_eq!(escape_pointer("a/b~c"), "a~1b~0c");
-        assert_eq!(unescape_pointer("a/b~c"), "a~1b~0c");
-        assert_eq!(unescape_pointer(&"/".repeat(5_000_000)).len(), 2 * MAX_QUOTED + "…".len());
+        assert_eq!(client_pointer_token("a/b~c"), "a~1b~0c");
+        assert_eq!(client_pointer_token(&"/".repeat(5_000_000)).len(), 2 * crate::domain::text::MAX_QUOTED + "…".len());
     }
 }

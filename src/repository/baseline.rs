@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use super::{admit::admit_features, schema_validator::SchemaValidator};
 use crate::domain::{
-    contract::{AdmitError, Contract, Feature, JsonValue},
+    contract::{AdmitError, Contract, Feature},
+    json::JsonValue,
     profile::Profile,
     tensor::Inputs,
 };

@@ -8,13 +8,15 @@ use super::{
 };
 use crate::{
     domain::{
-        contract::{AdmitError, Admitted, Contract, InputHasher, JsonValue, OutputPlan},
+        contract::{AdmitError, Admitted, Contract, InputHasher, OutputPlan},
         error_code::ErrorCode,
+        json::JsonValue,
         name::{ModelName, VersionName},
         prediction::{InterpretError, Prediction},
         profile::Profile,
         signature::Signature,
         tensor::{Inputs, Tensor},
+        text::quote,
         uncertainty::{AssessContext, method},
     },
     runtime::{Engine, ExecutionPlan, Probe},
@@ -146,6 +148,12 @@ pub struct VersionEntry {
     pub state: VersionState,
 }
 
+impl VersionEntry {
+    fn describe(&self) -> String {
+        format!("version {} is {}", self.name, self.state.as_str())
+    }
+}
+
 /// One model in the catalog.
 #[derive(Clone)]
 pub struct ModelEntry {
@@ -158,6 +166,27 @@ pub struct ModelEntry {
 }
 
 impl ModelEntry {
+    /// Returns the version with this name, if it is ready.
+    fn version(&self, name: &str) -> Result<&Arc<ModelVersion>, ResolveError> {
+        let found = self.versions.iter().find(|candidate| candidate.name.as_str() == name);
+        match found.map(|found| (found, &found.state)) {
+            Some((_, VersionState::Ready(version))) => Ok(version),
+            Some((found, _)) => Err(self.not_ready(&found.describe(), Some(found.name.clone()))),
+            None => {
+                let names: Vec<&str> = self.versions.iter().map(|version| version.name.as_str()).collect();
+                let detail = format!("{} has no version {}; there are: {}", self.name, quote(name), names.join(", "));
+                let model = Some(self.name.clone());
+                Err(ResolveError { code: ErrorCode::UnknownVersion, detail, model, version: None })
+            }
+        }
+    }
+
+    /// The reasons name files, which concern only the operator. Callers get the states and the path that has the reasons.
+    fn not_ready(&self, states: &str, version: Option<VersionName>) -> ResolveError {
+        let detail = format!("{} is not ready: {states}; GET /models/{} says why", self.name, self.name);
+        ResolveError { code: ErrorCode::NotReady, detail, model: Some(self.name.clone()), version }
+    }
+
     /// Returns the stable version, which serves requests that name no version: the newest ready one, once no newer
     /// version is still loading. Until then there is none, so that no response comes from a version that is about to be
     /// superseded.
@@ -236,56 +265,22 @@ impl Catalog {
         version: Option<&str>,
         known: &dyn Fn(&str) -> bool,
     ) -> Result<&Arc<ModelVersion>, ResolveError> {
-        let name = match model {
-            Some(name) => name,
-            None => self.default_name().ok_or_else(|| {
-                unknown_model(format!(
-                    "no model is the default; ask one of /models/{{model}}/predict: {}",
-                    self.names(known)
-                ))
-            })?,
+        let Some(name) = model.or_else(|| self.default_name()) else {
+            let names = self.names(known);
+            return Err(unknown_model(format!(
+                "no model is the default; ask one of /models/{{model}}/predict: {names}"
+            )));
         };
-        let entry = self.models.get(name).ok_or_else(|| {
-            unknown_model(format!(
-                "there is no model {}; there are: {}",
-                crate::domain::violation::quote(name),
-                self.names(known)
-            ))
-        })?;
-        // The reasons name files, which concern only the operator. Callers get the states and the path that has the
-        // reasons.
-        let not_ready = |states: String, version: Option<VersionName>| ResolveError {
-            code: ErrorCode::NotReady,
-            detail: format!("{} is not ready: {states}; GET /models/{} says why", entry.name, entry.name),
-            model: Some(entry.name.clone()),
-            version,
+        let Some(entry) = self.models.get(name) else {
+            let (name, names) = (quote(name), self.names(known));
+            return Err(unknown_model(format!("there is no model {name}; there are: {names}")));
         };
-        let state = |entry: &VersionEntry| format!("version {} is {}", entry.name, entry.state.as_str());
-        let Some(version) = version else {
-            return entry.stable().ok_or_else(|| {
-                let states: Vec<String> = entry.versions.iter().map(state).collect();
-                not_ready(states.join(", "), None)
-            });
-        };
-        let found = entry.versions.iter().find(|candidate| candidate.name.as_str() == version);
-        match found.map(|found| (found, &found.state)) {
-            Some((_, VersionState::Ready(version))) => Ok(version),
-            Some((found, _)) => Err(not_ready(state(found), Some(found.name.clone()))),
-            None => {
-                let names: Vec<&str> = entry.versions.iter().map(|version| version.name.as_str()).collect();
-                let detail = format!(
-                    "{} has no version {}; there are: {}",
-                    entry.name,
-                    crate::domain::violation::quote(version),
-                    names.join(", ")
-                );
-                Err(ResolveError {
-                    code: ErrorCode::UnknownVersion,
-                    detail,
-                    model: Some(entry.name.clone()),
-                    version: None,
-                })
-            }
+        match version {
+            None => entry.stable().ok_or_else(|| {
+                let states: Vec<String> = entry.versions.iter().map(VersionEntry::describe).collect();
+                entry.not_ready(&states.join(", "), None)
+            }),
+            Some(version) => entry.version(version),
         }
     }
 

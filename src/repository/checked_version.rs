@@ -2,8 +2,8 @@
 
 use super::{error::LoadError, served_calibration, verified_version::VerifiedVersion};
 use crate::domain::{
-    contract::JsonValue,
     findings::{Finding, check_calibration},
+    json::JsonValue,
     profile::Profile,
 };
 
@@ -33,7 +33,7 @@ pub(super) fn findings(prepared: &VerifiedVersion) -> Vec<Finding> {
              --data <training table> {directory}` makes one"
         )));
     }
-    findings.sort_by_key(|finding| finding.weight);
+    findings.sort_by_key(|finding| finding.severity);
     findings
 }
 

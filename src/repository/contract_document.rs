@@ -3,7 +3,8 @@
 use super::{error::LoadError, inferred_contract, package::Package, schema_validator::SchemaValidator};
 use crate::{
     domain::{
-        contract::{Contract, ContractProblem, JsonValue},
+        contract::{Contract, ContractProblem},
+        json::JsonValue,
         name::ModelName,
     },
     runtime::OrtExecutor,

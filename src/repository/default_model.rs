@@ -6,7 +6,7 @@ use super::{
     model_settings::ModelSettings,
     scan::{MODEL_SETTINGS, ModelDirectory, scan},
 };
-use crate::domain::contract::did_you_mean;
+use crate::domain::text::did_you_mean;
 
 /// Returns the name of the default model: the configured one, else the one marked in its model.toml. Returns an empty
 /// name if there is neither; the catalog then takes the only model, if there is just one.
@@ -26,7 +26,7 @@ pub(super) fn default_model(configured: &str, models: &[ModelDirectory]) -> Stri
 ///
 /// # Errors
 /// Returns [`ModelError`] if the repository itself cannot be read.
-pub fn name_faults<'t>(
+pub fn name_errors<'t>(
     settings: &Settings,
     limits: impl IntoIterator<Item = (&'t str, &'t str)>,
 ) -> Result<Vec<String>, ModelError> {
@@ -118,7 +118,7 @@ mod tests {
         let root = repository(["", ""]);
         let place = root.path().display().to_string();
         let faults = |default: &str, limits: &[(&str, &str)]| {
-            name_faults(&settings(root.path(), default), limits.iter().copied()).expect("a listing")
+            name_errors(&settings(root.path(), default), limits.iter().copied()).expect("a listing")
         };
         assert_eq!(faults("churn", &[("web", "wine"), ("app", "churn")]), Vec::<String>::new());
         assert_eq!(
@@ -136,9 +136,9 @@ mod tests {
             ]
         );
         let twice = repository(["default = true", "default = true"]);
-        let found = name_faults(&settings(twice.path(), ""), []).expect("a listing");
+        let found = name_errors(&settings(twice.path(), ""), []).expect("a listing");
         assert!(found.len() == 1 && found[0].ends_with("only one model can be the default"), "{found:?}");
         assert!(found[0].contains("churn/model.toml and ") && found[0].contains("wine/model.toml"), "{found:?}");
-        assert!(name_faults(&settings(twice.path(), "wine"), []).expect("a listing").is_empty());
+        assert!(name_errors(&settings(twice.path(), "wine"), []).expect("a listing").is_empty());
     }
 }

@@ -6,9 +6,10 @@ use super::{error::LoadError, served_calibration::ServedCalibration};
 use crate::{
     domain::{
         contract::{
-            Contract, ContractProblem, DecisionRule, JsonValue, Labels, OutputPlan, ProbabilitySummary, ScoreEncoding,
-            label_text, numbers, remedy,
+            Contract, ContractProblem, DecisionRule, Labels, OutputPlan, ProbabilitySummary, ScoreEncoding, label_text,
+            numbers, remedy,
         },
+        json::JsonValue,
         prediction::{InterpretError, Prediction},
         tensor::{Inputs, Tensor},
         uncertainty::AssessContext,
@@ -23,7 +24,7 @@ const TIME_LIMIT: Duration = Duration::from_millis(500);
 const MIN_ROWS: usize = 4;
 
 /// Minimum number of labels needed to reject a version.
-const MIN_DISTINCT_LABELS: usize = 8;
+const MIN_LABELLED_ROWS: usize = 8;
 
 /// Limits the memory for outputs: no further random instance is run once the outputs hold this many values.
 const MAX_VALUES: usize = 2_000_000;
@@ -162,7 +163,7 @@ impl Evidence {
         }
         let (differing, judged) = (self.labels.differing(classes), self.labels.rows());
         if let Some(label) = label
-            && judged >= MIN_DISTINCT_LABELS
+            && judged >= MIN_LABELLED_ROWS
             && differing * 2 > judged
             && !self.labels.one_sided(classes)
         {

@@ -70,7 +70,7 @@ pub(super) fn golden_error(path: &Path, line: usize, detail: String) -> LoadErro
 }
 
 /// Returns the inputs of every case that the contract admits. The others are reported as errors and removed.
-pub(super) fn admit_case(
+pub(super) fn admit_cases(
     (path, cases): &mut (PathBuf, Vec<Case>),
     contract: &Contract,
     schema: Option<&SchemaValidator>,

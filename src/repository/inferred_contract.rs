@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     domain::{
-        contract::{self, Contract, DerivedContract, InstanceSampler, JsonValue, ObservedOutputs, Style},
+        contract::{self, Contract, DerivedContract, InstanceSampler, ObservedOutputs, Style},
+        json::JsonValue,
         random::SplitMix64,
         signature::Signature,
         tensor::{Inputs, Tensor},

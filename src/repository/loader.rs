@@ -2,14 +2,12 @@
 //! workers.
 
 use std::{
-    ops::RangeInclusive,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::{
     LOAD_TIMEOUT_MS,
-    baseline::BaselineState,
     catalog::ModelVersion,
     checked_version::{self, CheckedVersion},
     contract_document::{contract_errors, contract_json, full_validation_keywords, problem, profile_errors},
@@ -17,22 +15,22 @@ use super::{
     files,
     load_supervisor::LoadSupervisor,
     model_settings::ModelSettings,
-    package,
+    package::{self, Package},
     scan::VersionDirectory,
+    schema_validator::SchemaValidator,
     served_calibration::ServedCalibration,
     verified_version::VerifiedVersion,
 };
 use crate::{
     domain::{
-        contract::{self, InputHasher},
+        contract::{self, Contract},
+        json::JsonValue,
         name::ModelName,
-        uncertainty::{Calibrator, Coverage},
+        signature::Signature,
+        uncertainty::Coverage,
     },
-    runtime::{
-        self, Cancellation, Engine, EngineOptions, ExecutionPlan, Executor, OrtExecutor, OrtLibrary, Placement,
-        PlanInputs, Policy, Probe, SessionOptions, Watchdog,
-    },
-    telemetry::{Metrics, ModelInfo, Task, VersionLabels},
+    runtime::{self, Cancellation, OrtExecutor, OrtLibrary, Probe, SessionOptions, Watchdog},
+    telemetry::Metrics,
 };
 
 /// Names of the load stages, for messages. [`VerifiedVersion::verify`] has the others.
@@ -40,7 +38,6 @@ pub(super) const READING: &str = "reading its files";
 pub(super) const OPENING: &str = "opening the graph";
 const OBSERVING: &str = "running instances to see what the graph answers";
 const COMPARING: &str = "comparing the contract with the graph";
-const STARTING: &str = "starting its sessions";
 
 /// Loads versions. Clones share the timeout and the loads in progress.
 #[derive(Clone)]
@@ -50,7 +47,7 @@ pub struct Loader {
     /// The coverage if neither model.toml nor the contract sets one.
     coverage: Coverage,
     /// Maximum number of elements that a graph may return for one row.
-    max_elements: usize,
+    pub(super) max_elements: usize,
     /// A package file to ignore, as if it did not exist.
     passed_over: Option<&'static str>,
     pub(super) loads: LoadSupervisor,
@@ -173,210 +170,88 @@ impl Loader {
         load.enter(READING).ok()?;
         let package = package::read(version, self.passed_over, errors)?;
         load.enter(OPENING).ok()?;
-        let graph_error = |source| LoadError::Graph { path: package.graph.clone(), source };
         let options = SessionOptions::new(&self.library, 1, &self.settings.providers);
         let opened = OrtExecutor::open(&self.library, package.snapshot.model(), &options.silence_ort(), load);
+        let graph_error = |source| LoadError::Graph { path: package.graph.clone(), source };
         let mut executor = opened.map_err(|source| errors.push(graph_error(source))).ok()?;
         if package.broken.contains(&"contract.json") {
             return None;
         }
         load.enter(OBSERVING).ok()?;
-        let signature = executor.signature().clone();
         let (document, mut notes) = contract_json(&package, model, &mut executor);
         load.enter(COMPARING).ok()?;
-        let mut refuse = |found| errors.extend(contract_errors(&package, found));
-        let contract = contract::compile(&document, &signature).map_err(&mut refuse).ok()?;
-        let schema =
-            full_validation_keywords(&contract, &document, &mut notes).map_err(&mut refuse).unwrap_or_default();
-        let canonical = serde_json_canonicalizer::to_vec(&document)
-            .map_err(|error| refuse(vec![problem(error.to_string())]))
-            .unwrap_or_default();
-        errors.extend(profile_errors(&package, &contract));
-        let (coverage, coverage_of) = match (settings.coverage, contract.coverage) {
+        let compiled = compile(&package, &document, executor.signature(), errors)?;
+        notes.extend(compiled.notes);
+        let (coverage, coverage_of) = match (settings.coverage, compiled.contract.coverage) {
             (Some(coverage), _) => (coverage, Some("model.toml")),
             (None, Some(coverage)) => (coverage, Some("contract.json")),
             (None, None) => (self.coverage, None),
         };
-        let calibrated = package.calibration.as_ref().map(|file| ServedCalibration::new(file, &contract, coverage));
+        let calibration = package.calibration.as_ref();
+        let calibrated = calibration.map(|file| ServedCalibration::new(file, &compiled.contract, coverage));
         let calibrated = calibrated.and_then(|made| made.map_err(|found| errors.extend(found)).ok());
-        executor.set_outputs(contract.output.requested());
-        executor.limit_elements(self.max_elements);
-        executor.fix_rows(contract.fixed_rows);
-        let unread = executor.unreadable_outputs().iter();
-        notes.extend(
-            unread.map(|output| format!("the output {output} is of a type that cannot be read: it is left out")),
-        );
+        prepare_executor(&mut executor, &compiled.contract, self.max_elements, &mut notes);
         let mut limits = settings.limits.clone();
         limits.max_batch_rows =
-            contract.fixed_rows.map_or(limits.max_batch_rows, |rows| limits.max_batch_rows.min(rows));
-        let mut prepared = VerifiedVersion {
+            compiled.contract.fixed_rows.map_or(limits.max_batch_rows, |rows| limits.max_batch_rows.min(rows));
+        let mut verified = VerifiedVersion {
             model: model.clone(),
             version: version.name.clone(),
-            probe: Probe {
-                sizes: Vec::new(),
-                seconds: Vec::new(),
-                cost: runtime::Cost { per_run: 0.0, per_row: 0.0 },
-                largest_difference: 0.0,
-            },
+            probe: Probe::unmeasured(),
             notes,
             warnings: Vec::new(),
-            example: contract.example(),
-            contract_id: format!("sha256:{}", files::digest(&canonical)),
-            contract,
+            example: compiled.contract.example(),
+            contract_id: compiled.id,
+            contract: compiled.contract,
             coverage,
             coverage_of,
             calibrated,
             package,
             document,
-            schema,
-            signature,
+            schema: compiled.schema,
+            signature: executor.signature().clone(),
             executor,
             rows: Vec::new(),
             options,
             limits,
             started,
         };
-        prepared.verify(load, errors);
-        Some(prepared)
-    }
-
-    /// Starts the workers of a verified version.
-    ///
-    /// # Errors
-    /// Returns [`LoadError`] if another session cannot be opened or a thread cannot be started.
-    fn start(
-        &self,
-        prepared: VerifiedVersion,
-        metrics: &Metrics,
-        load: &Cancellation,
-    ) -> Result<ModelVersion, LoadError> {
-        let demand = PlanInputs {
-            cost: prepared.probe.cost,
-            max_rows: prepared.max_rows(),
-            max_delay: prepared.limits.max_delay(),
-            workers: prepared.limits.workers.unwrap_or(self.settings.workers),
-            intra_threads: self.settings.intra_threads,
-        };
-        let plan = runtime::plan(runtime::available_cpus(), &demand);
-        let providers = prepared.executor.providers().to_vec();
-        load.enter(STARTING).map_err(|_| LoadError::Stopped)?;
-        let executors = self.executors(&prepared, plan, load)?;
-        let features: Vec<String> = prepared.contract.features.iter().map(|feature| feature.name.clone()).collect();
-        let calibrator = prepared.calibrated.as_ref().map(|calibrated| &calibrated.calibrator);
-        let uncertainty_buckets = calibrator.and_then(Calibrator::uncertainty_buckets);
-        let value_buckets = calibrator.and_then(Calibrator::value_buckets);
-        let recorded = metrics.version(&VersionLabels {
-            model: prepared.model.as_str(),
-            version: prepared.version.as_str(),
-            task: task(prepared.contract.output.task()),
-            classes: prepared.contract.output.classes(),
-            features: &features,
-            uncertainty_buckets: uncertainty_buckets.as_deref(),
-            value_buckets: value_buckets.as_deref(),
-        });
-        let rows = batch_row_range(&plan, &demand, &prepared.probe);
-        let options = EngineOptions {
-            placement: plan.placement,
-            policy: Policy {
-                preferred_rows: *rows.start(),
-                max_rows: *rows.end(),
-                max_delay: demand.max_delay,
-                high_water: prepared.limits.max_queue_rows / 2,
-                cost: demand.cost,
-            },
-            capacity: prepared.limits.max_queue_rows,
-        };
-        let engine = Engine::start(executors, options, Arc::clone(&recorded), &self.watchdog)
-            .map_err(|source| LoadError::Workers { source })?;
-        let profile = prepared.package.profile.map(|(_, profile)| profile);
-        let baseline = BaselineState::new(&prepared.contract, prepared.schema.as_ref(), profile.as_ref());
-        let version = ModelVersion {
-            example: prepared.example,
-            model: prepared.model,
-            version: prepared.version,
-            fingerprint: InputHasher::new(&prepared.contract, &prepared.contract_id),
-            contract: prepared.contract,
-            contract_id: prepared.contract_id,
-            calibrated: prepared.calibrated,
-            document: prepared.document,
-            schema: prepared.schema,
-            provenance: prepared.package.provenance,
-            profile,
-            baseline,
-            graph_sha256: prepared.package.graph_digest,
-            signature: prepared.signature,
-            limits: prepared.limits,
-            notes: prepared.notes,
-            plan,
-            probe: prepared.probe,
-            providers,
-            load: prepared.started.elapsed(),
-            metrics: recorded,
-            engine,
-        };
-        export_metrics(&version, metrics);
-        Ok(version)
-    }
-
-    /// Opens the sessions of a plan. The session that verified the version is not reused: it has grown with the batch
-    /// sizes that were tried.
-    fn executors(
-        &self,
-        prepared: &VerifiedVersion,
-        plan: ExecutionPlan,
-        load: &Cancellation,
-    ) -> Result<Vec<Box<dyn Executor>>, LoadError> {
-        let options = prepared.options.with_intra_threads(plan.intra_threads);
-        let graph = &prepared.package.graph;
-        let open = |_| {
-            let mut executor = OrtExecutor::open(&self.library, prepared.package.snapshot.model(), &options, load)
-                .map_err(|source| LoadError::Graph { path: graph.clone(), source })?;
-            executor.set_outputs(prepared.contract.output.requested());
-            executor.limit_elements(self.max_elements);
-            executor.fix_rows(prepared.contract.fixed_rows);
-            // Warm up: the first run of a session is slower than all later ones.
-            if let Some(row) = prepared.rows.first() {
-                executor.run(row).map_err(|source| LoadError::Run { path: graph.clone(), source })?;
-            }
-            Ok(Box::new(executor) as Box<dyn Executor>)
-        };
-        (0..plan.workers).map(open).collect()
+        verified.verify(load, errors);
+        Some(verified)
     }
 }
 
-/// Returns the preferred and the maximum batch size. On the callers' threads both are the limit, since runs are short
-/// there. On workers both come from the measured efficient sizes, unless the operator sets a delay to collect more
-/// rows.
-fn batch_row_range(plan: &ExecutionPlan, demand: &PlanInputs, probe: &Probe) -> RangeInclusive<usize> {
-    if plan.placement == Placement::Workers && demand.max_delay.is_zero() {
-        let worth = probe.efficient_batch_sizes();
-        demand.max_rows.min(*worth.start())..=demand.max_rows.min(*worth.end())
-    } else {
-        demand.max_rows..=demand.max_rows
-    }
+/// A compiled contract.
+struct CompiledContract {
+    contract: Contract,
+    schema: Option<SchemaValidator>,
+    id: String,
+    notes: Vec<String>,
 }
 
-fn task(task: contract::Task) -> Task {
-    match task {
-        contract::Task::Classification => Task::Classification,
-        contract::Task::Regression => Task::Regression,
-        contract::Task::Tensors => Task::Tensors,
-    }
+/// Compiles the contract and its full validation, and compares it with the profile. `None` if there is no contract.
+fn compile(
+    package: &Package,
+    document: &JsonValue,
+    signature: &Signature,
+    errors: &mut Vec<LoadError>,
+) -> Option<CompiledContract> {
+    let mut notes = Vec::new();
+    let mut refuse = |found| errors.extend(contract_errors(package, found));
+    let contract = contract::compile(document, signature).map_err(&mut refuse).ok()?;
+    let schema = full_validation_keywords(&contract, document, &mut notes).map_err(&mut refuse).unwrap_or_default();
+    let canonical = serde_json_canonicalizer::to_vec(document)
+        .map_err(|error| refuse(vec![problem(error.to_string())]))
+        .unwrap_or_default();
+    errors.extend(profile_errors(package, &contract));
+    Some(CompiledContract { contract, schema, id: format!("sha256:{}", files::digest(&canonical)), notes })
 }
 
-/// Exports the results of a load as metrics.
-fn export_metrics(version: &ModelVersion, metrics: &Metrics) {
-    version.metrics.set_load(version.load);
-    for (rows, seconds) in version.probe.sizes.iter().zip(&version.probe.seconds) {
-        version.metrics.set_cost(*rows, Duration::try_from_secs_f64(*seconds).unwrap_or_default());
-    }
-    metrics.set_model_info(&ModelInfo {
-        model: version.model.as_str(),
-        version: version.version.as_str(),
-        contract: &version.contract_id,
-        training_data: version.training_data().unwrap_or_default(),
-        model_sha256: &version.graph_sha256,
-        provider: &version.providers.join(","),
-        uncertainty_method: version.uncertainty_method(),
-    });
+/// Sets up the session for the runs that the contract asks for.
+fn prepare_executor(executor: &mut OrtExecutor, contract: &Contract, max_elements: usize, notes: &mut Vec<String>) {
+    executor.set_outputs(contract.output.requested());
+    executor.limit_elements(max_elements);
+    executor.fix_rows(contract.fixed_rows);
+    let unread = executor.unreadable_outputs().iter();
+    notes.extend(unread.map(|output| format!("the output {output} is of a type that cannot be read: it is left out")));
 }

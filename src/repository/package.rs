@@ -18,7 +18,7 @@ use super::{
     served_calibration::{self, CalibrationFile},
     snapshot::Snapshot,
 };
-use crate::domain::{contract::JsonValue, profile::Profile};
+use crate::domain::{json::JsonValue, profile::Profile};
 
 /// The file that defines how outputs are converted to uncertainty.
 pub const CALIBRATION: &str = "calibration.json";

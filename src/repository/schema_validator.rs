@@ -11,8 +11,10 @@ use serde_json::Value;
 
 use super::text_pattern::{self, TextPattern};
 use crate::domain::{
-    contract::{Contract, ContractProblem, JsonValue, is_known},
-    violation::{Violation, ViolationCode, Violations, quote, unescape_pointer},
+    contract::{Contract, ContractProblem, is_known},
+    json::JsonValue,
+    text::quote,
+    violation::{Violation, ViolationCode, Violations, client_pointer_token},
 };
 
 /// A contract's schema, compiled for full validation.
@@ -130,7 +132,7 @@ fn pointer(steps: &[Cow<'_, str>]) -> String {
     // An error means that the text is full.
     let _ = text.write_str("/features");
     for step in steps {
-        let _ = write!(text, "/{}", unescape_pointer(step));
+        let _ = write!(text, "/{}", client_pointer_token(step));
     }
     text.finish()
 }

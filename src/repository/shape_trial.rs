@@ -8,7 +8,8 @@ use std::{
 
 use crate::{
     domain::{
-        contract::{Contract, InstanceSampler, JsonValue, Style, lengths_of},
+        contract::{Contract, InstanceSampler, Style, lengths_of},
+        json::JsonValue,
         random::SplitMix64,
         tensor::Inputs,
     },

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::domain::{
     contract::{Pattern, Undecided, unbounded},
-    violation::quote,
+    text::quote,
 };
 
 /// The message for a text whose match is undecided within the step limit.

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     domain::{
-        contract::{InstanceSampler, JsonValue, OutputPlan, Style, lengths_of},
+        contract::{InstanceSampler, OutputPlan, Style, lengths_of},
+        json::JsonValue,
         random::SplitMix64,
         tensor::{Inputs, Tensor},
     },
@@ -36,7 +37,7 @@ const EXAMPLES: usize = 16;
 
 /// Tolerance between a row's outputs in a batch and alone (relative, absolute below 1). Above it, rows influence each
 /// other.
-const COMPANION_ROWS: f64 = 0.05;
+const MAX_BATCH_DIFFERENCE: f64 = 0.05;
 
 /// Assumed cost of a version that could not be run: high enough to keep it off the callers' threads.
 const UNPROVEN: Cost = Cost { per_run: 1e-3, per_row: 1e-3 };
@@ -47,7 +48,7 @@ impl VerifiedVersion {
         // If the load was cancelled, runs fail at once and their results are discarded.
         let _ = load.enter("running instances");
         match &mut self.package.golden {
-            Some(golden) => self.rows = golden::admit_case(golden, &self.contract, self.schema.as_ref(), errors),
+            Some(golden) => self.rows = golden::admit_cases(golden, &self.contract, self.schema.as_ref(), errors),
             None => {
                 self.notes
                     .push("there is no golden.jsonl: the answers were not compared with expected ones".to_owned());
@@ -69,7 +70,7 @@ impl VerifiedVersion {
             }
             errors.extend(refusals);
             let _ = load.enter("running the golden cases");
-            self.collect_evidence(errors);
+            self.run_golden_cases(errors);
         }
         let shown = evidence.answered().filter(|(row, _)| row.origin != RowOrigin::Background);
         if let Some((row, _)) = shown.min_by_key(|(row, _)| row.origin == RowOrigin::Golden) {
@@ -211,7 +212,7 @@ impl VerifiedVersion {
 
     /// Runs every golden case alone, then all of them in batches. Compares with the uncalibrated predictions, so that
     /// the cases stay valid when the calibration changes.
-    fn collect_evidence(&mut self, errors: &mut Vec<LoadError>) {
+    fn run_golden_cases(&mut self, errors: &mut Vec<LoadError>) {
         let Some((path, cases)) = &self.package.golden else { return };
         let mut check = |case: &golden::Case, outputs: &[Tensor], row: usize, how: &str| {
             let verdict = self.contract.interpret(outputs, row).map_err(|error| error.to_string());
@@ -280,6 +281,6 @@ enum BatchFault {
 
 /// Whether the outputs of a row differ between a batch and a run alone.
 fn differ(together: &[f64], alone: &[f64]) -> bool {
-    let far = |(one, other): (&f64, &f64)| (one - other).abs() > COMPANION_ROWS * other.abs().max(1.0);
+    let far = |(one, other): (&f64, &f64)| (one - other).abs() > MAX_BATCH_DIFFERENCE * other.abs().max(1.0);
     together.len() != alone.len() || together.iter().zip(alone).any(far)
 }

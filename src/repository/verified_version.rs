@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     domain::{
-        contract::{self, Contract, InputHasher, JsonValue},
+        contract::{self, Contract, InputHasher},
+        json::JsonValue,
         name::{ModelName, VersionName},
         prediction::Outcome,
         profile::Profile,

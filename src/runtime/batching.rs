@@ -85,24 +85,42 @@ pub(super) enum BatchDecision {
     Idle,
 }
 
-/// Decides what to run of the rows that wait, which stand in the order in which they came.
+/// Decides what to run of the queued rows, which come oldest first.
 ///
-/// The leader is the row of the highest priority, the oldest of these, or the newest above the high-water mark. Rows of
-/// its group and priority join it in the same order while there is room and while nobody in the batch would be late by it:
-/// a prediction does not wait for the rows of an explanation beside it, nor for a longer run of them than is worth it.
-/// With `beside`, a row that leads and does not wait itself, only rows of its group count that do not go after it.
+/// The first row of the batch has the highest priority; of equal ones it is the oldest, or the newest above the high-water
+/// mark. Rows of its shape and priority join in the same order, as long as the batch has room and makes none of its rows
+/// late: a prediction does not wait for the rows of an explanation. If `leader` is given (a row that is not queued), only
+/// rows of its shape with at least its priority may join.
 pub(super) fn decide<'w>(
     waiting: impl ExactSizeIterator<Item = &'w QueuedRow>,
     now: Instant,
     policy: &Policy,
-    beside: Option<QueuedRow>,
+    leader: Option<QueuedRow>,
 ) -> BatchDecision {
-    let newest_first = waiting.len() > policy.high_water;
-    // A row past its deadline is dropped by whoever waited for it; here it is only passed over.
+    let order = in_order(waiting, now, policy.high_water, leader);
+    let Some((_, leader)) = order.first().copied() else { return BatchDecision::Idle };
+    let waited = if leader.is_low_priority() { Duration::ZERO } else { now.saturating_duration_since(leader.queued) };
+    let limit = policy.batch_limit_after(waited);
+    let filled = fill(&order, now, policy, limit);
+    if filled.rows.len() == limit {
+        return BatchDecision::Run { rows: filled.rows, reason: BatchCloseReason::Full };
+    }
+    close(filled, now, policy)
+}
+
+/// The rows that can still be in time and may lead or join, in the order in which they do.
+fn in_order<'w>(
+    waiting: impl ExactSizeIterator<Item = &'w QueuedRow>,
+    now: Instant,
+    high_water: usize,
+    leader: Option<QueuedRow>,
+) -> Vec<(usize, &'w QueuedRow)> {
+    let newest_first = waiting.len() > high_water;
+    // A row past its deadline is dropped by its waiter; here it is only skipped.
     let mut order: Vec<(usize, &QueuedRow)> = waiting
         .enumerate()
         .filter(|(_, row)| row.deadline > now)
-        .filter(|(_, row)| beside.is_none_or(|own| row.group == own.group && row.priority <= own.priority))
+        .filter(|(_, row)| leader.is_none_or(|own| row.group == own.group && row.priority <= own.priority))
         .collect();
     if newest_first {
         order.reverse();
@@ -110,38 +128,58 @@ pub(super) fn decide<'w>(
     if !order.is_sorted_by_key(|(_, row)| row.priority) {
         order.sort_by_key(|(_, row)| row.priority);
     }
-    let Some((_, leader)) = order.first().copied() else { return BatchDecision::Idle };
-    let waited = if leader.is_low_priority() { Duration::ZERO } else { now.saturating_duration_since(leader.queued) };
-    let room = policy.batch_limit_after(waited);
-    let mut rows = Vec::with_capacity(order.len().min(room));
-    let (mut due, mut first) = (leader.deadline, leader.queued);
-    let mut reason = BatchCloseReason::Idle;
-    for (place, row) in order.iter().filter(|(_, row)| (row.group, row.priority) == (leader.group, leader.priority)) {
-        if rows.len() == room {
+    order
+}
+
+/// A batch as far as it is filled.
+struct FilledBatch {
+    rows: Vec<usize>,
+    /// The earliest deadline of its rows.
+    due: Instant,
+    /// When its oldest row was queued.
+    first: Instant,
+    /// [`BatchCloseReason::Deadline`] if a further row would have made the batch late.
+    reason: BatchCloseReason,
+}
+
+/// Fills a batch with rows of the leader's shape and priority, as long as no row of it becomes late.
+fn fill(order: &[(usize, &QueuedRow)], now: Instant, policy: &Policy, limit: usize) -> FilledBatch {
+    let leader = order[0].1;
+    let mut batch = FilledBatch {
+        rows: Vec::with_capacity(order.len().min(limit)),
+        due: leader.deadline,
+        first: leader.queued,
+        reason: BatchCloseReason::Idle,
+    };
+    for (index, row) in order.iter().filter(|(_, row)| (row.group, row.priority) == (leader.group, leader.priority)) {
+        if batch.rows.len() == limit {
             break;
         }
-        let done = now + policy.cost.batch_time(rows.len() + 1);
-        if !rows.is_empty() && done > due {
-            reason = BatchCloseReason::Deadline;
+        let done = now + policy.cost.batch_time(batch.rows.len() + 1);
+        if !batch.rows.is_empty() && done > batch.due {
+            batch.reason = BatchCloseReason::Deadline;
             break;
         }
-        // A row that would be late in this batch leaves its room to those behind it, which would not.
-        if !rows.is_empty() && done > row.deadline {
+        // A row that would be late in this batch leaves its place to later rows, which would not.
+        if !batch.rows.is_empty() && done > row.deadline {
             continue;
         }
-        (due, first) = (due.min(row.deadline), first.min(row.queued));
-        rows.push(*place);
+        (batch.due, batch.first) = (batch.due.min(row.deadline), batch.first.min(row.queued));
+        batch.rows.push(*index);
     }
-    if rows.len() == room {
-        return BatchDecision::Run { rows, reason: BatchCloseReason::Full };
-    }
+    batch
+}
+
+/// Closes a batch that is not full: runs it now, or waits for more rows if the operator set a delay.
+fn close(batch: FilledBatch, now: Instant, policy: &Policy) -> BatchDecision {
+    let FilledBatch { rows, due, first, mut reason } = batch;
     if policy.max_delay > Duration::ZERO && reason == BatchCloseReason::Idle {
-        let patience = first + policy.max_delay;
+        let delayed = first + policy.max_delay;
         let last_moment = due.checked_sub(policy.cost.batch_time(rows.len() + 1)).unwrap_or(now);
-        if now < patience.min(last_moment) {
-            return BatchDecision::Wait(patience.min(last_moment));
+        if now < delayed.min(last_moment) {
+            return BatchDecision::Wait(delayed.min(last_moment));
         }
-        reason = if last_moment < patience { BatchCloseReason::Deadline } else { BatchCloseReason::Delay };
+        reason = if last_moment < delayed { BatchCloseReason::Deadline } else { BatchCloseReason::Delay };
     }
     BatchDecision::Run { rows, reason }
 }

@@ -11,17 +11,17 @@ use super::Interrupt;
 
 /// One load that can be cancelled. Clones are the same load.
 #[derive(Clone, Default)]
-pub struct Cancellation(Arc<Mutex<State>>);
+pub struct Cancellation(Arc<Mutex<LoadProgress>>);
 
 #[derive(Default)]
-struct State {
-    phase: Phase,
+struct LoadProgress {
+    phase: LoadPhase,
     stage: &'static str,
     interrupts: Vec<Interrupt>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Phase {
+enum LoadPhase {
     #[default]
     Active,
     Finished,
@@ -34,7 +34,7 @@ enum Phase {
 pub struct Cancelled;
 
 impl Cancellation {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LoadProgress> {
         // Nothing under the lock panics, so a poisoned state is still whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -45,7 +45,7 @@ impl Cancellation {
     /// [`Cancelled`]: then the stage must not begin.
     pub fn enter(&self, stage: &'static str) -> Result<(), Cancelled> {
         let mut own = self.lock();
-        if own.phase == Phase::Cancelled {
+        if own.phase == LoadPhase::Cancelled {
             return Err(Cancelled);
         }
         own.stage = stage;
@@ -61,19 +61,19 @@ impl Cancellation {
     pub fn register(&self, interrupt: Interrupt) {
         let mut state = self.lock();
         match state.phase {
-            Phase::Active => state.interrupts.push(interrupt),
-            Phase::Cancelled => interrupt(true),
-            Phase::Finished => {}
+            LoadPhase::Active => state.interrupts.push(interrupt),
+            LoadPhase::Cancelled => interrupt(true),
+            LoadPhase::Finished => {}
         }
     }
 
     /// Cancels the load; false where it has finished, or was cancelled before.
     pub fn cancel(&self) -> bool {
         let mut state = self.lock();
-        if state.phase != Phase::Active {
+        if state.phase != LoadPhase::Active {
             return false;
         }
-        state.phase = Phase::Cancelled;
+        state.phase = LoadPhase::Cancelled;
         for interrupt in state.interrupts.drain(..) {
             interrupt(true);
         }
@@ -82,17 +82,17 @@ impl Cancellation {
 
     /// Whether it has finished or was cancelled.
     pub fn is_over(&self) -> bool {
-        self.lock().phase != Phase::Active
+        self.lock().phase != LoadPhase::Active
     }
 
     /// Ends the load; from now on nothing of it is interrupted. False where it was cancelled before.
     pub fn finish(&self) -> bool {
         let mut state = self.lock();
-        if state.phase == Phase::Active {
-            state.phase = Phase::Finished;
+        if state.phase == LoadPhase::Active {
+            state.phase = LoadPhase::Finished;
             state.interrupts.clear();
         }
-        state.phase == Phase::Finished
+        state.phase == LoadPhase::Finished
     }
 }
 

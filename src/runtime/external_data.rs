@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use prost::Message as _;
 
-use super::onnx_proto::{Attribute, EXTERNAL, Graph, Model, SparseTensor, Tensor};
+use super::onnx_proto::{Attribute, EXTERNAL, Graph, Model, SparseTensor, TensorProto};
 
 /// The files that the tensors of a model name, by the place of the tensor.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) fn external_files(model: &[u8]) -> Option<ExternalFiles> {
     if let Some(graph) = graph {
         graph.tensors(&mut |tensor, nested| found.add(tensor, nested));
     }
-    let mut nested = |tensor: &Tensor, _| found.add(tensor, true);
+    let mut nested = |tensor: &TensorProto, _| found.add(tensor, true);
     for graph in training.iter().flat_map(|training| training.initialization.iter().chain(&training.algorithm)) {
         graph.tensors(&mut nested);
     }
@@ -36,7 +36,7 @@ pub(super) fn external_files(model: &[u8]) -> Option<ExternalFiles> {
 }
 
 impl ExternalFiles {
-    fn add(&mut self, tensor: &Tensor, nested: bool) {
+    fn add(&mut self, tensor: &TensorProto, nested: bool) {
         let location = tensor.external_data.iter().rfind(|entry| entry.key == "location");
         if let Some(entry) = location.filter(|_| tensor.data_location == EXTERNAL) {
             let files = if nested { &mut self.nested } else { &mut self.own };
@@ -47,7 +47,7 @@ impl ExternalFiles {
 
 impl Graph {
     /// Shows every tensor, and whether it lies deeper than in the graph itself.
-    fn tensors(&self, show: &mut dyn FnMut(&Tensor, bool)) {
+    fn tensors(&self, show: &mut dyn FnMut(&TensorProto, bool)) {
         self.initializers.iter().for_each(|tensor| show(tensor, false));
         self.sparse_initializers.iter().for_each(|sparse| sparse.tensors(show));
         self.nodes.iter().flat_map(|node| &node.attributes).for_each(|attribute| attribute.tensors(show));
@@ -55,7 +55,7 @@ impl Graph {
 }
 
 impl Attribute {
-    fn tensors(&self, show: &mut dyn FnMut(&Tensor, bool)) {
+    fn tensors(&self, show: &mut dyn FnMut(&TensorProto, bool)) {
         self.tensor.iter().chain(&self.tensors).for_each(|tensor| show(tensor, false));
         self.sparse_tensor.iter().chain(&self.sparse_tensors).for_each(|sparse| sparse.tensors(show));
         for graph in self.graph.as_deref().into_iter().chain(&self.graphs) {
@@ -65,7 +65,7 @@ impl Attribute {
 }
 
 impl SparseTensor {
-    fn tensors(&self, show: &mut dyn FnMut(&Tensor, bool)) {
+    fn tensors(&self, show: &mut dyn FnMut(&TensorProto, bool)) {
         self.values.iter().chain(&self.indices).for_each(|tensor| show(tensor, true));
     }
 }

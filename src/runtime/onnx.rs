@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 
-use super::onnx_proto::{Graph, INT64, Model, Node, Opset, STRING, Tensor, TensorType, Type, Value};
+use super::onnx_proto::{Graph, INT64, Model, Node, Opset, STRING, TensorProto, TensorType, Type, ValueProto};
 
 /// The output of [`constant`].
 pub(super) const CONSTANT: &str = "texts";
@@ -39,12 +39,12 @@ fn lists(graph: &Graph) -> Vec<Vec<String>> {
 /// A model without inputs whose output [`CONSTANT`] holds these texts.
 pub(super) fn constant(shape: &[usize], texts: &[String]) -> Vec<u8> {
     const SOURCE: &str = "constant";
-    let constant = Tensor {
+    let constant = TensorProto {
         dims: shape.iter().map(|size| i64::try_from(*size).unwrap_or(i64::MAX)).collect(),
         data_type: STRING,
         strings: texts.iter().map(|text| text.clone().into_bytes()).collect(),
         name: SOURCE.to_owned(),
-        ..Tensor::default()
+        ..TensorProto::default()
     };
     let node = Node {
         inputs: vec![SOURCE.to_owned()],
@@ -52,7 +52,8 @@ pub(super) fn constant(shape: &[usize], texts: &[String]) -> Vec<u8> {
         op_type: "Identity".to_owned(),
         ..Node::default()
     };
-    let output = Value { name: CONSTANT.to_owned(), kind: Some(Type { tensor: Some(TensorType { element: STRING }) }) };
+    let output =
+        ValueProto { name: CONSTANT.to_owned(), kind: Some(Type { tensor: Some(TensorType { element: STRING }) }) };
     let graph = Graph {
         nodes: vec![node],
         name: CONSTANT.to_owned(),
@@ -74,7 +75,7 @@ mod tests {
         let strings = vec![b"no".to_vec(), b"yes".to_vec()];
         let attribute = Attribute { ints: vec![3, 5], strings, ..Attribute::default() };
         let node = Node { attributes: vec![attribute], ..Node::default() };
-        let constant = Tensor { data_type: STRING, strings: vec![b"a".to_vec(); 2], ..Tensor::default() };
+        let constant = TensorProto { data_type: STRING, strings: vec![b"a".to_vec(); 2], ..TensorProto::default() };
         let graph = Graph { nodes: vec![node], initializers: vec![constant], ..Graph::default() };
         assert_eq!(lists(&graph), [["no", "yes"], ["3", "5"], ["a", "a"]]);
         assert_eq!(class_lists(b"[package]"), Vec::<Vec<String>>::new());

@@ -60,9 +60,9 @@ pub(super) struct Graph {
     #[prost(string, tag = "2")]
     pub(super) name: String,
     #[prost(message, repeated, tag = "5")]
-    pub(super) initializers: Vec<Tensor>,
+    pub(super) initializers: Vec<TensorProto>,
     #[prost(message, repeated, tag = "12")]
-    pub(super) outputs: Vec<Value>,
+    pub(super) outputs: Vec<ValueProto>,
     #[prost(message, repeated, tag = "15")]
     pub(super) sparse_initializers: Vec<SparseTensor>,
 }
@@ -84,7 +84,7 @@ pub(super) struct Node {
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Attribute {
     #[prost(message, optional, tag = "5")]
-    pub(super) tensor: Option<Tensor>,
+    pub(super) tensor: Option<TensorProto>,
     #[prost(message, optional, boxed, tag = "6")]
     pub(super) graph: Option<Box<Graph>>,
     #[prost(int64, repeated, tag = "8")]
@@ -92,7 +92,7 @@ pub(super) struct Attribute {
     #[prost(bytes = "vec", repeated, tag = "9")]
     pub(super) strings: Vec<Vec<u8>>,
     #[prost(message, repeated, tag = "10")]
-    pub(super) tensors: Vec<Tensor>,
+    pub(super) tensors: Vec<TensorProto>,
     #[prost(message, repeated, tag = "11")]
     pub(super) graphs: Vec<Graph>,
     #[prost(message, optional, tag = "22")]
@@ -103,7 +103,7 @@ pub(super) struct Attribute {
 
 /// `TensorProto`.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Tensor {
+pub(super) struct TensorProto {
     #[prost(int64, repeated, tag = "1")]
     pub(super) dims: Vec<i64>,
     #[prost(int32, tag = "2")]
@@ -124,9 +124,9 @@ pub(super) struct Tensor {
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct SparseTensor {
     #[prost(message, optional, tag = "1")]
-    pub(super) values: Option<Tensor>,
+    pub(super) values: Option<TensorProto>,
     #[prost(message, optional, tag = "2")]
-    pub(super) indices: Option<Tensor>,
+    pub(super) indices: Option<TensorProto>,
 }
 
 /// `StringStringEntryProto`.
@@ -140,7 +140,7 @@ pub(super) struct Entry {
 
 /// `ValueInfoProto`.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Value {
+pub(super) struct ValueProto {
     #[prost(string, tag = "1")]
     pub(super) name: String,
     #[prost(message, optional, tag = "2")]

@@ -50,6 +50,12 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// The probe of a version that was not measured yet.
+    pub fn unmeasured() -> Self {
+        let cost = Cost { per_run: 0.0, per_row: 0.0 };
+        Self { sizes: Vec::new(), seconds: Vec::new(), cost, largest_difference: 0.0 }
+    }
+
     /// The smallest and the largest size tried at which a row costs hardly more than at the best one. Runs below the smallest
     /// waste the processor; more rows than that make each of them wait for the others and gain little; beyond the largest
     /// they cost more again.

@@ -21,12 +21,15 @@ use super::{
     convert::{elements, from_maps, from_value, to_run_error, to_value},
     error_message::redact,
     file_kind::describe_non_onnx,
+    open_error::{OpenError, to_open_error},
     session_io::SessionIo,
     watchdog::Watchdog,
 };
-use crate::domain::setting::SettingError;
-use crate::domain::signature::{OutputSpec, Signature};
-use crate::domain::tensor::{Buffer, Inputs, Tensor};
+use crate::domain::{
+    setting::SettingError,
+    signature::{OutputSpec, Signature},
+    tensor::{Buffer, Inputs, Tensor},
+};
 
 /// ONNX Runtime opens the files of weights below this path by itself, unless it has their bytes; no file can be there. Without
 /// it such a file would be looked for in the working directory, mapped, and read again while it serves.
@@ -62,41 +65,6 @@ impl SessionOptions {
     pub fn with_intra_threads(&self, intra_threads: usize) -> Self {
         Self { intra_threads, ..self.clone() }
     }
-}
-
-/// A session could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// ONNX Runtime refused the file.
-    #[error("ONNX Runtime cannot use it: {0}")]
-    Refused(String),
-    /// The graph has an input or an output that cannot be filled or read.
-    #[error("the graph's {what} {name:?} has type {kind}, which Candor cannot {verb}: {remedy}")]
-    Unsupported {
-        /// `input` or `output`.
-        what: &'static str,
-        /// The tensor's name.
-        name: String,
-        /// The type that the graph declares.
-        kind: String,
-        /// `feed` or `read`.
-        verb: &'static str,
-        /// What would be right.
-        remedy: &'static str,
-    },
-    /// An execution provider is not known, or cannot be used.
-    #[error("execution provider {name:?} cannot be used: {reason}; write \"{name}?\" to make it optional")]
-    Provider {
-        /// The name in the configuration.
-        name: String,
-        /// Why not.
-        reason: String,
-    },
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err as it is")]
-fn to_open_error<R>(error: ort::Error<R>) -> OpenError {
-    OpenError::Refused(error.message().trim().to_owned())
 }
 
 /// A session with the outputs that are asked of it.

@@ -68,14 +68,14 @@ pub enum TokensError {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct TokensFile {
     #[serde(default)]
-    caller: Vec<Entry>,
+    caller: Vec<TokenEntry>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct TokenEntry {
     name: String,
     token_sha256: String,
     models: Option<Vec<String>>,
@@ -99,7 +99,8 @@ impl TokenStore {
         let text =
             std::fs::read_to_string(path).map_err(|source| TokensError::Read { path: path.to_path_buf(), source })?;
         let content = |detail: String| TokensError::Content { path: path.to_path_buf(), detail };
-        let file: File = toml::from_str(&text).map_err(|error| content(error.to_string().trim_end().to_owned()))?;
+        let file: TokensFile =
+            toml::from_str(&text).map_err(|error| content(error.to_string().trim_end().to_owned()))?;
         let mut callers = HashMap::new();
         for entry in file.caller {
             let digest = parse_digest(&entry.token_sha256).ok_or_else(|| {

@@ -70,6 +70,12 @@ impl ServeError {
         Self { shed: Some(shed), ..Self::new(ErrorCode::Overloaded, detail).retry_after(wait) }
     }
 
+    /// The budget of buffered bytes is used up.
+    pub fn out_of_memory() -> Self {
+        let detail = "the server holds as many bytes of requests and answers as it may";
+        Self::overloaded(detail.to_owned(), ShedReason::Memory, Duration::ZERO)
+    }
+
     /// An answer of more bytes than one may have, judged by what its elements take at least.
     pub fn answer_too_large(model: &ModelName, elements: usize, max_bytes: usize) -> Self {
         let detail =

@@ -12,9 +12,9 @@ use serde::Deserialize;
 use super::interpret::interpret;
 use crate::{
     domain::{
-        contract::JsonValue,
-        explanation::{DisplayedFeature, Explanation, Range, SamplingPlan, ShapleyProblem},
+        explanation::{DisplayedFeature, Explanation, SamplingPlan, ShapleyProblem, ValueRange},
         float::Float,
+        json::JsonValue,
         prediction::{Outcome, Prediction, Warning},
         tensor::Inputs,
         uncertainty::AssessContext,
@@ -79,10 +79,10 @@ impl ExplainedOutput {
         }
     }
 
-    fn range(self) -> Range {
+    fn range(self) -> ValueRange {
         match self {
-            Self::Class(_) => Range::Fixed(1.0),
-            Self::Value => Range::Observed,
+            Self::Class(_) => ValueRange::Fixed(1.0),
+            Self::Value => ValueRange::Observed,
         }
     }
 }
@@ -106,9 +106,13 @@ struct ExplanationSetup<'a> {
     due: Instant,
 }
 
+/// Explains a prediction as far as the limits of rows, queue and time allow.
+pub(super) async fn explain_prediction(request: ExplainRequest<'_>) -> ExplainOutcome {
+    request.run_plan().await
+}
+
 impl ExplainRequest<'_> {
-    /// Explains the prediction as far as rows, room and time allow.
-    pub(super) async fn explain(&self) -> ExplainOutcome {
+    async fn run_plan(&self) -> ExplainOutcome {
         let ground = match self.prepare() {
             Ok(ground) => ground,
             Err((code, detail)) => {

@@ -1,5 +1,7 @@
 //! From the outputs of a run to a prediction.
 
+use std::sync::Arc;
+
 use super::ServeError;
 use crate::{
     domain::{
@@ -8,11 +10,23 @@ use crate::{
         uncertainty::AssessContext,
     },
     repository::ModelVersion,
-    runtime::{Completed, RunError},
+    runtime::{Completed, RunError, run_detached},
 };
 
 /// An element of a response takes at least two bytes: a digit, and the separator from the next.
 pub const MIN_BYTES_PER_ELEMENT: usize = 2;
+
+/// Interprets one row off the server threads, because its outputs are large.
+pub(super) async fn interpret_detached(
+    version: Arc<ModelVersion>,
+    completed: Completed,
+    group: Option<usize>,
+    features_hash: String,
+) -> Result<Prediction, ServeError> {
+    let interpreted =
+        run_detached(move || interpret(&version, completed, AssessContext { group, features_hash: &features_hash }));
+    interpreted.await.map_err(|error| ServeError::internal().with_cause(error))?
+}
 
 /// Interprets one row that was run.
 pub(super) fn interpret(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::ServeError;
 use crate::{
-    domain::{error_code::ErrorCode, violation::quote},
+    domain::{error_code::ErrorCode, text::quote},
     repository::{Catalog, ModelVersion},
     security::Principal,
 };

@@ -5,7 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{ServeError, admit::admit, explain::ExplainRequest, interpret::interpret};
+use super::{
+    ServeError,
+    admit::admit,
+    explain::{ExplainRequest, explain_prediction},
+    interpret::{interpret, interpret_detached},
+};
 use crate::{
     domain::{
         contract::{Admitted, EntityId},
@@ -16,7 +21,7 @@ use crate::{
     },
     lifecycle::request_deadline,
     repository::ModelVersion,
-    runtime::{Priority, SubmitError, run_detached},
+    runtime::{Priority, SubmitError},
     telemetry::{ShedReason, Stages},
 };
 
@@ -96,18 +101,14 @@ pub async fn predict(
     let prediction = if elements <= LARGE_ELEMENTS {
         interpret(version, completed, AssessContext { group, features_hash: &features_hash })?
     } else {
-        let (version, features_hash) = (Arc::clone(version), features_hash.clone());
-        let reading = run_detached(move || {
-            interpret(&version, completed, AssessContext { group, features_hash: &features_hash })
-        });
-        reading.await.map_err(|error| ServeError::internal().with_cause(error))??
+        interpret_detached(Arc::clone(version), completed, group, features_hash.clone()).await?
     };
     warnings.extend(version.calibrated.iter().flat_map(|calibrated| calibrated.warnings(&prediction.assessment)));
     progress.stages.interpret = Some(started.elapsed());
     let mut explanation = None;
     if let Some(instance) = instance {
         let started = Instant::now();
-        let question = ExplainRequest {
+        let request = ExplainRequest {
             version,
             body: call.body,
             instance,
@@ -115,8 +116,8 @@ pub async fn predict(
             features_hash: &features_hash,
             due,
         };
-        // In a box, because its size would be that of every request's future.
-        let explained = Box::pin(question.explain()).await;
+        // Boxed, because its size would otherwise be that of every request's future.
+        let explained = Box::pin(explain_prediction(request)).await;
         progress.stages.explain = Some(started.elapsed());
         progress.explain_rows = Some(explained.rows);
         warnings.extend(explained.warning);

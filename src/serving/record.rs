@@ -64,7 +64,7 @@ struct PredictionEvent {
     model: String,
     progress: RequestProgress,
     uncertainty: Option<f64>,
-    outcome: telemetry::Outcome,
+    outcome: telemetry::PredictedValue,
     violations: Vec<(String, &'static str)>,
     warnings: Vec<String>,
     shed: Option<ShedReason>,
@@ -81,7 +81,7 @@ impl Default for PredictionEvent {
             model: String::new(),
             progress: RequestProgress::default(),
             uncertainty: None,
-            outcome: telemetry::Outcome::None,
+            outcome: telemetry::PredictedValue::None,
             violations: Vec::new(),
             warnings: Vec::new(),
             shed: None,
@@ -119,9 +119,9 @@ impl RequestRecord {
         event.progress = progress;
         event.uncertainty = response.prediction.assessment.uncertainty.map(Float::as_f64);
         event.outcome = match &response.prediction.outcome {
-            Outcome::Classification { class, .. } => telemetry::Outcome::Class(*class),
-            Outcome::Regression { value } => telemetry::Outcome::Value(value.as_f64()),
-            Outcome::Tensors { .. } => telemetry::Outcome::None,
+            Outcome::Classification { class, .. } => telemetry::PredictedValue::Class(*class),
+            Outcome::Regression { value } => telemetry::PredictedValue::Value(value.as_f64()),
+            Outcome::Tensors { .. } => telemetry::PredictedValue::None,
         };
         event.warnings = response.warnings.iter().filter_map(|warning| warning.feature.clone()).collect();
     }

@@ -1,7 +1,9 @@
 //! An in-memory log sink for the tests of this module.
 
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
 
 use tracing_subscriber::fmt::MakeWriter;
 

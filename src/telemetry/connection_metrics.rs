@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::instrument::{Counter, UpDownCounter};
-use super::metrics::Metrics;
+use super::{
+    instrument::{Counter, UpDownCounter},
+    metrics::Metrics,
+};
 
 /// Why a connection was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

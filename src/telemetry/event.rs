@@ -3,8 +3,10 @@
 //! The serving layer fills one [`RequestEvent`] per request, answered or rejected. The event borrows everything, so
 //! that filling it allocates nothing. It never carries feature values.
 
-use std::net::IpAddr;
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
+
+/// The target of request lines, so that `candor::request=off` silences only them.
+pub const REQUEST_TARGET: &str = "candor::request";
 
 /// What happened to one request, for metrics and log.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +44,7 @@ pub struct RequestEvent<'a> {
     /// The uncertainty of the prediction: in `[0, 1]` for classification, in the unit of the target for regression.
     pub uncertainty: Option<f64>,
     /// What was predicted.
-    pub outcome: Outcome,
+    pub outcome: PredictedValue,
     /// The contract violations: the feature as the contract names it (or `_unknown`) and the code of the violation.
     pub violations: &'a [(&'a str, &'static str)],
     /// The features that satisfy the contract but violate one of its soft rules.
@@ -73,7 +75,7 @@ impl<'a> RequestEvent<'a> {
             batch_rows: None,
             explain_rows: None,
             uncertainty: None,
-            outcome: Outcome::None,
+            outcome: PredictedValue::None,
             violations: &[],
             warnings: &[],
             shed: None,
@@ -92,6 +94,55 @@ impl RequestEvent<'_> {
             500.. => RequestOutcome::Failed,
             _ => RequestOutcome::Ok,
         }
+    }
+}
+
+/// A value of a request's log line.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum FieldValue<'a> {
+    Text(&'a str),
+    Address(IpAddr),
+    Count(u64),
+    /// Written in milliseconds.
+    Time(Duration),
+    Number(f64),
+}
+
+impl RequestEvent<'_> {
+    /// The fields of the request's log line, in order; every format of the log writes this table. Fields without a value
+    /// are left out.
+    pub(super) fn fields<'e>(
+        &'e self,
+        model: &'e str,
+        version: &'e str,
+    ) -> [(&'static str, Option<FieldValue<'e>>); 21] {
+        use FieldValue::{Address, Count, Number, Text, Time};
+
+        let name = |name: &'e str| Some(Text(name)).filter(|_| !name.is_empty());
+        let stages = &self.stages;
+        [
+            ("request_id", Some(Text(self.request_id))),
+            ("trace_id", self.trace_id.map(Text)),
+            ("method", Some(Text(self.method))),
+            ("route", Some(Text(self.route))),
+            ("model", name(model)),
+            ("version", name(version)),
+            ("caller", self.caller.map(Text)),
+            ("client", self.client.map(Address)),
+            ("status", Some(Count(self.status.into()))),
+            ("code", Some(Text(self.code))),
+            ("duration_ms", Some(Time(self.duration))),
+            ("admit_ms", stages.admit.map(Time)),
+            ("queue_ms", stages.queue.map(Time)),
+            ("infer_ms", stages.infer.map(Time)),
+            ("interpret_ms", stages.interpret.map(Time)),
+            ("explain_ms", stages.explain.map(Time)),
+            ("encode_ms", stages.encode.map(Time)),
+            ("batch_rows", self.batch_rows.map(|rows| Count(rows as u64))),
+            ("uncertainty", self.uncertainty.map(Number)),
+            ("request_bytes", self.request_bytes.map(|bytes| Count(bytes as u64))),
+            ("response_bytes", self.response_bytes.map(Count)),
+        ]
     }
 }
 
@@ -200,7 +251,7 @@ impl Stages {
 
 /// The prediction, as far as the metrics need it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub enum Outcome {
+pub enum PredictedValue {
     /// No prediction, or raw tensors.
     #[default]
     None,

@@ -3,8 +3,10 @@
 //! Exemplars carry request ids to Prometheus without making them labels. This file stores them; `openmetrics` writes
 //! them.
 
-use std::sync::{Mutex, PoisonError, TryLockError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::{Mutex, PoisonError, TryLockError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 /// The maximum number of characters in the label names and values of one exemplar together (`OpenMetrics` 1.0,
 /// "Exemplars").

@@ -5,17 +5,23 @@
 //! series. All their children share one list of buckets. They do not support exemplars. Names and help texts are
 //! declared in `metrics`.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, PoisonError, RwLock},
+};
 
-use prometheus::Registry;
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::{LabelPair, MetricFamily};
+use prometheus::{
+    Registry,
+    core::{Collector, Desc},
+    proto::{LabelPair, MetricFamily},
+};
 
-use super::error::TelemetryError;
-use super::instrument::Instrument;
-use super::metrics::MetricDescription;
-use super::openmetrics::{Exemplars, series};
+use super::{
+    description::MetricDescription,
+    error::TelemetryError,
+    instrument::Instrument,
+    openmetrics::{Exemplars, series},
+};
 
 /// A metric with labels. Clones share the same family.
 #[derive(Debug)]

@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use prometheus::proto::{self, MetricType};
 
-use super::exemplar::{Exemplar, ExemplarSlot, ExemplarSource};
-use super::sharded::Sharded;
+use super::{
+    exemplar::{Exemplar, ExemplarSlot, ExemplarSource},
+    sharded::Sharded,
+};
 
 /// One series of a family, in the form that the registry needs.
 pub(super) trait Instrument: Send + Sync + 'static {

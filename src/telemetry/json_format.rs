@@ -5,12 +5,18 @@
 
 use std::fmt::{self, Write};
 
-use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
-use tracing_subscriber::fmt::FmtContext;
-use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use tracing_subscriber::registry::LookupSpan;
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{
+    fmt::{
+        FmtContext,
+        format::{FormatEvent, FormatFields, Writer},
+        time::{FormatTime, SystemTime},
+    },
+    registry::LookupSpan,
+};
 
 /// The event format for JSON lines.
 pub(super) struct JsonLine;
@@ -115,8 +121,7 @@ impl<W: Write> Write for Escaped<'_, W> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::captured_log::CapturedLog;
-    use super::JsonLine;
+    use super::{super::captured_log::CapturedLog, JsonLine};
 
     #[test]
     fn every_kind_of_field_is_json_again() {

@@ -3,10 +3,12 @@
 //! A request must not block on a pipe, so lines are collected in a bounded buffer and written together. If the sink is
 //! too slow, lines are dropped, counted and reported. This file does not format lines.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::{
+    io::{self, Write},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::{Builder, JoinHandle},
+    time::Duration,
+};
 
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -192,11 +194,12 @@ impl<'a> MakeWriter<'a> for LogWriter {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Write};
-    use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+    use std::{
+        io::{self, Write},
+        sync::mpsc::{Receiver, SyncSender, sync_channel},
+    };
 
-    use super::super::captured_log::CapturedLog;
-    use super::{LogWriter, MAX_BUFFERED_BYTES, MakeWriter};
+    use super::{super::captured_log::CapturedLog, LogWriter, MAX_BUFFERED_BYTES, MakeWriter};
 
     #[test]
     fn lines_arrive_in_order_by_the_time_of_a_flush_and_of_the_end() {

@@ -3,21 +3,24 @@
 //! Lines go to standard error, because standard output is for the result of a command. The content of request lines is
 //! in `request_log`.
 
-use std::ffi::OsString;
-use std::fmt;
-use std::sync::Arc;
+use std::{ffi::OsString, fmt, sync::Arc};
 
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::layer::{Layer, SubscriberExt};
-use tracing_subscriber::registry::{LookupSpan, Registry};
-use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, fmt as format, reload};
+use tracing_subscriber::{
+    EnvFilter, fmt as format,
+    layer::{Layer, SubscriberExt},
+    registry::{LookupSpan, Registry},
+    reload,
+    util::SubscriberInitExt,
+};
 
-use super::error::TelemetryError;
-use super::instrument::Counter;
-use super::json_format::JsonLine;
-use super::log_writer::{LogWriter, WriterThread};
-use super::{LogFormat, Settings, request_log};
+use super::{
+    error::TelemetryError,
+    instrument::Counter,
+    json_format::JsonLine,
+    log_writer::{LogWriter, WriterThread},
+    request_log,
+    settings::{LogFormat, Settings, parse_level},
+};
 
 /// The installed log. Pending lines are written when the last clone is dropped, or by [`LogHandle::flush`].
 #[derive(Clone)]
@@ -115,24 +118,9 @@ where
     lines.with_ansi(colours).with_writer(writer).boxed()
 }
 
-/// Parses filter directives. A bare word must be a level: the filter would take a misspelt `inof` for a target, and
-/// silence everything else.
-pub(super) fn parse_level(given: &str) -> Result<EnvFilter, TelemetryError> {
-    let error = |part: &str| TelemetryError::Level { given: given.to_owned(), part: part.to_owned() };
-    let parts: Vec<&str> = given.split(',').map(str::trim).collect();
-    for part in &parts {
-        let level = part.rsplit_once('=').map_or(*part, |(_, level)| level);
-        if level.parse::<LevelFilter>().is_err() || level.is_empty() {
-            return Err(error(part));
-        }
-    }
-    // The filter accepts no blanks between directives.
-    EnvFilter::try_new(parts.join(",")).map_err(|_| error(given))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{parse_level, use_colors};
+    use super::use_colors;
 
     #[test]
     fn colours_are_left_out_where_they_are_not_wanted() {
@@ -148,27 +136,6 @@ mod tests {
             let variable =
                 |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into());
             assert_eq!(use_colors(variable), wanted, "{variables:?}");
-        }
-    }
-
-    #[test]
-    fn a_level_is_a_level_or_directives() {
-        let cases = [
-            ("info", true),
-            ("OFF", true),
-            ("info,candor::request=off", true),
-            ("warn, candor=debug", true),
-            ("inof", false),
-            ("", false),
-            ("info,", false),
-            ("candor", false),
-            ("candor=", false),
-            ("candor=loud", false),
-            ("=info", false),
-        ];
-        for (given, wanted) in cases {
-            let got = parse_level(given);
-            assert_eq!(got.is_ok(), wanted, "{given}: {got:?}");
         }
     }
 }

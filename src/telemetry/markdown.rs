@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::metrics::{MetricKind, Metrics};
+use super::{description::MetricKind, metrics::Metrics};
 
 const OPENING: &str = "# Metrics
 

@@ -3,52 +3,24 @@
 //! The doc comment of a field is also its help text in the scrape and in docs/metrics.md, so the three cannot differ.
 //! Requests are recorded in `request_metrics`; the series of one version are in `version_metrics`.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use prometheus::proto::MetricType;
 use prometheus::{Registry, TextEncoder};
 
-use super::error::TelemetryError;
-use super::family::{AnyFamily, Family};
-use super::instrument::{Counter, Gauge, Histogram, Instrument, UpDownCounter};
-use super::logging::LogHandle;
-use super::openmetrics::{self, Exemplars};
-use super::version_metrics::{VersionLabels, VersionMetrics};
-
-/// The description of a metric, for the registry and for the documentation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MetricDescription {
-    /// The name, including the unit.
-    pub name: &'static str,
-    /// Its type.
-    pub kind: MetricKind,
-    /// The label names, in order.
-    pub labels: &'static [&'static str],
-    /// The help text.
-    pub help: &'static str,
-}
-
-/// The type of a metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MetricKind {
-    /// A count that only grows.
-    Counter,
-    /// A value that goes up and down.
-    Gauge,
-    /// Counts of observed values by bucket.
-    Histogram,
-}
-
-impl MetricKind {
-    fn of<I: Instrument>() -> Self {
-        match I::TYPE {
-            MetricType::COUNTER => Self::Counter,
-            MetricType::HISTOGRAM => Self::Histogram,
-            _ => Self::Gauge,
-        }
-    }
-}
+use super::{
+    description::{MetricDescription, MetricKind},
+    error::TelemetryError,
+    family::{AnyFamily, Family},
+    instrument::{Counter, Gauge, Histogram, Instrument, UpDownCounter},
+    logging::LogHandle,
+    openmetrics::{self, Exemplars},
+};
 
 // The list generates the struct, its constructor and the descriptions.
 macro_rules! metrics {
@@ -57,7 +29,8 @@ macro_rules! metrics {
         #[derive(Debug)]
         pub struct Metrics {
             registry: Registry,
-            pub(super) live: Mutex<BTreeMap<(String, String), Arc<VersionMetrics>>>,
+            /// For each version that is served, the flag that retires its metrics.
+            pub(super) live: Mutex<BTreeMap<(String, String), Arc<AtomicBool>>>,
             $( $(#[doc = $help])+ pub(super) $field: Family<$kind>, )+
         }
 
@@ -241,23 +214,13 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Creates the metrics of one version, with every series resolved. Keep them as long as the version is served. A
-    /// second call for the same version continues the same series.
-    pub fn version(&self, labels: &VersionLabels<'_>) -> Arc<VersionMetrics> {
-        let made = Arc::new(VersionMetrics::new(self, labels));
-        let key = (labels.model.to_owned(), labels.version.to_owned());
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        live.insert(key, Arc::clone(&made));
-        made
-    }
-
     /// Removes all series of an unloaded version except `candor_requests_total`, because a sum over versions must not
     /// decrease when a version is unloaded.
     pub fn remove_version(&self, model: &str, version: &str) {
         let key = (model.to_owned(), version.to_owned());
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(gone) = live.remove(&key) {
-            gone.retire();
+            gone.store(true, Ordering::Relaxed);
         }
         let kept = AnyFamily::name(&self.requests);
         for family in self.families() {

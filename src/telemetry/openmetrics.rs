@@ -3,8 +3,7 @@
 //! The `prometheus` crate supports only the text format 0.0.4. This file renders the newer format from the same
 //! families; it counts and stores nothing.
 
-use std::collections::HashMap;
-use std::fmt::Write;
+use std::{collections::HashMap, fmt::Write};
 
 use prometheus::proto::{Histogram, LabelPair, MetricFamily, MetricType};
 

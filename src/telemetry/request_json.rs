@@ -1,17 +1,20 @@
 //! Writes the JSON log line of a request without a general formatter.
 //!
 //! Every request writes one such line. The general path, through a field visitor and `core::fmt`, cost as much as
-//! validating the request and encoding its response together. `request_log` writes the same line through the general
-//! path if the log is not JSON; a test compares the two.
+//! validating the request and encoding its response together. `request_log` writes the same
+//! fields as text if the log is not JSON.
 
-use std::cell::RefCell;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    cell::RefCell,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use chrono::{DateTime, Utc};
 
-use super::event::RequestEvent;
-use super::json_format::Escaped;
-use super::request_log::REQUEST_TARGET;
+use super::{
+    event::{FieldValue, REQUEST_TARGET, RequestEvent},
+    json_format::Escaped,
+};
 
 /// Initial capacity of a line; it grows if needed.
 const LINE_BYTES: usize = 512;
@@ -41,64 +44,13 @@ pub(super) fn format_line(event: &RequestEvent<'_>, model: &str, version: &str, 
 fn write(line: &mut Vec<u8>, event: &RequestEvent<'_>, model: &str, version: &str) {
     line.extend_from_slice(b"{\"timestamp\":\"");
     write_timestamp(line, SystemTime::now());
-    line.extend_from_slice(b"\",\"level\":\"INFO\",\"message\":\"request\",\"request_id\":");
-    write_string(line, event.request_id);
-    let texts = [
-        (",\"trace_id\":", event.trace_id),
-        (",\"method\":", Some(event.method)),
-        (",\"route\":", Some(event.route)),
-        (",\"model\":", write_name(model)),
-        (",\"version\":", write_name(version)),
-        (",\"caller\":", event.caller),
-    ];
-    for (member, value) in texts {
+    line.extend_from_slice(b"\",\"level\":\"INFO\",\"message\":\"request\"");
+    for (name, value) in event.fields(model, version) {
         if let Some(value) = value {
-            line.extend_from_slice(member.as_bytes());
-            write_string(line, value);
-        }
-    }
-    if let Some(address) = event.client {
-        use std::io::Write as _;
-        // Writing to a `Vec` cannot fail, and an address needs no escaping.
-        let _ = write!(line, ",\"client\":\"{address}\"");
-    }
-    line.extend_from_slice(b",\"status\":");
-    write_u64(line, event.status.into());
-    line.extend_from_slice(b",\"code\":");
-    write_string(line, event.code);
-    let [admit, queue, infer, interpret, explain, encode] = event.stages.in_order();
-    let times = [
-        (",\"duration_ms\":", Some(event.duration)),
-        (",\"admit_ms\":", admit),
-        (",\"queue_ms\":", queue),
-        (",\"infer_ms\":", infer),
-        (",\"interpret_ms\":", interpret),
-        (",\"explain_ms\":", explain),
-        (",\"encode_ms\":", encode),
-    ];
-    for (member, took) in times {
-        if let Some(took) = took {
-            line.extend_from_slice(member.as_bytes());
-            write_millis(line, took);
-        }
-    }
-    if let Some(rows) = event.batch_rows {
-        line.extend_from_slice(b",\"batch_rows\":");
-        write_u64(line, rows as u64);
-    }
-    if let Some(uncertainty) = event.uncertainty {
-        line.extend_from_slice(b",\"uncertainty\":");
-        // Writing to a `Vec` cannot fail, and non-finite values become null.
-        let _ = serde_json::to_writer(&mut *line, &uncertainty);
-    }
-    let sizes = [
-        (",\"request_bytes\":", event.request_bytes.map(|bytes| bytes as u64)),
-        (",\"response_bytes\":", event.response_bytes),
-    ];
-    for (member, bytes) in sizes {
-        if let Some(bytes) = bytes {
-            line.extend_from_slice(member.as_bytes());
-            write_u64(line, bytes);
+            line.extend_from_slice(b",\"");
+            line.extend_from_slice(name.as_bytes());
+            line.extend_from_slice(b"\":");
+            write_value(line, value);
         }
     }
     line.extend_from_slice(b",\"target\":\"");
@@ -106,9 +58,17 @@ fn write(line: &mut Vec<u8>, event: &RequestEvent<'_>, model: &str, version: &st
     line.extend_from_slice(b"\"}\n");
 }
 
-/// Returns `None` for an empty name, so that the field is left out.
-pub(super) fn write_name(name: &str) -> Option<&str> {
-    Some(name).filter(|name| !name.is_empty())
+fn write_value(line: &mut Vec<u8>, value: FieldValue<'_>) {
+    use std::io::Write as _;
+
+    match value {
+        FieldValue::Text(text) => write_string(line, text),
+        FieldValue::Count(count) => write_u64(line, count),
+        FieldValue::Time(took) => write_millis(line, took),
+        // Writing to a `Vec` cannot fail. Addresses need no escaping; non-finite numbers become null.
+        FieldValue::Address(address) => _ = write!(line, "\"{address}\""),
+        FieldValue::Number(number) => _ = serde_json::to_writer(&mut *line, &number),
+    }
 }
 
 /// RFC 3339 in UTC with six decimals.

@@ -3,17 +3,15 @@
 //! The line is written from the same event as the metrics. It never contains feature values, bodies or credentials,
 //! because the event has none.
 
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::{fmt::Write as _, sync::OnceLock};
 
 use tracing::Level;
 
-use super::event::RequestEvent;
-use super::log_writer::LogWriter;
-use super::request_json::{format_line, write_name};
-
-/// The target of request lines, so that `candor::request=off` silences only them.
-pub const REQUEST_TARGET: &str = "candor::request";
+use super::{
+    event::{FieldValue, REQUEST_TARGET, RequestEvent},
+    log_writer::LogWriter,
+    request_json::format_line,
+};
 
 /// The writer for JSON lines on the fast path; set when the log is installed.
 static JSON_SINK: OnceLock<LogWriter> = OnceLock::new();
@@ -30,43 +28,28 @@ pub fn log_request(event: &RequestEvent<'_>, model: &str, version: &str) {
     if !tracing::enabled!(target: REQUEST_TARGET, Level::INFO) {
         return;
     }
-    match JSON_SINK.get() {
-        Some(writer) => format_line(event, model, version, |line| writer.add(line)),
-        None => trace(event, model, version),
+    if let Some(writer) = JSON_SINK.get() {
+        format_line(event, model, version, |line| writer.add(line));
+    } else {
+        tracing::info!(target: REQUEST_TARGET, "{}", text_line(event, model, version));
     }
 }
 
-fn trace(event: &RequestEvent<'_>, model: &str, version: &str) {
-    tracing::info!(
-        target: REQUEST_TARGET,
-        request_id = event.request_id,
-        trace_id = event.trace_id,
-        method = event.method,
-        route = event.route,
-        model = write_name(model),
-        version = write_name(version),
-        caller = event.caller,
-        client = event.client.map(tracing::field::display),
-        status = event.status,
-        code = event.code,
-        duration_ms = millis(event.duration),
-        admit_ms = event.stages.admit.map(millis),
-        queue_ms = event.stages.queue.map(millis),
-        infer_ms = event.stages.infer.map(millis),
-        interpret_ms = event.stages.interpret.map(millis),
-        explain_ms = event.stages.explain.map(millis),
-        encode_ms = event.stages.encode.map(millis),
-        batch_rows = event.batch_rows,
-        uncertainty = event.uncertainty,
-        request_bytes = event.request_bytes,
-        response_bytes = event.response_bytes,
-        "request"
-    );
-}
-
-/// Milliseconds, rounded to a microsecond; more digits would only be noise.
-fn millis(took: Duration) -> f64 {
-    (took.as_secs_f64() * 1e6).round() / 1e3
+/// Writes the line as text: `request request_id="…" method="POST" …`.
+fn text_line(event: &RequestEvent<'_>, model: &str, version: &str) -> String {
+    let mut line = "request".to_owned();
+    for (name, value) in event.fields(model, version) {
+        // Writing to a `String` cannot fail.
+        let _ = match value {
+            None => continue,
+            Some(FieldValue::Text(text)) => write!(line, " {name}={text:?}"),
+            Some(FieldValue::Address(address)) => write!(line, " {name}={address}"),
+            Some(FieldValue::Count(count)) => write!(line, " {name}={count}"),
+            Some(FieldValue::Time(took)) => write!(line, " {name}={:.3}", took.as_secs_f64() * 1e3),
+            Some(FieldValue::Number(number)) => write!(line, " {name}={number}"),
+        };
+    }
+    line
 }
 
 #[cfg(test)]
@@ -75,26 +58,21 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::super::captured_log::CapturedLog;
-    use super::super::json_format::JsonLine;
-    use super::super::{RequestEvent, Stages};
-    use super::{format_line, trace};
+    use super::{super::Stages, *};
 
-    #[test]
-    fn both_ways_write_the_same_line() {
+    fn full() -> RequestEvent<'static> {
         let some = |nanos| Some(Duration::from_nanos(nanos));
-        let stages = Stages {
-            admit: some(1_000),
-            queue: some(0),
-            infer: some(2_345_678),
-            interpret: None,
-            explain: some(77_000),
-            encode: some(9_400),
-        };
-        let full = RequestEvent {
+        RequestEvent {
             trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
             duration: Duration::from_micros(1_234),
-            stages,
+            stages: Stages {
+                admit: some(1_000),
+                queue: some(0),
+                infer: some(2_345_678),
+                interpret: None,
+                explain: some(77_000),
+                encode: some(9_400),
+            },
             batch_rows: Some(7),
             uncertainty: Some(0.125),
             method: "PUT",
@@ -103,22 +81,35 @@ mod tests {
             request_bytes: Some(77),
             response_bytes: Some(1 << 40),
             ..RequestEvent::new("odd \" id \\ \u{1}é", "native", "/predict")
-        };
-        let bare = RequestEvent { status: 404, code: "not_found", ..RequestEvent::new("id", "native", "_other") };
-        for (event, model, version) in [(full, "churn", "1"), (bare, "", "")] {
-            let kept = CapturedLog::default();
-            let writer = kept.clone();
-            let lines = tracing_subscriber::fmt().event_format(JsonLine).with_writer(move || writer.clone()).finish();
-            tracing::subscriber::with_default(lines, || trace(&event, model, version));
-            let general = kept.bytes();
-            let mut straight = Vec::new();
-            format_line(&event, model, version, |line| straight.extend_from_slice(line));
-            let [general, straight] = [general, straight].map(|line| {
-                let mut line: Value = serde_json::from_slice(&line).expect("the line is JSON");
-                assert_eq!(line["timestamp"].take().as_str().map(str::len), Some(27));
-                line
-            });
-            assert_eq!(straight, general);
         }
+    }
+
+    #[test]
+    fn a_json_line_has_every_field_with_its_value() {
+        let mut line = Vec::new();
+        format_line(&full(), "churn", "1", |bytes| line.extend_from_slice(bytes));
+        let mut line: Value = serde_json::from_slice(&line).expect("the line is JSON");
+        assert_eq!(line["timestamp"].take().as_str().map(str::len), Some(27));
+        let expected = serde_json::json!({
+            "timestamp": null, "level": "INFO", "message": "request", "request_id": "odd \" id \\ \u{1}é",
+            "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "method": "PUT", "route": "/predict", "model": "churn",
+            "version": "1", "caller": "a \"caller\"", "client": "::1", "status": 200, "code": "ok", "duration_ms": 1.234,
+            "admit_ms": 0.001, "queue_ms": 0.0, "infer_ms": 2.346, "explain_ms": 0.077, "encode_ms": 0.009,
+            "batch_rows": 7, "uncertainty": 0.125, "request_bytes": 77, "response_bytes": 1_u64 << 40,
+            "target": "candor::request",
+        });
+        assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn a_text_line_has_every_field_with_its_value() {
+        let expected = "request request_id=\"odd \\\" id \\\\ \\u{1}é\" trace_id=\"4bf92f3577b34da6a3ce929d0e0e4736\" \
+            method=\"PUT\" route=\"/predict\" model=\"churn\" version=\"1\" caller=\"a \\\"caller\\\"\" client=::1 status=200 \
+            code=\"ok\" duration_ms=1.234 admit_ms=0.001 queue_ms=0.000 infer_ms=2.346 explain_ms=0.077 encode_ms=0.009 \
+            batch_rows=7 uncertainty=0.125 request_bytes=77 response_bytes=1099511627776";
+        assert_eq!(text_line(&full(), "churn", "1"), expected);
+        let bare = RequestEvent { status: 404, code: "not_found", ..RequestEvent::new("id", "native", "_other") };
+        let expected = "request request_id=\"id\" method=\"POST\" route=\"_other\" status=404 code=\"not_found\" duration_ms=0.000";
+        assert_eq!(text_line(&bare, "", ""), expected);
     }
 }

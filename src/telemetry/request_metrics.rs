@@ -3,12 +3,14 @@
 //! A successful request costs a few atomic operations and no lookup; other requests look up their series. This file
 //! decides what is counted and writes no log lines.
 
-use super::buckets;
-use super::event::{CancelStage, Outcome, RequestEvent, ShedReason};
-use super::exemplar::ExemplarSource;
-use super::instrument::{Counter, Histogram};
-use super::metrics::Metrics;
-use super::version_metrics::VersionMetrics;
+use super::{
+    buckets,
+    event::{CancelStage, PredictedValue, RequestEvent, ShedReason},
+    exemplar::ExemplarSource,
+    instrument::{Counter, Histogram},
+    metrics::Metrics,
+    version_metrics::VersionMetrics,
+};
 
 impl Metrics {
     /// Counts one request, whatever its outcome.
@@ -113,28 +115,28 @@ fn observe_answer(version: &VersionMetrics, event: &RequestEvent<'_>, sighting: 
         series.observe_with_exemplar(uncertainty, sighting);
     }
     match event.outcome {
-        Outcome::Class(index) => {
+        PredictedValue::Class(index) => {
             if let Some(series) = version.classes.get(index) {
                 series.inc();
             }
         }
-        Outcome::Value(value) => {
+        PredictedValue::Value(value) => {
             if let Some(series) = &version.value {
                 series.observe(value);
             }
         }
-        Outcome::None => {}
+        PredictedValue::None => {}
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::time::Duration;
+    use std::{sync::Arc, time::Duration};
 
+    use crate::domain::contract::Task;
     use crate::telemetry::{
-        BatchCloseReason, BuildInfo, CancelStage, Metrics, ModelInfo, ModelState, Outcome, RequestEvent, ShedReason,
-        Stages, Task, VersionLabels, VersionMetrics,
+        BatchCloseReason, BuildInfo, CancelStage, Metrics, ModelInfo, ModelState, PredictedValue, RequestEvent,
+        ShedReason, Stages, VersionLabels, VersionMetrics,
     };
 
     const ROUTE: &str = "/models/{model}/predict";
@@ -168,7 +170,7 @@ mod tests {
             duration: Duration::from_micros(400),
             stages: Stages { infer: Some(Duration::from_micros(150)), ..Stages::default() },
             uncertainty: Some(0.27),
-            outcome: Outcome::Class(1),
+            outcome: PredictedValue::Class(1),
             ..RequestEvent::new(request_id, "native", ROUTE)
         }
     }
@@ -336,7 +338,7 @@ mod tests {
                 value_buckets: buckets,
             });
             for value in [-3.0, 60.0, f64::NAN, f64::INFINITY] {
-                let (outcome, uncertainty) = (Outcome::Value(value), Some(value));
+                let (outcome, uncertainty) = (PredictedValue::Value(value), Some(value));
                 let event = RequestEvent::new("r", "native", ROUTE);
                 let event = RequestEvent { uncertainty, outcome, ..event };
                 metrics.record(Some(&version), "", &event);

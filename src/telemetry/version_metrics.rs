@@ -3,16 +3,23 @@
 //! A successful request is recorded through these handles without a label lookup. `request_metrics` decides what is
 //! recorded.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use super::buckets;
-use super::event::{REQUEST_OUTCOMES, RequestOutcome, STAGE_NAMES};
-use super::family::Family;
-use super::instrument::{Counter, Gauge, Histogram, UpDownCounter};
-use super::metrics::Metrics;
+use super::{
+    buckets,
+    event::{REQUEST_OUTCOMES, RequestOutcome, STAGE_NAMES},
+    family::Family,
+    instrument::{Counter, Gauge, Histogram, UpDownCounter},
+    metrics::Metrics,
+};
+use crate::domain::contract::Task;
 
 /// The labels of a version, and its task.
 #[derive(Debug, Clone, Copy)]
@@ -33,17 +40,6 @@ pub struct VersionLabels<'a> {
     /// Bucket bounds for the predicted value of a regression, in the unit of the target, from the profile. The default
     /// is one bucket per decade.
     pub value_buckets: Option<&'a [f64]>,
-}
-
-/// What a version predicts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Task {
-    /// One of several classes.
-    Classification,
-    /// A number.
-    Regression,
-    /// The raw outputs of the graph.
-    Tensors,
 }
 
 /// What closed a batch.
@@ -86,7 +82,8 @@ pub struct VersionMetrics {
     abandoned_rows: Family<Counter>,
     load_seconds: Family<Gauge>,
     cost_seconds: Family<Gauge>,
-    retired: AtomicBool,
+    /// Set when the version is removed: its series must not come back.
+    retired: Arc<AtomicBool>,
 }
 
 /// The series of one protocol and route.
@@ -111,6 +108,18 @@ impl RouteSeries {
             let labels = [self.protocol, self.route, &of.model, &of.version, ending.as_str()];
             metrics.request_seconds.series(&labels, make)
         })
+    }
+}
+
+impl Metrics {
+    /// Creates the metrics of one version, with every series resolved. Keep them as long as the version is served. A
+    /// second call for the same version continues the same series.
+    pub fn version(&self, labels: &VersionLabels<'_>) -> Arc<VersionMetrics> {
+        let made = Arc::new(VersionMetrics::new(self, labels));
+        let key = (labels.model.to_owned(), labels.version.to_owned());
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        live.insert(key, Arc::clone(&made.retired));
+        made
     }
 }
 
@@ -145,7 +154,7 @@ impl VersionMetrics {
             abandoned_rows: metrics.abandoned_rows.clone(),
             load_seconds: metrics.model_load_seconds.clone(),
             cost_seconds: metrics.model_cost_seconds.clone(),
-            retired: AtomicBool::new(false),
+            retired: Arc::default(),
         }
     }
 
@@ -185,12 +194,6 @@ impl VersionMetrics {
         let labels = [self.model.as_str(), &self.version, &rows.to_string()];
         let series = self.cost_seconds.series(&labels, Gauge::default);
         series.set(took.as_secs_f64());
-    }
-
-    /// After this call no series is created for the version: a request that ends late must not recreate what was
-    /// removed.
-    pub(super) fn retire(&self) {
-        self.retired.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn is_retired(&self) -> bool {

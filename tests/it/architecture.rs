@@ -1,52 +1,51 @@
 //! The rules of the architecture, checked on the sources.
 
+mod sources;
+
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
 };
+
+use sources::{Module, Source, blanked, closing_brace, expand, graph, sources, words};
 
 use crate::support::paths::root;
 
-const MOST_LINES_IN_A_FILE: usize = 400;
+const MAX_FILE_LINES: usize = 400;
+const MAX_MEDIAN_LINES: usize = 130;
+const MAX_FUNCTION_LINES: usize = 70;
+/// A function of more lines than this is long; few may be.
+const LONG_FUNCTION_LINES: usize = 50;
+const MAX_LONG_FUNCTIONS: usize = 9;
 const FORBIDDEN_NAMES: &[&str] = &["util", "utils", "common", "helper", "helpers", "manager", "data", "info", "misc"];
+
+/// Each module has its own settings type, which is qualified by the module: `runtime::Settings`.
+const QUALIFIED_TYPES: &[&str] = &["Settings"];
 
 /// Libraries that only one module may use.
 const OWNED: &[(&str, &str)] =
     &[("ort::", "runtime"), ("axum::", "api"), ("prometheus::", "telemetry"), ("governor::", "security")];
 
-fn sources() -> Vec<(PathBuf, String)> {
-    fn gather(directory: &Path, found: &mut Vec<(PathBuf, String)>) {
-        for entry in fs::read_dir(directory).expect("a directory").flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                gather(&path, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).expect("a source");
-                found.push((path.strip_prefix(root()).expect("inside the repository").to_path_buf(), text));
-            }
-        }
-    }
-    let mut found = Vec::new();
-    gather(&root().join("src"), &mut found);
-    found.sort();
-    assert!(found.len() > 50, "the sources were found");
-    found
-}
+/// What the rules in `domain` may not use: formats, files, clocks, tasks.
+const BANNED_IN_DOMAIN: &[&str] = &[
+    "serde_json",
+    "std::fs",
+    "std::net",
+    "std::io::",
+    "std::thread",
+    "Instant::now",
+    "SystemTime",
+    "tokio",
+    "tracing",
+];
 
-/// The module of a source file: the first path component under src.
-fn module(path: &Path) -> String {
-    let step = path.iter().nth(1).expect("under src").to_string_lossy();
-    step.trim_end_matches(".rs").to_owned()
-}
-
-/// The layers of lib.rs, highest first: module to layer number.
-fn floors() -> BTreeMap<String, usize> {
-    let text = fs::read_to_string(root().join("src/lib.rs")).expect("lib.rs");
-    let mut floors = BTreeMap::new();
-    let mut floor = 0;
-    for line in text.lines() {
-        match line.strip_prefix("pub mod ").and_then(|rest| rest.strip_suffix(';')) {
+/// The groups of `mod` lines of a module, separated by blank lines, highest first: child to group.
+fn floors(text: &str) -> BTreeMap<String, usize> {
+    let (mut floors, mut floor) = (BTreeMap::new(), 0);
+    let code = blanked(text);
+    for line in code.lines().map(str::trim) {
+        let name = line.trim_start_matches("pub(in crate::domain::contract) ").trim_start_matches("pub(super) ");
+        match name.trim_start_matches("pub ").strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) {
             Some(name) => {
                 floors.insert(name.to_owned(), floor);
             }
@@ -57,135 +56,208 @@ fn floors() -> BTreeMap<String, usize> {
     floors
 }
 
-/// The code without comments, so that words in them do not count.
-fn code(text: &str) -> String {
-    text.lines().map(|line| line.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n")
-}
-
-/// The part of a file before its unit tests.
-fn product(text: &str) -> &str {
-    text.split("#[cfg(test)]").next().unwrap_or(text)
-}
-
-/// The modules that a source imports with `crate::`, in a single path or in a tree.
-fn imports(text: &str) -> Vec<String> {
-    let text = code(product(text));
-    let mut names = Vec::new();
-    for (start, _) in text.match_indices("crate::") {
-        let rest = &text[start + "crate::".len()..];
-        if let Some(tree) = rest.strip_prefix('{') {
-            names.extend(first_steps(tree));
-        } else {
-            names.push(rest.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect());
+#[test]
+fn a_module_imports_only_from_the_floors_below() {
+    let sources = sources();
+    let graph = graph(&sources);
+    let mut errors = Vec::new();
+    let mut layered = 0;
+    for parent in &sources {
+        let floors = floors(&parent.text);
+        if floors.values().collect::<BTreeSet<_>>().len() < 2 {
+            continue;
+        }
+        layered += 1;
+        let child = |module: &Module| {
+            module
+                .strip_prefix(parent.module.as_slice())
+                .and_then(|rest| rest.first())
+                .filter(|name| floors.contains_key(*name))
+                .cloned()
+        };
+        for (from, targets) in &graph {
+            for to in targets {
+                if let (Some(own), Some(other)) = (child(from), child(to))
+                    && own != other
+                    && floors[&other] <= floors[&own]
+                {
+                    errors.push(format!("{}: {} imports {}", parent.path.display(), from.join("::"), to.join("::")));
+                }
+            }
         }
     }
-    names
-}
-
-/// The first path components of a tree `{a::b, c::{d, e}}`, parsed up to its closing brace.
-fn first_steps(tree: &str) -> Vec<String> {
-    let mut names = vec![String::new()];
-    let (mut depth, mut past) = (0, false);
-    for letter in tree.chars() {
-        match letter {
-            '{' => depth += 1,
-            '}' if depth == 0 => break,
-            '}' => depth -= 1,
-            ',' if depth == 0 => {
-                names.push(String::new());
-                past = false;
-            }
-            ':' if depth == 0 => past = true,
-            letter if depth == 0 && !past && (letter.is_alphanumeric() || letter == '_') => {
-                names.last_mut().expect("a name").push(letter);
-            }
-            _ => {}
-        }
-    }
-    names.retain(|name| !name.is_empty());
-    names
+    assert!(layered >= 4, "lib.rs, api, domain and contract have floors; found {layered}");
+    assert!(errors.is_empty(), "{errors:#?}");
 }
 
 #[test]
-fn a_module_imports_only_from_the_floors_below() {
-    let floors = floors();
-    assert!(floors.len() >= 10 && floors["domain"] > floors["cli"], "{floors:?}");
-    let mut faults = Vec::new();
-    for (path, text) in sources() {
-        let from = module(&path);
-        let Some(own) = floors.get(&from) else { continue };
-        for to in imports(&text) {
-            match floors.get(&to) {
-                Some(floor) if to != from && floor <= own => {
-                    faults.push(format!("{}: {from} imports {to}", path.display()));
-                }
-                None => faults.push(format!("{}: crate::{to} is no module of lib.rs", path.display())),
-                _ => {}
+fn no_files_import_each_other_in_a_circle() {
+    let graph = graph(&sources());
+    assert!(graph.values().map(Vec::len).sum::<usize>() > 500, "the imports were found");
+    // Take away, again and again, the files that import nothing that is left: what remains is in a circle or above one.
+    let mut left: BTreeMap<&Module, BTreeSet<&Module>> =
+        graph.iter().map(|(module, targets)| (module, targets.iter().collect())).collect();
+    loop {
+        let free: Vec<&Module> =
+            left.iter().filter(|(_, targets)| targets.is_empty()).map(|(module, _)| *module).collect();
+        if free.is_empty() {
+            break;
+        }
+        for module in free {
+            left.remove(module);
+            for targets in left.values_mut() {
+                targets.remove(module);
             }
         }
     }
-    assert!(faults.is_empty(), "{faults:#?}");
+    // Above a circle: nothing that is left imports it.
+    while let Some(top) = left.keys().find(|module| !left.values().any(|targets| targets.contains(**module))).copied() {
+        left.remove(top);
+    }
+    let circle: Vec<String> = left
+        .iter()
+        .map(|(module, targets)| {
+            let targets: Vec<String> =
+                targets.iter().filter(|to| left.contains_key(**to)).map(|to| to.join("::")).collect();
+            format!("{} -> {}", module.join("::"), targets.join(", "))
+        })
+        .collect();
+    assert!(circle.is_empty(), "{circle:#?}");
 }
 
 #[test]
 fn transport_knows_no_protocol() {
-    let transport: Vec<_> = sources().into_iter().filter(|(path, _)| path.starts_with("src/api/transport")).collect();
+    let sources = sources();
+    let transport: Vec<&Source> =
+        sources.iter().filter(|source| source.path.starts_with("src/api/transport")).collect();
     assert!(transport.len() > 5, "the sources were found");
-    for (path, text) in transport {
-        let text = code(product(&text));
-        for name in ["api::http", "super::http", "serving::", "repository::"] {
-            assert!(!text.contains(name), "{} names {name}", path.display());
+    for source in transport {
+        for import in &source.imports {
+            let path = import.path.join("::");
+            for name in ["api::http", "serving", "repository"] {
+                assert!(!path.starts_with(name), "{} names {path}", source.path.display());
+            }
         }
-        assert!(!imports(&text).iter().any(|module| ["serving", "repository"].contains(&module.as_str())), "{path:?}");
     }
 }
 
 #[test]
-fn the_reader_of_imports_reads_trees() {
-    let text = "use crate::{\n    a::{b, c},\n    d,\n    e::f::{g, h::i},\n};\nuse crate::j::k; // crate::never\n";
-    assert_eq!(imports(text), ["a", "d", "e", "j"]);
+fn trees_of_imports_are_read() {
+    let paths: Vec<String> =
+        expand("crate::{a::{b, c}, d, e::f::{g, h::i, self}}").iter().map(|path| path.join("::")).collect();
+    assert_eq!(
+        paths,
+        ["crate::a::b", "crate::a::c", "crate::d", "crate::e::f::g", "crate::e::f::h::i", "crate::e::f::self"]
+    );
+    let code = blanked("let a = \"// no {\"; // a comment {\nlet b = '{'; let c = r#\"}\"#;");
+    assert!(!code.contains(['{', '}', '/']) && code.lines().count() == 2, "{code:?}");
 }
 
 #[test]
 fn each_library_is_named_by_its_own_module_only() {
-    let mut faults = Vec::new();
-    for (path, text) in sources() {
+    let mut errors = Vec::new();
+    for source in sources() {
+        let module = source.module.first().map(String::as_str).unwrap_or_default();
         for (name, owner) in OWNED {
-            let text = code(&text);
-            let named = text.match_indices(name).any(|(at, _)| {
+            let named = source.code.match_indices(name).any(|(at, _)| {
                 // `export::` ends with `ort::`: the character before must not be part of an identifier.
-                !text[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_')
+                !source.code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_')
             });
-            if named && module(&path) != *owner {
-                faults.push(format!("{} names {name}, which belongs to {owner}", path.display()));
+            if named && module != *owner {
+                errors.push(format!("{} names {name}, which belongs to {owner}", source.path.display()));
             }
         }
-        if module(&path) == "domain" && code(product(&text)).contains("serde_json") {
-            faults.push(format!("{} names serde_json; the rules know no format", path.display()));
+        if module == "domain" {
+            let banned = BANNED_IN_DOMAIN.iter().filter(|name| source.code.contains(**name));
+            errors.extend(banned.map(|name| format!("{} names {name}: the rules are pure", source.path.display())));
         }
     }
-    assert!(faults.is_empty(), "{faults:#?}");
+    assert!(errors.is_empty(), "{errors:#?}");
 }
 
 #[test]
 fn files_are_short_and_say_what_they_are_for() {
-    let mut faults = Vec::new();
-    for (path, text) in sources() {
-        let lines = text.lines().count();
-        if lines > MOST_LINES_IN_A_FILE {
-            faults.push(format!("{} has {lines} lines, at most {MOST_LINES_IN_A_FILE} are allowed", path.display()));
+    let sources = sources();
+    let mut errors = Vec::new();
+    for source in &sources {
+        let lines = source.text.lines().count();
+        if lines > MAX_FILE_LINES {
+            errors.push(format!("{} has {lines} lines, at most {MAX_FILE_LINES} are allowed", source.path.display()));
         }
-        if !text.starts_with("//!") {
-            faults.push(format!("{} does not open with //!", path.display()));
-        }
-        let name = path.file_stem().expect("a name").to_string_lossy();
-        if path.iter().any(|step| FORBIDDEN_NAMES.contains(&step.to_string_lossy().as_ref()))
-            || FORBIDDEN_NAMES.contains(&&*name)
-        {
-            faults.push(format!("{} has a name that says nothing", path.display()));
+        if !source.text.starts_with("//!") {
+            errors.push(format!("{} does not open with //!", source.path.display()));
         }
     }
-    assert!(faults.is_empty(), "{faults:#?}");
+    let mut lengths: Vec<usize> = sources.iter().map(|source| source.text.lines().count()).collect();
+    lengths.sort_unstable();
+    let median = lengths[lengths.len() / 2];
+    assert!(median <= MAX_MEDIAN_LINES, "half of the files have more than {median} lines");
+    assert!(errors.is_empty(), "{errors:#?}");
+}
+
+#[test]
+fn functions_fit_on_a_screen() {
+    let mut long = Vec::new();
+    for source in sources() {
+        for (start, _) in words(&source.code).filter(|(_, word)| *word == "fn") {
+            let function = &source.code[start..];
+            let Some(body) = function.find(['{', ';']).filter(|at| function[*at..].starts_with('{')) else { continue };
+            let lines = function[..body + closing_brace(&function[body..])].lines().count();
+            let name: String = function[3..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            if lines > LONG_FUNCTION_LINES {
+                long.push(format!("{lines} lines: {name} in {}", source.path.display()));
+            }
+            assert!(lines <= MAX_FUNCTION_LINES, "{name} in {} has {lines} lines", source.path.display());
+        }
+    }
+    assert!(
+        long.len() <= MAX_LONG_FUNCTIONS,
+        "{} functions have more than {LONG_FUNCTION_LINES} lines: {long:#?}",
+        long.len()
+    );
+}
+
+#[test]
+fn a_name_has_one_meaning_and_says_something() {
+    let mut types: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut errors = Vec::new();
+    for source in sources() {
+        let mut previous = "";
+        for (_, word) in words(&source.code) {
+            if ["struct", "enum", "trait", "union"].contains(&previous) {
+                types.entry(word.to_owned()).or_default().push(source.path.display().to_string());
+            }
+            previous = word;
+        }
+        let steps = source.module.iter().filter(|step| FORBIDDEN_NAMES.contains(&step.as_str()));
+        errors.extend(steps.map(|step| format!("{}: {step} says nothing", source.path.display())));
+    }
+    for (name, files) in types {
+        let words = name.to_ascii_lowercase();
+        if FORBIDDEN_NAMES.contains(&words.as_str()) {
+            errors.push(format!("{name} in {files:?} says nothing"));
+        }
+        if files.len() > 1 && !QUALIFIED_TYPES.contains(&name.as_str()) {
+            errors.push(format!("{name} means several things: {files:?}"));
+        }
+    }
+    assert!(errors.is_empty(), "{errors:#?}");
+}
+
+/// What rustfmt's `imports_granularity = "Crate"` would do, which its stable version does not offer.
+#[test]
+fn each_root_is_imported_once() {
+    let mut errors = Vec::new();
+    for source in sources() {
+        let mut roots = BTreeSet::new();
+        let lines = source.code.lines().filter_map(|line| line.strip_prefix("use "));
+        for root in lines.filter_map(|path| path.split([':', ';', ' ']).next()) {
+            if !roots.insert(root.to_owned()) {
+                errors.push(format!("{} imports {root} in two statements", source.path.display()));
+            }
+        }
+    }
+    assert!(errors.is_empty(), "{errors:#?}");
 }
 
 /// Clippy checks the length of functions and the number of parameters; this checks that clippy is configured to.
@@ -208,9 +280,9 @@ fn the_lints_are_set() {
 #[test]
 fn nothing_is_left_for_later() {
     let words = ["TODO", "FIXME", "XXX", "unimplemented!", "todo!("];
-    for (path, text) in sources() {
+    for source in sources() {
         for word in words {
-            assert!(!text.contains(word), "{} holds {word}", path.display());
+            assert!(!source.text.contains(word), "{} holds {word}", source.path.display());
         }
     }
 }

@@ -11,7 +11,8 @@ mod problems;
 mod violations;
 
 use candor::domain::{
-    contract::{AdmitError, Admitted, Contract, ContractProblem, JsonValue, compile},
+    contract::{AdmitError, Admitted, Contract, ContractProblem, schema::compile},
+    json::JsonValue,
     signature::{OutputSpec, Signature, TensorSpec},
     tensor::ElementType,
     violation::Violations,

@@ -15,8 +15,9 @@ use std::{
 };
 
 use candor::domain::{
-    contract::{AdmitError, Admitted, Contract, InputHasher, JsonValue, compile},
+    contract::{AdmitError, Admitted, Contract, InputHasher, schema::compile},
     float::Float,
+    json::JsonValue,
     violation::MAX_LISTED,
 };
 use half::f16;

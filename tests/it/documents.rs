@@ -5,7 +5,6 @@ use std::fs;
 use candor::{
     api::http,
     cli, config,
-    domain::error_code,
     repository::{Limits, ModelSettings},
     runtime::ThreadCount,
     telemetry,
@@ -29,7 +28,7 @@ fn documents_of_configuration() {
 
 #[test]
 fn documents_of_error_codes() {
-    compare("errors.md", &error_code::markdown_reference(http::status));
+    compare("errors.md", &http::error_reference());
 }
 
 #[test]
@@ -130,7 +129,7 @@ fn the_package_of_the_page_serves() {
 #[test]
 fn the_page_of_packages_names_every_keyword_of_ours() {
     let page = fs::read_to_string(root().join("docs/packages.md")).expect("the page");
-    let source = fs::read_to_string(root().join("src/domain/contract/keywords.rs")).expect("the source");
+    let source = fs::read_to_string(root().join("src/domain/contract/schema/keywords.rs")).expect("the source");
     let ours: Vec<&str> = source.split('"').filter(|text| text.starts_with("x-")).collect();
     assert!(ours.len() >= 7, "{ours:?}");
     for keyword in ours {

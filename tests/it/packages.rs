@@ -6,6 +6,7 @@ mod versions;
 
 use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
 
+use cases::{CASES, Case};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -16,7 +17,6 @@ use crate::support::{
     process::candor,
     server::Server,
 };
-use cases::{CASES, Case};
 
 /// A repository with one model per broken package, and one good model.
 fn broken(settings: &str) -> TempDir {

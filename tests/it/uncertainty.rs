@@ -12,7 +12,7 @@ mod simulation;
 mod vectors;
 
 use candor::domain::{
-    contract::JsonValue,
+    json::JsonValue,
     uncertainty::{CalibrationDocument, CalibrationRule, CalibrationSource, FORMAT, Group, Groups, Quantiles, Report},
 };
 

@@ -39,7 +39,7 @@ pub struct Settings {
 
 impl Settings {
     /// The files that are named and cannot be used.
-    pub fn file_faults(&self) -> Vec<SettingError> {
+    pub fn file_errors(&self) -> Vec<SettingError> {
         tokens_file_error(&self.tokens_file).into_iter().collect()
     }
 }

@@ -7,10 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 
-use super::{
-    super::transport::{BudgetExhausted, Connection, HeldBytes},
-    service::out_of_memory,
-};
+use super::super::transport::{BudgetExhausted, Connection, HeldBytes};
 use crate::{domain::error_code::ErrorCode, serving::ServeError};
 
 /// A request body as it arrives.
@@ -74,7 +71,7 @@ fn timed_out(limit: Duration) -> ServeError {
 
 impl From<BudgetExhausted> for ServeError {
     fn from(_: BudgetExhausted) -> Self {
-        out_of_memory()
+        Self::out_of_memory()
     }
 }
 
@@ -180,7 +177,7 @@ impl Encoding {
             ("gzip" | "x-gzip", None) => Ok(Self::Gzip),
             ("zstd", None) => Ok(Self::Zstd),
             _ => {
-                let found = crate::domain::violation::quote(&name);
+                let found = crate::domain::text::quote(&name);
                 let detail = format!("Content-Encoding must be one of gzip, zstd, identity; got {found}");
                 Err(ServeError::new(ErrorCode::UnsupportedEncoding, detail))
             }

@@ -21,17 +21,45 @@ pub(super) enum Coding {
     Gzip,
 }
 
-impl Coding {
-    /// Returns the supported coding that the client prefers, from its Accept-Encoding header; `None` for no compression
-    /// (RFC 9110, section 12.5.3).
-    pub(super) fn accepted(headers: &HeaderMap) -> Option<Self> {
-        let quality = |coding: &str| quality(headers, coding);
-        let best = [(Self::Zstd, quality("zstd")), (Self::Gzip, quality("gzip").max(quality("x-gzip")))];
-        // `max_by_key` returns the last maximum: reversed, the first coding wins a tie.
-        let (coding, weight) = best.into_iter().rev().max_by_key(|(_, weight)| *weight)?;
-        (weight > 0 && weight >= quality("identity")).then_some(coding)
+/// The Accept-Encoding of a request, kept until its response is there: only a large response has it parsed.
+pub(super) struct AcceptEncoding(Vec<HeaderValue>);
+
+impl AcceptEncoding {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        Self(headers.get_all(header::ACCEPT_ENCODING).iter().cloned().collect())
     }
 
+    /// Returns the supported coding that the client prefers; `None` for no compression (RFC 9110, section 12.5.3).
+    pub(super) fn preferred(&self) -> Option<Coding> {
+        let best =
+            [(Coding::Zstd, self.quality("zstd")), (Coding::Gzip, self.quality("gzip").max(self.quality("x-gzip")))];
+        // `max_by_key` returns the last maximum: reversed, the first coding wins a tie.
+        let (coding, weight) = best.into_iter().rev().max_by_key(|(_, weight)| *weight)?;
+        (weight > 0 && weight >= self.quality("identity")).then_some(coding)
+    }
+
+    /// Returns the weight of a coding: 0 for unacceptable, 1000 for most preferred. A coding that no range names is
+    /// unacceptable, except identity.
+    fn quality(&self, coding: &str) -> u32 {
+        let mut any = None;
+        for value in &self.0 {
+            for range in value.to_str().unwrap_or("").split(',') {
+                let mut parts = range.split(';').map(str::trim);
+                let name = parts.next().unwrap_or("");
+                let weight = super::headers::weight(parts);
+                if name.eq_ignore_ascii_case(coding) {
+                    return weight;
+                }
+                if name == "*" {
+                    any = Some(weight);
+                }
+            }
+        }
+        any.unwrap_or(u32::from(coding == "identity"))
+    }
+}
+
+impl Coding {
     /// Returns the value for Content-Encoding.
     pub(super) fn name(self) -> HeaderValue {
         HeaderValue::from_static(match self {
@@ -69,26 +97,6 @@ impl Coding {
     }
 }
 
-/// Returns the weight of a coding: 0 for unacceptable, 1000 for most preferred. A coding that no range names is
-/// unacceptable, except identity.
-fn quality(headers: &HeaderMap, coding: &str) -> u32 {
-    let mut any = None;
-    for value in headers.get_all(header::ACCEPT_ENCODING) {
-        for range in value.to_str().unwrap_or("").split(',') {
-            let mut parts = range.split(';').map(str::trim);
-            let name = parts.next().unwrap_or("");
-            let weight = super::headers::weight(parts);
-            if name.eq_ignore_ascii_case(coding) {
-                return weight;
-            }
-            if name == "*" {
-                any = Some(weight);
-            }
-        }
-    }
-    any.unwrap_or(u32::from(coding == "identity"))
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
@@ -113,9 +121,9 @@ mod tests {
         for (text, expected) in cases {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT_ENCODING, text.parse().expect("a header value"));
-            assert_eq!(Coding::accepted(&headers), expected, "{text}");
+            assert_eq!(AcceptEncoding::of(&headers).preferred(), expected, "{text}");
         }
-        assert_eq!(Coding::accepted(&HeaderMap::new()), None);
+        assert_eq!(AcceptEncoding::of(&HeaderMap::new()).preferred(), None);
     }
 
     #[tokio::test]

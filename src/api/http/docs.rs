@@ -53,7 +53,7 @@ pub(super) async fn problem_page(
 ) -> Response {
     let Some(code) = ErrorCode::parse(&text) else {
         let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
-        let quoted = crate::domain::violation::quote(&text);
+        let quoted = crate::domain::text::quote(&text);
         let detail = format!("there is no error code {quoted}; there are: {}", codes.join(", "));
         return context.refuse(&ServeError::new(ErrorCode::NotFound, detail));
     };

@@ -42,7 +42,7 @@ pub enum EnvelopeError {
 /// # Errors
 /// Returns [`EnvelopeError`] if the response is too large, late, or cannot be serialized.
 pub fn envelope(answer: &PredictResponse, request_id: &str, max_bytes: usize) -> Result<Vec<u8>, EnvelopeError> {
-    let output = Output {
+    let output = EnvelopeWriter {
         bytes: Vec::with_capacity(ENVELOPE_BYTES),
         look_at: DEADLINE_CHECK_INTERVAL.min(max_bytes),
         max_bytes,
@@ -99,7 +99,7 @@ fn write(answer: &PredictResponse, request_id: &str, members: &mut ObjectWriter)
 }
 
 /// Output buffer of a response, limited in size and time.
-struct Output {
+struct EnvelopeWriter {
     bytes: Vec<u8>,
     /// Length at which the limits are checked next.
     look_at: usize,
@@ -108,7 +108,7 @@ struct Output {
     stopped: Option<EnvelopeError>,
 }
 
-impl Output {
+impl EnvelopeWriter {
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         let length = self.bytes.len() + bytes.len();
         if length > self.look_at {
@@ -141,7 +141,7 @@ impl Output {
     }
 }
 
-impl io::Write for &mut Output {
+impl io::Write for &mut EnvelopeWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.put(bytes)?;
         Ok(bytes.len())
@@ -157,7 +157,7 @@ impl io::Write for &mut Output {
 }
 
 /// Writes a JSON object.
-struct ObjectWriter(Output);
+struct ObjectWriter(EnvelopeWriter);
 
 impl ObjectWriter {
     fn name(&mut self, name: &'static str) {

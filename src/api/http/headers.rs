@@ -52,7 +52,7 @@ pub(super) fn client_timeout(headers: &HeaderMap) -> Result<Option<Duration>, Se
     match text.parse::<u64>() {
         Ok(millis) if digits && (1..=MAX_DEADLINE_MS).contains(&millis) => Ok(Some(Duration::from_millis(millis))),
         _ => {
-            let found = crate::domain::violation::quote(&text);
+            let found = crate::domain::text::quote(&text);
             let detail =
                 format!("x-deadline-ms must be a whole number of milliseconds, 1 to {MAX_DEADLINE_MS}; got {found}");
             Err(ServeError::new(ErrorCode::InvalidHeader, detail))
@@ -75,7 +75,7 @@ pub(super) fn check_content_type(headers: &HeaderMap) -> Result<(), ServeError> 
     if kind.eq_ignore_ascii_case("application/json") && utf8 && values.next().is_none() {
         return Ok(());
     }
-    let found = if value.is_empty() { "none".to_owned() } else { crate::domain::violation::quote(value) };
+    let found = if value.is_empty() { "none".to_owned() } else { crate::domain::text::quote(value) };
     let detail = format!("Content-Type must be application/json in UTF-8; got {found}");
     Err(ServeError::new(ErrorCode::UnsupportedMediaType, detail))
 }

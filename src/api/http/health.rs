@@ -16,13 +16,13 @@ use serde_json::json;
 use super::{
     super::transport::{Connection, Handler, Host},
     Scrapes, SharedState,
-    compression::Coding,
+    compression::AcceptEncoding,
     context::{Context, ModelVisibility},
     headers, problem,
     response_budget::hold_and_send,
 };
 use crate::{
-    domain::{error_code::ErrorCode, violation::quote},
+    domain::{error_code::ErrorCode, text::quote},
     lifecycle::{Phase, Shutdown},
     repository::{Catalog, Repository},
     serving::ServeError,
@@ -72,8 +72,8 @@ impl Handler for HealthService {
             .route(&request)
             .await
             .unwrap_or_else(|failure| problem::response(&failure, &headers::request_id(request.headers())));
-        let coding = Coding::accepted(request.headers());
-        let held = hold_and_send(response, coding, connection).await;
+        let accepted = AcceptEncoding::of(request.headers());
+        let held = hold_and_send(response, &accepted, connection).await;
         held.unwrap_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())
     }
 }

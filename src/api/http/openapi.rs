@@ -3,50 +3,28 @@
 
 mod features;
 mod operations;
+mod view;
 
 use axum::{Json, extract::State, response::IntoResponse};
 use serde_json::{Map, Value, json};
 
-use self::operations::{operation, prediction};
+use self::{
+    operations::{operation, prediction},
+    view::View,
+};
 use super::{
-    AccessSummary, AppState, SharedState,
-    context::{Context, ModelVisibility},
+    SharedState,
+    context::Context,
     routes::{ROUTES, RouteName},
 };
 use crate::{
     domain::{
         contract::{MAX_ENTITY_ID, OutputPlan, Task},
         error_code::ErrorCode,
-        violation::MAX_QUOTED,
+        text::MAX_QUOTED,
     },
-    repository::{Catalog, ModelVersion},
+    repository::ModelVersion,
 };
-
-/// What the document is built from, for one caller.
-struct View<'a> {
-    catalog: &'a Catalog,
-    /// The models visible to the caller.
-    visibility: &'a ModelVisibility,
-    /// Whether the server requires tokens.
-    secured: bool,
-    /// Whether /metrics requires a token.
-    secured_metrics: bool,
-    /// Whether callers are rate limited.
-    metered: bool,
-}
-
-impl<'a> View<'a> {
-    fn new(state: &AppState, catalog: &'a Catalog, visibility: &'a ModelVisibility) -> Self {
-        let AccessSummary { secured, secured_metrics, metered } = state.access;
-        Self { catalog, visibility, secured, secured_metrics, metered }
-    }
-
-    /// Returns the versions that serve requests, of the visible models.
-    fn served(&self) -> impl Iterator<Item = &'a ModelVersion> {
-        let entries = self.catalog.models.values().filter(|entry| self.visibility.covers(entry.name.as_str()));
-        entries.filter_map(|entry| entry.stable().map(|version| &**version))
-    }
-}
 
 /// `GET /openapi.json`
 pub(super) async fn get(State(state): State<SharedState>, Context(context): Context) -> impl IntoResponse {
@@ -192,59 +170,14 @@ fn set_meaning(version: &ModelVersion) -> String {
     )
 }
 
+/// The schemas that do not depend on the models.
 fn common_schemas() -> Map<String, Value> {
+    let mut schemas: Map<String, Value> =
+        serde_json::from_str(include_str!("assets/schemas.json")).expect("a test reads the document");
     let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
-    let note = json!({
-        "type": "object",
-        "required": ["pointer", "code", "detail"],
-        "properties": {
-            "pointer": { "type": "string", "description": "A JSON Pointer into the body" },
-            "code": { "type": "string" },
-            "detail": { "type": "string" },
-        },
-    });
-    let problem = json!({
-        "type": "object",
-        "description": "RFC 9457 problem details",
-        "required": ["type", "title", "status", "detail", "code", "request_id"],
-        "properties": {
-            "type": { "type": "string" },
-            "title": { "type": "string" },
-            "status": { "type": "integer" },
-            "detail": { "type": "string" },
-            "code": { "type": "string", "enum": codes },
-            "request_id": { "type": "string" },
-            "model": { "type": ["string", "null"] },
-            "model_version": { "type": ["string", "null"] },
-            "contract": { "type": ["string", "null"] },
-            "uncertainty": { "type": "null" },
-            "errors": { "type": "array", "items": { "$ref": "#/components/schemas/Note" } },
-        },
-    });
-    let alive = json!({
-        "type": "object", "required": ["status"], "properties": { "status": { "type": "string", "enum": ["alive"] } },
-    });
-    let ready = json!({
-        "type": "object",
-        "required": ["ready", "reasons"],
-        "properties": { "ready": { "type": "boolean" }, "reasons": { "type": "array", "items": { "type": "string" } } },
-    });
-    let models = json!({
-        "type": "object",
-        "required": ["default_model", "models"],
-        "properties": {
-            "default_model": { "type": ["string", "null"] }, "models": { "type": "array", "items": { "type": "object" } },
-        },
-    });
-    let named = [
-        ("Alive", alive),
-        ("Explanation", explanation_schema()),
-        ("Models", models),
-        ("Note", note),
-        ("Problem", problem),
-        ("Ready", ready),
-    ];
-    named.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
+    schemas["Problem"]["properties"]["code"]["enum"] = json!(codes);
+    schemas.insert("Explanation".to_owned(), explanation_schema());
+    schemas
 }
 
 fn explanation_schema() -> Value {

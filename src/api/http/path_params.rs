@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::context::Context;
 use crate::{
-    domain::{error_code::ErrorCode, violation::quote},
+    domain::{error_code::ErrorCode, text::quote},
     serving::ServeError,
 };
 

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt as _, Collected};
 
 use super::{
     super::transport::{BudgetExhausted, Connection, attach},
-    compression::{Coding, MIN_BYTES},
+    compression::{AcceptEncoding, MIN_BYTES},
 };
 
 /// Prepares a response for its connection. An ordinary response, which is small and the only one on its connection, is
@@ -19,7 +19,7 @@ use super::{
 /// Returns [`BudgetExhausted`] if the budget has no room for its bytes.
 pub(super) async fn hold_and_send(
     response: Response,
-    coding: Option<Coding>,
+    accepted: &AcceptEncoding,
     connection: &Connection,
 ) -> Result<Response, BudgetExhausted> {
     let size = response.body().size_hint().exact().unwrap_or(u64::MAX);
@@ -27,7 +27,7 @@ pub(super) async fn hold_and_send(
         return Ok(response);
     }
     // Boxed, because its size would otherwise be part of every request's future.
-    Box::pin(held(response, coding, connection)).await
+    Box::pin(held(response, accepted, connection)).await
 }
 
 /// Prepares the error response that replaces a response for which there was no room: it is small, and only counted as
@@ -45,7 +45,7 @@ async fn whole(body: Body) -> Bytes {
 
 async fn held(
     response: Response,
-    coding: Option<Coding>,
+    accepted: &AcceptEncoding,
     connection: &Connection,
 ) -> Result<Response, BudgetExhausted> {
     let (mut parts, body) = response.into_parts();
@@ -53,7 +53,7 @@ async fn held(
     let mut held = connection.hold(bytes.len())?;
     if bytes.len() as u64 >= MIN_BYTES && !parts.headers.contains_key(header::CONTENT_ENCODING) {
         parts.headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
-        if let Some(coding) = coding
+        if let Some(coding) = accepted.preferred()
             && let Some(compressed) = coding.compress(bytes.clone()).await
         {
             parts.headers.insert(header::CONTENT_ENCODING, coding.name());

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     domain::{
         error_code::ErrorCode,
-        violation::{quote, truncate},
+        text::{quote, truncate},
     },
     security::TokenStore,
     serving::{Recorder, ServeError},

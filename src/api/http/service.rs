@@ -1,13 +1,7 @@
 //! What happens to every request of a listener before and after its handler: request id, record, access, panics, the
 //! budget of bytes. The data and the admin listener share it; each has its own routes and rules.
 
-use std::{
-    any::Any,
-    panic::AssertUnwindSafe,
-    pin::pin,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{any::Any, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Instant};
 
 use axum::{Router, body::Body, response::Response};
 use futures_util::FutureExt as _;
@@ -20,7 +14,7 @@ use super::{
     super::transport::{Connection, Handler},
     access_control::{Access, AccessControl, set_rate_limit_headers},
     body::RequestBody,
-    compression::Coding,
+    compression::AcceptEncoding,
     context::RequestContext,
     headers,
     response_budget::{hold_and_send, send_unheld},
@@ -31,7 +25,7 @@ use crate::{
     lifecycle::{Phase, Shutdown},
     security::RateDecision,
     serving::{Recorder, RequestMeta, RequestRecord, Sent, ServeError},
-    telemetry::{ShedReason, TraceContext},
+    telemetry::TraceContext,
 };
 
 /// Answers the requests of one listener.
@@ -64,7 +58,7 @@ impl HttpService {
         };
         let context = Arc::new(RequestContext::new(RequestRecord::new(meta), Arc::clone(connection)));
         let active = self.recorder.start(&context.record);
-        let (version, coding) = (request.version(), Coding::accepted(request.headers()));
+        let (version, accepted) = (request.version(), AcceptEncoding::of(request.headers()));
 
         // Pinned in place: a combinator would copy the whole future in and out.
         let handling = pin!(self.handle(request, route, &context));
@@ -72,9 +66,9 @@ impl HttpService {
             .catch_unwind()
             .await
             .unwrap_or_else(|panic| context.refuse(&ServeError::internal().with_cause(panic_message(&*panic))));
-        let mut response = match hold_and_send(response, coding, connection).await {
+        let mut response = match hold_and_send(response, &accepted, connection).await {
             Ok(response) => response,
-            Err(_) => send_unheld(context.refuse(&out_of_memory()), connection).await,
+            Err(_) => send_unheld(context.refuse(&ServeError::out_of_memory()), connection).await,
         };
         // A later request on this connection would only be refused.
         if version <= Version::HTTP_11 && self.shutdown.has_reached(Phase::Draining) {
@@ -126,12 +120,6 @@ fn with_rate_limit(mut response: Response, allowance: Option<RateDecision>) -> R
         set_rate_limit_headers(allowance, response.headers_mut());
     }
     response
-}
-
-/// The error if the budget of bytes is used up.
-pub(super) fn out_of_memory() -> ServeError {
-    let detail = "the server holds as many bytes of requests and answers as it may";
-    ServeError::overloaded(detail.to_owned(), ShedReason::Memory, Duration::ZERO)
 }
 
 /// Returns the message of a panic.

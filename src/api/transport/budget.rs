@@ -61,11 +61,11 @@ impl ByteBudget {
 #[derive(Debug)]
 pub(super) struct ConnectionShare {
     budget: Arc<ByteBudget>,
-    state: Mutex<State>,
+    state: Mutex<ShareState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct ShareState {
     /// Bytes in use now.
     held: usize,
     /// Bytes reserved from the budget.
@@ -76,11 +76,11 @@ impl ConnectionShare {
     /// Opens the share of a new connection; returns `None` if the budget has no room for it.
     pub(super) fn open(budget: &Arc<ByteBudget>) -> Option<Arc<Self>> {
         budget.reserve(CONNECTION_BYTES, budget.max).ok()?;
-        let state = Mutex::new(State { held: 0, reserved: CONNECTION_BYTES });
+        let state = Mutex::new(ShareState { held: 0, reserved: CONNECTION_BYTES });
         Some(Arc::new(Self { budget: Arc::clone(budget), state }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ShareState> {
         // Only two numbers change under the lock: a poisoned state is still consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -47,7 +47,7 @@ pub struct Connection {
     /// Address of the client.
     pub(in crate::api) peer: Peer,
     pub(super) activity: ConnectionActivity,
-    pub(super) census: Arc<ConnectionLimiter>,
+    pub(super) limiter: Arc<ConnectionLimiter>,
     /// Responses that the client has not taken yet.
     pub(in crate::api) outstanding: Arc<OutstandingAnswers>,
     share: Arc<ConnectionShare>,
@@ -67,7 +67,7 @@ impl Connection {
         Some(Arc::new(Self {
             peer,
             activity: ConnectionActivity::default(),
-            census,
+            limiter: census,
             outstanding: Arc::default(),
             share: ConnectionShare::open(budget)?,
             multiplexed: AtomicBool::new(false),
@@ -120,7 +120,7 @@ impl Connection {
 
     /// Waits for `normal`, or for less while connections are scarce.
     pub(in crate::api) async fn client_timeout(&self, normal: Duration) {
-        self.census.idle_timeout(normal, 1).await;
+        self.limiter.idle_timeout(normal, 1).await;
     }
 
     /// Records that a request was fully received. From now on an HTTP/1 client may close its sending side while it

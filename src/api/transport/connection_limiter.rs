@@ -24,7 +24,7 @@ const SCARCE_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long connections count as scarce after one was refused for lack of memory: long enough for idle ones to be
 /// closed.
-const STARVATION_WARNING_AFTER: Duration = Duration::from_secs(3);
+const SCARCE_AFTER_REFUSAL: Duration = Duration::from_secs(3);
 
 /// The connections of one listener.
 #[derive(Debug)]
@@ -115,7 +115,7 @@ impl ConnectionLimiter {
     fn note_refused(&self, state: &mut LimiterState, reason: RefusedConnection, peer: IpAddr) {
         state.refused += 1;
         if reason == RefusedConnection::Memory {
-            state.starved = Some(tokio::time::Instant::now() + STARVATION_WARNING_AFTER);
+            state.starved = Some(tokio::time::Instant::now() + SCARCE_AFTER_REFUSAL);
             self.note_scarcity(state);
         }
         self.metrics.count_refused(reason);
@@ -320,7 +320,7 @@ mod tests {
         let place = open(&census, [10, 0, 0, 1]);
         census.refused(RefusedConnection::Memory, [10, 0, 0, 2].into());
         assert_eq!(census.limit(normal), SCARCE_IDLE_TIMEOUT);
-        tokio::time::advance(STARVATION_WARNING_AFTER).await;
+        tokio::time::advance(SCARCE_AFTER_REFUSAL).await;
         drop(place);
         assert_eq!(census.limit(normal), normal);
     }

@@ -50,7 +50,7 @@ const DRAIN_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a connection waits for room before it is refused. While there is no room, idle connections are closed
 /// sooner than this.
-const BUDGET_WAIT_TIMEOUT: Duration = Duration::from_secs(3);
+const CONNECTION_WAIT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Maximum concurrent streams of an HTTP/2 connection.
 const MAX_STREAMS: u32 = 64;
@@ -144,7 +144,7 @@ impl Server {
             idle_timeout: self.listen.idle_timeout,
             answer_timeout: self.listen.answer_timeout,
             shutdown: shutdown.clone(),
-            census: ConnectionLimiter::new(name, limits, metrics),
+            limiter: ConnectionLimiter::new(name, limits, metrics),
             budget,
             threads,
         });
@@ -221,7 +221,7 @@ struct Connections<H> {
     /// How long a client may take to read a response.
     answer_timeout: Duration,
     shutdown: Shutdown,
-    census: Arc<ConnectionLimiter>,
+    limiter: Arc<ConnectionLimiter>,
     budget: Arc<ByteBudget>,
     threads: Arc<ServerThreads>,
 }
@@ -231,21 +231,21 @@ struct Connections<H> {
 struct ConnectionState<H> {
     server: Arc<Connections<H>>,
     connection: Arc<Connection>,
-    conversation: RequestCadence,
+    cadence: RequestCadence,
 }
 
 impl<H: Handler> Connections<H> {
     /// Serves an accepted connection, lets it wait for room, or refuses it.
     fn receive(self: &Arc<Self>, stream: std::net::TcpStream, peer: SocketAddr) {
-        match self.census.admit(peer.ip()) {
+        match self.limiter.admit(peer.ip()) {
             AcceptDecision::Open(place) => self.open(stream, peer.ip(), place),
             AcceptDecision::Wait(mut place) => {
                 let connections = Arc::clone(self);
                 self.shutdown.spawn(async move {
-                    if tokio::time::timeout(BUDGET_WAIT_TIMEOUT, place.opened()).await.is_ok() {
+                    if tokio::time::timeout(CONNECTION_WAIT_TIMEOUT, place.opened()).await.is_ok() {
                         return connections.open(stream, peer.ip(), place);
                     }
-                    connections.census.refused(RefusedConnection::Full, peer.ip());
+                    connections.limiter.refused(RefusedConnection::Full, peer.ip());
                     refuse(stream, RefusedConnection::Full);
                 });
             }
@@ -255,8 +255,8 @@ impl<H: Handler> Connections<H> {
 
     /// Serves a connection on one of the server threads, in a task that the shutdown waits for.
     fn open(self: &Arc<Self>, stream: std::net::TcpStream, peer: IpAddr, place: ConnectionPermit) {
-        let Some(connection) = Connection::open(Peer(peer), &self.budget, Arc::clone(&self.census)) else {
-            self.census.refused(RefusedConnection::Memory, peer);
+        let Some(connection) = Connection::open(Peer(peer), &self.budget, Arc::clone(&self.limiter)) else {
+            self.limiter.refused(RefusedConnection::Memory, peer);
             return refuse(stream, RefusedConnection::Memory);
         };
         let connections = Arc::clone(self);
@@ -273,13 +273,13 @@ impl<H: Handler> Connections<H> {
 
     async fn serve(self: &Arc<Self>, socket: Socket, connection: Arc<Connection>, busy_poll: Arc<BusyPoll>) {
         let conversation = RequestCadence::new(busy_poll);
-        let talk = Arc::new(ConnectionState { server: Arc::clone(self), connection, conversation });
+        let talk = Arc::new(ConnectionState { server: Arc::clone(self), connection, cadence: conversation });
         let (connection, talking) = (&*talk.connection, Arc::clone(&talk));
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             let talk = Arc::clone(&talking);
             // Boxed: hyper moves the future into place, and it is large.
             Box::pin(async move {
-                let _busy = (talk.connection.begin(request.version()), talk.conversation.begin());
+                let _busy = (talk.connection.begin(request.version()), talk.cadence.begin());
                 if request.body().is_end_stream() {
                     talk.connection.received();
                 }
@@ -292,7 +292,7 @@ impl<H: Handler> Connections<H> {
         tokio::pin!(served);
         // In one set, which polls them only when they are woken, and not at every event of the connection.
         let mut interruptions: FuturesUnordered<BoxFuture<'_, Interruption>> = FuturesUnordered::new();
-        let idle = connection.activity.idle(self.idle_timeout, &self.census);
+        let idle = connection.activity.idle(self.idle_timeout, &self.limiter);
         interruptions.push(Box::pin(idle.map(|()| Interruption::TimedOut(TimedOutConnection::Idle))));
         let slow_reader = self.slow_reader(connection);
         interruptions.push(Box::pin(slow_reader.map(|()| Interruption::TimedOut(TimedOutConnection::SlowReader))));
@@ -302,7 +302,7 @@ impl<H: Handler> Connections<H> {
             ended = served.as_mut() => ended,
             Some(interruption) = interruptions.next() => match interruption {
                 Interruption::TimedOut(reason) => {
-                    self.census.metrics.count_timed_out(reason);
+                    self.limiter.metrics.count_timed_out(reason);
                     return;
                 }
                 Interruption::Closing => self.drain_connection(served, &connection.activity).await,
@@ -319,7 +319,7 @@ impl<H: Handler> Connections<H> {
     async fn slow_reader(&self, connection: &Connection) {
         let rounds = u32::try_from(ROUNDS - 1).unwrap_or(1);
         loop {
-            self.census.idle_timeout(self.answer_timeout, rounds).await;
+            self.limiter.idle_timeout(self.answer_timeout, rounds).await;
             if !connection.outstanding.turn() {
                 return;
             }
@@ -342,7 +342,7 @@ impl<H: Handler> Connections<H> {
         connection.as_mut().graceful_shutdown();
         tokio::select! {
             ended = connection => ended,
-            () = activity.idle(DRAIN_IDLE_TIMEOUT.min(self.idle_timeout), &self.census) => Ok(()),
+            () = activity.idle(DRAIN_IDLE_TIMEOUT.min(self.idle_timeout), &self.limiter) => Ok(()),
             () = self.shutdown.wait_for(Phase::Aborting) => {
                 self.shutdown.count_aborted(activity.in_flight());
                 Ok(())

@@ -15,7 +15,8 @@ use crate::{
             CalibrationErrors, ClassificationOptions, ClassificationRows, RegressionOptions, RegressionRows, RowGroups,
             ScaleSource, calibrate_classifier, calibrate_regressor,
         },
-        contract::{Contract, InputHasher, JsonValue, OutputPlan},
+        contract::{Contract, InputHasher, OutputPlan},
+        json::JsonValue,
         tensor::{Inputs, Tensor},
         uncertainty::{ApsRandomizer, CalibrationRule, RegressionOutputs, Report, ScoreKind, SetMethod},
     },
@@ -29,14 +30,14 @@ const MAX_GROUPS: usize = 1000;
 const MAX_LISTED: usize = 5;
 
 /// The collected rows of a table and the options of the fit.
-pub enum Rows {
+pub enum CalibrationRows {
     /// Rows of a classifier.
     Classification(ClassificationRows, ClassificationOptions),
     /// Rows of a regression.
     Regression(RegressionRows, RegressionOptions),
 }
 
-impl Rows {
+impl CalibrationRows {
     /// Fits the calibration and measures it.
     pub(super) fn fit(&self) -> Result<(CalibrationRule, Report), CalibrationErrors> {
         match self {
@@ -99,7 +100,7 @@ pub(super) fn collect_rows(
     plan: CalibrationPlan,
     wishes: &CalibrateOptions,
     seen: &mut dyn FnMut(u64),
-) -> Result<(Rows, Targets), AuthoringError> {
+) -> Result<(CalibrationRows, Targets), AuthoringError> {
     let contract = prepared.contract.clone();
     let target = wishes.target.as_deref().unwrap_or_default();
     let mut truths = Targets::new(&contract, target);
@@ -219,7 +220,7 @@ impl RowCollector {
         }
     }
 
-    fn rows(self, plan: CalibrationPlan, truths: &mut Targets) -> Rows {
+    fn rows(self, plan: CalibrationPlan, truths: &mut Targets) -> CalibrationRows {
         let groups = self.groups.map(GroupIndex::sorted);
         match plan {
             CalibrationPlan::Classification(options) => {
@@ -231,7 +232,7 @@ impl RowCollector {
                     draws: self.draws.map(|(_, draws)| draws).unwrap_or_default(),
                     groups,
                 };
-                Rows::Classification(rows, options)
+                CalibrationRows::Classification(rows, options)
             }
             CalibrationPlan::Regression(options) => {
                 let rows = RegressionRows {
@@ -240,7 +241,7 @@ impl RowCollector {
                     spread: spread(&self.contract, &self.measured),
                     groups,
                 };
-                Rows::Regression(rows, options)
+                CalibrationRows::Regression(rows, options)
             }
         }
     }

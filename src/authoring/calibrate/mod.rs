@@ -5,6 +5,7 @@
 mod advice;
 mod collect_rows;
 mod locate_version;
+mod options;
 mod plan;
 mod targets;
 
@@ -12,59 +13,19 @@ use std::path::{Path, PathBuf};
 
 use super::{error::AuthoringError, files, plot};
 use crate::{
-    dataset::{ReadOptions, Table},
+    dataset::Table,
     domain::{
-        calibration::{CalibrationErrors, MethodChoice},
-        contract::did_you_mean,
+        calibration::CalibrationErrors,
         name::{ModelName, VersionName},
+        text::did_you_mean,
         uncertainty::{CalibrationDocument, CalibrationSource, Coverage, FORMAT},
     },
     repository::{CALIBRATION, LoadError, Loader, VerifiedVersion},
 };
-pub use collect_rows::Rows as HeldOut;
+pub use collect_rows::CalibrationRows as HeldOut;
 use collect_rows::collect_rows;
+pub use options::{CalibrateOptions, CalibrationMethod, SetChoice};
 use plan::plan;
-
-/// The options of `calibrate`.
-#[derive(Debug, Clone, Default)]
-pub struct CalibrateOptions {
-    /// The name of the target column.
-    pub target: Option<String>,
-    /// The calibration method; `None` chooses by the task and the rows.
-    pub method: Option<Method>,
-    /// How prediction sets are built; `None` means LAC.
-    pub sets: Option<SetChoice>,
-    /// The grouping feature: each of its values gets its own quantiles.
-    pub group: Option<String>,
-    /// Options for reading the table.
-    pub reading: ReadOptions,
-    /// Whether to accept the table that the model was trained on.
-    pub allow_training_data: bool,
-    /// Whether to skip writing the files.
-    pub dry_run: bool,
-    /// The creation time recorded in the file, in seconds since 1970.
-    pub created: i64,
-}
-
-/// A calibration method that can be requested.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// A method for the probabilities of a classifier.
-    Classifier(MethodChoice),
-    /// Intervals from the value of a regression alone, even if the model has its own uncertainty outputs.
-    SplitConformal,
-}
-
-/// How prediction sets of classes are built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SetChoice {
-    /// LAC: threshold on the probability of each class.
-    Lac,
-    /// APS: threshold on the cumulative probability of the likelier classes, randomised.
-    Aps,
-    /// No sets.
-    None,
-}
 
 /// The progress of a calibration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Decides what to fit, from the contract and the options. Reports all conflicts before any row is read.
 
-use super::{CalibrateOptions, Method, SetChoice};
+use super::{CalibrateOptions, CalibrationMethod, SetChoice};
 use crate::domain::{
     calibration::{ClassificationOptions, MethodChoice, RegressionOptions},
     contract::{Contract, Task},
@@ -39,8 +39,8 @@ pub(super) fn plan(contract: &Contract, wishes: &CalibrateOptions) -> Result<Cal
 fn classification(classes: usize, wishes: &CalibrateOptions, problems: &mut Vec<String>) -> CalibrationPlan {
     let method = match wishes.method {
         None => MethodChoice::Auto,
-        Some(Method::Classifier(method)) => method,
-        Some(Method::SplitConformal) => {
+        Some(CalibrationMethod::Classifier(method)) => method,
+        Some(CalibrationMethod::SplitConformal) => {
             problems.push("--method split-conformal is for a regression; this is a classification".to_owned());
             MethodChoice::Auto
         }
@@ -75,7 +75,7 @@ fn classification(classes: usize, wishes: &CalibrateOptions, problems: &mut Vec<
 }
 
 fn regression(wishes: &CalibrateOptions, problems: &mut Vec<String>) -> CalibrationPlan {
-    if let Some(Method::Classifier(method)) = wishes.method {
+    if let Some(CalibrationMethod::Classifier(method)) = wishes.method {
         let method = method.as_str();
         problems.push(format!(
             "--method {method} is for a classification; this is a regression, whose intervals follow from its outputs \
@@ -86,6 +86,6 @@ fn regression(wishes: &CalibrateOptions, problems: &mut Vec<String>) -> Calibrat
         problems.push("--prediction-sets is for a classification; a regression gets intervals".to_owned());
     }
     CalibrationPlan::Regression(RegressionOptions {
-        force_split_conformal: wishes.method == Some(Method::SplitConformal),
+        force_split_conformal: wishes.method == Some(CalibrationMethod::SplitConformal),
     })
 }

@@ -4,8 +4,8 @@ use super::InitOptions;
 use crate::{
     dataset::{Column, ColumnKind},
     domain::{
-        contract::did_you_mean,
         signature::{Signature, TensorSpec},
+        text::did_you_mean,
     },
 };
 

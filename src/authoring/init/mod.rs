@@ -3,6 +3,7 @@
 //! loaded and verified.
 
 mod inputs;
+mod options;
 mod output;
 mod plan;
 mod sanity_check;
@@ -13,6 +14,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+pub use options::InitOptions;
+use output::{OutputColumns, assign_output_roles};
+use plan::plan;
+use sanity_check::agreement;
 use serde_json::{Value, json};
 
 use super::{
@@ -24,9 +29,10 @@ use super::{
     target::class_name,
 };
 use crate::{
-    dataset::{Column, ReadOptions, Table, describe, sha256},
+    dataset::{Column, Table, describe, sha256},
     domain::{
-        contract::{self, Contract, JsonValue, Task},
+        contract::{self, Contract, Task},
+        json::JsonValue,
         name::{ModelName, VersionName},
         profile::Profile,
         signature::Signature,
@@ -35,37 +41,9 @@ use crate::{
     repository::{Loader, ModelSettings, Opened, Snapshot, VersionDirectory},
     runtime::{Executor, OrtExecutor},
 };
-use output::{OutputColumns, assign_output_roles};
-use plan::plan;
-use sanity_check::agreement;
 
 /// The number of golden cases.
 const GOLDEN_ROWS: usize = 24;
-
-/// The options of `init`.
-#[derive(Debug, Clone, Default)]
-pub struct InitOptions {
-    /// The target column.
-    pub target: Option<String>,
-    /// Columns that are not features.
-    pub ignore: Vec<String>,
-    /// The features, in the order of the single input that takes them.
-    pub features: Vec<String>,
-    /// The columns of each input, by input name.
-    pub inputs: Vec<(String, Vec<String>)>,
-    /// Default values for missing values, by column.
-    pub defaults: Vec<(String, String)>,
-    /// The class names, in the graph's order.
-    pub classes: Vec<String>,
-    /// The task.
-    pub task: Option<Task>,
-    /// The model name.
-    pub name: Option<String>,
-    /// Options for reading the table.
-    pub reading: ReadOptions,
-    /// Whether an existing package may be replaced.
-    pub force: bool,
-}
 
 /// The result of `init`.
 pub struct InitReport {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     dataset::ColumnInference,
-    domain::{contract::JsonValue, name::ModelName, signature::Signature},
+    domain::{json::JsonValue, name::ModelName, signature::Signature},
 };
 
 /// The parts of the contract other than its output.

@@ -1,15 +1,17 @@
 //! The coverage plot: the empirical coverage of sets or intervals against the requested coverage, and their mean size.
 
 use super::{
-    FIRST, MARGIN, PlotArea, SvgCanvas, WIDTH, captions, format_sig,
+    PlotArea, SvgCanvas, format_sig,
     groups::{self, panels},
     plot_area::Axis,
-    rows,
 };
-use crate::domain::{
-    calibration::coverage_band,
-    contract::JsonValue,
-    uncertainty::{CalibrationDocument, CalibrationRule, Coverage, LevelReport, method},
+use crate::{
+    authoring::plot::layout::{FIRST, MARGIN, WIDTH, captions, rows},
+    domain::{
+        calibration::coverage_band,
+        json::JsonValue,
+        uncertainty::{CalibrationDocument, CalibrationRule, Coverage, LevelReport, method},
+    },
 };
 
 const LEFT: f64 = 330.0;

@@ -1,8 +1,10 @@
 //! Draws small multiples, one panel per group of a feature, and selects the groups to show if there are many.
 
-use super::plot_area::Axis;
-use super::{FIRST, MARGIN, PlotArea, SvgCanvas, shortened};
-use crate::domain::uncertainty::{CalibrationDocument, GroupReport};
+use super::{PlotArea, SvgCanvas, plot_area::Axis, shortened};
+use crate::{
+    authoring::plot::layout::{FIRST, MARGIN},
+    domain::uncertainty::{CalibrationDocument, GroupReport},
+};
 
 const SIDE: f64 = 148.0;
 const BETWEEN: f64 = 36.0;

@@ -1,14 +1,16 @@
 //! The reliability diagram of a classifier: accuracy against confidence, before and after calibration.
 
 use super::{
-    FIRST, MARGIN, PlotArea, SvgCanvas, WIDTH, captions,
+    PlotArea, SvgCanvas,
     groups::{self, panels},
     plot_area::Axis,
-    rows,
 };
-use crate::domain::{
-    calibration::accuracy_band,
-    uncertainty::{Bin, CalibrationDocument, CalibrationRule, ProbabilityMap, ProbabilityMetrics},
+use crate::{
+    authoring::plot::layout::{FIRST, MARGIN, WIDTH, captions, rows},
+    domain::{
+        calibration::accuracy_band,
+        uncertainty::{Bin, CalibrationDocument, CalibrationRule, ProbabilityMap, ProbabilityMetrics},
+    },
 };
 
 const SIDE: f64 = 306.0;

@@ -11,9 +11,14 @@ use std::{
 
 use clap::{Args, ValueEnum};
 
-use super::{ConfigArgs, exists, init::TableArgs, loader, output::Output, print_error, progress::Progress};
+use super::{output::Terminal, progress::Progress};
 use crate::{
-    authoring::{CalibrateOptions, Method, SetChoice, calibrate},
+    authoring::{CalibrateOptions, CalibrationMethod, SetChoice, calibrate},
+    cli::{
+        config_args::{ConfigArgs, loader},
+        errors::{exists, print_error},
+        table_args::TableArgs,
+    },
     domain::calibration::MethodChoice,
 };
 
@@ -98,7 +103,7 @@ impl Calibrate {
         });
         match made {
             Ok(made) => {
-                let mut output = Output::standard();
+                let mut output = Terminal::standard();
                 output.bytes(report::text(&made).as_bytes());
                 output.finish(ExitCode::SUCCESS)
             }
@@ -110,12 +115,12 @@ impl Calibrate {
         Ok(CalibrateOptions {
             target: self.target.clone(),
             method: self.method.map(|method| match method {
-                MethodFlag::Auto => Method::Classifier(MethodChoice::Auto),
-                MethodFlag::Temperature => Method::Classifier(MethodChoice::Temperature),
-                MethodFlag::Isotonic => Method::Classifier(MethodChoice::Isotonic),
-                MethodFlag::VennAbers => Method::Classifier(MethodChoice::VennAbers),
-                MethodFlag::Uncalibrated => Method::Classifier(MethodChoice::Uncalibrated),
-                MethodFlag::SplitConformal => Method::SplitConformal,
+                MethodFlag::Auto => CalibrationMethod::Classifier(MethodChoice::Auto),
+                MethodFlag::Temperature => CalibrationMethod::Classifier(MethodChoice::Temperature),
+                MethodFlag::Isotonic => CalibrationMethod::Classifier(MethodChoice::Isotonic),
+                MethodFlag::VennAbers => CalibrationMethod::Classifier(MethodChoice::VennAbers),
+                MethodFlag::Uncalibrated => CalibrationMethod::Classifier(MethodChoice::Uncalibrated),
+                MethodFlag::SplitConformal => CalibrationMethod::SplitConformal,
             }),
             sets: self.prediction_sets.map(|sets| match sets {
                 PredictionSetsFlag::Lac => SetChoice::Lac,

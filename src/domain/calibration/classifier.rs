@@ -37,15 +37,7 @@ pub fn calibrate_classifier(
     rows: &ClassificationRows,
     options: ClassificationOptions,
 ) -> Result<(CalibrationRule, Report), CalibrationErrors> {
-    rows.check()?;
-    if options.sets == Some(SetMethod::Aps) {
-        if rows.groups.is_some() {
-            return Err(CalibrationError::GroupsNeedLac.into());
-        }
-        if rows.draws.len() != rows.len() {
-            return Err(CalibrationError::Lengths { what: "draws", found: rows.draws.len(), rows: rows.len() }.into());
-        }
-    }
+    check(rows, options)?;
     let order = shuffled(rows.len());
     let (fitting, conformal) = split(&order, options)?;
     let chosen = select_method(rows, fitting, options.method)?;
@@ -87,6 +79,19 @@ pub fn calibrate_classifier(
         sets,
     };
     Ok((rule, report))
+}
+
+fn check(rows: &ClassificationRows, options: ClassificationOptions) -> Result<(), CalibrationErrors> {
+    rows.check()?;
+    if options.sets == Some(SetMethod::Aps) {
+        if rows.groups.is_some() {
+            return Err(CalibrationError::GroupsNeedLac.into());
+        }
+        if rows.draws.len() != rows.len() {
+            return Err(CalibrationError::Lengths { what: "draws", found: rows.draws.len(), rows: rows.len() }.into());
+        }
+    }
+    Ok(())
 }
 
 fn group_of(rows: &ClassificationRows, row: usize) -> Option<usize> {

@@ -54,7 +54,7 @@ impl ConformityScores<'_> {
     /// The quantiles by group, if there are groups.
     pub(super) fn groups(&self) -> Option<Groups> {
         let groups = self.groups?;
-        let group = |(index, value): (usize, &crate::domain::contract::JsonValue)| {
+        let group = |(index, value): (usize, &crate::domain::json::JsonValue)| {
             let own = self.rows.iter().zip(&self.scores).filter(|(row, _)| groups.of_row[**row] == index);
             Group { value: value.clone(), quantiles: Quantiles::of(own.map(|(_, score)| *score).collect()) }
         };

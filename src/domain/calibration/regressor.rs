@@ -52,7 +52,7 @@ pub fn calibrate_regressor(
         None => RowCoverage { covered: true, size: None },
     });
     let groups = rows.groups.iter().flat_map(|groups| {
-        let report = |(group, value): (usize, &crate::domain::contract::JsonValue)| {
+        let report = |(group, value): (usize, &crate::domain::json::JsonValue)| {
             let own: Vec<usize> = (0..count).filter(|row| groups.of_row[*row] == group).collect();
             let error = (!own.is_empty()).then(|| point_error(rows, &own));
             let levels = by_group[group].clone();

@@ -2,7 +2,7 @@
 
 use super::error::{CalibrationError, CalibrationErrors};
 use crate::domain::{
-    contract::JsonValue,
+    json::JsonValue,
     uncertainty::{RegressionOutputs, ScoreKind, Scores},
 };
 

@@ -14,5 +14,5 @@ mod shapley;
 
 pub use coalition::Coalition;
 pub use report::{Contribution, DisplayedFeature, Explanation};
-pub use sampling::{MAX_EXACT_PLAYERS, Range, SamplingPlan, ShapleyProblem};
-pub use shapley::{Estimate, Method};
+pub use sampling::{MAX_EXACT_PLAYERS, SamplingPlan, ShapleyProblem, ValueRange};
+pub use shapley::{Estimate, ShapleyMethod};

@@ -1,7 +1,7 @@
 //! An explanation as returned in a response: the contributions by feature name, largest first.
 
-use super::{Estimate, Method};
-use crate::domain::{contract::JsonValue, float::Float, tensor::ElementType};
+use super::{Estimate, ShapleyMethod};
+use crate::domain::{float::Float, json::JsonValue, tensor::ElementType};
 
 /// Description of the baseline, part of every explanation.
 const BASELINE: &str = "profile median/mode";
@@ -10,7 +10,7 @@ const BASELINE: &str = "profile median/mode";
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Explanation {
     /// How the contributions were computed.
-    pub method: Method,
+    pub method: ShapleyMethod,
     /// Description of the baseline.
     pub baseline: &'static str,
     /// The model output for the baseline: the probability of the predicted class, or the value.
@@ -111,7 +111,7 @@ mod tests {
 
     fn estimate(contributions: &[f64]) -> Estimate {
         Estimate {
-            method: Method::Permutation,
+            method: ShapleyMethod::Permutation,
             base_value: 0.25,
             contributions: contributions.to_vec(),
             standard_errors: vec![Some(0.125), None],

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::{
-    Coalition, Estimate, Method,
+    Coalition, Estimate, ShapleyMethod,
     permutations::PermutationSampler,
     shapley::{RunningStats, exact, largest},
 };
@@ -31,7 +31,7 @@ const MAX_PLAYERS: usize = 4096;
 
 /// The range that the tolerance is relative to.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Range {
+pub enum ValueRange {
     /// A fixed range: 1 for probabilities.
     Fixed(f64),
     /// The range of worths seen so far, for values with a unit. If contributions cancel out, precision is then relative
@@ -47,7 +47,7 @@ pub struct ShapleyProblem<'a> {
     /// The worth of the full coalition: the prediction in the response.
     pub worth: f64,
     /// The range that the tolerance is relative to.
-    pub range: Range,
+    pub range: ValueRange,
     /// Maximum number of coalitions to evaluate.
     pub rows: usize,
     /// Seed of the permutations; the same seed gives the same plan.
@@ -58,7 +58,7 @@ pub struct ShapleyProblem<'a> {
 #[derive(Debug, Clone)]
 pub struct SamplingPlan {
     players: usize,
-    range: Range,
+    range: ValueRange,
     rows: usize,
     exact: bool,
     shuffle: PermutationSampler,
@@ -130,7 +130,7 @@ impl SamplingPlan {
         let base_value = self.value(&Coalition::empty(self.players))?;
         if let Some(worth) = self.table() {
             return Some(Estimate {
-                method: Method::Exact,
+                method: ShapleyMethod::Exact,
                 base_value,
                 contributions: exact(self.players, &worth),
                 standard_errors: vec![Some(0.0); self.players],
@@ -139,7 +139,7 @@ impl SamplingPlan {
             });
         }
         (self.tally.pairs > 0).then(|| Estimate {
-            method: Method::Permutation,
+            method: ShapleyMethod::Permutation,
             base_value,
             contributions: self.tally.means.clone(),
             standard_errors: (0..self.players).map(|player| self.tally.standard_error(player)).collect(),
@@ -191,7 +191,7 @@ impl SamplingPlan {
             self.prefixes(order.iter()).into_iter().chain(self.prefixes(order.iter().rev())).collect();
         let new = steps.iter().filter(|step| !self.worth.contains_key(step)).count();
         // Half a pair is useless, so only request pairs that fit completely.
-        if self.request() + new > self.rows {
+        if self.request_count() + new > self.rows {
             self.drained = true;
             return;
         }
@@ -204,7 +204,7 @@ impl SamplingPlan {
     }
 
     /// Number of coalitions requested; excludes the full one, whose worth is given.
-    fn request(&self) -> usize {
+    fn request_count(&self) -> usize {
         self.worth.len() - usize::from(self.players > 0)
     }
 
@@ -249,8 +249,8 @@ impl SamplingPlan {
 
     fn is_precise(&self) -> bool {
         let range = match self.range {
-            Range::Fixed(range) => range,
-            Range::Observed => self.greatest - self.least,
+            ValueRange::Fixed(range) => range,
+            ValueRange::Observed => self.greatest - self.least,
         };
         let error = largest(&self.tally.means).and_then(|player| self.tally.standard_error(player));
         self.tally.pairs >= MIN_PAIRS && error.is_some_and(|error| error <= TOLERANCE * range)
@@ -264,7 +264,7 @@ mod tests {
     use super::*;
 
     fn game(players: usize, worth: f64, rows: usize) -> ShapleyProblem<'static> {
-        ShapleyProblem { players, worth, range: Range::Fixed(1.0), rows, seed: b"test" }
+        ShapleyProblem { players, worth, range: ValueRange::Fixed(1.0), rows, seed: b"test" }
     }
 
     /// Plays a game to its end, `most` coalitions at a time; fails if a coalition is requested twice.
@@ -298,7 +298,7 @@ mod tests {
             let worth = rugged(players, &Coalition::full(players));
             let (mut plan, asked) = play(&game(players, worth, 4096), 32, |c| rugged(players, c));
             let estimate = plan.estimate().expect("an estimate");
-            assert_eq!((asked, estimate.method, estimate.complete), ((1 << players) - 1, Method::Exact, true));
+            assert_eq!((asked, estimate.method, estimate.complete), ((1 << players) - 1, ShapleyMethod::Exact, true));
             assert_eq!(estimate.rows, asked, "the full coalition is the prediction, which is there already");
             let sum: f64 = estimate.contributions.iter().sum();
             assert!((estimate.base_value + sum - worth).abs() < 1e-14, "{players}");
@@ -317,7 +317,7 @@ mod tests {
             let (mut plan, asked) = play(&game(20, 1.0, rows), 32, |c| rugged(20, c));
             let estimate = plan.estimate().expect("an estimate");
             assert!(asked <= rows && rows - asked < 38, "{rows}: whole pairs, as many as fit; asked {asked}");
-            assert!(!estimate.complete && estimate.method == Method::Permutation);
+            assert!(!estimate.complete && estimate.method == ShapleyMethod::Permutation);
             assert_eq!(estimate.standard_errors[0].is_none(), rows <= 40, "{rows}: one pair has no standard error");
         }
         let (mut plan, asked) = play(&game(20, 1.0, 38), 32, |c| rugged(20, c));
@@ -335,7 +335,7 @@ mod tests {
             plan.record(coalition, value);
         }
         let estimate = plan.estimate().expect("three pairs");
-        assert!(!estimate.complete && estimate.method == Method::Permutation && estimate.rows == 60);
+        assert!(!estimate.complete && estimate.method == ShapleyMethod::Permutation && estimate.rows == 60);
         assert!(estimate.standard_errors.iter().all(|error| error.is_some_and(|error| error > 0.0)));
         let sum: f64 = estimate.contributions.iter().sum();
         assert!((estimate.base_value + sum - worth).abs() < 1e-14, "an estimate adds up too");
@@ -360,7 +360,10 @@ mod tests {
             let game = ShapleyProblem { range, ..game(12, rugged(12, &Coalition::full(12)) * scale, 100_000) };
             play(&game, 32, worth).1
         };
-        assert_eq!(scaled(1.0, Range::Observed), scaled(1e6, Range::Observed), "the unit does not matter");
-        assert!(scaled(1e-6, Range::Fixed(1.0)) < scaled(1.0, Range::Fixed(1.0)), "what moves nothing is soon known");
+        assert_eq!(scaled(1.0, ValueRange::Observed), scaled(1e6, ValueRange::Observed), "the unit does not matter");
+        assert!(
+            scaled(1e-6, ValueRange::Fixed(1.0)) < scaled(1.0, ValueRange::Fixed(1.0)),
+            "what moves nothing is soon known"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 /// How contributions were computed; the names are those in responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub enum Method {
+pub enum ShapleyMethod {
     /// Exactly by the definition, from every coalition.
     #[serde(rename = "shapley-exact")]
     Exact,
@@ -15,7 +15,7 @@ pub enum Method {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Estimate {
     /// How it was computed.
-    pub method: Method,
+    pub method: ShapleyMethod,
     /// The worth of the empty coalition: the model output for the baseline.
     pub base_value: f64,
     /// The Shapley value of each player. Together with `base_value` they sum to the worth of the full coalition, up to

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Isotonic, Quantiles, Report, ScoreKind, Scores, Temperature, VennAbers};
-use crate::domain::contract::JsonValue;
+use crate::domain::json::JsonValue;
 
 /// The format version.
 pub const FORMAT: u32 = 1;
@@ -165,9 +165,14 @@ impl ProbabilityMap {
         }
     }
 
-    /// The method name.
+    /// The name of the method.
     pub fn name(&self) -> &'static str {
-        super::method::classification(self, None, false)
+        match self {
+            Self::Uncalibrated => "uncalibrated",
+            Self::Temperature(_) => "temperature",
+            Self::Isotonic(_) => "isotonic",
+            Self::VennAbers(_) => "venn-abers",
+        }
     }
 }
 

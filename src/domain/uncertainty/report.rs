@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Coverage;
-use crate::domain::contract::JsonValue;
+use crate::domain::json::JsonValue;
 
 /// The report of a calibration. Every figure about a fitted quantity was measured on rows it was not fitted to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

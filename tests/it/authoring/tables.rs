@@ -2,7 +2,7 @@
 
 use candor::{
     dataset::{Cell, ColumnKind, ReadOptions, RowLocation, Table, describe},
-    domain::{contract::JsonValue, number::Number},
+    domain::{json::JsonValue, number::Number},
 };
 
 use crate::support::paths::root;

@@ -1,6 +1,6 @@
 //! Inputs of Shapley coalitions: some features from the instance, the others from the baseline.
 
-use candor::domain::contract::{Contract, JsonValue};
+use candor::domain::{contract::Contract, json::JsonValue};
 use serde_json::{Value, json};
 
 use super::{admitted, compiled, signature};

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use candor::domain::{
-    contract::{self, Contract, DerivedContract, JsonValue, ObservedOutputs, compile},
+    contract::{self, Contract, DerivedContract, ObservedOutputs, schema::compile},
+    json::JsonValue,
     signature::Signature,
     tensor::{Buffer, Tensor},
 };

@@ -1,9 +1,9 @@
 //! Everything that makes a contract invalid: one row per problem, with its location and a phrase of the message.
 
+use candor::domain::signature::Signature;
 use serde_json::{Value, json};
 
 use super::{problems, signature, single};
-use candor::domain::signature::Signature;
 
 /// In an edit: remove the member.
 pub(super) const REMOVED: &str = "(removed)";

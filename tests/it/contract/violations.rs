@@ -97,7 +97,7 @@ fn around(codes: &mut BTreeSet<&'static str>) {
     /feature | unknown_feature | the body has no member "feature"; did you mean "features"?
 
     /features | wrong_length | features by position must have 10 elements, one a feature; got 1
-    /features | duplicate | features stands twice
+    /features | duplicate | features appears twice
     /entity_id | wrong_type | entity_id must be an integer, or a string of at most 256 characters; got an array
     /explain | wrong_type | explain must be true or false; got null
     /a~1b | unknown_feature | the body has no member "a/b"
@@ -147,7 +147,7 @@ fn every_code_has_its_words() {
     /features/step | above_maximum | step must be below 100; got 101
     /features/step | not_multiple | step must be a multiple of 5; got 101
 
-    /features/plan | duplicate | plan stands twice
+    /features/plan | duplicate | plan appears twice
     /features/tenure_months | above_maximum | tenure_months must be at most 720 (month); got 800
     /features/monthly_charge | not_representable | monthly_charge must fit the model's tensor of float32 (EUR); got 1e39
     /features/code | too_short | code must have at least 2 characters; got "a"

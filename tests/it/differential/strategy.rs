@@ -2,8 +2,10 @@
 //!
 //! An instance consists of the witnesses of all rules, with a few edits.
 
-use candor::domain::signature::{OutputSpec, Signature, TensorSpec};
-use candor::domain::tensor::ElementType;
+use candor::domain::{
+    signature::{OutputSpec, Signature, TensorSpec},
+    tensor::ElementType,
+};
 use proptest::{
     collection::vec,
     option,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use candor::domain::explanation::{Coalition, Estimate, Method, Range, SamplingPlan, ShapleyProblem};
+use candor::domain::explanation::{Coalition, Estimate, SamplingPlan, ShapleyMethod, ShapleyProblem, ValueRange};
 use proptest::prelude::*;
 
 /// The largest number of players.
@@ -23,7 +23,7 @@ fn mask(players: usize, coalition: &Coalition) -> usize {
 fn play(players: usize, worth: impl Fn(usize) -> f64, rows: usize) -> Estimate {
     let full = worth((1 << players) - 1);
     let mut plan =
-        SamplingPlan::new(&ShapleyProblem { players, worth: full, range: Range::Observed, rows, seed: b"games" });
+        SamplingPlan::new(&ShapleyProblem { players, worth: full, range: ValueRange::Observed, rows, seed: b"games" });
     loop {
         let batch = plan.next(7);
         if batch.is_empty() {
@@ -38,7 +38,7 @@ fn play(players: usize, worth: impl Fn(usize) -> f64, rows: usize) -> Estimate {
 
 fn exact(players: usize, worth: impl Fn(usize) -> f64) -> Vec<f64> {
     let estimate = play(players, worth, 4096);
-    assert_eq!(estimate.method, Method::Exact);
+    assert_eq!(estimate.method, ShapleyMethod::Exact);
     estimate.contributions
 }
 
@@ -62,7 +62,7 @@ proptest! {
         for estimate in [play(players, |mask| worth[mask], 4096), play(players, |mask| worth[mask], rows)] {
             prop_assert!((estimate.contributions.iter().sum::<f64>() - gain).abs() < 1e-9);
             prop_assert!(estimate.base_value.to_bits() == worth[0].to_bits() && estimate.rows < worth.len());
-            prop_assert!(estimate.method == Method::Exact || !estimate.complete || estimate.rows <= rows);
+            prop_assert!(estimate.method == ShapleyMethod::Exact || !estimate.complete || estimate.rows <= rows);
         }
     }
 
@@ -139,7 +139,8 @@ fn the_standard_error_tells_how_far_the_estimate_is() {
     let exact = by_definition(players, &table);
     let mut squares = Vec::new();
     for seed in 0..40_u8 {
-        let game = ShapleyProblem { players, worth: table[&0xfff], range: Range::Fixed(0.0), rows: 700, seed: &[seed] };
+        let game =
+            ShapleyProblem { players, worth: table[&0xfff], range: ValueRange::Fixed(0.0), rows: 700, seed: &[seed] };
         let mut plan = SamplingPlan::new(&game);
         loop {
             let batch = plan.next(64);

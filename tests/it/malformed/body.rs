@@ -1,8 +1,8 @@
 //! Bodies that are JSON but not what /predict expects: wrong members, duplicates, sizes.
 
-use super::{Case, Expect, VIOLATION};
-
 use Expect::Lists;
+
+use super::{Case, Expect, VIOLATION};
 
 /// Bodies with wrong members, and the violations that must be listed.
 const MEMBERS: &[(&str, &str, Expect)] = &[

@@ -2,11 +2,10 @@
 
 use std::io::Write as _;
 
+use Expect::Problem;
 use flate2::{Compression, GzBuilder, write::GzEncoder};
 
 use super::{Case, Expect, GOOD, MALFORMED, request};
-
-use Expect::Problem;
 
 const ENCODING: Expect = Problem(415, "unsupported_encoding");
 const LARGE: Expect = Problem(413, "body_too_large");

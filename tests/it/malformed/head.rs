@@ -1,8 +1,8 @@
 //! Invalid request lines, paths, methods and header blocks.
 
-use super::{Case, Expect, GOOD, JSON};
-
 use Expect::{Closed, EmptyBody, Head, Problem};
+
+use super::{Case, Expect, GOOD, JSON};
 
 const NOT_FOUND: Expect = Problem(404, "not_found");
 const UNKNOWN: Expect = Problem(404, "unknown_model");

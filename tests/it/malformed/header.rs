@@ -1,8 +1,8 @@
 //! Headers that the server acts on, with invalid values.
 
-use super::{Case, Expect, GOOD, MALFORMED, request};
-
 use Expect::Problem;
+
+use super::{Case, Expect, GOOD, MALFORMED, request};
 
 const INVALID: Expect = Problem(400, "invalid_header");
 const MEDIA: Expect = Problem(415, "unsupported_media_type");

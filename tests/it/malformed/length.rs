@@ -1,8 +1,8 @@
 //! Wrong lengths, and chunked bodies with broken framing.
 
-use super::{Case, Expect, GOOD, JSON, MALFORMED, request};
-
 use Expect::{EmptyBody, Problem, Sequence};
+
+use super::{Case, Expect, GOOD, JSON, MALFORMED, request};
 
 /// Header lines with wrong framing, the body, and the expected response.
 const FRAMES: &[(&str, &str, &str, Expect)] = &[

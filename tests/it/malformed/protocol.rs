@@ -1,8 +1,8 @@
 //! Bytes of other protocols, and several requests in one write.
 
-use super::{Case, Expect, GOOD, request};
-
 use Expect::{Closed, EmptyBody, Frames, Sequence};
+
+use super::{Case, Expect, GOOD, request};
 
 /// The connection preface of HTTP/2 (RFC 9113, section 3.4).
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

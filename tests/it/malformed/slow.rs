@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
+use Expect::{Closed, Frames, Problem};
+
 use super::{Case, Expect, GOOD, JSON, alive, judge, protocol};
 use crate::{
     malformed::client::{self, Ending},
     support::{server::Server, wait::TEST_TIMEOUT},
 };
-
-use Expect::{Closed, Frames, Problem};
 
 const TIMEOUT: Expect = Problem(408, "body_timeout");
 

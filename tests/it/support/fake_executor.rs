@@ -8,7 +8,8 @@ use std::{
 use candor::{
     app::{App, metrics},
     domain::{
-        contract::{InputHasher, JsonValue, compile},
+        contract::{InputHasher, Task, compile},
+        json::JsonValue,
         name::{ModelName, VersionName},
         profile::Profile,
         signature::{OutputSpec, Signature, TensorSpec},
@@ -19,7 +20,7 @@ use candor::{
         Cost, Engine, EngineOptions, ExecutionPlan, Executor, Interrupt, OrtLibrary, Placement, Policy, Probe,
         RunError, Watchdog,
     },
-    telemetry::{Metrics, Task, VersionLabels, VersionMetrics},
+    telemetry::{Metrics, VersionLabels, VersionMetrics},
 };
 
 use crate::support::{

@@ -9,7 +9,7 @@ use candor::domain::{
         ClassificationOptions, MethodChoice, RegressionOptions, RegressionRows, RowGroups, ScaleSource,
         calibrate_classifier, calibrate_regressor,
     },
-    contract::JsonValue,
+    json::JsonValue,
     uncertainty::{CalibrationDocument, SetMethod},
 };
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ use candor::domain::{
         ClassificationOptions, ClassificationRows, MethodChoice, RegressionOptions, RegressionRows, RowGroups,
         ScaleSource, calibrate_classifier, calibrate_regressor,
     },
-    contract::JsonValue,
+    json::JsonValue,
     uncertainty::{ScoreKind, SetMethod},
 };
 

@@ -8,7 +8,7 @@ use candor::domain::{
         ClassificationOptions, ClassificationRows, MethodChoice, RegressionOptions, RegressionRows, RowGroups,
         ScaleSource, calibrate_classifier, calibrate_regressor,
     },
-    contract::JsonValue,
+    json::JsonValue,
     uncertainty::{
         CalibrationDocument, CalibrationRule, Coverage, Intervals, ProbabilityMap, Scale, ScoreKind, SetMethod,
     },

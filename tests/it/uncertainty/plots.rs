@@ -9,7 +9,7 @@ use candor::{
             ClassificationOptions, ClassificationRows, MethodChoice, RegressionOptions, RegressionRows, RowGroups,
             ScaleSource, calibrate_classifier, calibrate_regressor,
         },
-        contract::JsonValue,
+        json::JsonValue,
         uncertainty::{CalibrationDocument, CalibrationRule, Report, ScoreKind, SetMethod},
     },
 };

@@ -2,11 +2,10 @@
 //! of no rows, one row and ties work.
 
 use candor::domain::uncertainty::{
-    AssessContext, CalibrationRule, Coverage, Intervals, Isotonic, Quantiles, RegressionOutputs, ScoreKind, Scores,
-    SetMethod, Sets, Temperature, VennAbers, aps_score, aps_set, cqr, cqr_score, lac_set, normalized, normalized_score,
-    softmax, split, split_score,
+    AssessContext, CalibrationRule, Calibrator, Coverage, Intervals, Isotonic, ProbabilityMap, Quantiles,
+    RegressionOutputs, ScoreKind, Scores, SetMethod, Sets, Temperature, VennAbers, aps_score, aps_set, cqr, cqr_score,
+    lac_set, normalized, normalized_score, softmax, split, split_score,
 };
-use candor::domain::uncertainty::{Calibrator, ProbabilityMap};
 use proptest::prelude::*;
 
 use super::{calibration, numbered};

@@ -10,7 +10,7 @@ use candor::domain::{
         ClassificationOptions, ClassificationRows, MethodChoice, RegressionOptions, RegressionRows, RowGroups,
         ScaleSource, calibrate_classifier, calibrate_regressor,
     },
-    contract::JsonValue,
+    json::JsonValue,
     uncertainty::{
         ApsRandomizer, CalibrationDocument, CalibrationRule, Coverage, Intervals, ProbabilityMap, Quantiles, Report,
         Scale, ScoreKind, Scores, SetMethod, aps_set, lac_set,

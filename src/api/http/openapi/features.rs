@@ -78,7 +78,7 @@ fn bound(feature: &Feature, element: ElementType, schema: &mut Value) {
     if !scalar.contains_key("type") {
         scalar.insert("type".into(), json!(if feature.accepts_whole_only() { "integer" } else { "number" }));
     }
-    let Some(range) = Range::of(element) else { return };
+    let Some(range) = NumberRange::of(element) else { return };
     // The format of a float does not apply to an integer.
     if let Some(format) = range.format.filter(|_| range.whole || !feature.accepts_whole_only()) {
         scalar.entry("format").or_insert_with(|| json!(format));
@@ -112,7 +112,7 @@ fn tighten(
 }
 
 /// Values that the elements of a tensor can hold.
-struct Range {
+struct NumberRange {
     /// The smallest and the largest value.
     least: Value,
     most: Value,
@@ -124,7 +124,7 @@ struct Range {
     format: Option<&'static str>,
 }
 
-impl Range {
+impl NumberRange {
     fn of(element: ElementType) -> Option<Self> {
         let within = |least, most, whole, format| Some(Self { least, most, exclusive: false, whole, format });
         match element {

@@ -7,7 +7,7 @@ use super::{
         problem,
         routes::{ROUTES, Route, RouteAccess, RouteName},
     },
-    View,
+    view::View,
 };
 use crate::{domain::error_code::ErrorCode, repository::ModelVersion};
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use candor::{
-    authoring::{Method, SetChoice},
+    authoring::{CalibrationMethod, SetChoice},
     domain::calibration::MethodChoice,
 };
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ fn every_method_and_every_set_serves_by_its_name() {
     ];
     for (method, sets, name) in cases {
         let made = calibrated(&version, &data, |wishes| {
-            wishes.method = Some(Method::Classifier(method));
+            wishes.method = Some(CalibrationMethod::Classifier(method));
             wishes.sets = sets;
         });
         let made = made.expect("a calibration");
@@ -133,7 +133,8 @@ fn a_regression_gets_the_intervals_that_its_outputs_allow() {
         // Within 1 of the graph's value: 2 a - b + 3.
         let truth = |a: f64, b: f64, draw: f64| (2.0 * a - b + 3.0 + 2.0 * draw - 1.0).to_string();
         let data = table(&models, "held-out.csv", 200, truth);
-        let made = calibrated(&version, &data, |wishes| wishes.method = plain.then_some(Method::SplitConformal));
+        let made =
+            calibrated(&version, &data, |wishes| wishes.method = plain.then_some(CalibrationMethod::SplitConformal));
         let made = made.expect("a calibration");
         assert_eq!((made.method, made.calibration.report.conformal_rows), (method, 200));
         let server = Server::over(models.path());
@@ -154,7 +155,7 @@ fn groups_get_quantiles_of_their_own() {
     let made = calibrated(&version, &data, |wishes| {
         wishes.target = Some("churned".to_owned());
         wishes.group = Some("contract_months".to_owned());
-        wishes.method = Some(Method::Classifier(MethodChoice::Uncalibrated));
+        wishes.method = Some(CalibrationMethod::Classifier(MethodChoice::Uncalibrated));
     });
     let made = made.expect("a calibration");
     assert_eq!(made.method, "uncalibrated+mondrian-lac");
@@ -207,7 +208,7 @@ fn few_rows_are_used_as_far_as_they_go() {
     let version = models.path().join("model/1");
     let data = table(&models, "few.csv", 7, |_, b, _| if b < 0.0 { "yes" } else { "no" }.to_owned());
     let made = calibrated(&version, &data, |wishes| {
-        wishes.method = Some(Method::Classifier(MethodChoice::Uncalibrated));
+        wishes.method = Some(CalibrationMethod::Classifier(MethodChoice::Uncalibrated));
     });
     let made = made.expect("a calibration");
     let told = "its quantiles come from 7 rows, and coverage 0.9 needs 9: every prediction set holds all classes";

@@ -3,7 +3,7 @@
 use std::fs;
 
 use candor::{
-    authoring::{CalibrateOptions, Method, SetChoice},
+    authoring::{CalibrateOptions, CalibrationMethod, SetChoice},
     domain::calibration::MethodChoice,
 };
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ const CLASSIFIER: &[Case] = &[
     (
         "fewer.csv",
         "a,b,y\n1,2,no\n2,1,yes\n",
-        |wishes| wishes.method = Some(Method::Classifier(MethodChoice::Uncalibrated)),
+        |wishes| wishes.method = Some(CalibrationMethod::Classifier(MethodChoice::Uncalibrated)),
         "{t}: 2 rows are too few: the calibration of a classifier needs at least 5",
     ),
     (
@@ -154,7 +154,7 @@ const CLASSIFIER: &[Case] = &[
         "many.csv",
         "a,b,y\n1,2,no\n2,1,yes\n0,1,no\n3,0,yes\n4,2,no\n5,2,no\n",
         |wishes| {
-            wishes.method = Some(Method::Classifier(MethodChoice::Uncalibrated));
+            wishes.method = Some(CalibrationMethod::Classifier(MethodChoice::Uncalibrated));
             wishes.group = Some("a".into());
         },
         "{t}: no value of \"a\" has 9 rows for its quantile, the fewest for coverage 0.9: choose a feature of fewer values",
@@ -174,7 +174,7 @@ const CLASSIFIER: &[Case] = &[
         |wishes| {
             wishes.sets = Some(SetChoice::None);
             wishes.group = Some("a".into());
-            wishes.method = Some(Method::SplitConformal);
+            wishes.method = Some(CalibrationMethod::SplitConformal);
         },
         "{v}: --method split-conformal is for a regression; this is a classification\n{v}: --group-by makes quantiles by \
              group, and --prediction-sets none asks for no quantiles: drop one",
@@ -184,7 +184,7 @@ const CLASSIFIER: &[Case] = &[
         GOOD,
         |wishes| {
             wishes.sets = Some(SetChoice::None);
-            wishes.method = Some(Method::Classifier(MethodChoice::Uncalibrated));
+            wishes.method = Some(CalibrationMethod::Classifier(MethodChoice::Uncalibrated));
         },
         "{v}: --method uncalibrated with --prediction-sets none leaves nothing to calibrate",
     ),
@@ -239,7 +239,7 @@ fn tables_that_make_no_calibration_of_a_regression() {
             "method.csv",
             "x,y\n1,1\n",
             |wishes| {
-                wishes.method = Some(Method::Classifier(MethodChoice::Temperature));
+                wishes.method = Some(CalibrationMethod::Classifier(MethodChoice::Temperature));
                 wishes.sets = Some(SetChoice::Lac);
             },
             "{v}: --method temperature is for a classification; this is a regression, whose intervals follow from its \
@@ -274,7 +274,7 @@ fn tasks_and_methods_that_do_not_go_together() {
         (
             "three.jsonl",
             rows,
-            |wishes| wishes.method = Some(Method::Classifier(MethodChoice::VennAbers)),
+            |wishes| wishes.method = Some(CalibrationMethod::Classifier(MethodChoice::VennAbers)),
             "{v}: --method venn-abers is for two classes, the contract has 3; use temperature, or auto",
         ),
     ];

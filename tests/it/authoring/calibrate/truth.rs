@@ -55,10 +55,7 @@ fn ask() -> Vec<Row> {
         .collect()
 }
 
-fn answer(
-    prepared: &mut VerifiedVersion,
-    features: &candor::domain::contract::JsonValue,
-) -> (Vec<f64>, f64, Vec<usize>) {
+fn answer(prepared: &mut VerifiedVersion, features: &candor::domain::json::JsonValue) -> (Vec<f64>, f64, Vec<usize>) {
     let inputs = prepared.admit(features).expect("it is admitted");
     let (outputs, row) = prepared.run(&[&inputs]).remove(0).expect("it runs");
     let (_, scores) = prepared.contract.scores(&outputs, row).expect("scores");
