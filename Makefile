@@ -7,7 +7,7 @@ OVERLOAD ?=
 # The binary that `make survey` tests, and its options, as in: make survey SURVEY="--filter silero"
 SURVEY_BINARY ?= target/debug/candor
 SURVEY ?=
-.PHONY: help run test lint bench bench-overload hostile soak overload-parts coverage docs models profiles calibrations truth survey fixtures clean need-rust need-python need-pip runtime
+.PHONY: help run test lint bench bench-overload hostile bench-soak bench-overload-deps coverage docs models profiles calibrations churn-truth-report survey fixtures clean need-rust need-python need-pip runtime
 
 # The flags for `candor serve`, as in: make run ARGS="--port 9000 my-models"
 ARGS ?=
@@ -42,22 +42,22 @@ lint: need-rust ## Check format, lints, documentation and dependencies
 		{ echo "missing: cargo-deny. Install it: cargo install --locked cargo-deny@0.20.2" >&2; exit 1; }
 	cargo deny check --hide-inclusion-graph licenses bans sources
 
-bench: need-rust runtime overload-parts ## Measure throughput and latency under load, beside the limits
+bench: need-rust runtime bench-overload-deps ## Measure throughput and latency under load, beside the limits
 	@$(WITH_ORT) ./benches/load/run.sh
 	@$(WITH_ORT) python3 benches/load/goals.py
 
-overload-parts: need-rust runtime .venv-models/stamp
+bench-overload-deps: need-rust runtime .venv-models/stamp
 	@mkdir -p target/overload
 	cargo build --profile dist --locked --bin candor --example overload-generator
 	@.venv-models/bin/python benches/overload/heavy.py target/overload/heavy.onnx
 
-bench-overload: overload-parts ## Measure overload: goodput, lateness, refusals, isolation
+bench-overload: bench-overload-deps ## Measure overload: goodput, lateness, refusals, isolation
 	@$(WITH_ORT) python3 benches/overload/run.py --out target/overload/overload.md $(OVERLOAD)
 
 hostile: need-rust need-pip runtime .venv-test/stamp ## Attack the server at full size, and print what it held
 	@$(WITH_ORT) $(WITH_PYTHON) CANDOR_LONG=1 cargo test --locked --test it hostile -- --nocapture --test-threads 1
 
-soak: overload-parts ## Ask a million times and compare the memory
+bench-soak: bench-overload-deps ## Ask a million times and compare the memory
 	@$(WITH_ORT) python3 benches/overload/soak.py --out target/overload/soak.md
 
 # The rows of each model that it was not trained on: parts that its train.py keeps for calibration and for testing.
@@ -73,7 +73,7 @@ coverage: need-rust need-pip runtime .venv-models/stamp ## Measure held-out cove
 		cat target/tables/$$model-calibration.jsonl target/tables/$$model-test.jsonl > target/tables/$$model-held-out.jsonl; \
 	done
 	cargo build --release --locked --bin candor --example coverage
-	@$(WITH_ORT) python3 benches/coverage/answers.py target/release/candor target/tables/churn-test.jsonl docs/uncertainty/churn-answers.md
+	@$(WITH_ORT) python3 studies/coverage/answers.py target/release/candor target/tables/churn-test.jsonl docs/uncertainty/churn-answers.md
 	@$(WITH_ORT) target/release/examples/coverage docs/uncertainty target/tables $(SPLITS)
 
 docs: need-rust need-pip runtime .venv-test/stamp ## Write the generated documents again
@@ -106,9 +106,9 @@ calibrations: need-rust need-pip runtime .venv-models/stamp ## Make calibration.
 	calibrate breast-cancer/1 && calibrate churn/1 && calibrate diabetes/1 --group-by sex && calibrate diabetes/2 && \
 		calibrate digits/1 && calibrate wine/1 --prediction-sets none && calibrate wine/2 --prediction-sets none
 
-truth: need-rust need-pip runtime .venv-models/stamp ## Measure churn's probabilities against the true ones again
+churn-truth-report: need-rust need-pip runtime .venv-models/stamp ## Measure churn's probabilities against the true ones again
 	cargo build --locked
-	@$(WITH_ORT) .venv-models/bin/python models/churn/truth.py target/debug/candor docs/uncertainty/churn-truth.md
+	@$(WITH_ORT) .venv-models/bin/python models/churn/compare_true_probabilities.py target/debug/candor docs/uncertainty/churn-truth.md
 
 survey: need-rust need-pip runtime .venv-survey/stamp ## Serve third-party models, compare the answers, write docs/models.md
 	cargo build --locked

@@ -1,15 +1,15 @@
 //! Bytes to tensors by the contract's one pass, beside what it replaces: parsing to `serde_json::Value` and validating
 //! with the `jsonschema` crate, which has then filled no tensor yet.
 
-mod bundled;
+mod support;
 
 use std::hint::black_box;
 
-use bundled::body;
 use candor::{domain::contract::Contract, repository::ModelVersion};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use jsonschema::{Draft, Validator};
 use serde_json::{Deserializer, Value};
+use support::body;
 
 const MODELS: [&str; 5] = ["churn", "breast-cancer", "diabetes", "digits", "wine"];
 
@@ -31,9 +31,9 @@ fn validate(validator: &Validator, body: &[u8]) -> bool {
 }
 
 fn benches(criterion: &mut Criterion) {
-    let (repository, _) = bundled::repository(&bundled::config());
+    let (repository, _) = support::repository(&support::config());
     for model in MODELS {
-        let version = bundled::stable(&repository, model);
+        let version = support::stable(&repository, model);
         let (body, validator) = (body(&version), validator(&version));
         assert!(admit(&version.contract, &body) && validate(&validator, &body), "both accept the example of {model}");
         let mut group = criterion.benchmark_group(format!("admit/{model}"));

@@ -1,11 +1,10 @@
 //! What calibration costs on a request's road: the same outputs of a row as a prediction, without a calibration and with
 //! each kind. The difference to `interpret` is the cost; its goal is 2 µs.
 
-mod bundled;
+mod support;
 
 use std::{hint::black_box, path::Path, sync::Arc};
 
-use bundled::body;
 use candor::{
     config::Config,
     domain::{
@@ -26,6 +25,7 @@ use candor::{
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::Deserializer;
+use support::body;
 
 /// As many rows as a careful calibration has: tables are searched, so the number matters little.
 const ROWS: usize = 2000;
@@ -135,9 +135,9 @@ fn benches(criterion: &mut Criterion) {
     use MethodChoice::{Isotonic, Temperature, Uncalibrated, VennAbers};
     use SetMethod::{Aps, Lac};
 
-    let config = bundled::config();
-    let (repository, _) = bundled::repository(&config);
-    let subject = |model: &str| Subject::new(&config, bundled::stable(&repository, model));
+    let config = support::config();
+    let (repository, _) = support::repository(&config);
+    let subject = |model: &str| Subject::new(&config, support::stable(&repository, model));
 
     let churn = subject("churn");
     let two = churn.version.contract.output.classes();

@@ -32,7 +32,7 @@ RATES = (0.25, 0.5, 0.75)
 
 def bare(model: str, sessions: int, threads: int, models: Path) -> dict:
     """Rows a second of bare ONNX Runtime by batch size."""
-    command = [EXAMPLES / "load_bare", model, str(sessions), str(threads), str(models)]
+    command = [EXAMPLES / "ort_baseline", model, str(sessions), str(threads), str(models)]
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=True).stdout
     return {size: found["rows_per_second"] for size, found in json.loads(output).items()}
 
@@ -74,7 +74,7 @@ def open_loop(seconds: float) -> str:
     rows = []
     with Server(["churn"]) as server:
         answer = len(json.dumps(server.body("churn")))
-        command = [EXAMPLES / "load_echo", str(answer)]
+        command = [EXAMPLES / "http_baseline", str(answer)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as echo:
             assert echo.stdout
             address = int(echo.stdout.readline())

@@ -1,14 +1,14 @@
 """Measures Candor under load beside its limits, in turns, and writes a table of medians and ratios.
 
-The limits: an axum echo server that parses the same JSON and answers a body of the same size (load_echo), and bare
-ONNX Runtime in a loop on one thread (load_bare). The *combined limit* is the throughput at which the echo server's
+The limits: an axum echo server that parses the same JSON and answers a body of the same size (http_baseline), and bare
+ONNX Runtime in a loop on one thread (ort_baseline). The *combined limit* is the throughput at which the echo server's
 processor time for a request and ONNX Runtime's for a row, added, would fill the processors that the echo server filled.
 
 wrk runs on the same processors as the servers, so single figures say little and only ratios count.
 
 What Candor adds to a call at one connection is measured twice: on all processors, as things are, and with server and
 wrk on one processor. On all of them the client and the server wait for each other on processors that fall asleep and
-wake up cold, which costs more than what is measured; it is in the echo server's figure too, and in `load_bare`'s after
+wake up cold, which costs more than what is measured; it is in the echo server's figure too, and in `ort_baseline`'s after
 a pause, but not equally. On one processor nothing sleeps.
 """
 
@@ -133,14 +133,14 @@ def measure(process, url, body, connections, seconds, **options):
 
 def bare(model):
     """Microseconds a row of bare ONNX Runtime, by batch size."""
-    command = [str(TARGET / "examples/load_bare"), model]
+    command = [str(TARGET / "examples/ort_baseline"), model]
     return json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout)
 
 
 def alone(model, body, size, options):
     """One connection, with server and wrk on one processor: latencies of echo and candor in turns."""
     one = {"preexec_fn": on_one_processor}
-    echo_command, port = [str(TARGET / "examples/load_echo"), str(size)], free_port()
+    echo_command, port = [str(TARGET / "examples/http_baseline"), str(size)], free_port()
     command = [str(TARGET / "candor"), "serve", "--port", str(port)]
     with (
         running(echo_command, stdout=subprocess.PIPE, text=True, **one) as echo,
@@ -169,7 +169,7 @@ def measure_model(candor, base, model, directory, options):
     url = f"{base}/models/{model}/predict"
     answer = post(url, body.read_bytes())
     rounds = []
-    echo_command = [str(TARGET / "examples/load_echo"), str(len(answer))]
+    echo_command = [str(TARGET / "examples/http_baseline"), str(len(answer))]
     with running(echo_command, stdout=subprocess.PIPE, text=True) as echo:
         servers = {"echo": (echo, f"http://127.0.0.1:{int(echo.stdout.readline())}/predict"), "candor": (candor, url)}
         for process, address in servers.values():

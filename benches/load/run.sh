@@ -19,5 +19,5 @@ if [ ! -r /proc/self/schedstat ]; then
 fi
 [ "$missing" -eq 0 ] || exit 1
 
-cargo build --profile dist --locked --bin candor --example load_echo --example load_bare
+cargo build --profile dist --locked --bin candor --example http_baseline --example ort_baseline
 python3 benches/load/measure.py "$@"

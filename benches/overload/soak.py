@@ -4,7 +4,7 @@ usage: soak.py [--requests N] [--out FILE]
 
 Asks `churn`, `digits` and, now and then, `heavy` N times (a million unless told otherwise) from 1 to 64 callers, so that
 batches of every size are formed. Resident memory at the end is compared with that after 10 000 requests;
-more than 10 % apart fails. `make soak` builds what it needs.
+more than 10 % apart fails. `make bench-soak` builds what it needs.
 """
 
 import argparse

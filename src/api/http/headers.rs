@@ -34,10 +34,7 @@ pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
 
 /// Returns the trace context of the request; a malformed one is ignored, as W3C Trace Context requires.
 pub(super) fn trace(headers: &HeaderMap) -> Option<TraceContext> {
-    let parent = headers.get(TRACEPARENT)?.to_str().ok()?;
-    let states: Vec<&str> = headers.get_all("tracestate").iter().filter_map(|value| value.to_str().ok()).collect();
-    let state = (!states.is_empty()).then(|| states.join(","));
-    TraceContext::parse(parent, state.as_deref())
+    TraceContext::parse(headers.get(TRACEPARENT)?.to_str().ok()?)
 }
 
 /// Returns how long the client will wait, from `x-deadline-ms`.

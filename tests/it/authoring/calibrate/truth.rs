@@ -1,5 +1,5 @@
 //! Comparison with the truth: the labels of churn were sampled from known probabilities, so the model's probabilities
-//! can be compared with them, on rows that neither model nor calibration has seen. `make truth` measures the same with
+//! can be compared with them, on rows that neither model nor calibration has seen. `make churn-truth-report` measures the same with
 //! all rows.
 
 #![expect(clippy::cast_precision_loss, reason = "counts are small")]

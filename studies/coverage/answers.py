@@ -1,6 +1,6 @@
 """What churn's answers are worth, on rows that nothing was made from: asked over HTTP, held against what became of them.
 
-    python3 benches/coverage/answers.py target/release/candor target/tables/churn-test.jsonl FILE.md
+    python3 studies/coverage/answers.py target/release/candor target/tables/churn-test.jsonl FILE.md
 
 The rows are the test part; the model was trained on the train part, and its calibration made from the third part.
 """
@@ -13,7 +13,7 @@ sys.dont_write_bytecode = True
 MODELS = Path(__file__).resolve().parents[2] / "models"
 sys.path.insert(0, str(MODELS))
 
-import server
+import query_server
 
 EDGES = [0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.51]
 
@@ -44,7 +44,7 @@ def main():
         raise SystemExit(__doc__)
     candor, path, out = sys.argv[1:]
     rows = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
-    answers = server.answers(candor, MODELS, "/models/churn/predict", [row["features"] for row in rows])
+    answers = query_server.answers(candor, MODELS, "/models/churn/predict", [row["features"] for row in rows])
     pairs = list(zip(rows, answers, strict=True))
     wrong = lambda some: mean(answer["prediction"] != row["target"] for row, answer in some)
     held = lambda some: mean(row["target"] in answer["prediction_set"] for row, answer in some)

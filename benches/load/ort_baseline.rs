@@ -1,13 +1,13 @@
 //! The limit on the model's side: bare ONNX Runtime in a loop, without queue, contract or HTTP.
 //!
-//! `load_bare MODEL [SESSIONS THREADS [MODELS]]` runs the model's example in batches of 1 to 64 equal rows, on so many
+//! `ort_baseline MODEL [SESSIONS THREADS [MODELS]]` runs the model's example in batches of 1 to 64 equal rows, on so many
 //! sessions side by side with so many threads each (1 and 1 unless told otherwise), and prints one JSON object: for each
 //! batch size the microseconds a row of processor time (of one session) and of time passed, and the rows a second of all.
 //! For one row also the median time of a call after a pause, when processor and caches have turned to other things, as
 //! they have between the requests of a single caller.
 
-#[path = "../bundled/mod.rs"]
-mod bundled;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::{
     fs,
@@ -16,13 +16,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bundled::body;
 use candor::{
     config::Config,
     domain::tensor::Inputs,
     runtime::{Cancellation, Executor as _, ModelBytes, OrtExecutor, OrtLibrary, SessionOptions, merge},
 };
 use serde_json::{Deserializer, Map, json};
+use support::body;
 
 const BATCHES: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 
@@ -99,7 +99,7 @@ struct Arguments {
 impl Arguments {
     fn read(config: &Config) -> Self {
         let mut given = std::env::args().skip(1);
-        let model = given.next().expect("usage: load_bare MODEL [SESSIONS THREADS [MODELS]]");
+        let model = given.next().expect("usage: ort_baseline MODEL [SESSIONS THREADS [MODELS]]");
         let mut count = || given.next().map_or(1, |text| text.parse().expect("a whole number"));
         let (sessions, threads) = (count(), count());
         let models = given.next().map_or_else(|| config.repository.models.clone(), PathBuf::from);
@@ -108,11 +108,11 @@ impl Arguments {
 }
 
 fn main() {
-    let mut config = bundled::config();
+    let mut config = support::config();
     let Arguments { model, sessions, threads, models } = Arguments::read(&config);
     config.repository.models.clone_from(&models);
-    let (repository, _) = bundled::repository(&config);
-    let version = bundled::stable(&repository, &model);
+    let (repository, _) = support::repository(&config);
+    let version = support::stable(&repository, &model);
     let body = body(&version);
     let row = version.contract.admit(&mut Deserializer::from_slice(&body)).expect("the example is admitted").inputs;
     let library = OrtLibrary::load(&config.runtime.library).expect("it is loaded already");

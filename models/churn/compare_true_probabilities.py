@@ -1,6 +1,6 @@
 """How far churn's served probabilities are from the true ones, before and after calibration.
 
-    python models/churn/truth.py target/debug/candor [FILE.md]
+    python models/churn/compare_true_probabilities.py target/debug/candor [FILE.md]
 
 The true probability of every row is known: `true_probability` in train.py drew the labels. The program itself
 calibrates copies of the model on the rows kept for that, and serves them; the rows of the test are asked over HTTP. The
@@ -23,7 +23,7 @@ sys.path.insert(0, str(HERE.parent))
 
 import onnx
 import package
-import server
+import query_server
 from onnx import TensorProto, helper, numpy_helper
 
 import numpy as np
@@ -57,7 +57,7 @@ def distorted(directory, factor):
 
 def served(candor, models, rows):
     """The probability of leaving that a server over these models answers to each row, and its method."""
-    answers = server.answers(candor, models, "/predict", rows)
+    answers = query_server.answers(candor, models, "/predict", rows)
     return np.array([answer["probabilities"]["churn"] for answer in answers]), answers[0]["uncertainty_method"]
 
 
@@ -100,7 +100,7 @@ def main():
                 print(lines[-1], file=sys.stderr)
     perfect = -np.mean([math.log(t if label else 1 - t) for t, label in zip(truth, labels, strict=True)])
     lines.append(f"| the truth itself | | | 0 | {perfect:.4f} |")
-    head = f"# churn against its true probabilities\n\nMean over {len(test):,} rows of the test, asked over HTTP; `make truth`."
+    head = f"# churn against its true probabilities\n\nMean over {len(test):,} rows of the test, asked over HTTP; `make churn-truth-report`."
     text = "\n".join([head, "", *lines]) + "\n"
     if len(sys.argv) == 3:
         Path(sys.argv[2]).write_text(text, encoding="utf-8")

@@ -1,12 +1,11 @@
 //! From the run's outputs to the bytes of the answer, stage by stage; then whole predictions in this process, beside
 //! the bare run of the graph. No sockets: `benches/load` has those.
 
-mod bundled;
+mod support;
 
 use std::{hint::black_box, path::Path, sync::Arc, time::Instant};
 
 use axum::body::Body;
-use bundled::body;
 use candor::{
     api::{
         http::{self, AccessControl, AccessSummary, AppState, HttpService, Scrapes},
@@ -23,6 +22,7 @@ use candor::{
 use criterion::{BatchSize, BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
 use http_body_util::BodyExt as _;
 use serde_json::Deserializer;
+use support::body;
 use tokio::runtime::Runtime;
 
 /// The models of the load bench.
@@ -33,7 +33,7 @@ const REQUEST_ID: &str = "0199a1c2-7d3e-7c41-9b6a-52f1d0c4e8a7";
 
 /// The log as the server has it: JSON lines to standard error. Send them to /dev/null.
 fn log() -> LogHandle {
-    let settings = Settings { log_format: LogFormat::Json, ..bundled::config().telemetry };
+    let settings = Settings { log_format: LogFormat::Json, ..support::config().telemetry };
     telemetry::init(&settings, false).expect("the only log of the process")
 }
 
@@ -48,8 +48,8 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let config = bundled::config();
-        let (repository, metrics) = bundled::repository(&config);
+        let config = support::config();
+        let (repository, metrics) = support::repository(&config);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         Self { config, repository, metrics, runtime, log: log() }
     }
@@ -94,7 +94,7 @@ struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     fn new(bench: &'a Bench, model: &str) -> Self {
-        let version = bundled::stable(&bench.repository, model);
+        let version = support::stable(&bench.repository, model);
         let mut executor = bench.executor(&version);
         let body = body(&version);
         let admitted = version.contract.admit(&mut Deserializer::from_slice(&body)).expect("the example is admitted");

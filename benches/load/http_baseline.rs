@@ -1,7 +1,7 @@
 //! The limit on the web side: an axum server that parses the same JSON with `serde_json` and answers a body of a given
 //! size, without looking at the features and without any inference.
 //!
-//! `load_echo BYTES` listens on a free port of 127.0.0.1, prints it, and serves until it is killed.
+//! `http_baseline BYTES` listens on a free port of 127.0.0.1, prints it, and serves until it is killed.
 
 use axum::{
     Json, Router,
@@ -28,7 +28,7 @@ async fn echo(State(answer): State<Bytes>, Json(instance): Json<Instance>) -> An
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let size = std::env::args().nth(1).ok_or("usage: load_echo BYTES")?.parse::<usize>()?;
+    let size = std::env::args().nth(1).ok_or("usage: http_baseline BYTES")?.parse::<usize>()?;
     let answer = Bytes::from(format!("\"{}\"", "x".repeat(size.saturating_sub(2))));
     let router = Router::new().route("/predict", post(echo)).with_state(answer);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
