@@ -97,52 +97,69 @@ impl RequestEvent<'_> {
     }
 }
 
-/// A value of a request's log line.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum FieldValue<'a> {
-    Text(&'a str),
-    Address(IpAddr),
-    Count(u64),
-    /// Written in milliseconds.
-    Time(Duration),
-    Number(f64),
+/// Writes the fields of a request's log line, one format each.
+pub(super) trait FieldWriter {
+    fn text(&mut self, name: &'static str, value: &str);
+    fn address(&mut self, name: &'static str, value: IpAddr);
+    fn count(&mut self, name: &'static str, value: u64);
+    /// Written in milliseconds with three decimals.
+    fn time(&mut self, name: &'static str, value: Duration);
+    fn number(&mut self, name: &'static str, value: f64);
 }
 
 impl RequestEvent<'_> {
-    /// The fields of the request's log line, in order; every format of the log writes this table. Fields without a value
-    /// are left out.
-    pub(super) fn fields<'e>(
-        &'e self,
-        model: &'e str,
-        version: &'e str,
-    ) -> [(&'static str, Option<FieldValue<'e>>); 21] {
-        use FieldValue::{Address, Count, Number, Text, Time};
-
-        let name = |name: &'e str| Some(Text(name)).filter(|_| !name.is_empty());
-        let stages = &self.stages;
-        [
-            ("request_id", Some(Text(self.request_id))),
-            ("trace_id", self.trace_id.map(Text)),
-            ("method", Some(Text(self.method))),
-            ("route", Some(Text(self.route))),
+    /// Writes the fields of the request's log line, in order: the one table of what a line holds. Fields without a value are
+    /// left out.
+    #[inline]
+    pub(super) fn write_fields(&self, model: &str, version: &str, to: &mut impl FieldWriter) {
+        let name = |name| Some(name).filter(|name: &&str| !name.is_empty());
+        let texts = [
+            ("request_id", Some(self.request_id)),
+            ("trace_id", self.trace_id),
+            ("method", Some(self.method)),
+            ("route", Some(self.route)),
             ("model", name(model)),
             ("version", name(version)),
-            ("caller", self.caller.map(Text)),
-            ("client", self.client.map(Address)),
-            ("status", Some(Count(self.status.into()))),
-            ("code", Some(Text(self.code))),
-            ("duration_ms", Some(Time(self.duration))),
-            ("admit_ms", stages.admit.map(Time)),
-            ("queue_ms", stages.queue.map(Time)),
-            ("infer_ms", stages.infer.map(Time)),
-            ("interpret_ms", stages.interpret.map(Time)),
-            ("explain_ms", stages.explain.map(Time)),
-            ("encode_ms", stages.encode.map(Time)),
-            ("batch_rows", self.batch_rows.map(|rows| Count(rows as u64))),
-            ("uncertainty", self.uncertainty.map(Number)),
-            ("request_bytes", self.request_bytes.map(|bytes| Count(bytes as u64))),
-            ("response_bytes", self.response_bytes.map(Count)),
-        ]
+            ("caller", self.caller),
+        ];
+        for (name, value) in texts {
+            if let Some(value) = value {
+                to.text(name, value);
+            }
+        }
+        if let Some(address) = self.client {
+            to.address("client", address);
+        }
+        to.count("status", self.status.into());
+        to.text("code", self.code);
+        let stages = &self.stages;
+        let times = [
+            ("duration_ms", Some(self.duration)),
+            ("admit_ms", stages.admit),
+            ("queue_ms", stages.queue),
+            ("infer_ms", stages.infer),
+            ("interpret_ms", stages.interpret),
+            ("explain_ms", stages.explain),
+            ("encode_ms", stages.encode),
+        ];
+        for (name, took) in times {
+            if let Some(took) = took {
+                to.time(name, took);
+            }
+        }
+        if let Some(rows) = self.batch_rows {
+            to.count("batch_rows", rows as u64);
+        }
+        if let Some(uncertainty) = self.uncertainty {
+            to.number("uncertainty", uncertainty);
+        }
+        let sizes =
+            [("request_bytes", self.request_bytes.map(|bytes| bytes as u64)), ("response_bytes", self.response_bytes)];
+        for (name, bytes) in sizes {
+            if let Some(bytes) = bytes {
+                to.count(name, bytes);
+            }
+        }
     }
 }
 

@@ -6,13 +6,14 @@
 
 use std::{
     cell::RefCell,
+    net::IpAddr,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use chrono::{DateTime, Utc};
 
 use super::{
-    event::{FieldValue, REQUEST_TARGET, RequestEvent},
+    event::{FieldWriter, REQUEST_TARGET, RequestEvent},
     json_format::Escaped,
 };
 
@@ -45,29 +46,51 @@ fn write(line: &mut Vec<u8>, event: &RequestEvent<'_>, model: &str, version: &st
     line.extend_from_slice(b"{\"timestamp\":\"");
     write_timestamp(line, SystemTime::now());
     line.extend_from_slice(b"\",\"level\":\"INFO\",\"message\":\"request\"");
-    for (name, value) in event.fields(model, version) {
-        if let Some(value) = value {
-            line.extend_from_slice(b",\"");
-            line.extend_from_slice(name.as_bytes());
-            line.extend_from_slice(b"\":");
-            write_value(line, value);
-        }
-    }
+    event.write_fields(model, version, &mut JsonFields(line));
     line.extend_from_slice(b",\"target\":\"");
     line.extend_from_slice(REQUEST_TARGET.as_bytes());
     line.extend_from_slice(b"\"}\n");
 }
 
-fn write_value(line: &mut Vec<u8>, value: FieldValue<'_>) {
-    use std::io::Write as _;
+/// Writes fields as members of a JSON object that has some already.
+struct JsonFields<'l>(&'l mut Vec<u8>);
 
-    match value {
-        FieldValue::Text(text) => write_string(line, text),
-        FieldValue::Count(count) => write_u64(line, count),
-        FieldValue::Time(took) => write_millis(line, took),
-        // Writing to a `Vec` cannot fail. Addresses need no escaping; non-finite numbers become null.
-        FieldValue::Address(address) => _ = write!(line, "\"{address}\""),
-        FieldValue::Number(number) => _ = serde_json::to_writer(&mut *line, &number),
+impl JsonFields<'_> {
+    fn name(&mut self, name: &'static str) {
+        self.0.extend_from_slice(b",\"");
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
+}
+
+impl FieldWriter for JsonFields<'_> {
+    fn text(&mut self, name: &'static str, value: &str) {
+        self.name(name);
+        write_string(self.0, value);
+    }
+
+    fn address(&mut self, name: &'static str, value: IpAddr) {
+        use std::io::Write as _;
+
+        self.name(name);
+        // Writing to a `Vec` cannot fail, and an address needs no escaping.
+        let _ = write!(self.0, "\"{value}\"");
+    }
+
+    fn count(&mut self, name: &'static str, value: u64) {
+        self.name(name);
+        write_u64(self.0, value);
+    }
+
+    fn time(&mut self, name: &'static str, value: Duration) {
+        self.name(name);
+        write_millis(self.0, value);
+    }
+
+    fn number(&mut self, name: &'static str, value: f64) {
+        self.name(name);
+        // Writing to a `Vec` cannot fail, and non-finite numbers become null.
+        let _ = serde_json::to_writer(&mut *self.0, &value);
     }
 }
 

@@ -3,12 +3,12 @@
 //! The line is written from the same event as the metrics. It never contains feature values, bodies or credentials,
 //! because the event has none.
 
-use std::{fmt::Write as _, sync::OnceLock};
+use std::{fmt::Write as _, net::IpAddr, sync::OnceLock, time::Duration};
 
 use tracing::Level;
 
 use super::{
-    event::{FieldValue, REQUEST_TARGET, RequestEvent},
+    event::{FieldWriter, REQUEST_TARGET, RequestEvent},
     log_writer::LogWriter,
     request_json::format_line,
 };
@@ -37,25 +37,38 @@ pub fn log_request(event: &RequestEvent<'_>, model: &str, version: &str) {
 
 /// Writes the line as text: `request request_id="…" method="POST" …`.
 fn text_line(event: &RequestEvent<'_>, model: &str, version: &str) -> String {
-    let mut line = "request".to_owned();
-    for (name, value) in event.fields(model, version) {
-        // Writing to a `String` cannot fail.
-        let _ = match value {
-            None => continue,
-            Some(FieldValue::Text(text)) => write!(line, " {name}={text:?}"),
-            Some(FieldValue::Address(address)) => write!(line, " {name}={address}"),
-            Some(FieldValue::Count(count)) => write!(line, " {name}={count}"),
-            Some(FieldValue::Time(took)) => write!(line, " {name}={:.3}", took.as_secs_f64() * 1e3),
-            Some(FieldValue::Number(number)) => write!(line, " {name}={number}"),
-        };
+    let mut line = TextFields("request".to_owned());
+    event.write_fields(model, version, &mut line);
+    line.0
+}
+
+/// Writes fields as `name=value`. Writing to a `String` cannot fail.
+struct TextFields(String);
+
+impl FieldWriter for TextFields {
+    fn text(&mut self, name: &'static str, value: &str) {
+        let _ = write!(self.0, " {name}={value:?}");
     }
-    line
+
+    fn address(&mut self, name: &'static str, value: IpAddr) {
+        let _ = write!(self.0, " {name}={value}");
+    }
+
+    fn count(&mut self, name: &'static str, value: u64) {
+        let _ = write!(self.0, " {name}={value}");
+    }
+
+    fn time(&mut self, name: &'static str, value: Duration) {
+        let _ = write!(self.0, " {name}={:.3}", value.as_secs_f64() * 1e3);
+    }
+
+    fn number(&mut self, name: &'static str, value: f64) {
+        let _ = write!(self.0, " {name}={value}");
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use serde_json::Value;
 
     use super::{super::Stages, *};
