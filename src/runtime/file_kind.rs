@@ -1,9 +1,9 @@
-//! What a file is that ONNX Runtime cannot read, told by its first bytes: the mistakes that people make.
+//! Recognizes, by its first bytes, a file that was given in place of an ONNX graph by mistake.
 
-/// As much of a file as its kind can be told by.
+/// Number of leading bytes to look at.
 const HEAD: usize = 64;
 
-/// What the file is in place of an ONNX graph, and what would be right; `None` where that cannot be told.
+/// Describes what the file is instead of an ONNX graph and what to do about it; `None` if it is not recognized.
 pub(super) fn describe_non_onnx(file: &[u8]) -> Option<&'static str> {
     file_kind(&file[..file.len().min(HEAD)])
 }
@@ -18,7 +18,7 @@ fn file_kind(head: &[u8]) -> Option<&'static str> {
         [b'P', b'K', 3, 4, ..] => Some("it is a zip archive, as PyTorch and Keras write; export the model to ONNX"),
         [0x89, b'H', b'D', b'F', ..] => Some("it is an HDF5 file, as Keras writes; export the model to ONNX"),
         [] => None,
-        // An ONNX graph begins with the number of its format, which no text does.
+        // An ONNX graph starts with a protobuf tag for its format version, which is not a printable character.
         head if head.iter().all(printable) => Some("it is a text and no ONNX graph"),
         _ => None,
     }
