@@ -84,7 +84,7 @@ fn strings(shape: &[usize], texts: &[String], environment: &Environment) -> Resu
     let mut session = builder.commit_from_memory(&onnx::constant(shape, texts)).map_err(to_run_error)?;
     let nothing: [SessionInputValue<'_>; 0] = [];
     let mut outputs = session.run(nothing).map_err(to_run_error)?;
-    outputs.remove(onnx::CONSTANT).ok_or_else(|| to_run_error("the texts did not come"))
+    outputs.remove(onnx::CONSTANT).ok_or_else(|| to_run_error("the session returned no strings"))
 }
 
 /// Converts an output to a tensor; a `ZipMap` sequence becomes `[rows, classes]`.
@@ -96,9 +96,9 @@ pub(super) fn from_value(value: &DynValue) -> Result<Tensor, RunError> {
                 from_maps::<String>(value).map(|(tensor, _)| tensor)
             }
             ValueType::Map { .. } => from_maps::<i64>(value).map(|(tensor, _)| tensor),
-            other => Err(to_run_error(format!("a sequence of {other} is not an output that can be read"))),
+            other => Err(to_run_error(format!("unsupported output type: sequence of {other}"))),
         },
-        other => Err(to_run_error(format!("{other} is not an output that can be read"))),
+        other => Err(to_run_error(format!("unsupported output type: {other}"))),
     }
 }
 
@@ -127,7 +127,7 @@ fn from_tensor(value: &DynValue, ty: TensorElementType) -> Result<Tensor, RunErr
             let (shape, texts) = value.try_extract_strings().map_err(to_run_error)?;
             (shape.to_vec(), Buffer::Text(texts))
         }
-        other => return Err(to_run_error(format!("a tensor of {other} is not an output that can be read"))),
+        other => return Err(to_run_error(format!("unsupported output type: tensor of {other}"))),
     };
     let shape = shape.into_iter().map(|size| usize::try_from(size).unwrap_or(0)).collect();
     Ok(Tensor { shape, buffer })

@@ -4,7 +4,7 @@ use super::lower_thread_priority;
 
 /// The work panicked.
 #[derive(Debug, thiserror::Error)]
-#[error("work beside the serving threads failed: {0}")]
+#[error("background work failed: {0}")]
 pub struct DetachedError(#[from] tokio::task::JoinError);
 
 /// Runs work on a separate low-priority thread and waits for it. If the future is dropped, the work still runs to its

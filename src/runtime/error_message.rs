@@ -34,10 +34,10 @@ pub(super) fn redact(class: &str, message: &str) -> String {
     // The failure was in the body of an operator: name the inner operator. Only the outermost node name is certain to
     // come from the graph.
     while let Some((operator, _, inner)) = node(rest) {
-        nodes = format!("{nodes}, in it a {operator} node");
+        nodes = format!("{nodes}, inner {operator} node");
         rest = inner;
     }
-    let memory = if rest.contains(OUT_OF_MEMORY) { "; it could not allocate memory" } else { "" };
+    let memory = if rest.contains(OUT_OF_MEMORY) { "; out of memory" } else { "" };
     format!("{nodes} failed ({class}){memory}")
 }
 
@@ -74,11 +74,11 @@ mod tests {
             (node("Cast", "to_number", "stod"), "Cast node \"to_number\" failed (InvalidArgument)"),
             (
                 node("If", "outer", &node("Gather", "4711", gather)),
-                "If node \"outer\", in it a Gather node failed (InvalidArgument)",
+                "If node \"outer\", inner Gather node failed (InvalidArgument)",
             ),
             (
                 node("Range", "", "/src/bfc_arena.cc:360 Failed to allocate memory for requested buffer of size 4711"),
-                "Range node failed (InvalidArgument); it could not allocate memory",
+                "Range node failed (InvalidArgument); out of memory",
             ),
             (
                 "Got invalid dimensions for input: x for the following indices\n index: 1 Got: 4 Expected: 3\n Please fix \

@@ -41,8 +41,8 @@ impl ModelBytes {
 /// Weights nested in the body of an operator are in an external file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "keeps weights of an inner graph (the body of an If, Loop or Scan, a function, or a sparse tensor) in {file:?}, which \
-     cannot be loaded into memory; save the model as one file"
+    "stores weights of an inner graph (the body of an If, Loop or Scan, a function, or a sparse tensor) in {file:?}, \
+     which cannot be loaded into memory; save the model as one file"
 )]
 pub struct NestedWeights {
     /// The file.

@@ -36,7 +36,7 @@ impl fmt::Display for OrtLibraryError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             formatter,
-            "the shared library of ONNX Runtime 1.{}.x could not be loaded; tried",
+            "the shared library of ONNX Runtime 1.{}.x could not be loaded; tried:",
             ort::MINOR_VERSION
         )?;
         for (path, reason) in &self.tried {
@@ -44,7 +44,7 @@ impl fmt::Display for OrtLibraryError {
         }
         write!(
             formatter,
-            "get it with `make runtime` (or unpack the Python package onnxruntime 1.{}.x), and name it with \
+            "get it with `make runtime` (or unpack the Python package onnxruntime 1.{}.x), and pass its path with \
              --onnxruntime or ORT_DYLIB_PATH",
             ort::MINOR_VERSION
         )
@@ -118,7 +118,7 @@ fn candidates(explicit: &Path) -> Vec<PathBuf> {
 fn open(path: &Path) -> Result<OrtLibrary, String> {
     let absolute = path.components().count() > 1;
     if absolute && !path.is_file() {
-        return Err("there is no such file".to_owned());
+        return Err("no such file".to_owned());
     }
     let builder = ort::init_from(path).map_err(|error| error.to_string())?;
     let environment = builder

@@ -26,7 +26,7 @@ impl ThreadCount {
     /// Returns an error if the number is out of range.
     pub fn range_error(self, key: &'static str) -> Option<SettingError> {
         let Self::Fixed(count) = self else { return None };
-        SettingError::out_of_range(key, count, &(1..=MAX_THREADS), "more threads than processors only take turns")
+        SettingError::out_of_range(key, count, &(1..=MAX_THREADS), "more threads than CPUs only compete for them")
     }
 }
 

@@ -228,7 +228,10 @@ impl Executor for OrtExecutor {
             return Err(RunError::TooLarge { elements, max_elements: self.max_elements });
         }
         let read = |name: &String| {
-            outputs.get(name).ok_or_else(|| to_run_error(format!("no output {name:?} came"))).and_then(from_value)
+            outputs
+                .get(name)
+                .ok_or_else(|| to_run_error(format!("the run gave no output {name:?}")))
+                .and_then(from_value)
         };
         let mut read = self.requested.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         if padded.is_some() {
@@ -289,11 +292,11 @@ pub(super) fn provider_errors(entries: &[String]) -> Vec<SettingError> {
     let bare = |entry: &String| entry.strip_suffix('?').unwrap_or(entry).to_owned();
     let mut faults = Vec::new();
     if entries.is_empty() {
-        faults.push(fault("must name one execution provider at least, found []".to_owned()));
+        faults.push(fault("must name at least one execution provider, found []".to_owned()));
     }
     for (index, name) in entries.iter().map(bare).enumerate() {
         if !PROVIDERS.contains(&name.as_str()) {
-            faults.push(fault(format!("must be of {}, found {name:?}", PROVIDERS.join(", "))));
+            faults.push(fault(format!("must be one of {}, found {name:?}", PROVIDERS.join(", "))));
         } else if entries[..index].iter().any(|entry| bare(entry) == name) {
             faults.push(fault(format!("must name each execution provider once, found {name:?} twice")));
         }
@@ -313,7 +316,7 @@ fn register(mut builder: SessionBuilder, names: &[String]) -> Result<(SessionBui
             "openvino" => ep::OpenVINO::default().build(),
             "xnnpack" => ep::XNNPACK::default().build(),
             _ => {
-                let reason = format!("it is none of {}", PROVIDERS.join(", "));
+                let reason = format!("expected one of {}", PROVIDERS.join(", "));
                 return Err(OpenError::Provider { name: name.to_owned(), reason });
             }
         };
@@ -323,7 +326,7 @@ fn register(mut builder: SessionBuilder, names: &[String]) -> Result<(SessionBui
                 used.push(name.to_owned());
             }
             Err(error) if optional => {
-                tracing::info!(provider = name, reason = error.message(), "optional execution provider left out");
+                tracing::info!(provider = name, reason = error.message(), "optional execution provider skipped");
                 builder = error.recover();
             }
             Err(error) => {

@@ -44,7 +44,7 @@ impl SessionIo {
                 name: outlet.name().to_owned(),
                 kind: outlet.dtype().to_string(),
                 verb: "read",
-                remedy: "outputs are tensors, or the maps of scikit-learn's ZipMap",
+                remedy: "outputs must be tensors or maps of scikit-learn's ZipMap",
             });
         }
         Ok(Self { signature: Signature { inputs, outputs }, symbols, unread })
@@ -79,7 +79,7 @@ fn input_spec(outlet: &Outlet) -> Result<TensorSpec, OpenError> {
         name: outlet.name().to_owned(),
         kind: outlet.dtype().to_string(),
         verb: "feed",
-        remedy: "inputs are tensors of numbers, truth values or strings; export the model with one tensor in its place",
+        remedy: "inputs must be tensors of numbers, booleans or strings; export the model with a tensor instead",
     })
 }
 
