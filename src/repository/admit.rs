@@ -77,7 +77,7 @@ pub fn refusal_reason(refusal: &AdmitError<serde_json::Error>) -> String {
         AdmitError::Malformed(error) => error.to_string(),
         AdmitError::Violations(violations) => {
             let details: Vec<&str> = violations.first_n().iter().map(|violation| violation.detail.as_str()).collect();
-            format!("the contract does not admit it: {}", details.join("; "))
+            format!("the contract rejects it: {}", details.join("; "))
         }
     }
 }

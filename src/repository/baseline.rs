@@ -56,7 +56,7 @@ fn baseline(contract: &Contract, schema: Option<&SchemaValidator>, profile: &Pro
     };
     let mut choices: Vec<std::vec::IntoIter<Option<JsonValue>>> = contract.features.iter().map(candidates).collect();
     let nothing = |feature: &Feature, why: &str| {
-        format!("profile.json gives no value of {} that the contract admits as a baseline{why}", feature.name)
+        format!("profile.json has no value of {} that the contract accepts as a baseline{why}", feature.name)
     };
     let mut chosen = Vec::with_capacity(contract.features.len());
     for (feature, candidates) in contract.features.iter().zip(&mut choices) {

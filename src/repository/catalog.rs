@@ -268,7 +268,7 @@ impl Catalog {
         let Some(name) = model.or_else(|| self.default_name()) else {
             let names = self.names(known);
             return Err(unknown_model(format!(
-                "no model is the default; ask one of /models/{{model}}/predict: {names}"
+                "there is no default model; use /models/{{model}}/predict with one of: {names}"
             )));
         };
         let Some(entry) = self.models.get(name) else {

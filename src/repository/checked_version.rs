@@ -29,8 +29,8 @@ pub(super) fn findings(prepared: &VerifiedVersion) -> Vec<Finding> {
     } else if let Some(file) = package.contract.as_ref().filter(|_| !package.broken.contains(&"profile.json")) {
         let directory = file.path.parent().unwrap_or(&file.path).display();
         findings.push(Finding::note(format!(
-            "there is no profile.json: requests are not explained, and not compared with the training data; `candor profile \
-             --data <training table> {directory}` makes one"
+            "there is no profile.json: requests are not explained, and not compared with the training data; to create \
+             it: `candor profile --data <training table> {directory}`"
         )));
     }
     findings.sort_by_key(|finding| finding.severity);
@@ -68,7 +68,7 @@ fn background(prepared: &VerifiedVersion, profile: &Profile) -> Option<String> {
     let refused: Vec<String> = profile.background.iter().enumerate().filter_map(refused).collect();
     let (count, all, first) = (refused.len(), profile.background.len(), refused.first()?);
     Some(format!(
-        "{count} of {all} background rows do not keep the contract, the first is {first}; make it again with `candor \
+        "{count} of {all} background rows violate the contract; first: {first}; create the file again with `candor \
          profile`, or widen the contract"
     ))
 }

@@ -51,7 +51,7 @@ pub(super) fn full_validation_keywords(
         return Ok(None);
     }
     notes.push(format!(
-        "the contract uses {}: each request is read a second time to check it",
+        "the contract uses {}: each request also gets full validation",
         contract.full_validation_keywords.join(", ")
     ));
     SchemaValidator::compile(document).map(Some)

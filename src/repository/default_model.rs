@@ -71,7 +71,7 @@ fn marked_twice(models: &[ModelDirectory]) -> Option<String> {
         .map(|model| model.directory.as_deref().unwrap_or("".as_ref()).join(MODEL_SETTINGS).display().to_string())
         .collect();
     (marked.len() > 1)
-        .then(|| format!("{} say `default = true`: only one model can be the default", files.join(" and ")))
+        .then(|| format!("{} set `default = true`: only one model can be the default", files.join(" and ")))
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ pub enum LoadError {
         detail: String,
     },
     /// The graph fails on an instance that the contract admits.
-    #[error("{}: fails on an instance that its contract admits: {source}", path.display())]
+    #[error("{}: fails on an instance that its contract accepts: {source}", path.display())]
     Run {
         /// The ONNX file.
         path: PathBuf,
@@ -71,7 +71,7 @@ pub enum LoadError {
         source: RunError,
     },
     /// A thread cannot be started.
-    #[error("its threads cannot be started: {source}")]
+    #[error("cannot start its threads: {source}")]
     Workers {
         /// The cause.
         source: std::io::Error,
@@ -80,7 +80,7 @@ pub enum LoadError {
     #[error(
         "loading took longer than {} ms (repository.load_timeout_ms), in the stage: {stage}{}",
         limit.as_millis(),
-        if *stuck { "; its thread does not react and was left behind" } else { "" }
+        if *stuck { "; its thread does not respond and was abandoned" } else { "" }
     )]
     TimedOut {
         /// The timeout.
@@ -91,10 +91,10 @@ pub enum LoadError {
         stuck: bool,
     },
     /// The server is stopping.
-    #[error("loading was interrupted, since the server is stopping")]
+    #[error("loading was interrupted because the server is stopping")]
     Stopped,
     /// The thread of the load panicked.
-    #[error("loading ended with a panic, in the stage: {stage}")]
+    #[error("loading panicked in the stage: {stage}")]
     Panicked {
         /// The stage at the panic.
         stage: &'static str,

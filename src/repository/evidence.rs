@@ -148,12 +148,13 @@ impl Evidence {
         if self.has_invalid_probabilities()
             && let Some(summary) = &self.summary
         {
-            let distances = if self.labels.follow_minimum() { ", and the label is the class of the least" } else { "" };
+            let distances =
+                if self.labels.follow_minimum() { ", and the label is the class with the lowest score" } else { "" };
             problems.push(ContractProblem {
                 pointer: "/x-output/probabilities".to_owned(),
                 detail: format!(
                     "the output {name:?} does not hold probabilities: {summary}, over {} instances{distances}; \
-                     probabilities lie in 0 to 1, and those of all classes sum to 1. {}; other scores are answered by \
+                     probabilities must be between 0 and 1 and sum to 1 over all classes. {}; for other scores use \
                      the task \"tensors\"",
                     summary.rows,
                     remedy(&self.labels)
@@ -176,15 +177,15 @@ impl Evidence {
         let names = self.labels.names();
         let seen: Vec<String> = names.iter().map(|(column, name)| format!("column {column} is {name}")).collect();
         let hint = if self.labels.disagree() {
-            "the scores are not what the graph decides by.".to_owned()
+            "the graph does not decide by these scores.".to_owned()
         } else {
-            format!("by the label {}: are the classes in the order of the graph's columns?", seen.join(", "))
+            format!("according to the label, {}: are the classes in the order of the graph's columns?", seen.join(", "))
         };
         ContractProblem {
             pointer: "/x-output/label".to_owned(),
             detail: format!(
                 "the graph's label {label:?} differs from the likeliest class of {} in {differing} of {judged} instances; \
-                 {hint} Leave `label` out where the graph decides by a rule of its own",
+                 {hint} Omit `label` if the graph decides by a different rule",
                 classes.join(", ")
             ),
         }
@@ -206,8 +207,8 @@ impl Evidence {
             let first = unreadable.or(failed).and_then(|(_, outcome)| reason(outcome));
             errors.extend(first.map(|reason| {
                 content(format!(
-                    "answers none of the {} instances that were run; the first: {reason}; if the model needs particular \
-                     values or lengths, give an instance that it takes in `examples` of a contract.json",
+                    "answers none of the {} instances that were run; first error: {reason}; if the model needs \
+                     particular values or lengths, add a valid instance to `examples` in contract.json",
                     self.rows.len()
                 ))
             }));
@@ -225,21 +226,22 @@ impl Evidence {
             let failed = reasons.len();
             warnings.push(if self.answered().next().is_some() {
                 format!(
-                    "{failed} of {all} generated instances are not answered; the first: {first}; narrower bounds in \
-                     contract.json reject such requests with a 400"
+                    "{failed} of {all} generated instances cannot be answered; first error: {first}; with narrower \
+                     bounds in contract.json, such requests are rejected with a 400"
                 )
             } else {
                 format!(
-                    "the version was not proven: none of {all} generated instances could be run; the first: {first}; write a \
-                     contract.json with `examples`, which are tried first"
+                    "the version was not verified: none of {all} generated instances could be run; first error: \
+                     {first}; write a contract.json with `examples`, which are run first"
                 )
             });
         }
         let background = self.rows.iter().filter(|(row, _)| row.origin == RowOrigin::Background);
         let lost: Vec<String> = background.filter_map(|(_, outcome)| reason(outcome)).collect();
         warnings.extend(
-            lost.first()
-                .map(|first| format!("{} rows of the training data are not answered; the first: {first}", lost.len())),
+            lost.first().map(|first| {
+                format!("{} rows of the training data cannot be answered; first error: {first}", lost.len())
+            }),
         );
         if let OutputPlan::Classification { classes, label: Some(label), decision: DecisionRule::Greatest, .. } =
             &contract.output
@@ -247,8 +249,8 @@ impl Evidence {
             let (differing, judged) = (self.labels.differing(classes), self.labels.rows());
             if differing > 0 {
                 warnings.push(format!(
-                    "the graph's label {label:?} differs from the likeliest class in {differing} of {judged} instances; answers \
-                     are the likeliest class; for a threshold write `positive` and `threshold`"
+                    "the graph's label {label:?} differs from the likeliest class in {differing} of {judged} \
+                     instances; predictions are the likeliest class; for a threshold, set `positive` and `threshold`"
                 ));
             }
         }
@@ -269,7 +271,7 @@ fn of_both(contract: &Contract, values: &[f64]) -> Vec<f64> {
 fn reason(outcome: &RunOutcome) -> Option<String> {
     match outcome {
         RunOutcome::Answered(_) => None,
-        RunOutcome::Failed(said) => Some(format!("it fails: {said}")),
+        RunOutcome::Failed(said) => Some(format!("the run failed: {said}")),
         RunOutcome::Unreadable(error) => Some(error.to_string()),
     }
 }

@@ -49,13 +49,13 @@ pub(super) fn read(path: &Path, most: u64) -> io::Result<Arc<[u8]>> {
     let mut file = open(path)?;
     let length = file.metadata()?.len();
     if length > most {
-        return Err(io::Error::other(format!("it has {length} bytes, and at most {most} are read")));
+        return Err(io::Error::other(format!("it has {length} bytes; the limit is {most}")));
     }
     let length = usize::try_from(length).map_err(io::Error::other)?;
     // Read into the final allocation: a vector would have to be copied, and weights may take half of the memory.
     let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
     let room = Arc::get_mut(&mut bytes).expect("no other has it yet");
-    let changed = || io::Error::other("its size changed while it was read");
+    let changed = || io::Error::other("its size changed while reading");
     file.read_exact(room).map_err(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof => changed(),
         _ => error,
@@ -124,7 +124,7 @@ mod tests {
         let socket = root.path().join("socket");
         let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("bound");
         let cases = [
-            (file.as_path(), 6, "it has 7 bytes, and at most 6 are read"),
+            (file.as_path(), 6, "it has 7 bytes; the limit is 6"),
             (root.path(), 7, "it is a directory; expected a regular file"),
             (&socket, 7, "it is a socket; expected a regular file"),
             (Path::new("/dev/zero"), 7, "it is a device; expected a regular file"),

@@ -105,7 +105,7 @@ pub(super) fn check_case(case: &Case, plan: &OutputPlan, prediction: &Prediction
                 let index = classes.iter().position(|class| class == name);
                 let found = index.map(|index| probabilities[index].as_f64());
                 match found {
-                    None => return Err(format!("expects a probability of {name:?}, which is no class")),
+                    None => return Err(format!("expects a probability of {name:?}, which is not a class")),
                     Some(found) if !near(*expected, found) => {
                         return Err(format!(
                             "probability of {name} must be {expected} within {}; got {found}",

@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(loads.supervise(|_| 1).expect("in time"), 1);
         let error =
             loads.supervise(|load| load.enter("first").map(|()| panic!("on purpose")).ok()).expect_err("a panic");
-        assert_eq!(error.to_string(), "loading ended with a panic, in the stage: first");
+        assert_eq!(error.to_string(), "loading panicked in the stage: first");
         assert!(loads.lock().loads.is_empty());
     }
 }

@@ -253,5 +253,5 @@ fn prepare_executor(executor: &mut OrtExecutor, contract: &Contract, max_element
     executor.limit_elements(max_elements);
     executor.fix_rows(contract.fixed_rows);
     let unread = executor.unreadable_outputs().iter();
-    notes.extend(unread.map(|output| format!("the output {output} is of a type that cannot be read: it is left out")));
+    notes.extend(unread.map(|output| format!("the output {output} has an unsupported type and is left out")));
 }

@@ -101,7 +101,7 @@ impl Repository {
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             if thread.join().is_err() {
-                tracing::error!("a loading thread ended with a panic");
+                tracing::error!("a loading thread panicked");
             }
         }
     }

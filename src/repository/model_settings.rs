@@ -150,10 +150,10 @@ impl ModelSettings {
         let unbuilt = [
             (self.canary.is_some(), "[canary]"),
             (self.shadow.is_some(), "[shadow]"),
-            (self.promote.as_deref().is_some_and(|promote| promote != "manual"), "promote = anything but \"manual\""),
+            (self.promote.as_deref().is_some_and(|promote| promote != "manual"), "promote other than \"manual\""),
         ];
         if let Some((_, what)) = unbuilt.iter().find(|(used, _)| *used) {
-            return Err(format!("{what} is not built yet; remove it"));
+            return Err(format!("{what} is not implemented yet; remove it"));
         }
         if let Some(level) = self.coverage.filter(|coverage| !Coverage::GRID.contains(coverage)) {
             let grid = Coverage::grid_text();
@@ -166,7 +166,7 @@ impl ModelSettings {
         }
         if limits.max_explain_rows > MAX_EXPLAIN_ROWS {
             return Err(format!(
-                "limits.max_explain_rows must lie in 0 to {MAX_EXPLAIN_ROWS}; found {}",
+                "limits.max_explain_rows must be from 0 to {MAX_EXPLAIN_ROWS}; found {}",
                 limits.max_explain_rows
             ));
         }
@@ -176,12 +176,14 @@ impl ModelSettings {
             ("deadline_ms", limits.deadline_ms, MAX_DEADLINE_MS),
         ] {
             if !(1..=most).contains(&value) {
-                return Err(format!("limits.{name} must lie in 1 to {most}; found {value}"));
+                return Err(format!("limits.{name} must be from 1 to {most}; found {value}"));
             }
         }
         if limits.max_delay_ms >= limits.deadline_ms {
             let (delay, deadline) = (limits.max_delay_ms, limits.deadline_ms);
-            return Err(format!("limits.max_delay_ms must lie below limits.deadline_ms, {deadline}; found {delay}"));
+            return Err(format!(
+                "limits.max_delay_ms must be less than limits.deadline_ms ({deadline}); found {delay}"
+            ));
         }
         debug_assert!(Instant::now().checked_add(limits.deadline()).is_some(), "a deadline is a point in time");
         Ok(())
@@ -189,18 +191,20 @@ impl ModelSettings {
 
     fn select_versions(&self, versions: &[VersionDirectory]) -> Result<Vec<VersionDirectory>, String> {
         match &self.versions {
-            Versions::Latest { latest: 0 } => Err("versions = { latest = 0 } loads none; 1 is the least".to_owned()),
+            Versions::Latest { latest: 0 } => {
+                Err("versions = { latest = 0 } selects no version; the minimum is 1".to_owned())
+            }
             Versions::Latest { latest } => Ok(versions[versions.len().saturating_sub(*latest)..].to_vec()),
             Versions::Named(names) => {
                 let there: Vec<&str> = versions.iter().map(|version| version.name.as_str()).collect();
                 if let Some(missing) = names.iter().find(|name| !there.contains(&name.as_str())) {
                     return Err(format!(
-                        "versions lists {missing:?}, which is not there; there are: {}",
+                        "versions lists {missing:?}, which does not exist; there are: {}",
                         there.join(", ")
                     ));
                 }
                 if names.is_empty() {
-                    return Err(format!("versions lists none; there are: {}", there.join(", ")));
+                    return Err(format!("versions is empty; there are: {}", there.join(", ")));
                 }
                 let chosen = |version: &&VersionDirectory| names.iter().any(|name| name == version.name.as_str());
                 Ok(versions.iter().filter(chosen).cloned().collect())
@@ -238,8 +242,8 @@ mod tests {
             ("[limits]\nmax_explain_rows = 100000", "0 to 65536"),
             ("coverage = 0.42", "must be one of 0.5, 0.6"),
             ("coverage = 95", "between 0 and 1"),
-            ("[canary]\npercent = 5", "not built yet"),
-            ("promote = \"newest\"", "not built yet"),
+            ("[canary]\npercent = 5", "not implemented yet"),
+            ("promote = \"newest\"", "not implemented yet"),
         ] {
             let error = read(text).expect_err(text);
             assert!(error.contains(phrase) && error.contains("model.toml"), "{text}: {error}");

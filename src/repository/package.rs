@@ -194,7 +194,7 @@ impl Files {
             let inside = Path::new(name).components().all(|part| matches!(part, std::path::Component::Normal(_)));
             let listing = |detail: String| content(&self.directory.join("version.json"), detail);
             if !inside {
-                errors.push(listing(format!("lists {name:?}, which lies outside of the version's directory")));
+                errors.push(listing(format!("lists {name:?}, which is outside the version's directory")));
                 continue;
             }
             let known =

@@ -173,7 +173,7 @@ fn model(directory: &Path, called: &str) -> Result<ModelDirectory, ModelError> {
     if versions.is_empty() {
         let expected = format!("holds no version; expected {name}/<version>/{GRAPH}");
         let itself = directory.join(GRAPH).is_file();
-        let hint = if itself { format!(": move {GRAPH} and the files beside it to {name}/1") } else { String::new() };
+        let hint = if itself { format!("; move {GRAPH} and the files next to it to {name}/1") } else { String::new() };
         return Err(content(directory, expected + &hint));
     }
     versions.sort_by(|left, right| left.name.cmp(&right.name));
@@ -189,8 +189,8 @@ fn single_model(path: &Path, versions: &[String]) -> Result<ScanResult, ModelErr
         return Err(content(
             path,
             format!(
-                "holds {GRAPH} in {named}: if these are models, give each a version ({first}/1/{GRAPH}); if they are the \
-                 versions of one model, say so by a {MODEL_SETTINGS} beside them, which may be empty"
+                "holds {GRAPH} in {named}: if these are models, give each a version ({first}/1/{GRAPH}); if they are \
+                 the versions of one model, add a {MODEL_SETTINGS} next to them (it may be empty)"
             ),
         ));
     }

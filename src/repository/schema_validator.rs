@@ -43,7 +43,7 @@ impl SchemaValidator {
             .with_pattern_options(PatternOptions::regex())
             .with_keyword("pattern", |_, value, _| TextPattern::keyword(value));
         let validator = options.build(&schema).map_err(|error| {
-            let detail = format!("is not a schema of draft 2020-12: {error}");
+            let detail = format!("is not a valid JSON Schema of draft 2020-12: {error}");
             vec![ContractProblem { pointer: error.instance_path().to_string(), detail }]
         })?;
         Ok(Self { validator })
@@ -75,7 +75,7 @@ impl SchemaValidator {
         let ((), undecided) = text_pattern::watched(|| self.list(contract, &instance, positional, violations));
         if undecided && violations.first_n().len() == before {
             // Inside `not` or `if`, an undecided text would count as one that does not match.
-            let detail = format!("a text {}", text_pattern::UNDECIDED);
+            let detail = format!("a string {}", text_pattern::UNDECIDED);
             let code = ViolationCode::PatternMismatch;
             violations.push(Violation { pointer: "/features".to_owned(), code, detail, feature: None });
         }
@@ -97,7 +97,7 @@ impl SchemaValidator {
                 *first = Cow::Owned(index.to_string());
             }
             let detail = if sensitive {
-                format!("the keyword {:?} is not met; the value is not shown", error.kind().keyword())
+                format!("the value violates the keyword {:?}; it is not shown", error.kind().keyword())
             } else {
                 described(&error)
             };
@@ -146,10 +146,10 @@ fn described(error: &ValidationError<'_>) -> String {
             let names: Vec<String> = unexpected.iter().take(MAX_NAMES).map(|name| quote(name)).collect();
             let rest = unexpected.len().saturating_sub(MAX_NAMES);
             let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-            write!(text, "the schema admits no member {}{more}", names.join(", "))
+            write!(text, "members that the schema does not allow: {}{more}", names.join(", "))
         }
         ValidationErrorKind::PropertyNames { error } => {
-            write!(text, "the name of a member is not admitted: {}", error.masked_with(display_value(error.instance())))
+            write!(text, "a member name is not allowed: {}", error.masked_with(display_value(error.instance())))
         }
         _ => write!(text, "{}", error.masked_with(display_value(error.instance()))),
     };

@@ -115,14 +115,14 @@ impl ServedCalibration {
 pub(super) fn missing_calibration_note(plan: &OutputPlan, directory: Option<&Path>) -> Option<String> {
     let command = match directory {
         Some(path) => format!("`candor calibrate --data <held-out table> --target <column> {}`", path.display()),
-        None => "`candor init`, which makes a package of it, and then `candor calibrate`".to_owned(),
+        None => "`candor init` to create a package, then `candor calibrate`".to_owned(),
     };
     match plan {
-        OutputPlan::Classification { .. } => Some(format!(
-            "there is no calibration.json: its uncertainty is the model's own claim; to measure it: {command}"
-        )),
+        OutputPlan::Classification { .. } => {
+            Some(format!("there is no calibration.json: the probabilities are not calibrated; to calibrate: {command}"))
+        }
         OutputPlan::Regression { .. } => Some(format!(
-            "there is no calibration.json: no coverage is claimed for its answers; to change that: {command}"
+            "there is no calibration.json: no coverage is claimed for the predictions; to calibrate: {command}"
         )),
         OutputPlan::Tensors { .. } => None,
     }

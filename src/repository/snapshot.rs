@@ -38,7 +38,7 @@ impl Snapshot {
         for name in names {
             match taken(graph, &name, &mut weights) {
                 Ok(bytes) => _ = model.external.insert(name, bytes),
-                Err(reason) => errors.push(refused(format!("keeps weights in {name:?}, {reason}"))),
+                Err(reason) => errors.push(refused(format!("stores weights in {name:?}, {reason}"))),
             }
         }
         if errors.is_empty() { Ok(Self { graph_digest: digest(&model.graph), model, weights }) } else { Err(errors) }
@@ -77,12 +77,12 @@ fn taken(graph: &Path, name: &str, weights: &mut BTreeMap<PathBuf, Arc<[u8]>>) -
     if let Some(bytes) = weights.get(&place) {
         return Ok(Arc::clone(bytes));
     }
-    let unreadable = |error| format!("which cannot be read: {error}; it must lie in the directory of the graph");
+    let unreadable = |error| format!("which cannot be read: {error}; the file must be in the directory of the graph");
     let directory = graph.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Symbolic links inside the directory are allowed: Kubernetes mounts every file of a ConfigMap as one.
     let real = directory.join(&place).canonicalize().map_err(unreadable)?;
     if !real.starts_with(directory.canonicalize().map_err(unreadable)?) {
-        return Err("a symbolic link that leads out of the directory of the graph; copy the file there".to_owned());
+        return Err("a symbolic link to a file outside the directory of the graph; copy the file there".to_owned());
     }
     let bytes = read(&real, u64::MAX).map_err(unreadable)?;
     weights.insert(place, Arc::clone(&bytes));
@@ -92,7 +92,7 @@ fn taken(graph: &Path, name: &str, weights: &mut BTreeMap<PathBuf, Arc<[u8]>>) -
 /// Converts the graph's name for a weight file to a path relative to the graph's directory.
 fn place(name: &str) -> Result<PathBuf, &'static str> {
     const OUTSIDE: &str =
-        "which lies outside of the directory of the graph; save the model again with its weights beside it";
+        "which is outside the directory of the graph; save the model again with its weights next to it";
     let mut place = PathBuf::new();
     for part in Path::new(name).components() {
         match part {
@@ -103,7 +103,7 @@ fn place(name: &str) -> Result<PathBuf, &'static str> {
     }
     let reserved = place.to_str().is_some_and(|place| place == GRAPH || PACKAGE.contains(&place));
     if place.as_os_str().is_empty() || reserved {
-        return Err("a name that weights cannot have; save the model again with another");
+        return Err("a reserved name; save the model again with another name for its weights");
     }
     Ok(place)
 }

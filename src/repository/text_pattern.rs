@@ -12,7 +12,7 @@ use crate::domain::{
 };
 
 /// The message for a text whose match is undecided within the step limit.
-pub(super) const UNDECIDED: &str = "takes too many steps to be held against its pattern";
+pub(super) const UNDECIDED: &str = "takes too many steps to match against its pattern";
 
 thread_local! {
     /// Whether a match was undecided on this thread. A keyword can only return valid or invalid, and inside `not`
@@ -43,7 +43,7 @@ impl TextPattern {
             return Err(format!("{written:?} cannot be used: {reason}"));
         }
         let translated = jsonschema_regex::to_rust_regex(&with_ascii_boundaries(written))
-            .map_err(|()| format!("{written:?} is no regular expression of ECMA-262"))?
+            .map_err(|()| format!("{written:?} is not a valid ECMA-262 regular expression"))?
             .into_owned();
         let pattern = Pattern::new(&translated).map_err(|error| format!("{written:?} cannot be used: {error}"))?;
         Ok(Self { pattern, written: written.to_owned() })
@@ -128,8 +128,8 @@ mod tests {
         let cases = [
             ("^(?=.*a)b", "write each condition as a pattern of its own"),
             (r"(a)\1", "no other keyword compares the parts"),
-            ("a{,", "is no regular expression of ECMA-262"),
-            ("(a", "is no regular expression of ECMA-262"),
+            ("a{,", "is not a valid ECMA-262 regular expression"),
+            ("(a", "is not a valid ECMA-262 regular expression"),
             (r"(\p{L}{1,1000}){1000}", "too large: its counted repetitions"),
         ];
         for (pattern, expected) in cases {

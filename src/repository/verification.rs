@@ -51,7 +51,7 @@ impl VerifiedVersion {
             Some(golden) => self.rows = golden::admit_cases(golden, &self.contract, self.schema.as_ref(), errors),
             None => {
                 self.notes
-                    .push("there is no golden.jsonl: the answers were not compared with expected ones".to_owned());
+                    .push("there is no golden.jsonl: predictions were not compared with expected values".to_owned());
             }
         }
         let rows = self.instances();
@@ -199,11 +199,11 @@ impl VerifiedVersion {
         }
         for (index, (row, alone)) in rows.iter().enumerate() {
             read(&self.contract, self.calibrated.as_ref(), &row.inputs, (&outputs, index)).map_err(|error| {
-                BatchFault::Other(format!("a row that is answered alone is not in a batch ({error})"))
+                BatchFault::Other(format!("a row that is answered alone fails in a batch ({error})"))
             })?;
             for ((whole, single), name) in outputs.iter().zip(*alone).zip(names) {
                 if differ(&runtime::row_values(whole, index), &runtime::row_values(single, 0)) {
-                    return Err(BatchFault::Other(format!("the rows of a run change one another's output {name:?}")));
+                    return Err(BatchFault::Other(format!("the rows of a run change each other's output {name:?}")));
                 }
             }
         }
@@ -225,7 +225,7 @@ impl VerifiedVersion {
         for (case, inputs) in cases.iter().zip(&self.rows) {
             match self.executor.run(inputs) {
                 Ok(outputs) => check(case, &outputs, 0, "alone"),
-                Err(error) => failed.push(golden::golden_error(path, case.line, format!("alone: it fails: {error}"))),
+                Err(error) => failed.push(golden::golden_error(path, case.line, format!("alone: run failed: {error}"))),
             }
         }
         if self.contract.batched && failed.is_empty() {
@@ -239,7 +239,7 @@ impl VerifiedVersion {
                     }
                     Err(error) => {
                         failed.extend(cases.iter().map(|case| {
-                            golden::golden_error(path, case.line, format!("in a batch: it fails: {error}"))
+                            golden::golden_error(path, case.line, format!("in a batch: run failed: {error}"))
                         }));
                     }
                 }

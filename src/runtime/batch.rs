@@ -1,8 +1,8 @@
-//! Rows put together into one run's inputs, and one row's part of what comes out.
+//! Merges rows into the inputs of one run, and extracts one row of its outputs.
 
 use crate::domain::tensor::{Buffer, Inputs, Tensor, each_buffer};
 
-/// Puts rows of equal shapes together along the batch axis. `None` when there are no rows or their shapes differ.
+/// Concatenates rows of equal shapes along the batch axis. Returns `None` if there are no rows or their shapes differ.
 pub fn merge(rows: &[&Inputs]) -> Option<Inputs> {
     let (first, rest) = rows.split_first()?;
     let mut merged = (*first).clone();
@@ -34,7 +34,8 @@ fn append(whole: &mut Buffer, part: &Buffer) -> bool {
     true
 }
 
-/// The inputs of more rows: those there are, and then the last one over and over. More rows than that are left as they are.
+/// Pads the inputs to `rows` rows by repeating the last row. Inputs that have as many rows or more are returned
+/// unchanged.
 pub fn pad(inputs: &Inputs, rows: usize) -> Inputs {
     let mut padded = inputs.clone();
     let missing = rows.saturating_sub(inputs.rows);
@@ -52,7 +53,7 @@ pub fn pad(inputs: &Inputs, rows: usize) -> Inputs {
     padded
 }
 
-/// The first rows of an output; one that has fewer is left as it is.
+/// Keeps the first `rows` rows of an output. An output with fewer rows is returned unchanged.
 pub(super) fn trim(mut tensor: Tensor, rows: usize) -> Tensor {
     if let Some(count) = tensor.shape.first_mut().filter(|count| **count > rows) {
         let kept = tensor.buffer.len() / *count * rows;
@@ -62,7 +63,7 @@ pub(super) fn trim(mut tensor: Tensor, rows: usize) -> Tensor {
     tensor
 }
 
-/// The elements of row `index` of a tensor with a batch axis, as doubles; texts and truth values give none.
+/// The elements of row `index` of a tensor with a batch axis, as doubles; empty for strings and booleans.
 pub fn row_values(tensor: &Tensor, index: usize) -> Vec<f64> {
     let width: usize = tensor.shape.get(1..).unwrap_or(&[]).iter().product();
     let element = |at| crate::domain::float::Float::at(&tensor.buffer, at).map(crate::domain::float::Float::as_f64);

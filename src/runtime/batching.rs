@@ -1,4 +1,5 @@
-//! What to run now: a pure decision over the rows that wait. Threads and clocks are elsewhere; they only carry it out.
+//! Decides which queued rows to run now: a pure function. Threads and clocks are elsewhere; they only carry the
+//! decision out.
 
 use std::{
     cmp::Reverse,
@@ -8,59 +9,60 @@ use std::{
 use super::Cost;
 use crate::telemetry::BatchCloseReason;
 
-/// What goes before what. Earlier variants go first.
+/// Priority of a row. Earlier variants run first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// Somebody waits for a prediction.
+    /// A client waits for a prediction.
     Predict,
-    /// Somebody waits for an explanation of one.
+    /// A client waits for an explanation.
     Explain,
-    /// Nobody waits.
+    /// Background work: no client waits for it.
     Background,
 }
 
-/// A row that waits, as far as the decision needs to know it.
+/// The properties of a queued row that batching depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct QueuedRow {
-    /// When it came.
+    /// When the row was queued.
     pub queued: Instant,
-    /// When its answer must be there.
+    /// When its result is due.
     pub deadline: Instant,
-    /// What goes before what.
+    /// Its priority.
     pub priority: Priority,
-    /// Rows of one group have the same shapes and may share a run.
+    /// Rows of the same group have the same tensor shapes and may share a run.
     pub group: u64,
 }
 
 impl QueuedRow {
-    /// Whether it is no prediction, and must not be in the way of one.
+    /// Whether the row is not a prediction. Such rows must not delay predictions.
     pub(super) fn is_low_priority(self) -> bool {
         self.priority > Priority::Predict
     }
 }
 
-/// The limits that the decision keeps.
+/// The batching limits of a version.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Policy {
-    /// The rows that are worth a run whenever they are there: more would make each of them wait and gain little.
+    /// Preferred batch size: above it the cost per row hardly falls, so rows do not wait for a larger batch.
     pub preferred_rows: usize,
-    /// The most rows in one run.
+    /// Maximum number of rows in one run.
     pub max_rows: usize,
-    /// How long the first row may wait for others; zero for not at all.
+    /// How long the oldest row of a batch may wait for others; zero to not wait.
     pub max_delay: Duration,
-    /// Above this many waiting rows the newest go first, since the oldest will be late anyway.
+    /// Above this queue length the newest rows run first, since the oldest will miss their deadlines anyway.
     pub high_water: usize,
-    /// What a run costs.
+    /// The measured cost of a run.
     pub cost: Cost,
 }
 
 impl Policy {
-    /// The most rows in a run whose leader has waited so long.
+    /// The maximum batch size for a leader that has waited this long.
     ///
-    /// Beyond those that are worth it, each further row saves no more than a hand-over between threads. For a leader that has
-    /// waited long, that is worth a run which makes its wait longer by no more than a quarter.
+    /// Above the preferred size, each further row saves no more than one handover between threads. For a leader that
+    /// has waited long, that is worth a larger run, as long as the run takes at most a quarter of the time that the
+    /// leader has waited.
     pub(super) fn batch_limit_after(&self, waited: Duration) -> usize {
-        /// The part of its wait that a leader gives for others.
+        /// The run may take this fraction of the leader's waiting time.
         const LEADER_WAIT_FRACTION: f64 = 0.25;
         let (gives, Cost { per_run, per_row }) = (waited.as_secs_f64() * LEADER_WAIT_FRACTION, self.cost);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float's cast saturates")]
@@ -69,28 +71,28 @@ impl Policy {
     }
 }
 
-/// What to do now.
+/// The decision of [`decide`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum BatchDecision {
-    /// Run these rows, by their places among those that wait, the leader first.
+    /// Run these rows, given as indices into the queue, the leader first.
     Run {
-        /// The places, each once.
+        /// The indices, each once.
         rows: Vec<usize>,
-        /// Why no more rows are waited for.
+        /// Why the batch was closed.
         reason: BatchCloseReason,
     },
-    /// Wait for more rows, until then at the latest.
+    /// Wait for more rows, until this instant at the latest.
     Wait(Instant),
-    /// Nothing waits that can still be in time.
+    /// No queued row can still meet its deadline.
     Idle,
 }
 
-/// Decides what to run of the queued rows, which come oldest first.
+/// Decides which of the queued rows to run. `waiting` is sorted oldest first.
 ///
-/// The first row of the batch has the highest priority; of equal ones it is the oldest, or the newest above the high-water
-/// mark. Rows of its shape and priority join in the same order, as long as the batch has room and makes none of its rows
-/// late: a prediction does not wait for the rows of an explanation. If `leader` is given (a row that is not queued), only
-/// rows of its shape with at least its priority may join.
+/// The leader is a row of the highest priority present; among equals the oldest, or the newest above the high-water
+/// mark. Rows of its shape and priority join in the same order, as long as the batch has room and no row of it becomes
+/// late: a prediction does not wait for the rows of an explanation. If `leader` is given (a row that is not queued),
+/// only rows of its shape with at least its priority may join.
 pub(super) fn decide<'w>(
     waiting: impl ExactSizeIterator<Item = &'w QueuedRow>,
     now: Instant,
@@ -108,7 +110,7 @@ pub(super) fn decide<'w>(
     close(filled, now, policy)
 }
 
-/// The rows that can still be in time and may lead or join, in the order in which they do.
+/// The rows that can still meet their deadline and may lead or join, in that order.
 fn in_order<'w>(
     waiting: impl ExactSizeIterator<Item = &'w QueuedRow>,
     now: Instant,
@@ -116,7 +118,7 @@ fn in_order<'w>(
     leader: Option<QueuedRow>,
 ) -> Vec<(usize, &'w QueuedRow)> {
     let newest_first = waiting.len() > high_water;
-    // A row past its deadline is dropped by its waiter; here it is only skipped.
+    // A row past its deadline is removed elsewhere; here it is only skipped.
     let mut order: Vec<(usize, &QueuedRow)> = waiting
         .enumerate()
         .filter(|(_, row)| row.deadline > now)
@@ -131,18 +133,18 @@ fn in_order<'w>(
     order
 }
 
-/// A batch as far as it is filled.
+/// A batch while it is being filled.
 struct FilledBatch {
     rows: Vec<usize>,
     /// The earliest deadline of its rows.
     due: Instant,
     /// When its oldest row was queued.
     first: Instant,
-    /// [`BatchCloseReason::Deadline`] if a further row would have made the batch late.
+    /// [`BatchCloseReason::Deadline`] if one more row would have made the batch late.
     reason: BatchCloseReason,
 }
 
-/// Fills a batch with rows of the leader's shape and priority, as long as no row of it becomes late.
+/// Fills a batch with rows of the leader's shape and priority, as long as none of its rows becomes late.
 fn fill(order: &[(usize, &QueuedRow)], now: Instant, policy: &Policy, limit: usize) -> FilledBatch {
     let leader = order[0].1;
     let mut batch = FilledBatch {
@@ -160,7 +162,7 @@ fn fill(order: &[(usize, &QueuedRow)], now: Instant, policy: &Policy, limit: usi
             batch.reason = BatchCloseReason::Deadline;
             break;
         }
-        // A row that would be late in this batch leaves its place to later rows, which would not.
+        // A row that would be late in this batch is skipped: later rows may still fit.
         if !batch.rows.is_empty() && done > row.deadline {
             continue;
         }
@@ -184,7 +186,8 @@ fn close(batch: FilledBatch, now: Instant, policy: &Policy) -> BatchDecision {
     BatchDecision::Run { rows, reason }
 }
 
-/// The row that a free executor goes to: the leader of [`decide`]. `None` when none can still be in time.
+/// The row that a free session is leased to: the leader of [`decide`]. Returns `None` if no row can still meet its
+/// deadline.
 pub(super) fn next_leader<'w>(
     waiting: impl ExactSizeIterator<Item = &'w QueuedRow>,
     now: Instant,
@@ -192,7 +195,7 @@ pub(super) fn next_leader<'w>(
 ) -> Option<usize> {
     let newest_first = waiting.len() > high_water;
     let in_time = waiting.enumerate().filter(|(_, row)| row.deadline > now);
-    // Of equal rows the one finds the first, the other the last.
+    // Among equals, `min_by_key` returns the first and `max_by_key` the last.
     let found = if newest_first {
         in_time.max_by_key(|(_, row)| Reverse(row.priority))
     } else {
@@ -299,7 +302,8 @@ mod tests {
     fn who_has_waited_long_takes_others_along() {
         use Priority::{Explain, Predict};
         let now = Instant::now() + MS * 1000;
-        // A run costs 1 ms and 1 ms more for each row; so many of 9 rows, with so many worth a run and 8 the most.
+        // A run costs 1 ms plus 1 ms per row. Each case: age of 9 rows in ms, preferred size, expected size; the
+        // maximum is 8.
         let cases = [
             ("up to a quarter of its wait", Predict, 16, 1, 3),
             ("up to the most", Predict, 160, 1, 8),

@@ -1,4 +1,4 @@
-//! Cancels a load from another thread: what runs at that moment is interrupted, and what would begin after it does not.
+//! Cancels a load from another thread: the current stage is interrupted, and no further stage starts.
 //!
 //! ```text
 //! under way ── finish ──▶ finished      the result counts, later cancellations are ignored
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Interrupt;
 
-/// One load that can be cancelled. Clones are the same load.
+/// A handle to a load that can be cancelled. Clones refer to the same load.
 #[derive(Clone, Default)]
 pub struct Cancellation(Arc<Mutex<LoadProgress>>);
 
@@ -35,14 +35,14 @@ pub struct Cancelled;
 
 impl Cancellation {
     fn lock(&self) -> MutexGuard<'_, LoadProgress> {
-        // Nothing under the lock panics, so a poisoned state is still whole.
+        // Nothing panics while holding the lock, so a poisoned state is still consistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes the stage that begins, for people.
+    /// Records the stage that starts; it is shown to operators.
     ///
     /// # Errors
-    /// [`Cancelled`]: then the stage must not begin.
+    /// Returns [`Cancelled`] if the load was cancelled; the stage must not start then.
     pub fn enter(&self, stage: &'static str) -> Result<(), Cancelled> {
         let mut own = self.lock();
         if own.phase == LoadPhase::Cancelled {
@@ -52,12 +52,12 @@ impl Cancellation {
         Ok(())
     }
 
-    /// The stage that began last.
+    /// The stage that was started last.
     pub fn stage(&self) -> &'static str {
         self.lock().stage
     }
 
-    /// Adds something that a cancellation interrupts. Where the load is cancelled already, that happens at once.
+    /// Registers an interrupt to be called on cancellation. If the load is already cancelled, it is called at once.
     pub fn register(&self, interrupt: Interrupt) {
         let mut state = self.lock();
         match state.phase {
@@ -67,7 +67,7 @@ impl Cancellation {
         }
     }
 
-    /// Cancels the load; false where it has finished, or was cancelled before.
+    /// Cancels the load. Returns false if it has already finished or been cancelled.
     pub fn cancel(&self) -> bool {
         let mut state = self.lock();
         if state.phase != LoadPhase::Active {
@@ -80,12 +80,12 @@ impl Cancellation {
         true
     }
 
-    /// Whether it has finished or was cancelled.
+    /// Whether the load has finished or was cancelled.
     pub fn is_over(&self) -> bool {
         self.lock().phase != LoadPhase::Active
     }
 
-    /// Ends the load; from now on nothing of it is interrupted. False where it was cancelled before.
+    /// Finishes the load: from now on it cannot be interrupted. Returns false if it was cancelled before.
     pub fn finish(&self) -> bool {
         let mut state = self.lock();
         if state.phase == LoadPhase::Active {

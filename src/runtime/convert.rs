@@ -1,4 +1,4 @@
-//! Between our tensors and the runtime's values.
+//! Converts between Candor's tensors and ONNX Runtime's values.
 
 use half::{bf16, f16};
 use ort::{
@@ -14,7 +14,7 @@ pub(super) fn to_run_error(error: impl std::fmt::Display) -> RunError {
     RunError::Failed(error.to_string())
 }
 
-/// The element type as we know it; `None` for those that nothing here can fill.
+/// Maps ONNX Runtime's element type to Candor's; `None` if it is not supported.
 pub(super) fn element(of: TensorElementType) -> Option<ElementType> {
     Some(match of {
         TensorElementType::Bfloat16 => ElementType::BF16,
@@ -35,7 +35,7 @@ pub(super) fn element(of: TensorElementType) -> Option<ElementType> {
     })
 }
 
-/// A view of a tensor for the runtime; only strings are copied.
+/// Borrows a tensor as an ONNX Runtime value; only strings are copied.
 pub(super) fn to_value<'t>(tensor: &'t Tensor, environment: &Environment) -> Result<SessionInputValue<'t>, RunError> {
     macro_rules! view {
         ($vector:expr) => {
@@ -59,7 +59,7 @@ pub(super) fn to_value<'t>(tensor: &'t Tensor, environment: &Environment) -> Res
         Buffer::Text(vector) => {
             match OrtTensor::from_string_array((tensor.shape.as_slice(), vector.as_slice())) {
                 Ok(value) => value.into(),
-                // Its texts are C strings, which end at a NUL.
+                // ONNX Runtime takes C strings, which end at the first NUL.
                 Err(_) if vector.iter().any(|text| text.contains('\0')) => {
                     strings(&tensor.shape, vector, environment)?.into()
                 }
@@ -69,24 +69,25 @@ pub(super) fn to_value<'t>(tensor: &'t Tensor, environment: &Environment) -> Res
     })
 }
 
-/// How many elements an output has; a sequence of maps is none that could be large.
+/// The number of elements of an output. A sequence of maps counts as 0: it cannot be large.
 pub(super) fn elements(value: &DynValue) -> usize {
     let ValueType::Tensor { shape, .. } = value.dtype() else { return 0 };
     shape.iter().map(|size| usize::try_from(*size).unwrap_or(0)).product()
 }
 
-/// A tensor of texts that hold NULs. No function of the runtime takes their lengths, but a graph does: the texts come as
-/// the constant output of one. Takes a fraction of a millisecond, for such texts only.
+/// Makes a tensor of strings that contain NULs. No function of ONNX Runtime's API takes string lengths, but a graph
+/// stores them: the strings become the constant output of a small graph. This takes a fraction of a millisecond, for
+/// such strings only.
 fn strings(shape: &[usize], texts: &[String], environment: &Environment) -> Result<DynValue, RunError> {
     let builder = Session::builder(environment).map_err(to_run_error)?;
     let mut builder = builder.with_intra_threads(1).map_err(to_run_error)?;
     let mut session = builder.commit_from_memory(&onnx::constant(shape, texts)).map_err(to_run_error)?;
     let nothing: [SessionInputValue<'_>; 0] = [];
     let mut outputs = session.run(nothing).map_err(to_run_error)?;
-    outputs.remove(onnx::CONSTANT).ok_or_else(|| to_run_error("the texts did not come"))
+    outputs.remove(onnx::CONSTANT).ok_or_else(|| to_run_error("the session returned no strings"))
 }
 
-/// An output of the runtime as a tensor of ours; a `ZipMap` sequence becomes `[rows, classes]`.
+/// Converts an output to a tensor; a `ZipMap` sequence becomes `[rows, classes]`.
 pub(super) fn from_value(value: &DynValue) -> Result<Tensor, RunError> {
     match value.dtype() {
         ValueType::Tensor { ty, .. } => from_tensor(value, *ty),
@@ -95,9 +96,9 @@ pub(super) fn from_value(value: &DynValue) -> Result<Tensor, RunError> {
                 from_maps::<String>(value).map(|(tensor, _)| tensor)
             }
             ValueType::Map { .. } => from_maps::<i64>(value).map(|(tensor, _)| tensor),
-            other => Err(to_run_error(format!("a sequence of {other} is not an output that can be read"))),
+            other => Err(to_run_error(format!("unsupported output type: sequence of {other}"))),
         },
-        other => Err(to_run_error(format!("{other} is not an output that can be read"))),
+        other => Err(to_run_error(format!("unsupported output type: {other}"))),
     }
 }
 
@@ -126,13 +127,13 @@ fn from_tensor(value: &DynValue, ty: TensorElementType) -> Result<Tensor, RunErr
             let (shape, texts) = value.try_extract_strings().map_err(to_run_error)?;
             (shape.to_vec(), Buffer::Text(texts))
         }
-        other => return Err(to_run_error(format!("a tensor of {other} is not an output that can be read"))),
+        other => return Err(to_run_error(format!("unsupported output type: tensor of {other}"))),
     };
     let shape = shape.into_iter().map(|size| usize::try_from(size).unwrap_or(0)).collect();
     Ok(Tensor { shape, buffer })
 }
 
-/// The keys that ONNX allows here besides integers, with their order.
+/// A key type of a `ZipMap` output.
 pub(super) trait MapKey:
     ort::value::IntoTensorElementType + Clone + Ord + std::hash::Hash + std::fmt::Debug + ToString
 {
@@ -141,7 +142,8 @@ pub(super) trait MapKey:
 impl MapKey for String {}
 impl MapKey for i64 {}
 
-/// One map a row as a matrix, the columns in the order of the keys, and the keys.
+/// Converts a sequence of one map per row to a matrix whose columns follow the sorted keys. Returns the matrix and the
+/// keys.
 pub(super) fn from_maps<K: MapKey + 'static>(value: &DynValue) -> Result<(Tensor, Vec<String>), RunError> {
     let maps = value.try_extract_sequence::<MapValueType<K, f32>>().map_err(to_run_error)?;
     let rows = maps.len();

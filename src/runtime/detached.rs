@@ -1,17 +1,17 @@
-//! Work that takes long, done beside the threads that serve.
+//! Runs long work off the serving threads.
 
 use super::lower_thread_priority;
 
-/// The work ended in a panic.
+/// The work panicked.
 #[derive(Debug, thiserror::Error)]
-#[error("work beside the serving threads failed: {0}")]
+#[error("background work failed: {0}")]
 pub struct DetachedError(#[from] tokio::task::JoinError);
 
-/// Does work on a thread of its own, with low priority, and waits for it. Work that nobody waits for any more goes on to
-/// its end: it must be short, or look at its deadline.
+/// Runs work on a separate low-priority thread and waits for it. If the future is dropped, the work still runs to its
+/// end, so it must be short or check its deadline.
 ///
 /// # Errors
-/// [`DetachedError`] where the work panics.
+/// Returns a [`DetachedError`] if the work panics.
 pub async fn run_detached<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, DetachedError> {
     let low = move || {
         lower_thread_priority();

@@ -117,7 +117,7 @@ impl Engine {
         let workers = std::mem::take(&mut *self.scheduler.workers.lock().unwrap_or_else(PoisonError::into_inner));
         for worker in workers {
             if worker.join().is_err() {
-                tracing::error!("a worker ended with a panic");
+                tracing::error!("a worker panicked");
             }
         }
     }

@@ -1,10 +1,10 @@
-//! What the log may say of a failure inside ONNX Runtime. Its messages quote the values that a kernel failed on, which are
-//! a caller's features; kept is what the graph and the library say themselves: operator, node, class of the error.
+//! Redacts error messages of ONNX Runtime for the log. They quote the values that a kernel failed on, which are a
+//! caller's features. Only what comes from the graph and the library is kept: operator, node, and error class.
 
-/// Starts every message about a node that failed.
+/// Prefix of every message about a failed node.
 const NODE_FAILURE_PREFIX: &str = "Non-zero status code returned while running ";
 
-/// Messages that begin like this hold names and sizes of tensors and no values.
+/// Messages with these prefixes contain names and sizes of tensors, but no values.
 const VALUE_FREE_PREFIXES: &[&str] = &[
     "Got invalid dimensions for input: ",
     "Invalid rank for input: ",
@@ -13,13 +13,13 @@ const VALUE_FREE_PREFIXES: &[&str] = &[
     "Exiting due to terminate flag being set to true",
 ];
 
-/// Said by the allocator, somewhere in the message of a node.
+/// Message of the allocator, contained in that of a node.
 const OUT_OF_MEMORY: &str = "Failed to allocate memory";
 
-/// The longest name of an operator or a node that is kept.
+/// Maximum length of an operator or node name in the redacted message.
 const MAX_NAME: usize = 120;
 
-/// Reduces a message of ONNX Runtime to what holds no value of a feature. `class` is the class of the error.
+/// Reduces an ONNX Runtime message to the parts that contain no feature values. `class` is the error class.
 pub(super) fn redact(class: &str, message: &str) -> String {
     let message = message.trim();
     if VALUE_FREE_PREFIXES.iter().any(|known| message.starts_with(known)) {
@@ -31,16 +31,17 @@ pub(super) fn redact(class: &str, message: &str) -> String {
     }) else {
         return format!("ONNX Runtime failed ({class})");
     };
-    // The body of an operator failed: the operator in it. Only the outermost name is certain to come from the graph.
+    // The failure was in the body of an operator: name the inner operator. Only the outermost node name is certain to
+    // come from the graph.
     while let Some((operator, _, inner)) = node(rest) {
-        nodes = format!("{nodes}, in it a {operator} node");
+        nodes = format!("{nodes}, inner {operator} node");
         rest = inner;
     }
-    let memory = if rest.contains(OUT_OF_MEMORY) { "; it could not allocate memory" } else { "" };
+    let memory = if rest.contains(OUT_OF_MEMORY) { "; out of memory" } else { "" };
     format!("{nodes} failed ({class}){memory}")
 }
 
-/// The operator and the name of the node that a message begins with, and what was said of it.
+/// Splits a message into the operator, the node's name, and the status message.
 fn node(message: &str) -> Option<(&str, &str, &str)> {
     let (operator, rest) = message.strip_prefix(NODE_FAILURE_PREFIX)?.split_once(" node. Name:'")?;
     let (name, rest) = rest.split_once("' Status Message: ")?;
@@ -60,7 +61,7 @@ fn shorten(name: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Messages of ONNX Runtime 1.31, provoked by one node each.
+    /// Messages of ONNX Runtime 1.31, each provoked by a graph of one node.
     #[test]
     fn operator_node_and_class_are_kept_and_values_are_not() {
         let node = |operator: &str, name: &str, said: &str| {
@@ -73,11 +74,11 @@ mod tests {
             (node("Cast", "to_number", "stod"), "Cast node \"to_number\" failed (InvalidArgument)"),
             (
                 node("If", "outer", &node("Gather", "4711", gather)),
-                "If node \"outer\", in it a Gather node failed (InvalidArgument)",
+                "If node \"outer\", inner Gather node failed (InvalidArgument)",
             ),
             (
                 node("Range", "", "/src/bfc_arena.cc:360 Failed to allocate memory for requested buffer of size 4711"),
-                "Range node failed (InvalidArgument); it could not allocate memory",
+                "Range node failed (InvalidArgument); out of memory",
             ),
             (
                 "Got invalid dimensions for input: x for the following indices\n index: 1 Got: 4 Expected: 3\n Please fix \

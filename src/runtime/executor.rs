@@ -28,7 +28,7 @@ pub enum RunError {
     #[error("{0}")]
     Failed(String),
     /// The outputs have more elements than a response may have.
-    #[error("the outputs have {elements} elements a row; {max_elements} are the most")]
+    #[error("the outputs have {elements} elements per row; the maximum is {max_elements}")]
     TooLarge {
         /// The elements of one row.
         elements: usize,

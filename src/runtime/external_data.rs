@@ -1,6 +1,6 @@
-//! Finds the files that hold the weights of an ONNX graph, by the names that its tensors have for them.
+//! Finds the external weight files of an ONNX graph, by the names that its tensors give.
 //!
-//! Judges neither the graph nor the files.
+//! Does not validate the graph or the files.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use prost::Message as _;
 
 use super::onnx_proto::{Attribute, EXTERNAL, Graph, Model, SparseTensor, TensorProto};
 
-/// The files that the tensors of a model name, by the place of the tensor.
+/// The external files of a model, by where in the model the tensor is.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ExternalFiles {
     /// Files of the graph's own initializers and constants.
@@ -17,7 +17,7 @@ pub(super) struct ExternalFiles {
     pub(super) nested: BTreeSet<String>,
 }
 
-/// Finds the external files of a model; `None` where the bytes are no protobuf message of a model.
+/// Finds the external files of a model; `None` if the bytes are not an encoded model.
 pub(super) fn external_files(model: &[u8]) -> Option<ExternalFiles> {
     let Model { graph, training, functions, .. } = Model::decode(model).ok()?;
     let mut found = ExternalFiles::default();
@@ -46,7 +46,7 @@ impl ExternalFiles {
 }
 
 impl Graph {
-    /// Shows every tensor, and whether it lies deeper than in the graph itself.
+    /// Calls `show` for every tensor, with whether it is nested deeper than in the graph itself.
     fn tensors(&self, show: &mut dyn FnMut(&TensorProto, bool)) {
         self.initializers.iter().for_each(|tensor| show(tensor, false));
         self.sparse_initializers.iter().for_each(|sparse| sparse.tensors(show));

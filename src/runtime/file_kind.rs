@@ -1,9 +1,9 @@
-//! What a file is that ONNX Runtime cannot read, told by its first bytes: the mistakes that people make.
+//! Recognizes, by its first bytes, a file that was given in place of an ONNX graph by mistake.
 
-/// As much of a file as its kind can be told by.
+/// Number of leading bytes to look at.
 const HEAD: usize = 64;
 
-/// What the file is in place of an ONNX graph, and what would be right; `None` where that cannot be told.
+/// Describes what the file is instead of an ONNX graph and what to do about it; `None` if it is not recognized.
 pub(super) fn describe_non_onnx(file: &[u8]) -> Option<&'static str> {
     file_kind(&file[..file.len().min(HEAD)])
 }
@@ -12,14 +12,14 @@ fn file_kind(head: &[u8]) -> Option<&'static str> {
     let printable = |byte: &u8| !byte.is_ascii_control() || byte.is_ascii_whitespace();
     match head {
         head if head.starts_with(b"version https://git-lfs") => {
-            Some("it is a Git LFS pointer and not the file itself; `git lfs pull` gets that")
+            Some("it is a Git LFS pointer, not the file itself; run `git lfs pull`")
         }
-        [0x80, 2..=5, ..] => Some("it is a Python pickle; export the model to ONNX, such as with skl2onnx"),
-        [b'P', b'K', 3, 4, ..] => Some("it is a zip archive, as PyTorch and Keras write; export the model to ONNX"),
-        [0x89, b'H', b'D', b'F', ..] => Some("it is an HDF5 file, as Keras writes; export the model to ONNX"),
+        [0x80, 2..=5, ..] => Some("it is a Python pickle; export the model to ONNX, for example with skl2onnx"),
+        [b'P', b'K', 3, 4, ..] => Some("it is a zip archive, as PyTorch and Keras write it; export the model to ONNX"),
+        [0x89, b'H', b'D', b'F', ..] => Some("it is an HDF5 file, as Keras writes it; export the model to ONNX"),
         [] => None,
-        // An ONNX graph begins with the number of its format, which no text does.
-        head if head.iter().all(printable) => Some("it is a text and no ONNX graph"),
+        // An ONNX graph starts with a protobuf tag for its format version, which is not a printable character.
+        head if head.iter().all(printable) => Some("it is a text file, not an ONNX graph"),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
-//! ONNX Runtime: the library, sessions, the workers that own them, and the queue before the workers.
+//! ONNX Runtime: the library, sessions, the workers that own them, and the queue in front of the workers.
 //!
-//! The only module that names `ort`. It knows tensors and rows, nothing of contracts, models by name, or requests.
+//! The only module that uses `ort`. It knows tensors and rows, but no contracts, model names, or requests.
 
 mod admission;
 mod batch;
@@ -60,13 +60,13 @@ pub use watchdog::Watchdog;
 
 use crate::domain::setting::SettingError;
 
-/// What an operator can set about the runtime.
+/// Settings of the runtime.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The shared library of ONNX Runtime; empty to search for it.
     pub library: PathBuf,
-    /// Worker threads a version, or "auto".
+    /// Worker threads per version, or "auto".
     pub workers: ThreadCount,
     /// Threads that one session may use inside an operator, or "auto".
     pub intra_threads: ThreadCount,
@@ -75,7 +75,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The values that cannot be used, whatever the machine is.
+    /// Returns the values that are invalid on any machine.
     pub fn errors(&self) -> Vec<SettingError> {
         let numbers = [self.workers.range_error("workers"), self.intra_threads.range_error("intra_threads")];
         numbers.into_iter().flatten().chain(session::provider_errors(&self.providers)).collect()

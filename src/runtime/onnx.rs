@@ -1,14 +1,15 @@
-//! What ONNX Runtime has no API for: reading class names from a graph's file, and building a graph of one constant.
+//! Works on ONNX files where ONNX Runtime has no API: reads class names from a graph, and builds a graph of one
+//! constant.
 
 use prost::Message as _;
 
 use super::onnx_proto::{Graph, INT64, Model, Node, Opset, STRING, TensorProto, TensorType, Type, ValueProto};
 
-/// The output of [`constant`].
+/// The name of the output of [`constant`].
 pub(super) const CONSTANT: &str = "texts";
 
-/// Lists in a graph that may be class names: strings and integers in node attributes and initializers, in file order. Empty
-/// if the bytes cannot be read as a graph.
+/// Lists in a graph that may be class names: strings and integers in node attributes and initializers, in file order.
+/// Empty if the bytes are not a graph.
 pub(super) fn class_lists(model: &[u8]) -> Vec<Vec<String>> {
     let graph = Model::decode(model).ok().and_then(|model| model.graph);
     graph.map(|graph| lists(&graph)).unwrap_or_default()
@@ -36,7 +37,7 @@ fn lists(graph: &Graph) -> Vec<Vec<String>> {
     lists
 }
 
-/// A model without inputs whose output [`CONSTANT`] holds these texts.
+/// Encodes a model without inputs whose output [`CONSTANT`] holds these strings.
 pub(super) fn constant(shape: &[usize], texts: &[String]) -> Vec<u8> {
     const SOURCE: &str = "constant";
     let constant = TensorProto {

@@ -1,5 +1,5 @@
-//! The part of onnx.proto (ONNX 1.x) that Candor reads and writes itself. Protobuf skips the fields that are not declared
-//! here, the weights (`raw_data`) among them; messages may nest a hundred deep.
+//! The part of onnx.proto (ONNX 1.x) that Candor reads and writes itself. Fields that are not declared here are
+//! skipped, including the weights (`raw_data`). Messages may be nested at most a hundred levels deep.
 
 use prost::Message;
 

@@ -1,4 +1,4 @@
-//! Finds and loads ONNX Runtime's shared library, with its own reporting of usage switched off.
+//! Finds and loads ONNX Runtime's shared library, with its telemetry disabled.
 
 use std::{
     env, fmt,
@@ -8,17 +8,17 @@ use std::{
 
 use super::{error_message::redact, onnxruntime_version};
 
-/// The environment variable that keeps official builds of ONNX Runtime from reporting usage. The library reads it when
-/// it is initialised, so it must be set before.
+/// The environment variable that disables telemetry in official builds of ONNX Runtime. The library reads it at
+/// initialization, so it must be set before.
 pub const DISABLE_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
 
-/// The version of ONNX Runtime that this program is built for; it loads a newer one, too.
+/// The ONNX Runtime version that this program is built for; newer versions can be loaded, too.
 pub const EXPECTED_VERSION: &str = "1.31";
 
-/// Where the library is looked for under the working directory; `make run` puts it there.
+/// The directory under the working directory that is searched; `make runtime` puts the library there.
 const FETCHED_DIR: &str = ".onnxruntime";
 
-/// ONNX Runtime, loaded. Cheap to clone.
+/// The loaded ONNX Runtime library. Cheap to clone.
 #[derive(Clone)]
 pub struct OrtLibrary {
     pub(super) environment: ort::environment::Environment,
@@ -36,7 +36,7 @@ impl fmt::Display for OrtLibraryError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             formatter,
-            "the shared library of ONNX Runtime 1.{}.x could not be loaded; tried",
+            "the shared library of ONNX Runtime 1.{}.x could not be loaded; tried:",
             ort::MINOR_VERSION
         )?;
         for (path, reason) in &self.tried {
@@ -44,7 +44,7 @@ impl fmt::Display for OrtLibraryError {
         }
         write!(
             formatter,
-            "get it with `make runtime` (or unpack the Python package onnxruntime 1.{}.x), and name it with \
+            "get it with `make runtime` (or unpack the Python package onnxruntime 1.{}.x), and pass its path with \
              --onnxruntime or ORT_DYLIB_PATH",
             ort::MINOR_VERSION
         )
@@ -53,17 +53,17 @@ impl fmt::Display for OrtLibraryError {
 
 impl std::error::Error for OrtLibraryError {}
 
-/// One library a process: ONNX Runtime allows one environment only, and tests start many servers.
+/// One library per process: ONNX Runtime allows only one environment, and tests start many servers.
 static LOADED: Mutex<Option<OrtLibrary>> = Mutex::new(None);
 
 impl OrtLibrary {
-    /// Loads the library, or returns the one that is loaded already.
+    /// Loads the library, or returns the one that is already loaded.
     ///
-    /// `explicit` is tried alone; without it `ORT_DYLIB_PATH` alone; else beside the executable, `.onnxruntime/`, and the
-    /// system's own search.
+    /// If `explicit` is given, only that path is tried; else, if `ORT_DYLIB_PATH` is set, only that. Otherwise these
+    /// are tried: the executable's directory, `.onnxruntime/`, and the system's library search path.
     ///
     /// # Errors
-    /// [`OrtLibraryError`] names each place that was tried, and why it was not taken.
+    /// Returns an [`OrtLibraryError`] that lists each path tried and why it failed.
     pub fn load(explicit: &Path) -> Result<Self, OrtLibraryError> {
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(library) = loaded.as_ref() {
@@ -87,12 +87,12 @@ impl OrtLibrary {
         &self.path
     }
 
-    /// The build that was loaded, as it describes itself: version, commit, flags.
+    /// The build string of the loaded library: version, commit, flags.
     pub fn build(&self) -> &'static str {
         ort::info()
     }
 
-    /// The version that was loaded, as its file says it; `unknown` where the file does not.
+    /// The version of the loaded library, read from its file; `unknown` if the file does not contain it.
     pub fn version(&self) -> &str {
         &self.version
     }
@@ -111,14 +111,14 @@ fn candidates(explicit: &Path) -> Vec<PathBuf> {
     }
     let beside = env::current_exe().ok().and_then(|executable| Some(executable.parent()?.join(file_name())));
     let fetched = env::current_dir().ok().map(|directory| directory.join(FETCHED_DIR).join(file_name()));
-    // A bare file name leaves the search to the system's loader.
+    // For a bare file name, the system's loader does the search.
     beside.into_iter().chain(fetched).chain([PathBuf::from(file_name())]).collect()
 }
 
 fn open(path: &Path) -> Result<OrtLibrary, String> {
     let absolute = path.components().count() > 1;
     if absolute && !path.is_file() {
-        return Err("there is no such file".to_owned());
+        return Err("no such file".to_owned());
     }
     let builder = ort::init_from(path).map_err(|error| error.to_string())?;
     let environment = builder
@@ -131,8 +131,8 @@ fn open(path: &Path) -> Result<OrtLibrary, String> {
     Ok(OrtLibrary { environment, path: Arc::from(path), version: version.as_deref().unwrap_or("unknown").into() })
 }
 
-/// Hands the runtime's own log lines to ours: what it calls information is detail to us, and what it says of a failure may
-/// quote the values that a run failed on.
+/// Forwards ONNX Runtime's log lines to `tracing`, at a lower level: its information is detail here, and its error
+/// messages may quote feature values, so only a redacted form is logged as a warning.
 fn forward_log(level: ort::logging::LogLevel, category: &str, place: &str, message: &str) {
     use ort::logging::LogLevel;
     match level {

@@ -1,5 +1,5 @@
-//! The version of a shared library of ONNX Runtime, as its file says it: ONNX Runtime tells its version only through a
-//! pointer of its C interface, which safe code cannot follow.
+//! Reads the version of an ONNX Runtime shared library from its file: ONNX Runtime exposes its version only through a
+//! pointer of its C API, which safe code cannot dereference.
 
 use std::{
     fs::{self, File},
@@ -13,18 +13,19 @@ use object::{
     read::{ReadCache, ReadRef, elf::FileHeader as _, macho::MachHeader as _},
 };
 
-/// How ONNX Runtime names the version of its symbols on Linux: `VERS_1.31.1`.
+/// Prefix of ONNX Runtime's symbol version on Linux: `VERS_1.31.1`.
 const SYMBOLS: &str = "VERS_";
 
-/// The version in the file at `path`; where that is only a name, in the file of that name that this process has loaded.
+/// Returns the version in the file at `path`. If `path` is only a name, reads the file of that name that is loaded in
+/// this process.
 pub(super) fn version(path: &Path) -> Option<String> {
     let path = if path.is_file() { path.to_path_buf() } else { loaded(path)? };
-    // Reads the parts that are asked for, of a file of hundreds of megabytes.
+    // Reads only the parts that are needed: the file has hundreds of megabytes.
     let cache = ReadCache::new(File::open(path).ok()?);
     of_elf(&cache).or_else(|| of_macho(&cache))
 }
 
-/// The file that the system's loader found for a name.
+/// Finds the file that the system's loader loaded for a name.
 fn loaded(name: &Path) -> Option<PathBuf> {
     let name = name.to_str()?;
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
@@ -45,7 +46,7 @@ fn of_elf<'d>(data: impl ReadRef<'d>) -> Option<String> {
     })
 }
 
-/// A library defines a handful of versions; those that it needs of others come after.
+/// A library defines a handful of versions; those that it requires from other libraries follow.
 const MAX_VERSIONS: u16 = 64;
 
 fn of_macho<'d>(data: impl ReadRef<'d>) -> Option<String> {
@@ -72,7 +73,7 @@ mod tests {
         fs::write(&text, "not a library").expect("written");
         assert_eq!(version(&text), None);
         assert_eq!(version(Path::new("libnowhere.so")), None);
-        // A program of somebody else.
+        // A binary that is not ONNX Runtime.
         assert_eq!(version(&std::env::current_exe().expect("this program")), None);
     }
 }

@@ -3,10 +3,10 @@
 /// A session could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// ONNX Runtime refused the file.
+    /// ONNX Runtime rejected the file.
     #[error("ONNX Runtime cannot use it: {0}")]
     Refused(String),
-    /// The graph has an input or an output that cannot be filled or read.
+    /// The graph has an input or an output of an unsupported type.
     #[error("the graph's {what} {name:?} has type {kind}, which Candor cannot {verb}: {remedy}")]
     Unsupported {
         /// `input` or `output`.
@@ -20,7 +20,7 @@ pub enum OpenError {
         /// What would be right.
         remedy: &'static str,
     },
-    /// An execution provider is not known, or cannot be used.
+    /// An execution provider is unknown or cannot be used.
     #[error("execution provider {name:?} cannot be used: {reason}; write \"{name}?\" to make it optional")]
     Provider {
         /// The name in the configuration.

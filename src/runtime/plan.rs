@@ -1,4 +1,4 @@
-//! How many workers and threads a version gets, from the processors that there are and from what a row costs.
+//! Decides how many workers and threads a version gets, from the available CPUs and the measured cost of a row.
 
 use std::{num::NonZero, sync::LazyLock, thread, time::Duration};
 
@@ -7,26 +7,26 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use super::Cost;
 use crate::domain::setting::{MAX_THREADS, SettingError};
 
-/// Below this cost a row is cheap: handing it to another thread costs as much as running it.
+/// Below this time a row is cheap: handing it to another thread costs as much as running it.
 const INLINE_ROW_LIMIT: Duration = Duration::from_micros(150);
 
-/// A full batch of cheap rows may hold a caller's thread up for so long.
+/// A full batch of cheap rows may occupy a caller's thread for this long.
 const INLINE_BATCH_LIMIT: Duration = Duration::from_millis(2);
 
-/// A number that an operator sets, or leaves to the server.
+/// A number of threads: set by the operator, or chosen by the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThreadCount {
-    /// The server decides.
+    /// Chosen by the server.
     Auto,
-    /// This many.
+    /// Set by the operator.
     Fixed(usize),
 }
 
 impl ThreadCount {
-    /// What is wrong with it as a number of threads.
+    /// Returns an error if the number is out of range.
     pub fn range_error(self, key: &'static str) -> Option<SettingError> {
         let Self::Fixed(count) = self else { return None };
-        SettingError::out_of_range(key, count, &(1..=MAX_THREADS), "more threads than processors only take turns")
+        SettingError::out_of_range(key, count, &(1..=MAX_THREADS), "more threads than CPUs only compete for them")
     }
 }
 
@@ -59,9 +59,10 @@ impl Serialize for ThreadCount {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Placement {
-    /// On the threads that ask, one at a time a session. For rows that cost less than a hand-over between threads.
+    /// On callers' threads, one run at a time per session. For rows that cost less than a handover between threads.
     Inline,
-    /// On threads of the engine's own, one a session. For everything else: these rows would hold the callers' threads up.
+    /// On worker threads of the engine, one per session. For all other rows: they would occupy callers' threads for too
+    /// long.
     Workers,
 }
 
@@ -75,42 +76,41 @@ impl Placement {
     }
 }
 
-/// Where a version is run, by how many sessions, with how many threads each.
+/// Where a version runs, with how many sessions and threads per session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ExecutionPlan {
     /// Where rows are run.
     pub placement: Placement,
-    /// Sessions; for [`Placement::Workers`] each with a thread of its own.
+    /// Number of sessions; with [`Placement::Workers`] each has its own thread.
     pub workers: usize,
-    /// Threads that a session may use inside an operator, the one that runs it included.
+    /// Threads that a session may use inside an operator, including the thread that runs it.
     pub intra_threads: usize,
 }
 
-/// What a plan is made from.
+/// The inputs of [`plan`].
 #[derive(Debug, Clone, Copy)]
 pub struct PlanInputs {
-    /// What was measured at load.
+    /// The cost measured at load.
     pub cost: Cost,
-    /// The most rows in one run.
+    /// Maximum number of rows in one run.
     pub max_rows: usize,
     /// How long a batch may wait for rows.
     pub max_delay: Duration,
-    /// Sessions, where the operator sets them.
+    /// Number of sessions, or `Auto`.
     pub workers: ThreadCount,
-    /// Threads a session, where the operator sets them.
+    /// Threads per session, or `Auto`.
     pub intra_threads: ThreadCount,
 }
 
-/// The processors that this process may use: its affinity mask and the quotas of its control groups, rounded down to whole
-/// processors, at least one. Found out once. ONNX Runtime looks at neither, and would start a thread for every processor of
-/// the machine.
+/// The number of CPUs that this process may use, from its affinity mask and cgroup quotas, rounded down, at least one.
+/// Computed once. ONNX Runtime respects neither and would start a thread for every CPU of the machine.
 pub fn available_cpus() -> usize {
     static PROCESSORS: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, NonZero::get));
     *PROCESSORS
 }
 
-/// Plans a version. What the operator sets stands; the rest is chosen so that sessions times threads do not exceed the
-/// processors.
+/// Plans a version. Values set by the operator are kept; the others are chosen so that sessions times threads does not
+/// exceed the CPUs.
 pub fn plan(cpus: usize, demand: &PlanInputs) -> ExecutionPlan {
     let cpus = cpus.max(1);
     let cheap =
@@ -119,14 +119,14 @@ pub fn plan(cpus: usize, demand: &PlanInputs) -> ExecutionPlan {
         && demand.max_delay.is_zero()
         && (demand.workers, demand.intra_threads) == (ThreadCount::Auto, ThreadCount::Auto)
     {
-        // One session: rows that come while it is busy share the next run, which costs less than a second session.
+        // One session: rows that arrive while it is busy share the next run, which costs less than a second session.
         return ExecutionPlan { placement: Placement::Inline, workers: 1, intra_threads: 1 };
     }
     let (workers, intra_threads) = match (demand.workers, demand.intra_threads) {
         (ThreadCount::Fixed(workers), ThreadCount::Fixed(threads)) => (workers, threads),
         (ThreadCount::Fixed(workers), ThreadCount::Auto) => (workers, (cpus / workers).max(1)),
         (ThreadCount::Auto, ThreadCount::Fixed(threads)) => ((cpus / threads).max(1), threads),
-        // Requests come one by one, so rows side by side use the processors better than threads inside a row.
+        // Requests arrive one by one, so running rows in parallel uses the CPUs better than threads inside an operator.
         (ThreadCount::Auto, ThreadCount::Auto) => (cpus, 1),
     };
     ExecutionPlan { placement: Placement::Workers, workers, intra_threads }

@@ -1,4 +1,5 @@
-//! Measures a loaded version before it serves: what n rows cost, and how much batching changes the answers.
+//! Measures a loaded version before it serves: the cost of a batch by its size, and how much batching changes the
+//! outputs.
 
 use std::{
     ops::RangeInclusive,
@@ -10,55 +11,55 @@ use serde::Serialize;
 use super::{Executor, RunError, merge, row_values};
 use crate::domain::tensor::Inputs;
 
-/// How often each size is run; the median counts.
+/// Runs per batch size; the median is kept.
 const REPETITIONS: usize = 5;
 
-/// cost(n) ≈ `per_run` + n · `per_row`, fitted by least squares to the medians of the sizes tried.
+/// cost(n) ≈ `per_run` + n · `per_row`, fitted by least squares to the median times of the probed sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Cost {
-    /// Seconds that every run costs.
+    /// Fixed cost of a run in seconds.
     pub per_run: f64,
-    /// Seconds that each further row costs.
+    /// Cost of each row in seconds.
     pub per_row: f64,
 }
 
 impl Cost {
-    /// The cost where everything takes `pace` times as long.
+    /// The cost if everything takes `pace` times as long.
     #[must_use]
     pub fn scaled(self, pace: f64) -> Self {
         Self { per_run: self.per_run * pace, per_row: self.per_row * pace }
     }
 
-    /// What a run of `rows` rows is expected to take.
+    /// The expected time of a run of `rows` rows.
     #[expect(clippy::cast_precision_loss, reason = "rows are far fewer than 2^53")]
     pub fn batch_time(self, rows: usize) -> Duration {
         Duration::try_from_secs_f64(self.per_run + self.per_row * rows as f64).unwrap_or_default()
     }
 }
 
-/// What the probe found.
+/// Result of the probe.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Probe {
-    /// The batch sizes tried, smallest first.
+    /// The probed batch sizes, smallest first.
     pub sizes: Vec<usize>,
     /// The median seconds of a run at each size.
     pub seconds: Vec<f64>,
     /// The fitted cost.
     pub cost: Cost,
-    /// The largest absolute difference of any output between a row alone and the same row in a batch.
+    /// The largest absolute difference of any output between a row run alone and the same row in a batch.
     pub largest_difference: f64,
 }
 
 impl Probe {
-    /// The probe of a version that was not measured yet.
+    /// The probe of a version that has not been measured yet.
     pub fn unmeasured() -> Self {
         let cost = Cost { per_run: 0.0, per_row: 0.0 };
         Self { sizes: Vec::new(), seconds: Vec::new(), cost, largest_difference: 0.0 }
     }
 
-    /// The smallest and the largest size tried at which a row costs hardly more than at the best one. Runs below the smallest
-    /// waste the processor; more rows than that make each of them wait for the others and gain little; beyond the largest
-    /// they cost more again.
+    /// The smallest and the largest probed size whose cost per row is within 5 % of the best. Smaller runs waste CPU
+    /// time. Between the two, more rows only make each row wait longer; above the largest, the cost per row rises
+    /// again.
     #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^53")]
     pub fn efficient_batch_sizes(&self) -> RangeInclusive<usize> {
         const EFFICIENCY_TOLERANCE: f64 = 1.05;
@@ -75,10 +76,10 @@ impl Probe {
     }
 }
 
-/// The median time of one row alone, after a first run that warms up.
+/// Returns the median time of a run on these inputs, after one warm-up run.
 ///
 /// # Errors
-/// [`RunError`] when the graph fails on the row.
+/// Returns a [`RunError`] if the graph fails on the inputs.
 pub fn median_run_time(executor: &mut impl Executor, inputs: &Inputs) -> Result<Duration, RunError> {
     executor.run(inputs)?;
     let mut times = Vec::with_capacity(REPETITIONS);
@@ -91,11 +92,11 @@ pub fn median_run_time(executor: &mut impl Executor, inputs: &Inputs) -> Result<
     Ok(times[REPETITIONS / 2])
 }
 
-/// Runs the rows at batch 1 and at every power of two up to `limit` (1 for a model without a batch axis), which also
-/// warms these sizes up.
+/// Runs the rows at batch size 1, at every power of two below `limit`, and at `limit` (1 for a model without a batch
+/// axis). This also warms these sizes up.
 ///
 /// # Errors
-/// [`RunError`] when the graph fails on a batch.
+/// Returns a [`RunError`] if the graph fails on a batch.
 pub fn probe(executor: &mut impl Executor, rows: &[Inputs], limit: usize) -> Result<Probe, RunError> {
     let mut sizes: Vec<usize> =
         std::iter::successors(Some(1), |size| Some(size * 2)).take_while(|size| *size < limit).collect();
@@ -103,7 +104,7 @@ pub fn probe(executor: &mut impl Executor, rows: &[Inputs], limit: usize) -> Res
     let mut found =
         Probe { sizes, seconds: Vec::new(), cost: Cost { per_run: 0.0, per_row: 0.0 }, largest_difference: 0.0 };
     for size in found.sizes.clone() {
-        // The rows there are, over and over, up to the size.
+        // Repeat the rows to fill the batch.
         let chosen: Vec<&Inputs> = rows.iter().cycle().take(size).collect();
         let Some(batch) = merge(&chosen) else { break };
         found.seconds.push(median_run_time(executor, &batch)?.as_secs_f64());
@@ -126,7 +127,7 @@ pub fn probe(executor: &mut impl Executor, rows: &[Inputs], limit: usize) -> Res
     Ok(found)
 }
 
-/// Least squares of seconds over sizes; neither part is below zero.
+/// Fits a line to seconds over sizes by least squares, with both coefficients clamped at zero.
 #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^53")]
 fn fit(sizes: &[usize], seconds: &[f64]) -> Cost {
     let count = sizes.len() as f64;

@@ -40,13 +40,13 @@ pub enum SubmitError {
         wait: Duration,
     },
     /// Rejected at once: the row would not be answered before its deadline.
-    #[error("the answer would have taken {wait:?}")]
+    #[error("the row would miss its deadline: it needs {wait:?}")]
     WouldMissDeadline {
         /// How long it would have taken.
         wait: Duration,
     },
     /// Rejected at once: the deadline leaves less time than a row takes on an idle engine.
-    #[error("the deadline leaves less than the {row:?} that a row takes")]
+    #[error("the deadline leaves less time than the {row:?} that one row takes")]
     DeadlineTooShort {
         /// How long a row takes.
         row: Duration,
@@ -55,7 +55,7 @@ pub enum SubmitError {
     #[error("the deadline passed")]
     DeadlineExceeded,
     /// The version is being unloaded.
-    #[error("the version takes no more rows")]
+    #[error("the version accepts no more rows")]
     ShuttingDown,
     /// The thread that had the row ended without an answer.
     #[error("the row was lost")]

@@ -1,4 +1,5 @@
-//! Runs a batch: rows put together, and a failing batch taken apart once, so that a bad row fails alone.
+//! Runs a batch: rows are merged into one run; if the batch fails, each row is run alone once, so that a bad row fails
+//! alone.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -9,18 +10,18 @@ use std::{
 use super::{Executor, RunError, merge};
 use crate::domain::tensor::{Inputs, Tensor};
 
-/// One row's part of a run: the outputs that it shares with others, and its place in them.
+/// One row's result: the outputs, shared with the other rows of the run, and the row's index in them.
 pub type RowResult = Result<(Arc<[Tensor]>, usize), RunError>;
 
-/// What came of a batch.
+/// Result of a batch.
 pub struct BatchRun {
-    /// One result a row, in the order of the rows.
+    /// One result per row, in the order of the rows.
     pub rows: Vec<RowResult>,
-    /// How long it took, taking apart included.
+    /// How long it took, including single runs after a failure.
     pub took: Duration,
 }
 
-/// Runs rows together, or each alone where they cannot be put together or fail together.
+/// Runs rows together, or each alone if they cannot be merged or their batch fails.
 pub fn run_batch(executor: &mut dyn Executor, rows: &[&Inputs]) -> BatchRun {
     let started = Instant::now();
     let results = match rows {
@@ -35,7 +36,7 @@ pub fn run_batch(executor: &mut dyn Executor, rows: &[&Inputs]) -> BatchRun {
 fn run_merged(executor: &mut dyn Executor, rows: &[&Inputs]) -> Option<Vec<RowResult>> {
     let batch = merge(rows)?;
     let outputs = run_catching_panic(executor, &batch).ok()?;
-    // An output without the batch axis would give every row the same answer.
+    // With an output that lacks the batch axis, every row would get the same result.
     if outputs.iter().any(|output| output.shape.first() != Some(&rows.len())) {
         return None;
     }
@@ -46,7 +47,7 @@ fn run_single(executor: &mut dyn Executor, row: &Inputs) -> RowResult {
     run_catching_panic(executor, row).map(|outputs| (outputs, 0))
 }
 
-/// A panic in a run must not take its thread with it.
+/// Catches a panic, so that it does not end the thread.
 fn run_catching_panic(executor: &mut dyn Executor, inputs: &Inputs) -> Result<Arc<[Tensor]>, RunError> {
     match catch_unwind(AssertUnwindSafe(|| executor.run(inputs))) {
         Ok(outputs) => outputs.map(Arc::from),

@@ -1,4 +1,5 @@
-//! One session: made from a model's bytes, its signature read, run with the outputs that the contract asks for.
+//! An ONNX Runtime session: opened from a model's bytes, its signature read, run with the outputs that the contract
+//! requests.
 
 use std::{
     sync::Arc,
@@ -31,67 +32,69 @@ use crate::domain::{
     tensor::{Buffer, Inputs, Tensor},
 };
 
-/// ONNX Runtime opens the files of weights below this path by itself, unless it has their bytes; no file can be there. Without
-/// it such a file would be looked for in the working directory, mapped, and read again while it serves.
+/// Base path at which ONNX Runtime looks for external weight files whose bytes it was not given. No file can exist
+/// there. With the default, the working directory, ONNX Runtime would map such a file and read it while serving.
 const NO_FILES: &str = "/dev/null/";
 
-/// How sessions of a version are made.
+/// Options for the sessions of one version.
 #[derive(Clone)]
 pub struct SessionOptions {
     /// Threads inside an operator.
     pub intra_threads: usize,
     /// Execution providers in order of preference; a `?` at the end makes one optional.
     pub providers: Vec<String>,
-    /// Weights in the form that kernels want, shared by the sessions of a version.
+    /// Prepacked weights (the layout that kernels need), shared by the sessions of a version.
     weights: Arc<PrepackedWeights>,
-    /// Whether failing runs are kept out of the runtime's own log.
+    /// Whether failing runs are left out of ONNX Runtime's own log.
     quiet: bool,
 }
 
 impl SessionOptions {
-    /// Options for the sessions of one version; the library must be loaded.
+    /// Creates options for the sessions of one version. Takes the library as proof that it is loaded.
     pub fn new(_: &OrtLibrary, intra_threads: usize, providers: &[String]) -> Self {
         Self { intra_threads, providers: providers.to_vec(), weights: Arc::new(PrepackedWeights::new()), quiet: false }
     }
 
-    /// The same, with failing runs kept out of the runtime's own log: for one who tries what a graph takes.
+    /// A copy that leaves failing runs out of ONNX Runtime's own log, for trial runs that are expected to fail.
     #[must_use]
     pub fn silence_ort(&self) -> Self {
         Self { quiet: true, ..self.clone() }
     }
 
-    /// The same, with another number of threads.
+    /// A copy with a different number of intra-op threads.
     #[must_use]
     pub fn with_intra_threads(&self, intra_threads: usize) -> Self {
         Self { intra_threads, ..self.clone() }
     }
 }
 
-/// A session with the outputs that are asked of it.
+/// A session with its requested outputs.
 pub struct OrtExecutor {
     session: Session,
     environment: Environment,
     signature: Signature,
-    /// The names of the dimensions of each input; empty for those that have none.
+    /// The symbolic dimension names of each input; an empty name for a dimension without one.
     symbols: Vec<Vec<String>>,
-    /// Outputs of types that cannot be read, each with its type.
+    /// Outputs whose type is not supported, each as name and type.
     unread: Vec<String>,
     requested: Vec<String>,
-    /// How many rows every run must have, where the graph fixes that.
+    /// The number of rows that every run must have, if the graph fixes it.
     fixed_rows: Option<usize>,
     options: Arc<RunOptions>,
     providers: Vec<String>,
-    /// The most elements that the outputs of one row may have together.
+    /// The maximum number of output elements per row, over all requested outputs.
     max_elements: usize,
-    /// How long a run may take, and who stops one that takes longer.
+    /// The time limit of a run, and the watchdog that enforces it.
     limit: Option<(Watchdog, Duration)>,
 }
 
 impl OrtExecutor {
-    /// Makes a session from a model's bytes. `load` can cancel that, and the runs of the session until the load has finished.
+    /// Opens a session from a model's bytes. Cancelling `load` aborts the opening, and any run of the session until the
+    /// load has finished.
     ///
     /// # Errors
-    /// [`OpenError`] when the bytes are no graph that can be run, or it has tensors of types that cannot be handled.
+    /// Returns an [`OpenError`] if the bytes are not a graph that ONNX Runtime can run, or if a tensor has an
+    /// unsupported type.
     pub fn open(
         library: &OrtLibrary,
         model: &ModelBytes,
@@ -103,7 +106,7 @@ impl OrtExecutor {
         let builder = configure(builder, options).map_err(to_open_error)?;
         let mut builder = with_weights(builder, model).map_err(to_open_error)?;
         let canceler = builder.canceler();
-        // It fails only for a session that is made already.
+        // Cancelling fails only if the session is already built.
         load.register(Arc::new(move |_| _ = canceler.cancel()));
         let made = builder.commit_from_memory(&model.graph);
         let session = made.map_err(|error| match (to_open_error(error), describe_non_onnx(&model.graph)) {
@@ -135,27 +138,27 @@ impl OrtExecutor {
         Ok(executor)
     }
 
-    /// Stops every run that takes longer than this.
+    /// Sets a time limit for every run.
     pub fn limit_runs(&mut self, watchdog: &Watchdog, limit: Duration) {
         self.limit = Some((watchdog.clone(), limit));
     }
 
-    /// What goes in and what comes out.
+    /// The declared inputs and outputs.
     pub fn signature(&self) -> &Signature {
         &self.signature
     }
 
-    /// The names that the graph gives to the dimensions of each input; empty for those without one.
+    /// The symbolic dimension names of each input; an empty name for a dimension without one.
     pub fn symbols(&self) -> &[Vec<String>] {
         &self.symbols
     }
 
-    /// The outputs that cannot be read and are left out, each with its type.
+    /// The outputs that are left out because their type is not supported, each as name and type.
     pub fn unreadable_outputs(&self) -> &[String] {
         &self.unread
     }
 
-    /// Fills every run up to this many rows, for a graph that takes no other number.
+    /// Pads every run to this many rows, for a graph with a fixed batch size.
     pub fn fix_rows(&mut self, rows: Option<usize>) {
         self.fixed_rows = rows;
     }
@@ -165,18 +168,18 @@ impl OrtExecutor {
         &self.providers
     }
 
-    /// Reads these outputs only, in this order. (The runtime computes a graph as a whole, whatever is read of it.)
+    /// Selects the outputs to read, in this order. ONNX Runtime computes the whole graph in any case.
     pub fn set_outputs(&mut self, outputs: &[String]) {
         outputs.clone_into(&mut self.requested);
     }
 
-    /// Refuses outputs with more elements a row than this, before they are copied.
+    /// Rejects outputs with more elements per row than this, before they are copied.
     pub fn limit_elements(&mut self, max_elements: usize) {
         self.max_elements = max_elements;
     }
 
-    /// A `ZipMap` output does not declare its keys: one run on zeros tells them. A graph that cannot run on zeros leaves
-    /// them unknown.
+    /// Finds the keys of `ZipMap` outputs, which the graph does not declare, by one run on zeros. If that run fails,
+    /// the keys stay unknown.
     fn discover_zipmap_keys(&mut self) {
         if !self.signature.outputs.iter().any(|spec| matches!(spec, OutputSpec::ZipMap { .. })) {
             return;
@@ -208,7 +211,7 @@ impl Executor for OrtExecutor {
         let environment = &self.environment;
         let values =
             inputs.tensors.iter().map(|tensor| to_value(tensor, environment)).collect::<Result<Vec<_>, _>>()?;
-        // Sessions that serve have no limit of their own: the deadlines of their rows stop them.
+        // Serving sessions have no run limit: the deadlines of their rows stop their runs.
         let limited = self.limit.as_ref().map(|(watchdog, limit)| {
             let until = Instant::now() + *limit;
             (watchdog.limit_run(until, stopper(&self.options)), *limit)
@@ -225,7 +228,10 @@ impl Executor for OrtExecutor {
             return Err(RunError::TooLarge { elements, max_elements: self.max_elements });
         }
         let read = |name: &String| {
-            outputs.get(name).ok_or_else(|| to_run_error(format!("no output {name:?} came"))).and_then(from_value)
+            outputs
+                .get(name)
+                .ok_or_else(|| to_run_error(format!("the run gave no output {name:?}")))
+                .and_then(from_value)
         };
         let mut read = self.requested.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         if padded.is_some() {
@@ -239,23 +245,24 @@ impl Executor for OrtExecutor {
     }
 }
 
-/// Stops the runs with these options, or lets them go on.
+/// Stops the runs that use these options (`true`), or allows new runs (`false`).
 fn stopper(options: &Arc<RunOptions>) -> Interrupt {
     let options = Arc::clone(options);
     Arc::new(move |stop| {
-        // Neither can fail on options that exist; if one did, the run would only end later.
+        // Neither call fails for valid options; if one did, the run would only end later.
         let _ = if stop { options.terminate() } else { options.unterminate() };
     })
 }
 
-/// What is told of a run that failed. The whole message may quote values of features, so it is logged as a detail only.
+/// Turns an ONNX Runtime error into a [`RunError`]. The full message may quote feature values, so it is logged at debug
+/// level only.
 fn run_error(error: &ort::Error) -> RunError {
     let message = error.message().trim();
     tracing::debug!(target: "onnxruntime", "{message}");
     RunError::Failed(redact(&format!("{:?}", error.code()), message))
 }
 
-/// Hands over the bytes of the weights, and keeps ONNX Runtime from opening files itself.
+/// Passes the weight bytes to ONNX Runtime and keeps it from opening files itself.
 fn with_weights(builder: SessionBuilder, model: &ModelBytes) -> Result<SessionBuilder, ort::Error<SessionBuilder>> {
     let builder = builder.with_config_entry("session.model_external_initializers_file_folder_path", NO_FILES)?;
     model.external.iter().try_fold(builder, |builder, (name, bytes)| {
@@ -263,32 +270,33 @@ fn with_weights(builder: SessionBuilder, model: &ModelBytes) -> Result<SessionBu
     })
 }
 
-/// Threads by plan, no spinning, memory that does not depend on the sizes seen before.
+/// Threads as planned, no spinning, and memory use that does not depend on earlier batch sizes.
 fn configure(builder: SessionBuilder, options: &SessionOptions) -> Result<SessionBuilder, ort::Error<SessionBuilder>> {
     builder
         .with_intra_threads(options.intra_threads)?
         .with_inter_threads(1)?
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?
-        // Patterns are kept for every batch size ever seen; without them memory stays flat under mixed sizes.
+        // ONNX Runtime keeps a memory pattern for every input shape it has seen; without patterns, memory stays flat
+        // under mixed batch sizes.
         .with_memory_pattern(false)?
         .with_prepacked_weights(&options.weights)
 }
 
-/// The execution providers that this program knows.
+/// The supported execution providers.
 pub const PROVIDERS: [&str; 5] = ["cpu", "cuda", "tensorrt", "openvino", "xnnpack"];
 
-/// What is wrong with a list of execution providers.
+/// Validates a list of execution providers.
 pub(super) fn provider_errors(entries: &[String]) -> Vec<SettingError> {
     let fault = |reason: String| SettingError::new("providers", reason);
     let bare = |entry: &String| entry.strip_suffix('?').unwrap_or(entry).to_owned();
     let mut faults = Vec::new();
     if entries.is_empty() {
-        faults.push(fault("must name one execution provider at least, found []".to_owned()));
+        faults.push(fault("must name at least one execution provider, found []".to_owned()));
     }
     for (index, name) in entries.iter().map(bare).enumerate() {
         if !PROVIDERS.contains(&name.as_str()) {
-            faults.push(fault(format!("must be of {}, found {name:?}", PROVIDERS.join(", "))));
+            faults.push(fault(format!("must be one of {}, found {name:?}", PROVIDERS.join(", "))));
         } else if entries[..index].iter().any(|entry| bare(entry) == name) {
             faults.push(fault(format!("must name each execution provider once, found {name:?} twice")));
         }
@@ -296,7 +304,7 @@ pub(super) fn provider_errors(entries: &[String]) -> Vec<SettingError> {
     faults
 }
 
-/// Registers the execution providers and returns the names of those in use.
+/// Registers the execution providers. Returns the names of those in use.
 fn register(mut builder: SessionBuilder, names: &[String]) -> Result<(SessionBuilder, Vec<String>), OpenError> {
     let mut used = Vec::new();
     for entry in names {
@@ -308,7 +316,7 @@ fn register(mut builder: SessionBuilder, names: &[String]) -> Result<(SessionBui
             "openvino" => ep::OpenVINO::default().build(),
             "xnnpack" => ep::XNNPACK::default().build(),
             _ => {
-                let reason = format!("it is none of {}", PROVIDERS.join(", "));
+                let reason = format!("expected one of {}", PROVIDERS.join(", "));
                 return Err(OpenError::Provider { name: name.to_owned(), reason });
             }
         };
@@ -318,7 +326,7 @@ fn register(mut builder: SessionBuilder, names: &[String]) -> Result<(SessionBui
                 used.push(name.to_owned());
             }
             Err(error) if optional => {
-                tracing::info!(provider = name, reason = error.message(), "optional execution provider left out");
+                tracing::info!(provider = name, reason = error.message(), "optional execution provider skipped");
                 builder = error.recover();
             }
             Err(error) => {
@@ -328,7 +336,7 @@ fn register(mut builder: SessionBuilder, names: &[String]) -> Result<(SessionBui
         }
     }
     if !used.iter().any(|name| name == "cpu") {
-        // ONNX Runtime always falls back to it for what the others cannot do.
+        // ONNX Runtime always falls back to the CPU for operators that the other providers do not support.
         used.push("cpu".to_owned());
     }
     Ok((builder, used))

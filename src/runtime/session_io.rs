@@ -14,17 +14,17 @@ use crate::domain::{
 /// The inputs and outputs of a session.
 pub(super) struct SessionIo {
     pub(super) signature: Signature,
-    /// The names of the dimensions of each input; empty for those that have none.
+    /// The symbolic dimension names of each input; an empty name for a dimension without one.
     pub(super) symbols: Vec<Vec<String>>,
-    /// Outputs of types that cannot be read, each with its type.
+    /// Outputs whose type is not supported, each as name and type.
     pub(super) unread: Vec<String>,
 }
 
 impl SessionIo {
-    /// Reads the inputs and outputs. Inputs with an initializer are not included: they keep the value in the graph.
+    /// Reads the inputs and outputs. Inputs with an initializer are not included: they keep the initializer's value.
     ///
     /// # Errors
-    /// [`OpenError::Unsupported`] for an input that cannot be filled, and where no output can be read.
+    /// Returns [`OpenError::Unsupported`] if an input has an unsupported type, or if no output can be read.
     pub(super) fn read(session: &Session) -> Result<Self, OpenError> {
         let mut inputs = session.inputs().iter().map(input_spec).collect::<Result<Vec<_>, _>>()?;
         let symbols: Vec<Vec<String>> = session.inputs().iter().map(symbols).collect();
@@ -44,14 +44,14 @@ impl SessionIo {
                 name: outlet.name().to_owned(),
                 kind: outlet.dtype().to_string(),
                 verb: "read",
-                remedy: "outputs are tensors, or the maps of scikit-learn's ZipMap",
+                remedy: "outputs must be tensors or maps of scikit-learn's ZipMap",
             });
         }
         Ok(Self { signature: Signature { inputs, outputs }, symbols, unread })
     }
 }
 
-/// The tensor type of an outlet, or of the content of an optional one.
+/// The tensor type of an outlet; for an optional, that of its content.
 fn tensor_type(dtype: &ValueType) -> Option<(TensorElementType, &ValueType)> {
     match dtype {
         ValueType::Tensor { ty, .. } => Some((*ty, dtype)),
@@ -79,7 +79,7 @@ fn input_spec(outlet: &Outlet) -> Result<TensorSpec, OpenError> {
         name: outlet.name().to_owned(),
         kind: outlet.dtype().to_string(),
         verb: "feed",
-        remedy: "inputs are tensors of numbers, truth values or strings; export the model with one tensor in its place",
+        remedy: "inputs must be tensors of numbers, booleans or strings; export the model with a tensor instead",
     })
 }
 
@@ -100,8 +100,9 @@ fn output_spec(outlet: &Outlet) -> Option<OutputSpec> {
     }
 }
 
-/// Fixes the batch axis at 1 if it is also an inner dimension of another input, such as a recurrent state `[2, batch, 128]`
-/// beside `[batch, …]`: rows cannot be concatenated along the first dimension. Only names that say so count as batch axis.
+/// Fixes the batch axis at 1 if it is also an inner dimension of another input, such as a recurrent state `[2, batch,
+/// 128]` next to `[batch, …]`: then rows cannot be concatenated along the first dimension. A dimension counts as the
+/// batch axis only if its name says so.
 fn fix_single_row_inputs(inputs: &mut [TensorSpec], symbols: &[Vec<String>]) {
     let says_batch = |name: &str| name.eq_ignore_ascii_case("n") || name.to_ascii_lowercase().contains("batch");
     let leads = |name: &String| symbols.iter().any(|names| names.first() == Some(name));

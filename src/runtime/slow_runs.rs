@@ -1,27 +1,28 @@
-//! Judges from the times of runs whether a version is too heavy for the threads that ask: pure counting.
+//! Detects from run times whether a version is too slow to run on its callers' threads: pure counting.
 
 use std::time::Duration;
 
-/// A run on a thread that asks that takes longer than this, and [`FAR_OVER`] its measured cost, counts against the
-/// version: the cost depends on the input, and the probe's rows were cheap ones.
+/// A run on a caller's thread that takes longer than this, and more than [`SLOW_FACTOR`] times its measured cost,
+/// counts as slow. The measured cost may be too low: the cost can depend on the input, and the probe may have run cheap
+/// rows.
 const INLINE_RUN_LIMIT: Duration = Duration::from_millis(20);
 
-/// How many times the measured cost is far over it.
+/// A run is slow above this multiple of its measured cost.
 const SLOW_FACTOR: u32 = 10;
 
-/// What one such run counts; each ordinary run takes one off again. A thread that was held up by others looks the same, but
-/// not three times among some thirty runs.
+/// Weight of one slow run; each ordinary run subtracts one. A run delayed by other threads looks the same, but does not
+/// occur three times within some thirty runs.
 const SLOW_RUN_WEIGHT: u32 = 32;
 
-/// Beyond two strikes.
+/// A count above this, as after three slow runs close together, means that the version is too slow.
 const LIMIT: u32 = 2 * SLOW_RUN_WEIGHT;
 
-/// The count of one version.
+/// Slow-run counter of one version.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct SlowRunDetector(u32);
 
 impl SlowRunDetector {
-    /// Notes a run; whether the version is too heavy now.
+    /// Records a run. Returns whether the version is too slow now.
     pub(super) fn observe(&mut self, took: Duration, expected: Duration) -> bool {
         if took > INLINE_RUN_LIMIT && took > expected * SLOW_FACTOR {
             self.0 += SLOW_RUN_WEIGHT;
@@ -36,7 +37,7 @@ impl SlowRunDetector {
 mod tests {
     use super::*;
 
-    /// `L` is a run that is far too long, `.` an ordinary one.
+    /// `L` is a slow run, `.` an ordinary one.
     fn is_heavy(runs: &str) -> bool {
         let expected = Duration::from_micros(10);
         let mut strikes = SlowRunDetector::default();

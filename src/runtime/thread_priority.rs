@@ -1,21 +1,23 @@
-//! Lets threads that compute give way to the threads that serve, and tells these when there is somebody who computes.
+//! Lowers the priority of compute threads, so that threads that serve requests get the CPU first, and tracks whether
+//! any compute thread is busy.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How far: with this niceness a thread gets about a ninth of what one that serves gets while both want the processor, and
-/// one that serves is let in sooner when a request wakes it. When nobody else wants it, nothing changes. Measured with a heavy
-/// model saturated, p99 of a light one against its own alone: 3.5 with 5, 2.6 with 10, 1.8 with 19; but with 19 a light
-/// model that is saturated leaves a heavy one nothing.
+/// With this niceness, a compute thread gets about a ninth of the CPU time of a serving thread while both are runnable,
+/// and a serving thread is scheduled sooner when a request wakes it. Without contention nothing changes. Measured with
+/// a saturated heavy model, as p99 of a light model divided by its p99 alone: 3.5 at niceness 5, 2.6 at 10, 1.8 at 19;
+/// but at 19 a saturated light model starves a heavy one.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// How many threads that stand back have something to do. Of the process, as its processors are.
+/// Number of compute threads that are busy. Global, because the CPUs are shared by the whole process.
 static BUSY_COMPUTE_THREADS: AtomicUsize = AtomicUsize::new(0);
 
-/// The calling thread gives way from now on, and so do all threads that it starts: workers, and the session's own.
+/// Lowers the priority of the calling thread and of all threads that it starts later: workers, and the threads of a
+/// session.
 ///
-/// Loading a model, or running a heavy one at its limit, would otherwise make the requests of all others wait for whole time
-/// slices. Only Linux has a niceness for each thread; elsewhere nothing changes.
+/// Otherwise, loading a model or running a heavy one at its limit would make other requests wait for whole time slices.
+/// Only Linux has a niceness per thread; on other systems this does nothing.
 pub fn lower_thread_priority() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
@@ -23,17 +25,17 @@ pub fn lower_thread_priority() {
     }
 }
 
-/// Whether a thread that stands back has something to do: then a processor that nobody else uses is not idle.
+/// Whether a low-priority thread is busy. If so, the CPU is not idle even if no serving thread uses it.
 pub fn compute_threads_busy() -> bool {
     BUSY_COMPUTE_THREADS.load(Ordering::Relaxed) > 0
 }
 
-/// Something to do for a thread that stands back, until this is dropped.
+/// Marks a compute thread as busy until dropped.
 #[derive(Debug)]
 pub struct ComputeGuard(());
 
 impl ComputeGuard {
-    /// It begins.
+    /// Marks the thread as busy.
     pub fn begin() -> Self {
         BUSY_COMPUTE_THREADS.fetch_add(1, Ordering::Relaxed);
         Self(())

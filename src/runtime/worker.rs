@@ -38,7 +38,7 @@ pub(super) fn move_to_worker(scheduler: &Arc<Scheduler>, slot: SessionSlot) {
     );
     if let Err(error) = start(scheduler, slot) {
         // Without a session every row would wait until its deadline: reject them instead.
-        tracing::error!(%error, "the worker could not be started; the version takes no more rows");
+        tracing::error!(%error, "the worker could not be started; the version accepts no more rows");
         scheduler.close();
     }
 }

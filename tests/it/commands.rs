@@ -136,10 +136,10 @@ fn a_missing_library_is_told_with_what_was_tried_and_what_to_do() {
         let by_flag = [&[command, "--onnxruntime", "/nonexistent/lib.so"], &port[..]].concat();
         let by_variable = [&[command], &port[..]].concat();
         for (arguments, variable, tried) in [
-            (&by_flag, None, "/nonexistent/lib.so: there is no such file"),
+            (&by_flag, None, "/nonexistent/lib.so: no such file"),
             // The flag takes precedence over the variable.
-            (&by_flag, Some(text.as_str()), "/nonexistent/lib.so: there is no such file"),
-            (&by_variable, Some("/nonexistent/other.so"), "/nonexistent/other.so: there is no such file"),
+            (&by_flag, Some(text.as_str()), "/nonexistent/lib.so: no such file"),
+            (&by_variable, Some("/nonexistent/other.so"), "/nonexistent/other.so: no such file"),
             (&by_variable, Some(text.as_str()), &format!("{text}: ")),
         ] {
             let mut command = candor(arguments);
@@ -149,7 +149,7 @@ fn a_missing_library_is_told_with_what_was_tried_and_what_to_do() {
             assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", err(&output));
             let said = said(&output);
             let [first, place, remedy] = said.as_slice() else { panic!("{said:#?}") };
-            assert_eq!(first, "candor: the shared library of ONNX Runtime 1.31.x could not be loaded; tried");
+            assert_eq!(first, "candor: the shared library of ONNX Runtime 1.31.x could not be loaded; tried:");
             assert!(place.trim().starts_with(tried) && place.trim().len() > tried.len() - 1, "{place}\n{tried}");
             let target =
                 remedy.strip_prefix("get it with `make ").and_then(|rest| rest.split('`').next()).expect("a command");

@@ -80,7 +80,7 @@ fn every_fault_of_every_kind_is_told_in_one_round() {
         format!("{name}:10: repository.coverage must be one of 0.5, 0.6"),
         format!("{name}:13: admin.tokens_file names a file that cannot be used: /nonexistent: there is no such file"),
         "environment CANDOR_HTTP__BODY_TIMEOUT_MS: http.body_timeout_ms must be from 1 to 86400000, found 0".to_owned(),
-        "environment CANDOR_RUNTIME__PROVIDERS: runtime.providers must be of cpu, cuda".to_owned(),
+        "environment CANDOR_RUNTIME__PROVIDERS: runtime.providers must be one of cpu, cuda".to_owned(),
         format!(
             "environment CANDOR_SECURITY__TOKENS_FILE: security.tokens_file names a file that cannot be used: {tokens}: \
              caller \"web\": token_sha256 must be 64 hexadecimal digits"

@@ -74,7 +74,7 @@ fn ones_own_models_in_the_image_need_none_of_ours() {
     let several = copy_models(&["wine", "digits"]);
     let directory = image(several.path());
     let answer = first_command_of_the_readme(&container(directory.path()));
-    assert!(answer.contains("no model is the default") && answer.contains("digits, wine"), "{answer}");
+    assert!(answer.contains("there is no default model") && answer.contains("digits, wine"), "{answer}");
 }
 
 #[test]

@@ -137,8 +137,8 @@ fn where_there_is_no_model_one_line_says_what_is_there() {
             &["churn/model.onnx", "wine/model.onnx"],
             &[],
             "",
-            "holds model.onnx in churn, wine: if these are models, give each a version (churn/1/model.onnx); if they are \
-             the versions of one model, say so by a model.toml beside them, which may be empty",
+            "holds model.onnx in churn, wine: if these are models, give each a version (churn/1/model.onnx); if they \
+             are the versions of one model, add a model.toml next to them (it may be empty)",
         ),
         (
             &["no name/1/model.onnx"],
@@ -173,23 +173,23 @@ fn what_looks_like_a_model_and_is_none_is_told_by_name() {
     for (path, expected) in [
         (
             mixed.path().to_path_buf(),
-            "{p}/flat: holds no version; expected flat/<version>/model.onnx: move model.onnx and \
-                                      the files beside it to flat/1",
+            "{p}/flat: holds no version; expected flat/<version>/model.onnx; move model.onnx and the files next to it \
+             to flat/1",
         ),
         (graphless.path().to_path_buf(), "{p}/m/1/model.onnx: cannot be read: No such file or directory (os error 2)"),
         (graphless.path().join("m"), "{p}/1/model.onnx: cannot be read: No such file or directory (os error 2)"),
         (graphless.path().join("m/1"), "{p}/model.onnx: cannot be read: No such file or directory (os error 2)"),
         (
             texts.path().join("pointer"),
-            "{p}/1/model.onnx: ONNX Runtime cannot use it: … (it is a Git LFS pointer and not \
-                                        the file itself; `git lfs pull` gets that)",
+            "{p}/1/model.onnx: ONNX Runtime cannot use it: … (it is a Git LFS pointer, not the file itself; run `git \
+             lfs pull`)",
         ),
         (
             texts.path().join("pickle"),
-            "{p}/1/model.onnx: ONNX Runtime cannot use it: … (it is a Python pickle; export the \
-                                       model to ONNX, such as with skl2onnx)",
+            "{p}/1/model.onnx: ONNX Runtime cannot use it: … (it is a Python pickle; export the model to ONNX, for \
+             example with skl2onnx)",
         ),
-        (root().join("README.md"), "{p}: ONNX Runtime cannot use it: … (it is a text and no ONNX graph)"),
+        (root().join("README.md"), "{p}: ONNX Runtime cannot use it: … (it is a text file, not an ONNX graph)"),
     ] {
         let expected = expected.replace("{p}", &path.display().to_string());
         let output = candor(&["check"]).arg(&path).output().expect("it ran");

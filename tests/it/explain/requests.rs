@@ -136,7 +136,7 @@ fn an_array_is_one_feature_with_the_background_row_as_its_baseline() {
     let answer = explained(explainable("digits/1", Some(&without), "").path(), &json!({ "image": light }));
     assert_eq!((&answer["explanation"], codes(&answer)), (&Value::Null, vec!["explanation_unavailable"]));
     let detail = answer["warnings"][0]["detail"].as_str().expect("a detail");
-    assert_eq!(detail, "profile.json gives no value of image that the contract admits as a baseline");
+    assert_eq!(detail, "profile.json has no value of image that the contract accepts as a baseline");
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_baseline_that_the_contract_refuses_is_replaced_or_named() {
     let answer = explained(explainable("churn/1", Some(&found), "").path(), &leaving());
     assert_eq!((&answer["explanation"], codes(&answer)), (&Value::Null, vec!["explanation_unavailable"]));
     let detail = answer["warnings"][0]["detail"].as_str().expect("a detail");
-    assert!(detail.starts_with("profile.json gives no value of monthly_charge that the contract admits"), "{detail}");
+    assert!(detail.starts_with("profile.json has no value of monthly_charge that the contract accepts"), "{detail}");
 }
 
 #[test]

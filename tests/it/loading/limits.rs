@@ -72,7 +72,7 @@ fn a_signal_interrupts_loading() {
     let started = Instant::now();
     process.signal("TERM");
     let interrupted = process.wait_for(|line| line["model"] == "endless").expect("a line");
-    assert_eq!(interrupted["message"], "loading was interrupted, since the server is stopping");
+    assert_eq!(interrupted["message"], "loading was interrupted because the server is stopping");
     assert_eq!((&interrupted["level"], process.ended()), (&json!("INFO"), Some(0)));
     assert!(started.elapsed() < TEST_TIMEOUT, "{:?}", started.elapsed());
 }
@@ -123,7 +123,7 @@ fn only_regular_files_of_a_fair_size_are_read() {
         assert!(reasons.contains(fifo), "{model}: {reasons}");
     }
     assert!(reasons(&server, "device").join("\n").contains("it is a device; expected a regular file"));
-    assert!(reasons(&server, "large").join("\n").contains("it has 1099511627776 bytes, and at most 67108864 are read"));
+    assert!(reasons(&server, "large").join("\n").contains("it has 1099511627776 bytes; the limit is 67108864"));
 }
 
 /// The loader of a command, with a short time limit.

@@ -78,8 +78,8 @@ const REFUSED: &[(&str, Change, &str)] = &[
     (
         "missing",
         |version| fs::remove_file(version.join(TABLE)).expect("removed"),
-        "{v}/model.onnx: keeps weights in \"external_table.bin\", which cannot be read: No such file or directory (os error \
-         2); it must lie in the directory of the graph",
+        "{v}/model.onnx: stores weights in \"external_table.bin\", which cannot be read: No such file or directory \
+         (os error 2); the file must be in the directory of the graph",
     ),
     (
         "linked",
@@ -88,20 +88,20 @@ const REFUSED: &[(&str, Change, &str)] = &[
             fs::rename(version.join(TABLE), &outside).expect("moved");
             symlink(outside, version.join(TABLE)).expect("linked");
         },
-        "{v}/model.onnx: keeps weights in \"external_table.bin\", a symbolic link that leads out of the directory of the \
-         graph; copy the file there",
+        "{v}/model.onnx: stores weights in \"external_table.bin\", a symbolic link to a file outside the directory of \
+         the graph; copy the file there",
     ),
     (
         "absolute",
         |version| rename_table(version, "/nowhere/table.bin"),
-        "{v}/model.onnx: keeps weights in \"/nowhere/table.bin\", which lies outside of the directory of the graph; save the \
-         model again with its weights beside it",
+        "{v}/model.onnx: stores weights in \"/nowhere/table.bin\", which is outside the directory of the graph; save \
+         the model again with its weights next to it",
     ),
     (
         "above",
         |version| rename_table(version, "../weigh/table.bin"),
-        "{v}/model.onnx: keeps weights in \"../weigh/table.bin\", which lies outside of the directory of the graph; save the \
-         model again with its weights beside it",
+        "{v}/model.onnx: stores weights in \"../weigh/table.bin\", which is outside the directory of the graph; save \
+         the model again with its weights next to it",
     ),
     (
         "directory",
@@ -109,8 +109,8 @@ const REFUSED: &[(&str, Change, &str)] = &[
             fs::remove_file(version.join(TABLE)).expect("removed");
             fs::create_dir(version.join(TABLE)).expect("a directory");
         },
-        "{v}/model.onnx: keeps weights in \"external_table.bin\", which cannot be read: it is a directory; expected a regular \
-         file; it must lie in the directory of the graph",
+        "{v}/model.onnx: stores weights in \"external_table.bin\", which cannot be read: it is a directory; expected \
+         a regular file; the file must be in the directory of the graph",
     ),
     (
         "listed",
@@ -151,7 +151,7 @@ fn weights_must_be_there_inside_of_the_directory_and_as_listed() {
     }
     let inner = reasons(&server, "inner").join("\n");
     assert!(
-        inner.contains("keeps weights of an inner graph") && inner.contains("save the model as one file"),
+        inner.contains("stores weights of an inner graph") && inner.contains("save the model as one file"),
         "{inner}"
     );
 }

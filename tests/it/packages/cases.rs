@@ -43,7 +43,7 @@ pub(super) const CASES: &[Case] = &[
         "graph-garbage",
         |version| write(version, "model.onnx", "no graph at all"),
         &[
-            "{v}/model.onnx: ONNX Runtime cannot use it: Failed to load model because protobuf parsing failed. (it is a text and no ONNX graph)",
+            "{v}/model.onnx: ONNX Runtime cannot use it: Failed to load model because protobuf parsing failed. (it is a text file, not an ONNX graph)",
         ],
     ),
     case(
@@ -59,18 +59,18 @@ pub(super) const CASES: &[Case] = &[
     case(
         "input-float8",
         |version| bare(version, "float8_input"),
-        &["{v}/model.onnx: the graph's input \"x\" has type …, which Candor cannot feed: inputs are tensors of …"],
+        &["{v}/model.onnx: the graph's input \"x\" has type …, which Candor cannot feed: inputs must be tensors of …"],
     ),
     case(
         "input-sequence",
         |version| bare(version, "sequence_input"),
-        &["{v}/model.onnx: the graph's input \"x\" has type …, which Candor cannot feed: inputs are tensors of …"],
+        &["{v}/model.onnx: the graph's input \"x\" has type …, which Candor cannot feed: inputs must be tensors of …"],
     ),
     case(
         "data-outside",
         outside,
         &[
-            "{v}/model.onnx: keeps weights in \"../outside_data.bin\", which lies outside of the directory of the graph; save the model again with its weights beside it",
+            "{v}/model.onnx: stores weights in \"../outside_data.bin\", which is outside the directory of the graph; save the model again with its weights next to it",
         ],
     ),
     case(
@@ -141,12 +141,12 @@ pub(super) const CASES: &[Case] = &[
     listed(case(
         "listed-file-outside",
         |version| version_json(version, |value| value["files"] = json!({ "../../wine/1/model.onnx": "sha256:0" })),
-        &["{v}/version.json: lists \"../../wine/1/model.onnx\", which lies outside of the version's directory"],
+        &["{v}/version.json: lists \"../../wine/1/model.onnx\", which is outside the version's directory"],
     )),
     listed(case(
         "listed-file-absolute",
         |version| version_json(version, |value| value["files"] = json!({ "/etc/hostname": "sha256:0" })),
-        &["{v}/version.json: lists \"/etc/hostname\", which lies outside of the version's directory"],
+        &["{v}/version.json: lists \"/etc/hostname\", which is outside the version's directory"],
     )),
     listed(case(
         "version-unknown-member",
@@ -193,7 +193,7 @@ pub(super) const CASES: &[Case] = &[
         "golden-not-admitted",
         |version| golden(version, r#""sex": 2, "bmi": 32.1"#, r#""sex": 3, "bmi": -1"#),
         &[
-            "{v}/golden.jsonl: case 1: the contract does not admit it: sex must be one of 1, 2; got a value that is not shown; bmi must be above 0 (kg/m²); got -1",
+            "{v}/golden.jsonl: case 1: the contract rejects it: sex must be one of 1, 2; got a value that is not shown; bmi must be above 0 (kg/m²); got -1",
         ],
     ),
     case(
@@ -238,7 +238,7 @@ pub(super) const CASES: &[Case] = &[
         },
         &[
             "{v}/contract.json: EOF while parsing an object at line 1 column 1",
-            "{v}/model.onnx: ONNX Runtime cannot use it: …protobuf parsing failed. (it is a text and no ONNX graph)",
+            "{v}/model.onnx: ONNX Runtime cannot use it: …protobuf parsing failed. (it is a text file, not an ONNX graph)",
         ],
     ),
     case(
@@ -252,7 +252,7 @@ pub(super) const CASES: &[Case] = &[
         &[
             "{v}/golden.jsonl: case 27: missing field `features` at line 1 column 2",
             "{v}/profile.json: feature \"sex\": lists the category 3, which the contract does not admit",
-            "{v}/golden.jsonl: case 1: the contract does not admit it: bmi must be above 0 (kg/m²); got -1",
+            "{v}/golden.jsonl: case 1: the contract rejects it: bmi must be above 0 (kg/m²); got -1",
             "{v}/golden.jsonl: case 2: alone: prediction must be -16 within 0.000001; got -15.938419950407223",
             "{v}/golden.jsonl: case 2: in a batch: prediction must be -16 within 0.000001; got -15.938419950407223",
         ],

@@ -37,7 +37,7 @@ fn scores_that_a_contract_calls_probabilities_refuse_the_version() {
         ("svc_plain", "probabilities", "label", "rows that sum to 2."),
         ("sgd", "probabilities", "label", "values from -"),
         ("raw_scores", "probabilities", "label", "CalibratedClassifierCV"),
-        ("kmeans", "scores", "label", "and the label is the class of the least"),
+        ("kmeans", "scores", "label", "and the label is the class with the lowest score"),
         ("svc", "output_probability", "output_label", "values from -0."),
     ] {
         for label in [Some(label), None] {

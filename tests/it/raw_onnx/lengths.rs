@@ -21,7 +21,7 @@ fn a_window_that_must_be_long_is_found() {
     // Like silero-vad, which fails on the plain example of four samples.
     let server = Server::over(&fixture("recurrent.onnx"));
     let notes = ready(&server, "recurrent");
-    assert!(!notes.iter().any(|note| note.contains("not proven")), "{notes:#?}");
+    assert!(!notes.iter().any(|note| note.contains("not verified")), "{notes:#?}");
     let features = json!({ "input": vec![1.0; 512], "state": [[[0, 0, 0]], [[0, 0, 0]]], "sr": 16000 });
     let answer = ask(&server, "recurrent", &features).json();
     let found = answer["outputs"]["output"][0][0].as_f64().expect("a number");
@@ -51,7 +51,7 @@ fn a_version_that_could_not_be_proven_is_ready_and_says_so() {
     let server = Server::over(&fixture("long_window.onnx"));
     let notes = ready(&server, "long-window");
     let told =
-        |note: &String| note.contains("was not proven") && note.contains("write a contract.json with `examples`");
+        |note: &String| note.contains("was not verified") && note.contains("write a contract.json with `examples`");
     assert!(notes.iter().any(told), "{notes:#?}");
     let answer = ask(&server, "long-window", &json!({ "x": vec![1.0; 1200] })).json();
     assert_eq!(answer["outputs"]["y"].as_array().map(Vec::len), Some(2200), "{:?}", answer["outputs"].is_object());
@@ -67,10 +67,10 @@ fn an_example_in_the_contract_is_tried_first() {
     add(refused.path(), "shown", "long_window", &[("contract.json", &document.to_string())]);
     let server = Server::over(refused.path());
     let notes = ready(&server, "shown");
-    assert!(!notes.iter().any(|note| note.contains("instances are not answered")), "{notes:#?}");
+    assert!(!notes.iter().any(|note| note.contains("instances cannot be answered")), "{notes:#?}");
     let version = server.get("/models/model/versions/1").json();
     let reason = version["reasons"][0].as_str().expect("a reason");
-    assert!(reason.contains("answers none of the") && reason.contains("`examples` of a contract.json"), "{version:#}");
+    assert!(reason.contains("answers none of the") && reason.contains("`examples` in contract.json"), "{version:#}");
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn rows_that_cannot_share_a_run_are_run_one_at_a_time() {
     for (graph, reason, expected) in [
         ("pair_fails", "rows cannot share a run", json!([2.0, 4.0])),
         // Softmax over the batch axis, which is 1 for a single row.
-        ("rows_mix", "the rows of a run change one another's output", json!([1.0, 1.0])),
+        ("rows_mix", "the rows of a run change each other's output", json!([1.0, 1.0])),
     ] {
         let (server, name) = (Server::over(&fixture(&format!("{graph}.onnx"))), graph.replace('_', "-"));
         let notes = ready(&server, &name);
@@ -119,5 +119,5 @@ fn a_graph_that_never_answers_is_not_ready() {
     // A graph that fails for some instances only is ready, with a warning.
     let server = Server::over(&fixture("non_finite.onnx"));
     let notes = ready(&server, "non-finite");
-    assert!(notes.iter().any(|note| note.contains("generated instances are not answered")), "{notes:#?}");
+    assert!(notes.iter().any(|note| note.contains("generated instances cannot be answered")), "{notes:#?}");
 }

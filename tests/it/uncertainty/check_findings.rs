@@ -35,8 +35,8 @@ struct Case {
     told: &'static [&'static str],
 }
 
-const NO_CALIBRATION: &str = "note: there is no calibration.json: no coverage is claimed for its answers; to change that: `candor \
-                              calibrate --data <held-out table> --target <column> {v}`";
+const NO_CALIBRATION: &str = "note: there is no calibration.json: no coverage is claimed for the predictions; to \
+                              calibrate: `candor calibrate --data <held-out table> --target <column> {v}`";
 const PROFILE: &str = "profile.json: 265 rows of diabetes-train.jsonl";
 
 const CASES: &[Case] = &[
@@ -177,8 +177,8 @@ const CASES: &[Case] = &[
         change: |version| fs::remove_file(version.join("profile.json")).expect("removed"),
         told: &[
             NO_CALIBRATION,
-            "note: there is no profile.json: requests are not explained, and not compared with the training data; \
-             `candor profile --data <training table> {v}` makes one",
+            "note: there is no profile.json: requests are not explained, and not compared with the training data; to \
+             create it: `candor profile --data <training table> {v}`",
         ],
     },
     Case {
@@ -195,7 +195,7 @@ const CASES: &[Case] = &[
         },
         told: &[
             PROFILE,
-            "note: there is no golden.jsonl: the answers were not compared with expected ones",
+            "note: there is no golden.jsonl: predictions were not compared with expected values",
             NO_CALIBRATION,
             "note: {v}/profile.json: feature \"age\": the greatest value that the model was trained on is not shown, and \
              by the contract it must be at most 78: requests like that are refused",
@@ -209,9 +209,9 @@ const CASES: &[Case] = &[
         change: |version| edit(&version.join("profile.json"), |profile| profile["background"][2][2] = json!("high")),
         told: &[
             PROFILE,
-            "warning: {v}/profile.json: 1 of 32 background rows do not keep the contract, the first is row 3: the \
-             contract does not admit it: bmi must be a number; got \"high\"; make it again with `candor profile`, or \
-             widen the contract",
+            "warning: {v}/profile.json: 1 of 32 background rows violate the contract; first: row 3: the contract \
+             rejects it: bmi must be a number; got \"high\"; create the file again with `candor profile`, or widen \
+             the contract",
             NO_CALIBRATION,
         ],
     },

@@ -141,8 +141,8 @@ const CLASSIFIER: &[Case] = &[
         "range.csv",
         "a,b,y\n1,2,no\n1,10,no\n1,11,\n",
         plain,
-        "line 4: a calibration needs rows whose outcome is known\n{t}, line 3: the contract does not admit it: b must be \
-             at most 9; got 10\n{t}, line 4: the contract does not admit it: b must be at most 9; got 11",
+        "line 4: a calibration needs rows whose outcome is known\n{t}, line 3: the contract rejects it: b must be \
+             at most 9; got 10\n{t}, line 4: the contract rejects it: b must be at most 9; got 11",
     ),
     (
         "group.csv",
