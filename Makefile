@@ -38,8 +38,12 @@ lint: need-rust ## Check format, lints, documentation and dependencies
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
-	@command -v cargo-deny >/dev/null 2>&1 || \
-		{ echo "missing: cargo-deny. Install it: cargo install --locked cargo-deny@0.20.2" >&2; exit 1; }
+	@missing=0; for tool in cargo-deny@0.20.2 cargo-machete@0.9.2 typos-cli@1.52.0; do \
+		program=$${tool%@*}; command -v "$${program%-cli}" >/dev/null 2>&1 || \
+		{ echo "missing: $$program. Install it: cargo install --locked $$tool" >&2; missing=1; }; \
+	done; exit $$missing
+	cargo machete
+	typos
 	cargo deny check --hide-inclusion-graph licenses bans sources
 
 bench: need-rust runtime bench-overload-deps ## Measure throughput and latency under load, beside the limits

@@ -1,72 +1,105 @@
-//! Merges rows into the inputs of one run, and extracts one row of its outputs.
+//! Stacks rows into the inputs of one run, and slices rows out of its outputs.
 
-use crate::domain::tensor::{Buffer, Inputs, Tensor, each_buffer};
+use half::{bf16, f16};
+use ndarray::{ArrayD, ArrayViewD, Axis, Slice, concatenate};
 
-/// Concatenates rows of equal shapes along the batch axis. Returns `None` if there are no rows or their shapes differ.
-pub fn merge(rows: &[&Inputs]) -> Option<Inputs> {
-    let (first, rest) = rows.split_first()?;
-    let mut merged = (*first).clone();
-    for inputs in rest {
-        if inputs.tensors.len() != merged.tensors.len() {
-            return None;
-        }
-        for (whole, part) in merged.tensors.iter_mut().zip(&inputs.tensors) {
-            if whole.shape.get(1..) != part.shape.get(1..) || !append(&mut whole.buffer, &part.buffer) {
-                return None;
-            }
-            *whole.shape.first_mut()? += part.shape.first()?;
-        }
-        merged.rows += inputs.rows;
-    }
-    Some(merged)
+use crate::domain::{
+    float::Float,
+    tensor::{Buffer, Inputs, Tensor},
+};
+
+/// The type of a tensor's elements.
+trait Element: Clone + Sized {
+    /// The tensor as an array; `None` if it has another type.
+    fn array(tensor: &Tensor) -> Option<ArrayViewD<'_, Self>>;
+
+    fn tensor(array: ArrayD<Self>) -> Tensor;
 }
 
-fn append(whole: &mut Buffer, part: &Buffer) -> bool {
-    macro_rules! extend {
-        ($($variant:ident),*) => {
-            match (whole, part) {
-                $((Buffer::$variant(whole), Buffer::$variant(part)) => whole.extend_from_slice(part),)*
-                _ => return false,
+/// Implements [`Element`] for each variant of a buffer, and a macro that calls a generic function by the type of a tensor.
+macro_rules! elements {
+    ($dollar:tt $($kind:ty: $variant:ident),*) => {
+        $(impl Element for $kind {
+            fn array(tensor: &Tensor) -> Option<ArrayViewD<'_, Self>> {
+                let Buffer::$variant(vector) = &tensor.buffer else { return None };
+                ArrayViewD::from_shape(tensor.shape.as_slice(), vector).ok()
             }
-        };
+
+            fn tensor(array: ArrayD<Self>) -> Tensor {
+                let shape = array.shape().to_vec();
+                Tensor { shape, buffer: Buffer::$variant(array.into_raw_vec_and_offset().0) }
+            }
+        })*
+
+        macro_rules! by_element {
+            ($dollar tensor:expr, $dollar function:ident($dollar($dollar argument:expr),*)) => {
+                match &$dollar tensor.buffer {
+                    $(Buffer::$variant(_) => $dollar function::<$kind>($dollar($dollar argument),*),)*
+                }
+            };
+        }
+    };
+}
+
+elements!(
+    $ bf16: BF16, f16: F16, f32: F32, f64: F64, i8: I8, i16: I16, i32: I32, i64: I64, u8: U8, u16: U16, u32: U32,
+    u64: U64, bool: Bool, String: Text
+);
+
+/// Stacks rows of equal shapes along the batch axis. Returns `None` if there are no rows or their shapes differ.
+pub fn merge(rows: &[&Inputs]) -> Option<Inputs> {
+    let first = rows.first()?;
+    if rows.iter().any(|row| row.tensors.len() != first.tensors.len()) {
+        return None;
     }
-    extend!(BF16, F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64, Bool, Text);
-    true
+    let stacked = |input: usize| stack(&rows.iter().map(|row| &row.tensors[input]).collect::<Vec<_>>());
+    let tensors = (0..first.tensors.len()).map(stacked).collect::<Option<_>>()?;
+    Some(Inputs { tensors, rows: rows.iter().map(|row| row.rows).sum() })
+}
+
+/// Stacks tensors along their first axis. Returns `None` if there are none, or their types or other dimensions differ.
+fn stack(parts: &[&Tensor]) -> Option<Tensor> {
+    by_element!(parts.first()?, stack_elements(parts))
+}
+
+fn stack_elements<E: Element>(parts: &[&Tensor]) -> Option<Tensor> {
+    let arrays = parts.iter().map(|part| E::array(part)).collect::<Option<Vec<_>>>()?;
+    concatenate(Axis(0), &arrays).ok().map(E::tensor)
+}
+
+/// Copies the rows of a tensor in this range of its first axis.
+fn slice(tensor: &Tensor, range: Slice) -> Option<Tensor> {
+    by_element!(tensor, slice_elements(tensor, range))
+}
+
+fn slice_elements<E: Element>(tensor: &Tensor, range: Slice) -> Option<Tensor> {
+    let array = E::array(tensor).filter(|array| array.ndim() > 0)?;
+    Some(E::tensor(array.slice_axis(Axis(0), range).to_owned()))
 }
 
 /// Pads the inputs to `rows` rows by repeating the last row. Inputs that have as many rows or more are returned
 /// unchanged.
 pub fn pad(inputs: &Inputs, rows: usize) -> Inputs {
-    let mut padded = inputs.clone();
     let missing = rows.saturating_sub(inputs.rows);
-    for tensor in &mut padded.tensors {
-        let Some(count) = tensor.shape.first_mut() else { continue };
-        *count += missing;
-        each_buffer!(&mut tensor.buffer, vector => {
-            let (end, width) = (vector.len(), vector.len() / inputs.rows.max(1));
-            for _ in 0..missing {
-                vector.extend_from_within(end - width..end);
-            }
-        });
-    }
-    padded.rows += missing;
-    padded
+    let padded = |tensor: &Tensor| {
+        let last = slice(tensor, Slice::from(-1..))?;
+        stack(&[&[tensor], vec![&last; missing].as_slice()].concat())
+    };
+    let tensors = inputs.tensors.iter().map(|tensor| padded(tensor).unwrap_or_else(|| tensor.clone()));
+    Inputs { tensors: tensors.collect(), rows: inputs.rows + missing }
 }
 
 /// Keeps the first `rows` rows of an output. An output with fewer rows is returned unchanged.
-pub(super) fn trim(mut tensor: Tensor, rows: usize) -> Tensor {
-    if let Some(count) = tensor.shape.first_mut().filter(|count| **count > rows) {
-        let kept = tensor.buffer.len() / *count * rows;
-        *count = rows;
-        each_buffer!(&mut tensor.buffer, vector => vector.truncate(kept));
-    }
-    tensor
+pub(super) fn trim(tensor: Tensor, rows: usize) -> Tensor {
+    let is_longer = tensor.shape.first().is_some_and(|count| *count > rows);
+    let kept = is_longer.then(|| slice(&tensor, Slice::from(..rows))).flatten();
+    kept.unwrap_or(tensor)
 }
 
 /// The elements of row `index` of a tensor with a batch axis, as doubles; empty for strings and booleans.
 pub fn row_values(tensor: &Tensor, index: usize) -> Vec<f64> {
     let width: usize = tensor.shape.get(1..).unwrap_or(&[]).iter().product();
-    let element = |at| crate::domain::float::Float::at(&tensor.buffer, at).map(crate::domain::float::Float::as_f64);
+    let element = |at| Float::at(&tensor.buffer, at).map(Float::as_f64);
     (index * width..(index + 1) * width).filter_map(element).collect()
 }
 
