@@ -21,13 +21,13 @@ fn none(_: &mut InitOptions) {}
 const CASES: &[Case] = &[
     ("zero.csv", b"", species, "{t}: is empty: it has no columns and no rows"),
     ("blank.csv", b"\n\n", species, "{t}: is empty: it has no columns and no rows"),
-    ("header.csv", b"a,b,c,d,species\n", species, "{t}: has columns and no rows"),
+    ("header.csv", b"a,b,c,d,species\n", species, "{t}: has columns but no rows"),
     ("zero.jsonl", b"\n", species, "{t}: is empty: it has no columns and no rows"),
     (
         "table.xlsx",
         b"PK",
         species,
-        "{t}: the extension says the format: .csv, .tsv, .jsonl, .ndjson or .parquet; found .xlsx",
+        "{t}: the file extension must be .csv, .tsv, .jsonl, .ndjson or .parquet; found .xlsx",
     ),
     ("bad.parquet", b"PAR1 and no more", species, "{t}: cannot be read as Parquet; is it damaged?"),
     (
@@ -47,7 +47,7 @@ const CASES: &[Case] = &[
         "quote.csv",
         b"a,b,c,d,species\n1,2,3,4,x\n1,2,3,4,\"x\n1,2,3,4,x\n",
         species,
-        "{t}, line 3: a quote is opened in the row that begins here and never closed",
+        "{t}, line 3: the row that begins here has a quote that is never closed",
     ),
     (
         "latin.csv",
@@ -71,7 +71,7 @@ const CASES: &[Case] = &[
         "nan.jsonl",
         b"{\"a\":1,\"b\":2,\"c\":3,\"d\":NaN,\"species\":\"x\"}\n",
         species,
-        "JSON has no NaN and no Infinity: write null for a missing value",
+        "JSON has no NaN or Infinity: write null for a missing value",
     ),
     ("missing.csv", b"a,b,c,d,species\n1,2,,4,x\n1,2,NA,4,x\n", species, "{t}: column \"c\" has no value in any row"),
     (
@@ -99,7 +99,7 @@ const CASES: &[Case] = &[
             species(wishes);
             wishes.features = ["a", "b", "c", "species"].map(str::to_owned).to_vec();
         },
-        "\"species\" is the target, and --features lists it: a model that sees its target predicts nothing",
+        "\"species\" is the target, but --features lists it: the target cannot be a feature",
     ),
     (
         "classes.csv",
@@ -187,7 +187,8 @@ const GRAPHS: &[(&str, &str, Wish, &str)] = &[
         "tests/fixtures/graphs/binary_single.onnx",
         "a,b,y\n1,2,0\n2,1,1\n",
         |wishes| wishes.target = Some("y".to_owned()),
-        "the graph's outputs can be read in more than one way: p float32[?, 1]. Say what they are with --task",
+        "the graph's outputs can be interpreted in more than one way: p float32[?, 1]. Choose what they are with \
+         --task",
     ),
     (
         "tests/fixtures/graphs/types.onnx",

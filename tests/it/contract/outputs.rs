@@ -64,7 +64,7 @@ fn classifications() {
             PLACE,
             classes(json!({"positive": "churn", "threshold": 30})),
             PLACE,
-            "threshold must lie in 0 to 1, found 30",
+            "threshold must be between 0 and 1, found 30",
         ),
     ]);
 }
@@ -94,7 +94,7 @@ fn regressions() {
             PLACE,
             value(json!({"quantiles": {"tensor": "probabilities", "levels": [0.9, 0.5]}})),
             "/x-output/quantiles",
-            "levels must rise",
+            "levels must be in ascending order",
         ),
         (
             PLACE,

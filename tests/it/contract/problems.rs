@@ -101,7 +101,7 @@ fn keywords_and_types() {
         ("/properties/plan/minLength", json!(1.5), "/properties/plan/minLength", "must be a whole number"),
         ("/properties/plan/pattern", json!(1), "/properties/plan/pattern", "must be a string"),
         ("/properties/plan/enum", json!("a"), "/properties/plan/enum", "must be an array"),
-        ("/properties/plan/enum", json!([]), "/properties/plan", "no value is left by enum and const"),
+        ("/properties/plan/enum", json!([]), "/properties/plan", "enum and const have no value in common"),
         ("/properties/plan/x-sensitive", json!("yes"), "/properties/plan/x-sensitive", "must be true or false"),
         ("/properties/age/multipleOf", json!(0), "/properties/age/multipleOf", "must be above zero, found 0"),
         ("/properties/age/multipleOf", json!(-0.5), "/properties/age/multipleOf", "must be above zero"),
@@ -317,7 +317,7 @@ fn all_problems_are_told_at_once() {
     /x-inputs: nothing feeds the graph's input count int64[?]
     /properties/calls: the feature "calls" feeds no tensor: name it in x-inputs, or remove it
     /required: "chrge" is not a feature; did you mean "charge"?
-    /required: "charge" must be listed here, or have a default, or admit null: else nothing could stand for it
+    /required: "charge" must be listed here, have a default, or allow null: otherwise it has no value when it is missing
     /x-output: task must be "classification", "regression" or "tensors", found "ranking"
     "#);
     insta::assert_snapshot!(problems(&json!([1]), &signature)[0], @"/: a contract is a JSON object, found an array");

@@ -126,9 +126,9 @@ const CASES: &[Case] = &[
         told: &[
             "calibration.json: …",
             PROFILE,
-            "warning: {v}/calibration.json: by cross-fitting, 0.840 of 600 rows were covered at coverage 0.9; in 99 of 100 \
-             cases it is 0.848 to 0.943. It covers less than it says: run `candor calibrate` again, with rows drawn at \
-             random from those that are like the ones to be served",
+            "warning: {v}/calibration.json: by cross-fitting, 0.840 of 600 rows were covered at coverage 0.9; in 99 of \
+             100 cases it is 0.848 to 0.943. The coverage is lower than claimed: run `candor calibrate` again, with \
+             rows sampled at random from data like that to be served",
         ],
     },
     Case {
@@ -141,9 +141,9 @@ const CASES: &[Case] = &[
         told: &[
             "calibration.json: …",
             PROFILE,
-            "note: {v}/calibration.json: by cross-fitting, 1.000 of 600 rows were covered at coverage 0.9; in 99 of 100 \
-             cases it is 0.848 to 0.943. It covers more than it says, so answers are vaguer than they need be: many rows \
-             have equal scores",
+            "note: {v}/calibration.json: by cross-fitting, 1.000 of 600 rows were covered at coverage 0.9; in 99 of \
+             100 cases it is 0.848 to 0.943. The coverage is higher than claimed, so the sets or intervals are larger \
+             than necessary: many rows have equal scores",
         ],
     },
     Case {

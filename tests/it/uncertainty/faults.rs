@@ -77,7 +77,10 @@ fn methods_that_do_not_fit_the_rows_are_refused_by_name() {
     }
     let mut grouped = good(2);
     grouped.groups = Some(RowGroups { feature: "f".into(), values: vec![JsonValue::Bool(true)], of_row: vec![0; 30] });
-    assert_eq!(told(&grouped, MethodChoice::Auto, SetMethod::Aps), "groups go with lac sets, not with aps");
+    assert_eq!(
+        told(&grouped, MethodChoice::Auto, SetMethod::Aps),
+        "groups require lac sets; aps does not support them"
+    );
     let values = (0..30_u64).map(|row| JsonValue::Number(row.into())).collect();
     grouped.groups = Some(RowGroups { feature: "age".into(), values, of_row: (0..30).collect() });
     let found = told(&grouped, MethodChoice::Auto, SetMethod::Lac);

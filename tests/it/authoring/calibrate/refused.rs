@@ -53,7 +53,7 @@ const GOOD: &str =
 
 const CLASSIFIER: &[Case] = &[
     ("zero.csv", "", plain, "{t}: is empty: it has no columns and no rows"),
-    ("header.csv", "a,b,y\n", plain, "{t}: has columns and no rows"),
+    ("header.csv", "a,b,y\n", plain, "{t}: has columns but no rows"),
     (
         "few.csv",
         GOOD,
@@ -70,7 +70,7 @@ const CLASSIFIER: &[Case] = &[
         "one.csv",
         "a,b,y\n1,2,no\n2,1,no\n",
         plain,
-        "{t}: every row has the class \"no\": rows of at least two classes are needed to judge a classifier",
+        "{t}: every row has the class \"no\": rows of at least two classes are needed to calibrate a classifier",
     ),
     (
         "constant.csv",
@@ -94,7 +94,7 @@ const CLASSIFIER: &[Case] = &[
         "feature.csv",
         GOOD,
         |wishes| wishes.target = Some("a".into()),
-        "{v}: --target: \"a\" is a feature of the contract, so it cannot be what is predicted",
+        "{v}: --target: \"a\" is a feature of the contract, so it cannot be the target",
     ),
     (
         "empty.csv",
@@ -166,7 +166,7 @@ const CLASSIFIER: &[Case] = &[
             wishes.sets = Some(SetChoice::Aps);
             wishes.group = Some("a".into());
         },
-        "{v}: --group-by goes with --prediction-sets lac, not with aps",
+        "{v}: --group-by requires --prediction-sets lac; aps does not support it",
     ),
     (
         "unset.csv",
@@ -176,8 +176,8 @@ const CLASSIFIER: &[Case] = &[
             wishes.group = Some("a".into());
             wishes.method = Some(CalibrationMethod::SplitConformal);
         },
-        "{v}: --method split-conformal is for a regression; this is a classification\n{v}: --group-by makes quantiles by \
-             group, and --prediction-sets none asks for no quantiles: drop one",
+        "{v}: --method split-conformal is for a regression; this is a classification\n{v}: --group-by computes \
+         quantiles per group, but --prediction-sets none computes no quantiles: remove one of them",
     ),
     (
         "nothing.csv",
@@ -220,7 +220,7 @@ fn tables_that_make_no_calibration_of_a_regression() {
             "text.csv",
             "x,y\n1,1\n2,high\n3,inf\n",
             plain,
-            "{t}, line 3: the target \"y\" holds \"high\", which is no finite number, and 1 more such rows",
+            "{t}, line 3: the target \"y\" holds \"high\", which is not a finite number, and 1 more such rows",
         ),
         (
             "nan.csv",
@@ -242,9 +242,9 @@ fn tables_that_make_no_calibration_of_a_regression() {
                 wishes.method = Some(CalibrationMethod::Classifier(MethodChoice::Temperature));
                 wishes.sets = Some(SetChoice::Lac);
             },
-            "{v}: --method temperature is for a classification; this is a regression, whose intervals follow from its \
-             outputs (or, with split-conformal, from its value alone)\n{v}: --prediction-sets is for a classification; a regression \
-             gets intervals",
+            "{v}: --method temperature is for a classification; this is a regression, whose intervals are determined \
+             by its outputs (or, with split-conformal, by its value alone)\n{v}: --prediction-sets is for a \
+             classification; a regression gets intervals",
         ),
     ];
     refuses("failing", &contract("index", &features, &output), cases);
@@ -258,7 +258,7 @@ fn tables_that_make_no_calibration_of_a_regression() {
 fn tasks_and_methods_that_do_not_go_together() {
     let ids = json!({ "ids": { "type": "array", "items": { "type": "integer" }, "minItems": 4, "maxItems": 4 } });
     let output = json!({ "task": "tensors" });
-    let told = "{v}: its task is tensors: there is no truth that they could be held against, and nothing to calibrate";
+    let told = "{v}: its task is tensors: there are no true values to compare them with, so nothing can be calibrated";
     refuses("embedding", &contract("ids", &ids, &output), &[("ids.jsonl", "{\"ids\":[1,2,3,4]}\n", plain, told)]);
 
     let features = json!({ "v": { "type": "array", "items": { "type": "number" }, "minItems": 4, "maxItems": 4 } });
@@ -269,7 +269,7 @@ fn tasks_and_methods_that_do_not_go_together() {
             "array.jsonl",
             rows,
             |wishes| wishes.group = Some("v".into()),
-            "{v}: --group-by: \"v\" is an array and makes no groups",
+            "{v}: --group-by: \"v\" is an array and cannot define groups",
         ),
         (
             "three.jsonl",
@@ -291,10 +291,10 @@ fn what_names_no_version_is_refused() {
     let two = format!("wine: has 2 versions; choose one of {0}/wine/1, {0}/wine/2", place.display());
     for (path, expected) in [
         (place.join("wine"), two.as_str()),
-        (place.to_path_buf(), "holds no model.onnx; give the directory of a version, such as models/churn/1"),
-        (place.join("beer"), "beer: is no directory; give that of a version, such as models/churn/1"),
+        (place.to_path_buf(), "contains no model.onnx; expected the directory of a version, such as models/churn/1"),
+        (place.join("beer"), "beer: is not a directory; expected the directory of a version, such as models/churn/1"),
         (graph, "model.onnx: is a file; a calibration lies in a version's directory"),
-        (place.join("diabetes/1"), "1: has no contract.json; `candor init` makes a package from a model and a table"),
+        (place.join("diabetes/1"), "1: has no contract.json; `candor init` creates a package from a model and a table"),
     ] {
         let error = calibrated(&path, &data, plain).err().expect("refused").to_string();
         assert!(error.contains(expected), "{error}\n{expected}");
@@ -321,7 +321,7 @@ fn the_program_says_so_and_fails() {
         (
             vec!["--data", data, "--separator", "ab"],
             "0",
-            "--separator wants one ASCII character or \"tab\", found \"ab\"",
+            "--separator expects one ASCII character or \"tab\", found \"ab\"",
         ),
         (
             vec!["--data", data, "--target", "churned"],
