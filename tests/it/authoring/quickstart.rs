@@ -124,7 +124,7 @@ fn classes_in_the_wrong_order_show() {
     let told: Vec<String> = rows.iter().zip(&answers).map(|(row, answer)| format!("{row},{answer}")).collect();
     fs::write(&data, format!("a,b,y\n{}\n", told.join("\n"))).expect("written");
     let right = made(&["x", "y", "z"], Some("y")).agreement.expect("a target");
-    assert_eq!(right, "the model predicts the class of the table in 7 of 7 rows that were drawn");
+    assert_eq!(right, "the model predicts the class of the table in 7 of 7 sampled rows");
     let wrong = made(&["y", "z", "x"], Some("y")).agreement.expect("a target");
     assert!(wrong.contains("in 0 of 7 rows") && wrong.contains("a constant does better; check the order"), "{wrong}");
 }

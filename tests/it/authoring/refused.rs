@@ -34,13 +34,14 @@ const CASES: &[Case] = &[
         "twice.csv",
         b"a,b,a,d,species\n1,2,3,4,x\n",
         species,
-        "{t}: columns 1 and 3 are both named \"a\": names must differ",
+        "{t}: columns 1 and 3 are both named \"a\": names must be unique",
     ),
     (
         "semicolon.csv",
         b"a;b;c;d;species\n1;2;3;4;x\n",
         species,
-        "{t}: the header is one column, \"a;b;c;d;species\": the fields seem to be separated by ';'; say so with --separator",
+        "{t}: the header is one column, \"a;b;c;d;species\": the fields seem to be separated by ';'; if so, set \
+         --separator",
     ),
     ("ragged.csv", b"a,b,c,d,species\n1,2,3,4,x\n1,2,3\n", species, "{t}, line 3: has 3 fields, the header has 5"),
     (
@@ -59,7 +60,7 @@ const CASES: &[Case] = &[
         "text.csv",
         b"a,b,c,d,species\n1,2,3,4,x\n1,2,high,4,x\n",
         species,
-        "{t}: column \"c\" holds texts (\"high\" at line 3), and the input X float32[?, 4] cannot take them",
+        "{t}: column \"c\" holds texts (\"high\" at line 3), which the input X float32[?, 4] cannot take",
     ),
     (
         "infinite.csv",
@@ -84,13 +85,13 @@ const CASES: &[Case] = &[
         "more.csv",
         b"a,b,c,d,species\n1,2,3,4,x\n",
         none,
-        "{t}: 5 columns are left for the input X float32[?, 4], which takes 4: a, b, c, d, species. Say which is the target",
+        "{t}: 5 columns are left for the input X float32[?, 4], which takes 4: a, b, c, d, species. Name the target",
     ),
     (
         "fewer.csv",
         b"a,b,c,species\n1,2,3,x\n",
         species,
-        "{t}: the input X float32[?, 4] takes more columns than the 3 that are left: a, b, c",
+        "{t}: the input X float32[?, 4] takes more columns than the 3 that remain: a, b, c",
     ),
     (
         "leak.csv",
@@ -105,7 +106,7 @@ const CASES: &[Case] = &[
         "classes.csv",
         b"a,b,c,d,species\n1,2,3,4,rose\n",
         species,
-        "{t}: the target holds \"rose\", and the graph calls its classes setosa, versicolor, virginica",
+        "{t}: the target holds \"rose\", but the graph names its classes setosa, versicolor, virginica",
     ),
     (
         "renamed.csv",
@@ -114,7 +115,7 @@ const CASES: &[Case] = &[
             species(wishes);
             wishes.classes = ["x", "y", "z"].map(str::to_owned).to_vec();
         },
-        "{t}: --classes says x,y,z, the graph itself calls its classes setosa,versicolor,virginica",
+        "{t}: --classes lists x,y,z, but the graph itself names its classes setosa,versicolor,virginica",
     ),
     (
         "input.csv",
@@ -129,7 +130,7 @@ const CASES: &[Case] = &[
             species(wishes);
             wishes.defaults = vec![("species".to_owned(), "x".to_owned())];
         },
-        "{t}: --fill: \"species\" is no feature",
+        "{t}: --fill: \"species\" is not a feature",
     ),
 ];
 
@@ -163,38 +164,39 @@ const GRAPHS: &[(&str, &str, Wish, &str)] = &[
         "models/churn/1/model.onnx",
         "numeric,plan,payment_method,autopay\n1,basic,card,true\n",
         none,
-        "the input numeric float32[?, 5] takes more columns than the 1 that are left: numeric",
+        "the input numeric float32[?, 5] takes more columns than the 1 that remain: numeric",
     ),
     (
         "models/churn/1/model.onnx",
         "a,b,c,d,e,plan,payment_method,autopay\n1,2,3,4,5,,card,true\n1,2,3,4,5,basic,card,true\n",
         none,
-        "column \"plan\" has no value in 1 rows, and the input plan string[?, 1] has no NaN: say what stands for it with --fill plan=VALUE",
+        "column \"plan\" has no value in 1 rows, and the input plan string[?, 1] cannot hold NaN: set a default with \
+         --fill plan=VALUE",
     ),
     (
         "models/churn/1/model.onnx",
         "a,b,c,d,e,plan,payment_method,autopay\n1,2,3,4,5,basic,card,2\n",
         none,
-        "column \"autopay\" holds whole numbers, and the input autopay bool[?, 1] cannot take them",
+        "column \"autopay\" holds whole numbers, which the input autopay bool[?, 1] cannot take",
     ),
     (
         "tests/fixtures/graphs/zipmap_int.onnx",
         "a,b,y\n1,2,low\n2,1,mid\n0,1,high\n",
         |wishes| wishes.target = Some("y".to_owned()),
-        "and the graph calls its classes 0, 1, 2: say their names in the graph's order with --classes high,low,mid, if it was trained on them in that order",
+        "but the graph names its classes 0, 1, 2: list their names in the graph's order with --classes high,low,mid, \
+         if it was trained on them in that order",
     ),
     (
         "tests/fixtures/graphs/binary_single.onnx",
         "a,b,y\n1,2,0\n2,1,1\n",
         |wishes| wishes.target = Some("y".to_owned()),
-        "the graph's outputs can be interpreted in more than one way: p float32[?, 1]. Choose what they are with \
-         --task",
+        "the graph's outputs can be interpreted in more than one way: p float32[?, 1]. Choose one with --task",
     ),
     (
         "tests/fixtures/graphs/types.onnx",
         "a,b\n1,2\n",
         none,
-        "the input in_float float32[?, 1] has no column of its name: say what feeds it with --input in_float=COLUMN\n",
+        "no column is named like the input in_float float32[?, 1]: choose its columns with --input in_float=COLUMN\n",
     ),
 ];
 
@@ -219,7 +221,7 @@ fn what_is_there_is_kept_unless_it_is_to_be_replaced() {
     fs::write(out.join("notes.txt"), "mine").expect("written");
     let error = make(&iris("iris.onnx"), &iris("iris.csv"), &out, species).err().expect("refused").to_string();
     assert!(
-        error.ends_with("is there already: choose another place with --out, or replace it with --force"),
+        error.ends_with("already exists: choose another directory with --out, or replace it with --force"),
         "{error}"
     );
     assert!(out.join("notes.txt").is_file());

@@ -81,8 +81,8 @@ fn regressions() {
             "/x-output/value/colum",
             "did you mean \"column\"?",
         ),
-        (PLACE, value(json!({"value": {"tensor": "image"}})), PLACE, "a value must be a number a row"),
-        (PLACE, value(json!({"value": {"tensor": "words"}})), PLACE, "a value must be a number a row"),
+        (PLACE, value(json!({"value": {"tensor": "image"}})), PLACE, "a value must be one number per row"),
+        (PLACE, value(json!({"value": {"tensor": "words"}})), PLACE, "a value must be one number per row"),
         (
             PLACE,
             value(json!({"quantiles": {"tensor": "probabilities", "levels": [0.1, 0.9]}})),
@@ -100,7 +100,7 @@ fn regressions() {
             PLACE,
             value(json!({"quantiles": {"tensor": "probabilities", "levels": [0.5, 2]}})),
             "/x-output/quantiles/levels/1",
-            "a level is a number in 0 to 1",
+            "a level must be a number between 0 and 1",
         ),
         (
             PLACE,
@@ -119,7 +119,7 @@ fn regressions() {
             PLACE,
             value(json!({"value": {"tensor": "score"}, "sigma": {"tensor": "words"}})),
             PLACE,
-            "sigma must be a number a row",
+            "sigma must be one number per row",
         ),
         (
             PLACE,

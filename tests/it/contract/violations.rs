@@ -177,7 +177,7 @@ fn every_code_has_its_words() {
     /features/image/1/1 | null_not_allowed | image cannot be null; it must be a number; got null
 
     /features/image/0 | wrong_shape | image must be nested 2 levels deep; got 1 here
-    /features/image/1/0 | wrong_shape | image must be nested 2 levels deep only; got an array here
+    /features/image/1/0 | wrong_shape | image must be nested only 2 levels deep; got an array here
     /features/image/1/1 | wrong_type | image must not contain objects
 
     /features/image | wrong_type | image must be an array; got 7

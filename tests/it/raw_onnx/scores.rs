@@ -70,5 +70,5 @@ fn a_row_that_is_no_distribution_is_never_answered() {
 fn two_values_where_the_graph_declares_one_are_both_answered() {
     let (answer, notes) = served("lying_width", &json!([4, 5]));
     assert_eq!(answer["outputs"]["variable"].as_array().map(Vec::len), Some(2), "{answer:#}");
-    assert!(notes.iter().any(|note| note.contains("gives 2 values a row")), "{notes:#?}");
+    assert!(notes.iter().any(|note| note.contains("has 2 values per row")), "{notes:#?}");
 }
