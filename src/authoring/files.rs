@@ -64,7 +64,7 @@ impl StagedDirectory {
         };
         if occupied && !replace {
             return Err(AuthoringError::NeedsDecision(format!(
-                "{} is there already: choose another place with --out, or replace it with --force",
+                "{} already exists: choose another directory with --out, or replace it with --force",
                 place.display()
             )));
         }

@@ -49,7 +49,7 @@ pub(super) fn profile_table(
         drawn.add_with(|| instance);
     }
     if rows == 0 {
-        return Err(table.table_error("has columns and no rows".to_owned()).into());
+        return Err(table.table_error("has columns but no rows".to_owned()).into());
     }
     let file = table.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok((profiler.finish(ProfileSource { file, sha256: table.sha256()? }), drawn.into_items()))
@@ -85,7 +85,7 @@ pub fn rebuild_profile(
     let undecided = |detail: String| AuthoringError::NeedsDecision(format!("{}: {detail}", directory.display()));
     if !directory.join("contract.json").is_file() {
         return Err(undecided(
-            "has no contract.json; `candor init` makes a package from a model and a table".to_owned(),
+            "has no contract.json; `candor init` creates a package from a model and a table".to_owned(),
         ));
     }
     let path = directory.join("profile.json");
@@ -101,7 +101,7 @@ pub fn rebuild_profile(
         })
         .collect();
     if let Some(first) = refused.first() {
-        notes.push(format!("{} of {} rows that were tried would be refused: {first}", refused.len(), drawn.len()));
+        notes.push(format!("{} of {} sampled rows would be rejected: {first}", refused.len(), drawn.len()));
     }
     let text = text(&profile).map_err(|error| undecided(error.to_string()))?;
     let mut written: Vec<(PathBuf, String)> = vec![(path.clone(), text.clone())];
@@ -114,7 +114,7 @@ pub fn rebuild_profile(
 /// contract, the error says to move it away.
 fn load(loader: &Loader, directory: &Path, profile: &Path) -> Result<VerifiedVersion, AuthoringError> {
     let settings = Settings::at(directory.to_path_buf());
-    let mut outcome = Err(AuthoringError::NeedsDecision(format!("{}: holds no model.onnx", directory.display())));
+    let mut outcome = Err(AuthoringError::NeedsDecision(format!("{}: contains no model.onnx", directory.display())));
     verify_all(&settings, loader, |_, result| {
         let told = profile.display().to_string();
         outcome = match result {

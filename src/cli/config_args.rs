@@ -44,7 +44,7 @@ impl ConfigArgs {
         let mut all = flags;
         for pair in &self.set {
             let Some((key, value)) = pair.split_once('=') else {
-                complain(format_args!("candor: --set wants key=value, found {pair:?}"));
+                complain(format_args!("candor: --set expects key=value, found {pair:?}"));
                 return Err(ExitCode::from(2));
             };
             all.push((key.trim().to_owned(), value.trim().to_owned()));

@@ -87,7 +87,7 @@ impl Health {
 
 /// Returns the target of a URL: its own path, or `route` if it has none.
 fn target_of(url: &Uri, route: &str) -> Result<Target, String> {
-    let wrong = || format!("--url wants http://host, http://host:port or http://host:port/path, found \"{url}\"");
+    let wrong = || format!("--url expects http://host, http://host:port or http://host:port/path, found \"{url}\"");
     let authority = url.authority().filter(|_| url.scheme_str() == Some("http")).ok_or_else(wrong)?;
     let host = authority.host().parse().map_err(|_| wrong())?;
     let path = url.path_and_query().map(http::uri::PathAndQuery::as_str).filter(|path| *path != "/");

@@ -75,7 +75,7 @@ enum TaskFlag {
 }
 
 fn pair<'a>(flag: &str, text: &'a str) -> Result<(&'a str, &'a str), String> {
-    text.split_once('=').ok_or_else(|| format!("{flag} wants NAME=VALUE, found {text:?}"))
+    text.split_once('=').ok_or_else(|| format!("{flag} expects NAME=VALUE, found {text:?}"))
 }
 
 impl Init {
@@ -139,10 +139,10 @@ fn print(output: &mut Terminal, made: &InitReport, target: Option<&str>) {
     }
     let directory = made.directory.display();
     output.line(format_args!(
-        "check   the ranges are soft (x-expected): hard ones (minimum, maximum), units and descriptions are yours to add"
+        "check   the ranges are soft (x-expected): add hard ones (minimum, maximum), units and descriptions by hand"
     ));
     output.line(format_args!(
-        "check   profile.json and golden.jsonl hold rows of the table: treat both as confidential as the table"
+        "check   profile.json and golden.jsonl contain rows of the table: treat both as confidentially as the table"
     ));
     output.line(format_args!(""));
     let weights = made.weights.iter().map(String::as_str);

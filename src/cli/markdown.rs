@@ -8,7 +8,7 @@ use super::Cli;
 
 /// Returns the help of every command as Markdown.
 pub fn markdown_reference() -> String {
-    let mut text = String::from("# Commands\n\nGenerated from the program; `make docs` writes it anew.\n");
+    let mut text = String::from("# Commands\n\nGenerated from the program; `make docs` regenerates it.\n");
     let mut command = Cli::command().term_width(100);
     command.build();
     let _ = write!(text, "\n```text\n{}```\n", command.render_long_help());

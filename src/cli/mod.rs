@@ -93,7 +93,7 @@ fn reexec_without_ort_telemetry() -> Result<(), ExitCode> {
         Err(error) => error,
     };
     complain(format_args!(
-        "candor: could not start again with {name}=1, which keeps ONNX Runtime from reporting usage: {error}"
+        "candor: could not restart with {name}=1, which disables the usage telemetry of ONNX Runtime: {error}"
     ));
     complain(format_args!("candor: set {name}=1 in the environment and try again"));
     Err(ExitCode::FAILURE)

@@ -103,7 +103,7 @@ async fn run_until_signal(config: &Config, log: &LogHandle) -> ExitCode {
     };
     log_startup(config, &app);
     let signal = signals.next().await;
-    tracing::info!(signal, "stopping; a second signal, a second from now or later, stops at once");
+    tracing::info!(signal, "stopping; a second signal, at least one second from now, stops immediately");
     tokio::select! {
         drained = app.drain() => {
             tracing::info!(finished = drained.finished, cut = drained.aborted, "stopped");
@@ -127,7 +127,9 @@ fn log_startup(config: &Config, app: &App) {
         tracing::info!(%address, "health listening");
     }
     if config.security.tokens_file.as_os_str().is_empty() && !address.ip().is_loopback() {
-        tracing::warn!("everybody who reaches this address may ask: set security.tokens_file to change that");
+        tracing::warn!(
+            "anyone who can reach this address can send requests: set security.tokens_file to require a token"
+        );
     }
     let (repository, host) = (Arc::clone(app.repository()), address.to_string());
     let token = !config.security.tokens_file.as_os_str().is_empty();

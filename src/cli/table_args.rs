@@ -30,7 +30,7 @@ impl TableArgs {
             Some("tab" | "\\t") => Some(b'\t'),
             Some(text) => match text.as_bytes() {
                 [byte] if !matches!(byte, b'"' | b'\n' | b'\r') => Some(*byte),
-                _ => return Err(format!("--separator wants one ASCII character or \"tab\", found {text:?}")),
+                _ => return Err(format!("--separator expects one ASCII character or \"tab\", found {text:?}")),
             },
         };
         Ok(ReadOptions { separator, missing: self.na_values.clone() })

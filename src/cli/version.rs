@@ -8,7 +8,7 @@ static LONG: LazyLock<String> = LazyLock::new(|| {
     let features = if build::FEATURES.is_empty() { "none" } else { build::FEATURES };
     format!(
         "{}\nrevision             {}\ntarget               {}\nfeatures             {features}\n\
-         onnxruntime          built for {}, loads that or a newer one\nexecution providers  {}",
+         onnxruntime          built for {}; loads this version or a newer one\nexecution providers  {}",
         build::VERSION,
         build::REVISION,
         build::TARGET,

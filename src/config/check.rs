@@ -97,7 +97,7 @@ mod tests {
             ("http.cors.origins", "[1]", "must be a list of strings, found [1]"),
             ("repository.models", "", "must name a directory or an ONNX file, found \"\""),
             ("repository.default_model", "a/b", "\"a/b\" is not a name"),
-            ("repository.coverage", "1.5", "a coverage lies between 0 and 1"),
+            ("repository.coverage", "1.5", "a coverage must be between 0 and 1"),
             (
                 "repository.coverage",
                 "0.92",

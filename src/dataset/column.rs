@@ -90,7 +90,7 @@ pub fn describe(table: &Table) -> Result<ColumnInference, TableError> {
         }
     }
     if rows == 0 {
-        return Err(table.table_error("has columns and no rows".to_owned()));
+        return Err(table.table_error("has columns but no rows".to_owned()));
     }
     Ok(ColumnInference { rows, columns })
 }

@@ -106,7 +106,7 @@ impl Records {
                 }
                 ReadRecordResult::OutputFull => {
                     let detail = format!(
-                        "the row that begins here is longer than {} MiB; is a quote not closed?",
+                        "the row that begins here is longer than {} MiB; is a closing quote missing?",
                         MAX_RECORD_BYTES >> 20
                     );
                     return Err(self.row_error(began, detail));
@@ -121,7 +121,7 @@ impl Records {
     }
 
     fn unclosed(&self, began: u64) -> TableError {
-        self.row_error(began, "a quote is opened in the row that begins here and never closed".to_owned())
+        self.row_error(began, "the row that begins here has a quote that is never closed".to_owned())
     }
 
     fn record(&self, written: usize, fields: usize) -> Record<'_> {
@@ -163,7 +163,7 @@ pub(super) fn columns(path: &Path, separator: u8) -> Result<Vec<String>, TableEr
         .find(|(other, _)| *other != separator && names[0].as_bytes().contains(other));
     if let ([only], Some((_, other))) = (names.as_slice(), other) {
         return Err(content(&format!(
-            "the header is one column, {only:?}: the fields seem to be separated by {other}; say so with --separator"
+            "the header is one column, {only:?}: the fields seem to be separated by {other}; if so, set --separator"
         )));
     }
     Ok(names)
@@ -240,17 +240,17 @@ mod tests {
             (b"a,b\n\n1,2,3", "t.csv, line 3: has 3 fields, the header has 2"),
             (
                 b"a,b\n1,2\n3,\"never\nclosed\n5,6\n",
-                "t.csv, line 3: a quote is opened in the row that begins here and never closed",
+                "t.csv, line 3: the row that begins here has a quote that is never closed",
             ),
             (
                 b"a,b\n1,caf\xe9\n",
                 "t.csv, line 2: column \"b\" is not UTF-8 text: found the byte 0xE9; save the table as UTF-8",
             ),
-            (huge.as_bytes(), "t.csv, line 3: the row that begins here is longer than 8 MiB; is a quote not closed?"),
             (
-                b"a,b\n1,\"2\" 3\n4,\"\n",
-                "t.csv, line 3: a quote is opened in the row that begins here and never closed",
+                huge.as_bytes(),
+                "t.csv, line 3: the row that begins here is longer than 8 MiB; is a closing quote missing?",
             ),
+            (b"a,b\n1,\"2\" 3\n4,\"\n", "t.csv, line 3: the row that begins here has a quote that is never closed"),
         ];
         for (text, expected) in cases {
             assert_eq!(read(text), Err(expected.to_owned()));

@@ -64,8 +64,7 @@ impl Lines {
                 Err(error) => {
                     let place = format!(" at line 1 column {}", error.column());
                     let nan = text.contains("NaN") || text.contains("Infinity");
-                    let hint =
-                        if nan { "; JSON has no NaN and no Infinity: write null for a missing value" } else { "" };
+                    let hint = if nan { "; JSON has no NaN or Infinity: write null for a missing value" } else { "" };
                     let detail = error.to_string().replace(&place, &format!(" at character {}", error.column()));
                     Err(self.row_error(format!("is not JSON: {detail}{hint}")))
                 }
@@ -115,7 +114,7 @@ fn next_row(lines: &mut Lines, columns: &[String]) -> Result<Option<Row>, TableE
         let expected = columns.get(place).filter(|column| **column == name).map(|_| place);
         let Some(index) = expected.or_else(|| columns.iter().position(|column| *column == name)) else {
             let near = did_you_mean(&name, columns.iter().map(String::as_str));
-            return Err(lines.row_error(format!("has the member {name:?}, which the first row has not{near}")));
+            return Err(lines.row_error(format!("has the member {name:?}, that the first row does not have{near}")));
         };
         cells[index] = match value {
             JsonValue::Null => Cell::Missing,
@@ -162,11 +161,12 @@ mod tests {
             (b"{\"a\":1}\n[1]\n", "t.jsonl, line 2: must be a JSON object, found an array"),
             (
                 b"{\"tenure\":1}\n\n{\"tenur\":1}\n",
-                "t.jsonl, line 3: has the member \"tenur\", which the first row has not; did you mean \"tenure\"?",
+                "t.jsonl, line 3: has the member \"tenur\", that the first row does not have; did you mean \"tenure\"?",
             ),
             (
                 b"{\"a\":1}\n{\"a\":NaN}\n",
-                "t.jsonl, line 2: is not JSON: expected value at character 6; JSON has no NaN and no Infinity: write null for a missing value",
+                "t.jsonl, line 2: is not JSON: expected value at character 6; JSON has no NaN or Infinity: write null \
+                 for a missing value",
             ),
             (b"{\"a\":1}\n{\"a\":\"\xe9\"}", "t.jsonl, line 2: is not UTF-8 text; save the table as UTF-8"),
             (

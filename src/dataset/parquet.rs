@@ -106,12 +106,12 @@ fn literal(field: Field) -> Result<JsonValue, &'static str> {
         Field::Str(text) => Ok(JsonValue::Text(text)),
         // Old writers do not mark bytes as text.
         Field::Bytes(bytes) => {
-            let text = std::str::from_utf8(bytes.data()).map_err(|_| "bytes that are no text")?;
+            let text = std::str::from_utf8(bytes.data()).map_err(|_| "bytes that are not UTF-8 text")?;
             Ok(JsonValue::Text(text.to_owned()))
         }
         Field::Decimal(_) => {
             let text = field.to_string();
-            text.parse().map_err(|_| "a decimal beyond a double").and_then(float)
+            text.parse().map_err(|_| "a decimal outside the range of a double").and_then(float)
         }
         Field::Date(_)
         | Field::TimeMillis(_)

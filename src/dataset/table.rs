@@ -48,7 +48,7 @@ impl Table {
             _ => {
                 let found = if extension.is_empty() { "none".to_owned() } else { format!(".{extension}") };
                 return Err(content(format!(
-                    "the extension says the format: .csv, .tsv, .jsonl, .ndjson or .parquet; found {found}"
+                    "the file extension must be .csv, .tsv, .jsonl, .ndjson or .parquet; found {found}"
                 )));
             }
         };
@@ -66,7 +66,7 @@ impl Table {
         for (index, name) in columns.iter().enumerate() {
             if let Some(first) = columns[..index].iter().position(|other| other == name) {
                 return Err(content(format!(
-                    "columns {} and {} are both named {name:?}: names must differ",
+                    "columns {} and {} are both named {name:?}: names must be unique",
                     first + 1,
                     index + 1
                 )));

@@ -35,83 +35,85 @@ macro_rules! error_codes {
 }
 
 error_codes! {
-    MalformedJson, "malformed_json", "The body is not JSON",
-        "The body could not be read as JSON; the detail names the line and the column.",
-        "Send one JSON object in UTF-8. NaN, Infinity, lone surrogates and nesting past 32 levels are not accepted.";
-    DataContractViolation, "data_contract_violation", "The request does not keep the data contract",
-        "The body is JSON, but not an instance that the model's contract admits. Every violation is listed with its place.",
+    MalformedJson, "malformed_json", "The body is not valid JSON",
+        "The body could not be parsed as JSON; the detail names the line and the column.",
+        "Send one JSON object in UTF-8. NaN, Infinity, lone surrogates and nesting deeper than 32 levels are not \
+         accepted.";
+    DataContractViolation, "data_contract_violation", "The request violates the data contract",
+        "The body is JSON, but not an instance that the model's contract accepts. Every violation is listed with its \
+         location.",
         "Correct the members that `errors` names. The contract is at GET /models/{model}/contract.";
-    InvalidHeader, "invalid_header", "A header has a value that cannot be used",
-        "A header that the server acts on could not be read; the detail names it.",
-        "Correct the header, or leave it out: each of them has a default.";
-    Unauthenticated, "unauthenticated", "The caller is not known",
-        "This server asks for a bearer token, and the request had none, or one that is not known.",
+    InvalidHeader, "invalid_header", "A header has an invalid value",
+        "A header that the server uses could not be parsed; the detail names it.",
+        "Correct the header, or omit it: each header has a default.";
+    Unauthenticated, "unauthenticated", "The caller is not authenticated",
+        "This server requires a bearer token, and the request had none or an unknown one.",
         "Send `Authorization: Bearer <token>` with a token that the operator gave you.";
-    Forbidden, "forbidden", "The token does not cover this",
-        "The token is known, and does not cover what was asked for: a model, or the metrics.",
-        "Ask the operator for a token that covers it.";
-    UnknownModel, "unknown_model", "There is no such model",
-        "No model of this name is served. The detail lists those that are.",
+    Forbidden, "forbidden", "The token does not grant access",
+        "The token is valid, but does not grant access to the requested resource: a model, or the metrics.",
+        "Ask the operator for a token that grants access.";
+    UnknownModel, "unknown_model", "The model does not exist",
+        "No model of this name is served. The detail lists the models that are served.",
         "Use one of the names at GET /models, or set `repository.default_model` for /predict.";
-    UnknownVersion, "unknown_version", "The model has no such version",
-        "The model is served, but not at the version that was asked for. The detail lists those that are.",
-        "Use one of the versions at GET /models/{model}, or leave the version out.";
-    NotFound, "not_found", "There is nothing at this path",
-        "The path is none of the server's routes.",
-        "GET / lists what is served.";
-    MethodNotAllowed, "method_not_allowed", "The path does not take this method",
-        "The path exists, but not for this method; the Allow header lists those it takes.",
-        "Predictions are asked for with POST, everything else with GET.";
-    NotAcceptable, "not_acceptable", "The answer is not to be had in this form",
-        "The Accept header rules out every form that this route can answer in.",
-        "Accept `application/json`, or leave the header out.";
+    UnknownVersion, "unknown_version", "The version does not exist",
+        "The model is served, but not in the requested version. The detail lists the versions that are served.",
+        "Use one of the versions at GET /models/{model}, or omit the version.";
+    NotFound, "not_found", "No route matches the path",
+        "The server has no route for this path.",
+        "GET / lists the routes.";
+    MethodNotAllowed, "method_not_allowed", "The path does not support this method",
+        "The path exists, but does not support this method; the Allow header lists the methods that it supports.",
+        "Use POST for predictions, and GET for everything else.";
+    NotAcceptable, "not_acceptable", "The response is not available in the requested format",
+        "The Accept header excludes every media type that this route can return.",
+        "Accept `application/json`, or omit the header.";
     BodyTimeout, "body_timeout", "The body did not arrive in time",
-        "The body was announced, and did not arrive within `http.body_timeout_ms`.",
-        "Send the whole body at once; look for a slow or broken connection.";
+        "The body was announced, but did not arrive completely within `http.body_timeout_ms`.",
+        "Send the whole body at once; check for a slow or broken connection.";
     BodyTooLarge, "body_too_large", "The body is too large",
         "The body, after decompression, is larger than `http.max_body_bytes`.",
-        "Send one instance a request. An operator can raise the limit.";
-    UnsupportedMediaType, "unsupported_media_type", "The body has another type than JSON",
+        "Send one instance per request. An operator can raise the limit.";
+    UnsupportedMediaType, "unsupported_media_type", "The content type of the body is not JSON",
         "The Content-Type is missing, or is not `application/json`.",
         "Send `Content-Type: application/json`.";
-    UnsupportedEncoding, "unsupported_encoding", "The body is compressed in a way that is not known",
-        "The Content-Encoding is none of identity, gzip and zstd, or the body is not what it says.",
-        "Send the body plain, or compressed with gzip or zstd.";
+    UnsupportedEncoding, "unsupported_encoding", "The content encoding of the body is not supported",
+        "The Content-Encoding is not identity, gzip or zstd, or the body does not match it.",
+        "Send the body uncompressed, or compressed with gzip or zstd.";
     AnswerTooLarge, "answer_too_large", "The model's answer is too large",
-        "The model answers this instance with more than fits into `http.max_answer_bytes`.",
-        "Ask for less, where the instance decides the size of the answer. An operator can raise the limit.";
+        "The model's answer to this instance is larger than `http.max_answer_bytes`.",
+        "Request less, if the instance determines the size of the answer. An operator can raise the limit.";
     RateLimited, "rate_limited", "The caller sends too many requests",
-        "The caller used up its share; the answer's headers say when there is more.",
-        "Wait as long as Retry-After says, and send more slowly.";
+        "The caller has used up its rate limit; the response headers say when it is available again.",
+        "Wait for the time given in Retry-After, and send requests more slowly.";
     InferenceFailed, "inference_failed", "The model failed on this input",
-        "ONNX Runtime reported a failure while it ran the graph. The log has the operator and the node that failed, under the \
-         request id; the whole message, which may quote features, is logged at the level debug only.",
-        "Look the request id up in the log; tighten the contract so that such inputs are refused.";
-    NonFiniteOutput, "non_finite_output", "The model answered with a value that is not a number",
-        "An output of the graph is NaN or infinite; such a value is never passed on.",
-        "Look the request id up in the log; tighten the contract so that such inputs are refused.";
-    InvalidProbabilities, "invalid_probabilities", "The model answered with invalid probabilities",
-        "The output that the contract calls probabilities holds values outside 0 to 1, or values that do not sum to 1; such \
-         values are never passed on.",
+        "ONNX Runtime reported an error while running the graph. The log has the operator and the node that failed, \
+         under the request id; the full message, which may quote features, is logged only at level debug.",
+        "Look the request id up in the log; tighten the contract so that such inputs are rejected.";
+    NonFiniteOutput, "non_finite_output", "The model returned a value that is not a finite number",
+        "An output of the graph is NaN or infinite; such values are never returned.",
+        "Look the request id up in the log; tighten the contract so that such inputs are rejected.";
+    InvalidProbabilities, "invalid_probabilities", "The model returned invalid probabilities",
+        "The output that the contract declares as probabilities holds values outside 0 to 1, or values that do not sum \
+         to 1; such values are never returned.",
         "Look the request id up in the log. The operator can correct `x-output` in contract.json (`logits` for logits, the task \
          `tensors` for other scores), or export the model with probabilities.";
-    Internal, "internal", "The server failed",
-        "Something went wrong that is not the request's fault. The log has the cause, under the request id.",
-        "Report it with the request id.";
-    Overloaded, "overloaded", "The server has more work than it can do in time",
-        "The queue is full, or what waits in it could not be worked off before the request's deadline; the request was refused \
-         at once.",
-        "Retry after the time that Retry-After gives, with some jitter.";
+    Internal, "internal", "Internal server error",
+        "An error occurred that the request did not cause. The log has the cause, under the request id.",
+        "Report the error with the request id.";
+    Overloaded, "overloaded", "The server is overloaded",
+        "The queue is full, or the queued work could not be finished before the request's deadline; the request was \
+         rejected immediately.",
+        "Retry after the time given in Retry-After, with some jitter.";
     NotReady, "not_ready", "The model is not ready",
-        "The model, or this version of it, is loading, or could not be loaded; the detail says why.",
-        "Retry later; an operator finds the reason at GET /models/{model} and in the log.";
+        "The model, or this version of it, is loading or could not be loaded; the detail says why.",
+        "Retry later; the operator can find the reason at GET /models/{model} and in the log.";
     Draining, "draining", "The server is shutting down",
-        "The server has been told to stop and takes no new requests.",
-        "Retry: another instance, or the next one, will answer.";
-    DeadlineExceeded, "deadline_exceeded", "The answer was not ready in time",
-        "The request's deadline passed before there was an answer, and its work was dropped; or it leaves less time than a row \
-         takes on an idle server, and the request was refused at once. The detail says which.",
-        "Give it more time with x-deadline-ms, up to the model's own limit, or retry when there is less load.";
+        "The server is shutting down and accepts no new requests.",
+        "Retry: another server, or this one after its restart, will answer.";
+    DeadlineExceeded, "deadline_exceeded", "The deadline was exceeded",
+        "The request's deadline passed before the answer was ready, and its work was dropped; or it leaves less time \
+         than a row takes on an idle server, and the request was rejected immediately. The detail says which.",
+        "Allow more time with x-deadline-ms, up to the model's own limit, or retry when the load is lower.";
 }
 
 impl ErrorCode {

@@ -57,8 +57,8 @@ pub fn check_calibration(calibration: &CalibrationDocument, coverage: Coverage, 
     if trained.iter().any(|digest| plain(digest) == plain(&calibration.data.sha256)) {
         let file = &calibration.data.file;
         findings.push(Finding::warning(format!(
-            "was made from {file}, the very table that the model was trained on: on new rows it is less sure than this \
-             says; run `candor calibrate` with rows that were held out"
+            "was made from {file}, the table that the model was trained on: the model is less certain on new rows than \
+             this shows; run `candor calibrate` with held-out rows"
         )));
     }
     let Some((quantiles, meaning)) = claimed_coverage(&calibration.rule) else { return findings };
@@ -101,8 +101,8 @@ fn unbounded(
     let (rows, level, needed) = (quantiles.rows, coverage.as_f64(), coverage.rows_needed());
     if coverage.rank(rows).is_some() {
         return Some(Finding::warning(format!(
-            "too many of its {rows} rows have no finite score for a bound at coverage {level}: {meaning}; look whether \
-             the model gives spreads of 0"
+            "too many of its {rows} rows have no finite score for a bound at coverage {level}: {meaning}; check \
+             whether the model returns spreads of 0"
         )));
     }
     // If probabilities were fitted, only the other half of the rows gave the quantiles.
@@ -111,8 +111,8 @@ fn unbounded(
         _ => (2 * needed, format!(", of which one half fits the probabilities and the other gives the {needed}")),
     };
     Some(Finding::warning(format!(
-        "its quantiles come from {rows} rows, and coverage {level} needs {needed}: {meaning}; run `candor calibrate` with \
-         {all} rows or more{why}, or serve a lower coverage"
+        "its quantiles come from {rows} rows, but coverage {level} needs {needed}: {meaning}; run `candor calibrate` \
+         with {all} rows or more{why}, or serve a lower coverage"
     )))
 }
 
@@ -129,12 +129,13 @@ fn coverage_out_of_band(level: &LevelReport, rows: usize, of: &str) -> Option<Fi
         None
     } else if found < low {
         Some(Finding::warning(format!(
-            "{told}. It covers less than it says: run `candor calibrate` again, with rows drawn at random from those that \
-             are like the ones to be served"
+            "{told}. The coverage is lower than claimed: run `candor calibrate` again, with rows sampled at random \
+             from data like that to be served"
         )))
     } else if found > high {
         Some(Finding::note(format!(
-            "{told}. It covers more than it says, so answers are vaguer than they need be: many rows have equal scores"
+            "{told}. The coverage is higher than claimed, so the sets or intervals are larger than necessary: many \
+             rows have equal scores"
         )))
     } else {
         None

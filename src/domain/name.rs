@@ -7,7 +7,10 @@ pub const MAX_NAME_LENGTH: usize = 64;
 
 /// The text is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{found:?} is not a name: 1 to {MAX_NAME_LENGTH} of the characters A-Z a-z 0-9 . _ -, not starting with a dot")]
+#[error(
+    "{found:?} is not a name: use 1 to {MAX_NAME_LENGTH} of the characters A-Z a-z 0-9 . _ -, not starting with \
+     a dot"
+)]
 pub struct InvalidName {
     /// The rejected text, truncated to the allowed length.
     pub found: String,

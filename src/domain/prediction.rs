@@ -62,7 +62,9 @@ pub enum InterpretError {
         value: f64,
     },
     /// The output declared as probabilities holds other values.
-    #[error("output {tensor:?} holds {found}; probabilities lie in 0 to 1, and those of all classes sum to 1")]
+    #[error(
+        "output {tensor:?} holds {found}; probabilities must be between 0 and 1, and those of all classes must sum to 1"
+    )]
     NotProbabilities {
         /// The name of the output.
         tensor: String,

@@ -32,22 +32,22 @@ macro_rules! violation_codes {
 }
 
 violation_codes! {
-    Missing, "missing", "A required member or feature is not there.";
+    Missing, "missing", "A required member or feature is missing.";
     UnknownFeature, "unknown_feature", "A member or feature is not in the contract.";
-    WrongType, "wrong_type", "The value has another JSON type than the contract says.";
-    NotInEnum, "not_in_enum", "The value is none of those that the contract lists.";
-    BelowMinimum, "below_minimum", "The number is below the least allowed one.";
-    AboveMaximum, "above_maximum", "The number is above the greatest allowed one.";
+    WrongType, "wrong_type", "The value does not have the JSON type that the contract requires.";
+    NotInEnum, "not_in_enum", "The value is not one of those that the contract lists.";
+    BelowMinimum, "below_minimum", "The number is below the allowed minimum.";
+    AboveMaximum, "above_maximum", "The number is above the allowed maximum.";
     NotMultiple, "not_multiple", "The number is not a multiple of the contract's step.";
-    TooShort, "too_short", "The text has fewer characters than allowed.";
-    TooLong, "too_long", "The text has more characters than allowed.";
-    PatternMismatch, "pattern_mismatch", "The text does not match the contract's pattern.";
+    TooShort, "too_short", "The string has fewer characters than allowed.";
+    TooLong, "too_long", "The string has more characters than allowed.";
+    PatternMismatch, "pattern_mismatch", "The string does not match the contract's pattern.";
     WrongLength, "wrong_length", "The array has too few or too many elements.";
-    WrongShape, "wrong_shape", "The nested array is not rectangular, or has another depth.";
+    WrongShape, "wrong_shape", "The nested array is not rectangular, or has the wrong depth.";
     NotRepresentable, "not_representable", "The number does not fit the element type of the graph's tensor.";
     NullNotAllowed, "null_not_allowed", "The feature cannot be null.";
     Duplicate, "duplicate", "The same key appears twice in one object.";
-    SchemaViolation, "schema_violation", "A JSON Schema keyword that needs the full validation is not met.";
+    SchemaViolation, "schema_violation", "A JSON Schema keyword that only the full validation checks is violated.";
 }
 
 /// One contract violation of a request.

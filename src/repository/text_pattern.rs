@@ -126,8 +126,8 @@ mod tests {
     #[test]
     fn a_pattern_that_cannot_be_used_says_what_to_write() {
         let cases = [
-            ("^(?=.*a)b", "write each condition as a pattern of its own"),
-            (r"(a)\1", "no other keyword compares the parts"),
+            ("^(?=.*a)b", "write each condition as a separate pattern"),
+            (r"(a)\1", "no other keyword compares parts"),
             ("a{,", "is not a valid ECMA-262 regular expression"),
             ("(a", "is not a valid ECMA-262 regular expression"),
             (r"(\p{L}{1,1000}){1000}", "too large: its counted repetitions"),

@@ -96,7 +96,7 @@ fn faults_of_the_configuration_are_told_all_at_once() {
 #[test]
 fn single_faults_of_the_configuration() {
     for (arguments, message) in [
-        (&["config", "--set", "http.port"][..], "candor: --set wants key=value, found \"http.port\""),
+        (&["config", "--set", "http.port"][..], "candor: --set expects key=value, found \"http.port\""),
         (
             &["config", "--config", "/nonexistent/x.toml"],
             "candor: /nonexistent/x.toml: there is no such file or directory",

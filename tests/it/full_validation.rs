@@ -363,8 +363,11 @@ fn the_example_is_one_that_is_admitted() {
 #[test]
 fn a_pattern_that_backtracks_is_refused_with_what_to_write() {
     for (pattern, expected) in [
-        ("^(?=.*\\d)x+$", "look-around needs backtracking, whose time has no bound; write each condition as a pattern"),
-        ("^(.+)\\1$", "a back-reference needs backtracking, whose time has no bound"),
+        (
+            "^(?=.*\\d)x+$",
+            "look-around needs backtracking, whose time is unbounded; write each condition as a separate pattern",
+        ),
+        ("^(.+)\\1$", "a back-reference needs backtracking, whose time is unbounded"),
     ] {
         let contract = text_contract(&json!({ "pattern": pattern }), &json!({}));
         let root = package("types", &[("contract.json", &contract.to_string())]);

@@ -151,7 +151,7 @@ fn the_long_version_tells_revision_runtime_and_features() {
     assert_eq!(text.lines().next(), Some(concat!("candor ", env!("CARGO_PKG_VERSION"))));
     let revision = revision::find(root(), option_env!("CANDOR_REVISION")).revision;
     assert_eq!(line("revision"), Some(revision.as_str()));
-    assert_eq!(line("onnxruntime"), Some("built for 1.31, loads that or a newer one"));
+    assert_eq!(line("onnxruntime"), Some("built for 1.31; loads this version or a newer one"));
     assert_eq!(line("execution providers"), Some("cpu, cuda, tensorrt, openvino, xnnpack"));
     assert_eq!(line("features"), Some("none"));
     assert!(line("target").is_some_and(|target| target.contains('-')), "{text}");

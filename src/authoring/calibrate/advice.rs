@@ -14,8 +14,8 @@ fn percent(share: f64) -> String {
 /// Warns that the rows may be training data.
 pub(super) fn calibrated_on_training_data(named_by: &str) -> String {
     format!(
-        "{named_by} says that the model was trained on these very rows: if that is so, everything here flatters it, and no \
-         coverage holds"
+        "{named_by} names this table as the training data: if that is correct, all figures here are too optimistic, \
+         and no coverage is guaranteed"
     )
 }
 
@@ -24,8 +24,8 @@ pub(super) fn duplicate_rows(copies: u64, rows: u64) -> Option<String> {
     // Warn above 5 % duplicates.
     (copies * 20 > rows).then(|| {
         format!(
-            "{copies} of {rows} rows have the same features as an earlier row: if they are copies and not further cases, \
-             everything here looks surer than it is"
+            "{copies} of {rows} rows have the same features as an earlier row: if they are copies rather than \
+             independent cases, all figures here look more certain than they are"
         )
     })
 }
@@ -53,8 +53,8 @@ fn worse_than_a_constant(report: &Report, classes: &[(String, usize)]) -> Option
     let (accuracy, constant) = (report.before.as_ref()?.accuracy, *most as f64 / rows as f64);
     (accuracy < constant).then(|| {
         format!(
-            "always answering {name:?} would be right more often ({}) than the model ({}): look at the order of the columns \
-             and of the classes",
+            "always predicting {name:?} would be correct more often ({}) than the model ({}): check the order of the \
+             columns and of the classes",
             percent(constant),
             percent(accuracy)
         )
@@ -64,7 +64,7 @@ fn worse_than_a_constant(report: &Report, classes: &[(String, usize)]) -> Option
 /// Warns if always predicting the mean would beat the regression; `share` is the R² of its values.
 pub(super) fn worse_than_mean(share: Option<f64>) -> Option<String> {
     share.filter(|share| *share < 0.0).map(|_| {
-        "always answering the mean of the target would do better than the model: look at the order of the columns, and at \
+        "always predicting the mean of the target would do better than the model: check the order of the columns and \
          the unit of the target"
             .to_owned()
     })
@@ -73,7 +73,7 @@ pub(super) fn worse_than_mean(share: Option<f64>) -> Option<String> {
 /// Warns about classes without rows.
 fn missing_classes(classes: &[(String, usize)]) -> Option<String> {
     let names: Vec<&str> = classes.iter().filter(|(_, rows)| *rows == 0).map(|(name, _)| name.as_str()).collect();
-    (!names.is_empty()).then(|| format!("no row has the class {}: nothing was learnt of it", names.join(", ")))
+    (!names.is_empty()).then(|| format!("no row has the class {}: nothing could be fitted for it", names.join(", ")))
 }
 
 /// Warns about candidates that could not be used, and about a method that does not improve the log loss.
@@ -90,11 +90,10 @@ fn method(report: &Report, name: &str) -> Vec<String> {
     }
     match (loss(name), loss(uncalibrated)) {
         (Some(_), Some(_)) if name == uncalibrated && report.candidates.len() > 1 => {
-            notes
-                .push("no method made the model's own probabilities better, so they are served as they are".to_owned());
+            notes.push("no method improved the model's own probabilities, so they are served unchanged".to_owned());
         }
         (Some(own), Some(before)) if own > before => {
-            notes.push(format!("{name} made the probabilities worse; --method auto would not have taken it"));
+            notes.push(format!("{name} made the probabilities worse; --method auto would not have selected it"));
         }
         _ => {}
     }
@@ -111,10 +110,10 @@ fn empty_sets(report: &Report, served: Coverage) -> Option<String> {
     }
     let fits = |other: &&LevelReport| other.coverage > served && other.empty <= MAX_FEW && other.unbounded <= 0.0;
     let better = report.levels.iter().find(fits).map_or_else(String::new, |other| {
-        format!("; at coverage {} it is {}", other.coverage.as_f64(), percent(other.empty))
+        format!("; at coverage {}, only {} are empty", other.coverage.as_f64(), percent(other.empty))
     });
     Some(format!(
-        "{} of the sets are empty at coverage {}, less than the {} in which the likeliest class alone is right{better}",
+        "{} of the sets are empty at coverage {}, which is below the accuracy of {}{better}",
         percent(level.empty),
         served.as_f64(),
         percent(accuracy)

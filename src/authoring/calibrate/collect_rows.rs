@@ -152,7 +152,7 @@ impl RefusedRows {
         let mut told: Vec<String> =
             self.first.into_iter().map(|(place, detail)| table.row_error(place, detail).to_string()).collect();
         if self.count > MAX_LISTED as u64 {
-            let detail = format!("the contract does not admit {} rows in all; those above are the first", self.count);
+            let detail = format!("the contract rejects {} rows in total; the first ones are listed above", self.count);
             told.push(table.table_error(detail).to_string());
         }
         told
@@ -271,7 +271,7 @@ impl GroupIndex {
             if next == MAX_GROUPS {
                 let feature = &self.feature;
                 return Err(format!(
-                    "--group-by: {feature:?} has more than {MAX_GROUPS} values; choose a feature of few values"
+                    "--group-by: {feature:?} has more than {MAX_GROUPS} values; choose a feature with fewer values"
                 ));
             }
             self.values.push(value);

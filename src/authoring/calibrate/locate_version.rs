@@ -12,25 +12,25 @@ pub(super) fn version_directory(path: &Path) -> Result<PathBuf, AuthoringError> 
     let wrong = |detail: String| Err(AuthoringError::NeedsDecision(format!("{}: {detail}", path.display())));
     if path.is_file() {
         return wrong(
-            "is a file; a calibration lies in a version's directory, such as models/churn/1: `candor init` makes one of \
-             a model and a table"
+            "is a file; expected the directory of a version, such as models/churn/1: `candor init` creates one from a \
+             model and a table"
                 .to_owned(),
         );
     }
     let Ok(entries) = std::fs::read_dir(path) else {
-        return wrong("is no directory; give that of a version, such as models/churn/1".to_owned());
+        return wrong("is not a directory; expected the directory of a version, such as models/churn/1".to_owned());
     };
     if path.join("model.onnx").is_file() {
         if path.join("contract.json").is_file() {
             return Ok(path.to_path_buf());
         }
-        return wrong("has no contract.json; `candor init` makes a package from a model and a table".to_owned());
+        return wrong("has no contract.json; `candor init` creates a package from a model and a table".to_owned());
     }
     let inside: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     let mut versions: Vec<&PathBuf> = inside.iter().filter(|inside| inside.join("model.onnx").is_file()).collect();
     versions.sort();
     match versions.as_slice() {
-        [] => wrong("holds no model.onnx; give the directory of a version, such as models/churn/1".to_owned()),
+        [] => wrong("contains no model.onnx; expected the directory of a version, such as models/churn/1".to_owned()),
         [version] => version_directory(version),
         several => {
             let names: Vec<String> = several.iter().map(|version| version.display().to_string()).collect();
@@ -45,7 +45,8 @@ pub(super) fn load(loader: &Loader, directory: &Path) -> Result<VerifiedVersion,
     let undecided = |error: &dyn std::fmt::Display| AuthoringError::NeedsDecision(error.to_string());
     let listing = scan(directory).map_err(|error| undecided(&error))?;
     let found = listing.models.first().and_then(|model| Some((model, model.versions.first()?)));
-    let (model, version) = found.ok_or_else(|| undecided(&format!("{}: holds no model.onnx", directory.display())))?;
+    let (model, version) =
+        found.ok_or_else(|| undecided(&format!("{}: contains no model.onnx", directory.display())))?;
     let above = directory.canonicalize().ok().and_then(|path| path.parent().map(Path::to_path_buf));
     let settings = ModelSettings::read(above.as_deref()).map_err(|error| undecided(&error))?;
     loader

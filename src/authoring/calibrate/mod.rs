@@ -87,8 +87,9 @@ pub fn calibrate(
     if let Some(what) = trained_on.filter(|_| !wishes.allow_training_data) {
         return Err(table
             .table_error(format!(
-                "is the very table that {what} names: a model is surer of rows that it was trained on than of any other. \
-                 Give rows that were held out, or say --allow-training-data if it was not trained on these"
+                "is the table that {what} names as training data: a model is more certain of rows that it was trained \
+                 on than of new ones. Use held-out rows, or pass --allow-training-data if the model was not trained on \
+                 these"
             ))
             .into());
     }
@@ -159,13 +160,13 @@ pub fn load_held_out(
 fn check_target(table: &Table, target: Option<&str>) -> Result<(), AuthoringError> {
     let columns = table.columns().join(", ");
     match target {
-        None => {
-            Err(table.table_error(format!("--target says which column holds the truth; there are: {columns}")).into())
-        }
+        None => Err(table
+            .table_error(format!("--target is required: the column with the true values, one of: {columns}"))
+            .into()),
         Some(target) if !table.columns().iter().any(|column| column == target) => {
             let near = did_you_mean(target, table.columns().iter().map(String::as_str));
             Err(table
-                .table_error(format!("--target: there is no column {target:?}{near}; there are: {columns}"))
+                .table_error(format!("--target: the table has no column {target:?}{near}; it has: {columns}"))
                 .into())
         }
         Some(_) => Ok(()),

@@ -22,7 +22,7 @@ pub(super) fn plan(contract: &Contract, wishes: &CalibrateOptions) -> Result<Cal
         Task::Regression => regression(wishes, &mut problems),
         Task::Tensors => {
             return Err(vec![
-                "its task is tensors: there is no truth that they could be held against, and nothing to calibrate"
+                "its task is tensors: there are no true values to compare them with, so nothing can be calibrated"
                     .to_owned(),
             ]);
         }
@@ -31,7 +31,7 @@ pub(super) fn plan(contract: &Contract, wishes: &CalibrateOptions) -> Result<Cal
         problems.extend(contract.grouping(feature, &[]).err().map(|detail| format!("--group-by: {detail}")));
     }
     if let Some(target) = wishes.target.as_ref().filter(|name| contract.features.iter().any(|own| own.name == **name)) {
-        problems.push(format!("--target: {target:?} is a feature of the contract, so it cannot be what is predicted"));
+        problems.push(format!("--target: {target:?} is a feature of the contract, so it cannot be the target"));
     }
     if problems.is_empty() { Ok(plan) } else { Err(problems) }
 }
@@ -58,11 +58,12 @@ fn classification(classes: usize, wishes: &CalibrateOptions, problems: &mut Vec<
     };
     match (&wishes.group, sets) {
         (Some(_), Some(SetMethod::Aps)) => {
-            problems.push("--group-by goes with --prediction-sets lac, not with aps".to_owned());
+            problems.push("--group-by requires --prediction-sets lac; aps does not support it".to_owned());
         }
         (Some(_), None) => {
             problems.push(
-                "--group-by makes quantiles by group, and --prediction-sets none asks for no quantiles: drop one"
+                "--group-by computes quantiles per group, but --prediction-sets none computes no quantiles: remove one \
+                 of them"
                     .to_owned(),
             );
         }
@@ -78,8 +79,8 @@ fn regression(wishes: &CalibrateOptions, problems: &mut Vec<String>) -> Calibrat
     if let Some(CalibrationMethod::Classifier(method)) = wishes.method {
         let method = method.as_str();
         problems.push(format!(
-            "--method {method} is for a classification; this is a regression, whose intervals follow from its outputs \
-             (or, with split-conformal, from its value alone)"
+            "--method {method} is for a classification; this is a regression, whose intervals are determined by its \
+             outputs (or, with split-conformal, by its value alone)"
         ));
     }
     if wishes.sets.is_some() {

@@ -90,12 +90,12 @@ impl Targets {
         let (target, rows) = (&self.target, self.rows);
         let mut problems = Vec::new();
         if rows == 0 {
-            problems.push(table.table_error("has columns and no rows".to_owned()));
+            problems.push(table.table_error("has columns but no rows".to_owned()));
         }
         if let Some((place, _)) = &self.missing.first {
             problems.push(table.table_error(format!(
-                "the target {target:?} has no value in {} of {rows} rows, the first of them in {place}: a calibration \
-                 needs rows whose outcome is known",
+                "the target {target:?} has no value in {} of {rows} rows, first in {place}: a calibration needs rows \
+                 with a known outcome",
                 self.missing.count
             )));
         }
@@ -109,8 +109,8 @@ impl Targets {
         }
         if let (Some((named_at, named)), Some((numbered_at, numbered))) = (&self.named.first, &self.numbered.first) {
             problems.push(table.table_error(format!(
-                "the target {target:?} holds names of classes ({named:?} in {named_at}) and other values ({numbered:?} in \
-                 {numbered_at}) that could only be their numbers: write one or the other; the classes are {}",
+                "the target {target:?} mixes class names ({named:?} in {named_at}) and class numbers ({numbered:?} in \
+                 {numbered_at}): use one or the other; the classes are {}",
                 self.classes.join(", ")
             )));
         }
@@ -120,9 +120,11 @@ impl Targets {
     fn right(&self) -> String {
         if self.classification {
             let (last, classes) = (self.classes.len().saturating_sub(1), self.classes.join(", "));
-            format!("which is no class of the contract: {classes}, or their numbers 0 to {last}")
+            format!(
+                "which is not a class of the contract: expected one of {classes}, or a class number from 0 to {last}"
+            )
         } else {
-            "which is no finite number".to_owned()
+            "which is not a finite number".to_owned()
         }
     }
 
@@ -130,7 +132,7 @@ impl Targets {
     pub(super) fn reading(&self) -> Option<String> {
         self.numbered.first.as_ref()?;
         let pairs: Vec<String> =
-            self.classes.iter().enumerate().map(|(index, class)| format!("{index} for {class}")).collect();
-        Some(format!("the target {:?} holds numbers of classes: {} were taken", self.target, pairs.join(", ")))
+            self.classes.iter().enumerate().map(|(index, class)| format!("{index} is {class}")).collect();
+        Some(format!("the target {:?} holds class numbers: {}", self.target, pairs.join(", ")))
     }
 }

@@ -77,7 +77,7 @@ pub(super) fn assign_columns(
     match left.as_slice() {
         [] if table.left.is_empty() => {}
         [] => table.problems.push(format!(
-            "no input of the graph takes {}: say which is the target with --target, and leave the others out with --ignore",
+            "no input of the graph takes {}: name the target with --target, and exclude the others with --ignore",
             table.names(&table.left)
         )),
         [tensor] => placed.extend(table.unassigned(*tensor, &signature.inputs[*tensor])),
@@ -85,7 +85,7 @@ pub(super) fn assign_columns(
             for tensor in several {
                 let spec = &signature.inputs[*tensor];
                 table.problems.push(format!(
-                    "the input {spec} has no column of its name: say what feeds it with --input {}=COLUMN{}",
+                    "no column is named like the input {spec}: choose its columns with --input {}=COLUMN{}",
                     spec.name,
                     if input_arity(spec) == InputArity::Scalars(1) { "" } else { ",COLUMN" }
                 ));
@@ -123,7 +123,7 @@ impl UnassignedColumns<'_> {
         let chosen: Vec<usize> = wishes.features.iter().filter_map(|name| self.find("--features", name)).collect();
         if let Some(target) = target.filter(|target| chosen.contains(target)) {
             self.problems.push(format!(
-                "{:?} is the target, and --features lists it: a model that sees its target predicts nothing",
+                "{:?} is the target, but --features lists it: the target cannot be a feature",
                 self.columns[target].name
             ));
         }
@@ -185,15 +185,15 @@ impl UnassignedColumns<'_> {
         let names = self.names(&self.left);
         let problem = match input_arity(spec) {
             InputArity::Array => format!(
-                "the input {spec} takes one column of arrays, and what is left is {names}: a table of JSON lines or \
-                 Parquet can hold arrays; name the column with --input {}=COLUMN",
+                "the input {spec} takes one column of arrays, but the remaining columns are {names}: a JSON lines or \
+                 Parquet table can hold arrays; name the column with --input {}=COLUMN",
                 spec.name
             ),
             InputArity::Scalars(width) if found > width => format!(
-                "{found} columns are left for the input {spec}, which takes {width}: {names}. Say which is the target \
-                 with --target, leave others out with --ignore, or list the {width} in order with --features"
+                "{found} columns are left for the input {spec}, which takes {width}: {names}. Name the target with \
+                 --target, exclude others with --ignore, or list the {width} in order with --features"
             ),
-            _ => format!("the input {spec} takes more columns than the {found} that are left: {names}"),
+            _ => format!("the input {spec} takes more columns than the {found} that remain: {names}"),
         };
         self.problems.push(problem);
         None

@@ -224,7 +224,8 @@ fn verify(snapshot: &Snapshot, profile: &Profile, files: &[(&str, String)]) -> V
         "created": created.map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
         "training_data": { "tag": profile.source.file, "rows": profile.rows, "sha256": profile.source.sha256 },
         "files": digests,
-        "notes": "Made by candor init. The golden cases are recorded: the model's own answers to rows of the table.",
+        "notes": "Created by candor init. The golden cases are recorded: they are the model's own predictions for rows \
+                  of the table.",
     })
 }
 

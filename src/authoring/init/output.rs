@@ -73,7 +73,7 @@ pub(super) fn assign_output_roles(
         (None, Some(_), ..) if !observed.has_target => Task::Tensors,
         _ => {
             return Err(format!(
-                "the graph's outputs can be read in more than one way: {listed}. Say what they are with --task \
+                "the graph's outputs can be interpreted in more than one way: {listed}. Choose one with --task \
                  classification, --task regression or --task tensors"
             ));
         }
@@ -81,13 +81,13 @@ pub(super) fn assign_output_roles(
     match task {
         Task::Classification => {
             let scores = roles.matrix.or(roles.value);
-            let scores = scores.ok_or_else(|| format!("no output can hold the probabilities of classes: {listed}"))?;
+            let scores = scores.ok_or_else(|| format!("no output can hold class probabilities: {listed}"))?;
             classification(signature, scores, roles.label, observed, wishes)
         }
         Task::Regression => {
             let value = roles.value.or(roles.matrix).map(|index| signature.outputs[index].name());
             let value = value.ok_or_else(|| format!("no output can hold the value of a regression: {listed}"))?;
-            let notes = vec![format!("the output {value:?} is the predicted value: give its unit as x-output.unit")];
+            let notes = vec![format!("the output {value:?} is the predicted value: add its unit as x-output.unit")];
             Ok((json!({ "task": "regression", "value": { "tensor": value } }), notes))
         }
         Task::Tensors => {
@@ -110,8 +110,8 @@ fn classification(
     let probabilities = summary.are_probabilities();
     if width == 1 && !probabilities {
         return Err(format!(
-            "the output {spec} holds values outside 0 to 1, which are no probabilities: put a sigmoid behind it in the \
-             graph, or say --task regression"
+            "the output {spec} holds values outside 0 to 1, which are not probabilities: append a sigmoid in the \
+             graph, or pass --task regression"
         ));
     }
     if let Some(label) = label {
@@ -119,16 +119,16 @@ fn classification(
     }
     if !probabilities && wishes.task.is_none() {
         return Err(format!(
-            "the output {spec} does not hold the probabilities of classes: {summary}. Say --task tensors to pass the outputs \
-             on as they are, or --task classification if they are logits, whose softmax is the probabilities; other scores \
-             become probabilities by a calibration before the export (scikit-learn: CalibratedClassifierCV)"
+            "the output {spec} does not hold class probabilities: {summary}. Pass --task tensors to return the outputs \
+             unchanged, or --task classification if they are logits, which softmax turns into probabilities; calibrate \
+             other scores to probabilities before the export (scikit-learn: CalibratedClassifierCV)"
         ));
     }
     let count = width.max(2);
     let seen = label.map(|label| labels(&observed.rows, label, &rows)).unwrap_or_default();
     let (classes, mut notes) = classes(spec, count, &seen, observed, wishes)?;
     if !probabilities {
-        notes.push(format!("the output {spec} holds {summary}: it was taken as logits"));
+        notes.push(format!("the output {spec} holds {summary}: it is interpreted as logits"));
     }
     let key = if probabilities { "probabilities" } else { "logits" };
     let mut output = json!({ "task": "classification", "classes": classes, key: { "tensor": spec.name() } });
@@ -153,13 +153,13 @@ fn follows(
         return Ok(());
     }
     let found = if labels.follow_minimum() {
-        "is the class of its least value, as for distances".to_owned()
+        "is the class with the lowest value, as for distances".to_owned()
     } else {
-        format!("differs from the class of its greatest value in {} of {} rows", labels.disagreeing(), labels.rows())
+        format!("differs from the class with the highest value in {} of {} rows", labels.disagreeing(), labels.rows())
     };
     Err(format!(
-        "the output {} does not hold the scores of classes: the label {} {found}. Say --task tensors to pass the outputs on \
-         as they are",
+        "the output {} does not hold class scores: the label {} {found}. Pass --task tensors to return the outputs \
+         unchanged",
         signature.outputs[scores], signature.outputs[label]
     ))
 }
@@ -201,7 +201,7 @@ fn classes(
         let texts = graph.iter().flatten().any(|name| name.parse::<i64>().is_err());
         if let Some(names) = graph.filter(|names| texts && *names != wishes.classes) {
             return Err(format!(
-                "--classes says {}, the graph itself calls its classes {}",
+                "--classes lists {}, but the graph itself names its classes {}",
                 wishes.classes.join(","),
                 names.join(",")
             ));
@@ -210,17 +210,18 @@ fn classes(
     }
     let Some(names) = graph else {
         return Err(format!(
-            "the graph does not tell the names of its {count} classes: say them in its order with {suggestion}"
+            "the graph does not name its {count} classes: list their names in its order with {suggestion}"
         ));
     };
     if let Some(other) = target.iter().flatten().find(|value| !names.iter().any(|name| name == *value)) {
         return Err(format!(
-            "the target holds {other:?}, and the graph calls its classes {}: say their names in the graph's order with {suggestion}",
+            "the target holds {other:?}, but the graph names its classes {}: list their names in the graph's order \
+             with {suggestion}",
             names.join(", ")
         ));
     }
     let numbered = names.iter().all(|name| name.parse::<i64>().is_ok());
-    let note = format!("the classes have no names but {}: give them names with --classes", names.join(", "));
+    let note = format!("the classes are only numbered ({}): name them with --classes", names.join(", "));
     Ok((names, if numbered { vec![note] } else { Vec::new() }))
 }
 
@@ -297,14 +298,14 @@ mod tests {
             (three(vec![label(), scores(3)], rows(), &[], &named), "\"classes\":[\"a\",\"b\",\"c\"]"),
             (three(vec![label(), scores(3)], rows(), &["x", "y", "z"], &none), "--classes x,y,z, if it was trained"),
             (three(vec![label(), scores(3)], skewed(), &["3", "5", "8"], &none), "\"classes\":[\"3\",\"5\",\"8\"]"),
-            (three(vec![label(), scores(3)], skewed(), &[], &none), "does not tell the names of its 3 classes"),
+            (three(vec![label(), scores(3)], skewed(), &[], &none), "does not name its 3 classes"),
             (three(vec![label(), scores(3)], rows(), &[], &binary), "--classes names 2 classes, the output"),
             (three(vec![scores(1)], one(7.0), &["1.5", "2.5", "7"], &none), "\"task\":\"regression\""),
             (
                 three(vec![scores(1)], one(0.7), &["0", "1"], &none),
-                "can be read in more than one way: p float32[?, 1]. Say",
+                "can be interpreted in more than one way: p float32[?, 1]. Choose",
             ),
-            (three(vec![scores(1)], one(7.0), &["0", "1"], &binary), "which are no probabilities: put a sigmoid"),
+            (three(vec![scores(1)], one(7.0), &["0", "1"], &binary), "which are not probabilities: append a sigmoid"),
             (three(vec![scores(1)], one(0.7), &["0", "1"], &binary), "\"probabilities\":{\"tensor\":\"p\"}"),
             (
                 three(vec![scores(3)], vec![vec![row(0, &[3.0, -1.0, 0.5]).remove(1)]], &["a", "b", "c"], &classify),
@@ -313,10 +314,13 @@ mod tests {
             (three(vec![scores(3)], Vec::new(), &[], &none), "{\"task\":\"tensors\"}"),
             (
                 three(vec![label(), scores(3)], vec![row(0, &[2.2, 1.1, -0.2])], &["0", "1", "2"], &none),
-                "does not hold the probabilities of classes: values from -0.2 to 2.2, rows that sum to 3.1 to 3.1. Say --task",
+                "does not hold class probabilities: values from -0.2 to 2.2, rows that sum to 3.1 to 3.1. Pass --task",
             ),
-            (three(vec![label(), scores(3)], distances(), &["0", "1", "2"], &none), "is the class of its least value"),
-            (three(vec![label(), scores(3)], distances(), &["0", "1", "2"], &classify), "Say --task tensors"),
+            (
+                three(vec![label(), scores(3)], distances(), &["0", "1", "2"], &none),
+                "is the class with the lowest value",
+            ),
+            (three(vec![label(), scores(3)], distances(), &["0", "1", "2"], &classify), "Pass --task tensors"),
         ];
         for (index, (found, expected)) in cases.iter().enumerate() {
             assert!(found.contains(expected), "case {index}: {found}");

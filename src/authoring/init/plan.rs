@@ -36,7 +36,9 @@ pub(super) fn plan(
     for input in &placed {
         let spec = &signature.inputs[input.tensor];
         if input.how == MatchedBy::Order && input.columns.len() > 1 {
-            notes.push(format!("the columns feed {spec} in the order of the table: it must be that of the training"));
+            notes.push(format!(
+                "the columns feed {spec} in the order of the table, which must be the order used in training"
+            ));
         }
         let mut group = Vec::new();
         for index in &input.columns {
@@ -56,7 +58,7 @@ pub(super) fn plan(
     let used = |name: &str| features.iter().flatten().any(|(feature, _)| feature == name);
     if problems.is_empty() {
         let unused = wishes.defaults.iter().filter(|(name, _)| !used(name));
-        problems.extend(unused.map(|(name, _)| format!("--fill: {name:?} is no feature")));
+        problems.extend(unused.map(|(name, _)| format!("--fill: {name:?} is not a feature")));
     }
     if problems.is_empty() { Ok(PackagePlan { placed, features, notes }) } else { Err(problems) }
 }
@@ -81,7 +83,8 @@ impl PackagePlan {
         let mut document = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": name.as_str(),
-            "description": "Made by `candor init` from a table: types, ranges and categories are what the table holds.",
+            "description": "Created by `candor init` from a table: types, ranges and categories are those of the \
+                            table.",
             "type": "object",
             "properties": properties,
             "required": required,

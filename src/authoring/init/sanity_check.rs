@@ -47,13 +47,12 @@ pub(super) fn agreement(
     let known: usize = truths.values().sum();
     if let Some(most) = truths.values().max() {
         let doubt = if hits < *most { WORSE_THAN_CONSTANT } else { "" };
-        let said =
-            format!("the model predicts the class of the table in {hits} of {known} rows that were drawn{doubt}");
+        let said = format!("the model predicts the class of the table in {hits} of {known} sampled rows{doubt}");
         return Ok(Some(said));
     }
     Ok(r_squared(&pairs).map(|share| {
         let doubt = if share < 0.0 { WORSE_THAN_CONSTANT } else { "" };
         let (percent, rows) = (share * 100.0, pairs.len());
-        format!("the model explains {percent:.0} % of the target's variance in {rows} rows that were drawn{doubt}")
+        format!("the model explains {percent:.0} % of the target's variance in {rows} sampled rows{doubt}")
     }))
 }

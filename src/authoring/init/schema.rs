@@ -41,7 +41,7 @@ pub(super) fn scalar(column: &Column, spec: &TensorSpec, default: Option<&str>) 
             required = false;
         } else if default.is_none() {
             return Err(format!(
-                "column {name:?} has no value in {} rows, and the input {spec} has no NaN: say what stands for it with \
+                "column {name:?} has no value in {} rows, and the input {spec} cannot hold NaN: set a default with \
                  --fill {name}=VALUE",
                 column.missing
             ));
@@ -52,7 +52,7 @@ pub(super) fn scalar(column: &Column, spec: &TensorSpec, default: Option<&str>) 
         ("integer" | "number", Some((low, high))) => {
             members.insert("x-expected".to_owned(), json!({ "minimum": low, "maximum": high }));
             if low == high {
-                notes.push(format!("{name}: is {low} in every row; any other value will be warned about"));
+                notes.push(format!("{name}: is {low} in every row; any other value causes a warning"));
             }
         }
         ("string", _) => match &column.values {
@@ -60,19 +60,19 @@ pub(super) fn scalar(column: &Column, spec: &TensorSpec, default: Option<&str>) 
                 let listed: Vec<Value> = values.iter().map(|value| json!(value)).collect();
                 let null = (column.missing > 0).then_some(Value::Null);
                 if values.len() == 1 {
-                    notes.push(format!("{name}: is {} in every row; nothing else is admitted", listed[0]));
+                    notes.push(format!("{name}: is {} in every row; no other value is accepted", listed[0]));
                 }
                 members.insert("enum".to_owned(), listed.into_iter().chain(null).collect());
             }
             None => notes.push(format!(
-                "{name}: more than {MAX_DISTINCT_VALUES} different texts, or long ones; any text is admitted"
+                "{name}: more than {MAX_DISTINCT_VALUES} different strings, or long ones; any string is accepted"
             )),
         },
         _ => {}
     }
     if kind == "integer" && spec.element.is_float() {
         notes.push(format!(
-            "{name}: an integer, as all rows are written without a fraction; if halves may come: number"
+            "{name}: typed as integer because no row has a fraction; if fractions can occur, change the type to number"
         ));
     }
     Ok(Schema { members: ordered(members), notes, required })
@@ -94,12 +94,14 @@ fn json_type(column: &Column, spec: &TensorSpec) -> Result<&'static str, String>
     let odd = column.odd.as_ref().map(|(place, text)| format!(" ({text:?} at {place})")).unwrap_or_default();
     let kind = match (column.kind, spec.element) {
         (ColumnKind::Empty, _) => {
-            return Err(format!("column {name:?} has no value in any row: nothing tells what it may hold"));
+            return Err(format!("column {name:?} has no value in any row: its type cannot be inferred"));
         }
         (ColumnKind::Foreign, _) => {
             return Err(format!("column {name:?} holds values that no request can hold{odd}"));
         }
-        (ColumnKind::List, _) => return Err(format!("column {name:?} holds arrays, the input {spec} takes one value")),
+        (ColumnKind::List, _) => {
+            return Err(format!("column {name:?} holds arrays, but the input {spec} takes one value"));
+        }
         (_, ElementType::Text) => "string",
         (ColumnKind::Boolean, _) => "boolean",
         (ColumnKind::Integer, ElementType::Bool) if bits(column.range) => "boolean",
@@ -108,8 +110,8 @@ fn json_type(column: &Column, spec: &TensorSpec) -> Result<&'static str, String>
         (ColumnKind::Number, element) if element.is_float() => "number",
         (kind, _) => {
             return Err(format!(
-                "column {name:?} holds {}{odd}, and the input {spec} cannot take them: write them in the table as the \
-                 model was trained on them, feed another column with --input, or leave it out with --ignore",
+                "column {name:?} holds {}{odd}, which the input {spec} cannot take: encode them in the table as they \
+                 were in training, choose another column with --input, or exclude this one with --ignore",
                 kind.describe()
             ));
         }

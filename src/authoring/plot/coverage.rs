@@ -33,7 +33,7 @@ pub fn coverage(name: &str, calibration: &CalibrationDocument, unit: Option<&str
     let (thing, size, note) = things(calibration, unit);
     let levels = Axis::share_from(report.levels.iter().map(|level| level.coverage.as_f64()).fold(1.0, f64::min));
     let mut sheet = SvgCanvas::new(WIDTH);
-    let title = format!("{name}: do its {thing} hold the truth as often as asked?");
+    let title = format!("{name}: do its {thing} contain the truth as often as requested?");
     sheet.text("title", (MARGIN, 40.0), &title);
     let from =
         format!("{}, {} cross-fitted over {} of them", rows(calibration), made(calibration), report.conformal_rows);
@@ -45,7 +45,11 @@ pub fn coverage(name: &str, calibration: &CalibrationDocument, unit: Option<&str
         x: levels,
         y: shares([(&report.levels, report.conformal_rows)]),
     };
-    heading(&mut sheet, &frame, [&format!("share of {thing} that held the truth"), "dashed: as often as asked"]);
+    heading(
+        &mut sheet,
+        &frame,
+        [&format!("share of {thing} that contain the truth"), "dashed: the requested coverage"],
+    );
     held(&mut sheet, &frame, &report.levels, report.conformal_rows, 5.0);
     at_default(&mut sheet, &frame, &report.levels, report.conformal_rows);
 
@@ -73,12 +77,14 @@ pub fn coverage(name: &str, calibration: &CalibrationDocument, unit: Option<&str
 fn things(calibration: &CalibrationDocument, unit: Option<&str>) -> (&'static str, &'static str, String) {
     match (&calibration.rule, unit) {
         (CalibrationRule::Classification { .. }, _) => {
-            ("sets", "mean number of classes in a set", "fewer say more".to_owned())
+            ("sets", "mean number of classes in a set", "smaller is more informative".to_owned())
         }
         (CalibrationRule::Regression { .. }, Some(unit)) => {
             ("intervals", "mean width", format!("in {}", super::shortened(unit, 40)))
         }
-        (CalibrationRule::Regression { .. }, None) => ("intervals", "mean width", "narrower says more".to_owned()),
+        (CalibrationRule::Regression { .. }, None) => {
+            ("intervals", "mean width", "narrower is more informative".to_owned())
+        }
     }
 }
 
@@ -124,7 +130,7 @@ fn heading(sheet: &mut SvgCanvas, frame: &PlotArea, lines: [&str; 2]) {
     frame.label_y(sheet);
     frame.label_x(sheet, 18.0);
     let middle = frame.corner.0 + frame.size.0 / 2.0;
-    sheet.text("note middle", (middle, frame.bottom() + 38.0), "coverage that is asked for →");
+    sheet.text("note middle", (middle, frame.bottom() + 38.0), "requested coverage →");
 }
 
 /// Draws the levels and the band of chance; a level without a bound is an open dot. The band holds for new rows. The
@@ -141,7 +147,7 @@ fn held(sheet: &mut SvgCanvas, frame: &PlotArea, levels: &[LevelReport], rows: u
     for level in levels {
         let (asked, held) = (level.coverage.as_f64(), level.empirical);
         let class = if level.unbounded > 0.0 { "open" } else { "after" };
-        sheet.dot(class, frame.at(asked, held), radius, &format!("asked {asked}, held {held:.3}"));
+        sheet.dot(class, frame.at(asked, held), radius, &format!("requested {asked}, observed {held:.3}"));
     }
 }
 
@@ -181,7 +187,7 @@ fn size_lines(sheet: &mut SvgCanvas, frame: &PlotArea, calibration: &Calibration
         if let Some(size) = level.mean_size {
             let class = if level.unbounded > 0.0 { "open" } else { "after" };
             let at = frame.at(level.coverage.as_f64(), size);
-            sheet.dot(class, at, 4.2, &format!("asked {}: {}", level.coverage.as_f64(), format_sig(size)));
+            sheet.dot(class, at, 4.2, &format!("requested {}: {}", level.coverage.as_f64(), format_sig(size)));
         }
     }
     if let Some(level) = levels.iter().find(|level| level.coverage == Coverage::DEFAULT)
@@ -224,8 +230,8 @@ fn tooltip(calibration: &CalibrationDocument, thing: &str) -> Vec<String> {
         format!("as many new rows as there were here ({rows}; of a group, its own)")
     };
     let mut lines = vec![
-        format!("On the dashed line, {thing} hold the truth as often as they promise."),
-        format!("Shaded: where 99 of 100 counts of {new} lie, if they are like these."),
+        format!("On the dashed line, {thing} contain the truth as often as requested."),
+        format!("Shaded: the 99 % range for {new}, if they are like these."),
     ];
     let empty: f64 = report.levels.iter().map(|level| level.empty).fold(0.0, f64::max);
     if empty > 0.0 {
@@ -241,7 +247,7 @@ fn tooltip(calibration: &CalibrationDocument, thing: &str) -> Vec<String> {
         unbounded.map(|level| format!("{} at {}", level.rows_needed, level.coverage.as_f64())).collect();
     if !needed.is_empty() {
         let needed = needed.join(", ");
-        lines.push(format!("Open: four fifths of the rows give no bound; the rows that one needs: {needed}."));
+        lines.push(format!("Open: four fifths of the rows give no bound; rows needed for one: {needed}."));
     }
     lines.extend(groups::hidden_note(calibration));
     lines
@@ -251,7 +257,7 @@ fn tooltip(calibration: &CalibrationDocument, thing: &str) -> Vec<String> {
 fn described(calibration: &CalibrationDocument, said: &[String]) -> String {
     let level = |level: &LevelReport| {
         let size = level.mean_size.map_or_else(|| "no bound".to_owned(), |size| format!("size {}", format_sig(size)));
-        format!("asked {}: held {:.3}, {size}", level.coverage.as_f64(), level.empirical)
+        format!("requested {}: observed {:.3}, {size}", level.coverage.as_f64(), level.empirical)
     };
     let levels: Vec<String> = calibration.report.levels.iter().map(level).collect();
     format!("{} {}.", said.join(" "), levels.join("; "))

@@ -27,12 +27,12 @@ pub fn reliability(name: &str, calibration: &CalibrationDocument) -> Option<Stri
     let of_groups = calibration.report.groups.iter().flat_map(|group| &group.after);
     let (axis, small) = (Axis::share_from(least([before, after])), Axis::share_from(least(of_groups)));
     let mut sheet = SvgCanvas::new(WIDTH);
-    let title = format!("{name}: is it right as often as it says?");
+    let title = format!("{name}: do its probabilities match the observed frequencies?");
     sheet.text("title", (MARGIN, 40.0), &title);
-    panel(&mut sheet, (FIRST, axis), ("before", "as the model says it"), before);
+    panel(&mut sheet, (FIRST, axis), ("before", "model output"), before);
     if changed {
         panel(&mut sheet, (SECOND, axis), ("after", &format!("calibrated: {}", probabilities.name())), after);
-        let rows = format!("{}, each judged by a fit that had not seen it", rows(calibration));
+        let rows = format!("{}, each scored by a fit that excludes it", rows(calibration));
         sheet.text("note", (MARGIN, 62.0), &rows);
     } else {
         list(&mut sheet, before);
@@ -78,9 +78,9 @@ fn panel(
     dots(sheet, &frame, (series, quality), 5.0);
     mass(sheet, &frame, series, quality);
     sheet.text("note end", (left - 8.0, frame.bottom() + STRIP), "rows");
-    sheet.text("note", (left, TOP - 12.0), "↑ share that was right");
+    sheet.text("note", (left, TOP - 12.0), "↑ share that was correct");
     let middle = left + SIDE / 2.0;
-    sheet.text("note middle", (middle, frame.bottom() + STRIP + 42.0), "probability that it gave its prediction →");
+    sheet.text("note middle", (middle, frame.bottom() + STRIP + 42.0), "predicted probability →");
 }
 
 fn diagonal(sheet: &mut SvgCanvas, frame: &PlotArea) {
@@ -98,7 +98,7 @@ fn bars(sheet: &mut SvgCanvas, frame: &PlotArea, (class, quality): (&str, &Proba
 
 fn dots(sheet: &mut SvgCanvas, frame: &PlotArea, (series, quality): (&str, &ProbabilityMetrics), radius: f64) {
     for bin in &quality.bins {
-        let says = format!("{} rows: said {:.3}, right {:.3}", bin.rows, bin.confidence, bin.accuracy);
+        let says = format!("{} rows: predicted {:.3}, correct {:.3}", bin.rows, bin.confidence, bin.accuracy);
         sheet.dot(series, frame.at(bin.confidence, bin.accuracy), radius, &says);
     }
 }
@@ -149,8 +149,8 @@ fn tooltip(
     let rows = || last.bins.iter().map(|bin| bin.rows);
     let each = match (rows().min().unwrap_or(0), rows().max().unwrap_or(0)) {
         (_, 1) => "1 row".to_owned(),
-        (fewest, most) if fewest == most => format!("{most} rows of like probability"),
-        (fewest, most) => format!("{fewest} to {most} rows of like probability"),
+        (fewest, most) if fewest == most => format!("{most} rows of similar probability"),
+        (fewest, most) => format!("{fewest} to {most} rows of similar probability"),
     };
     let inside = |quality: &ProbabilityMetrics| {
         let inside = quality.bins.iter().filter(|bin| by_chance(bin)).count();
@@ -162,8 +162,8 @@ fn tooltip(
     };
     let mut lines = vec![
         format!("In all: {}.", measured.join(", ")),
-        format!("Each dot: {each}. On the dashed line, they are right as often as they say."),
-        format!("Bars: where chance alone would put 95 of 100 dots if all were on the line. There lie {inside}."),
+        format!("Each dot: {each}. On the dashed line, the probability equals the share that was correct."),
+        format!("Bars: the 95 % range by chance alone around the line. Dots inside: {inside}."),
     ];
     lines.extend(groups::hidden_note(calibration));
     lines

@@ -142,7 +142,7 @@ fn created() -> Result<i64, String> {
     match std::env::var(SOURCE_DATE_EPOCH) {
         Ok(text) => {
             let seconds = text.parse().ok().filter(|seconds| (0..=MAX_TIMESTAMP).contains(seconds));
-            seconds.ok_or_else(|| format!("{SOURCE_DATE_EPOCH} wants seconds since 1970, found {text:?}"))
+            seconds.ok_or_else(|| format!("{SOURCE_DATE_EPOCH} expects seconds since 1970, found {text:?}"))
         }
         Err(_) => Ok(i64::try_from(now()).unwrap_or(i64::MAX)),
     }

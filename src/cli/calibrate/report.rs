@@ -55,7 +55,7 @@ fn header(made: &CalibrationReport) -> String {
     };
     let _ = writeln!(
         text,
-        "          {split};\n          everything below was measured on rows that had no part in what is measured"
+        "          {split};\n          everything below was measured on rows that were not used to fit what is measured"
     );
     text
 }
@@ -66,15 +66,19 @@ fn probabilities(before: &ProbabilityMetrics, after: &ProbabilityMetrics) -> Str
     };
     table(&[
         ["probabilities", "before", "after", ""].map(str::to_owned).to_vec(),
-        row("ECE", |quality| decimals(quality.ece), "how far stated and found frequencies lie apart; 0 is best"),
+        row("ECE", |quality| decimals(quality.ece), "gap between predicted and observed frequencies; 0 is best"),
         row("Brier score", |quality| decimals(quality.brier), "mean squared error of the probabilities; 0 is best"),
-        row("log loss", |quality| decimals(quality.log_loss), "mean surprise at the truth, in nats; 0 is best"),
-        row("accuracy", |quality| percent(quality.accuracy), "how often the likeliest class is the true one"),
+        row(
+            "log loss",
+            |quality| decimals(quality.log_loss),
+            "mean negative log probability of the true class, in nats; 0 is best",
+        ),
+        row("accuracy", |quality| percent(quality.accuracy), "how often the most likely class is the true one"),
     ])
 }
 
 fn candidates(report: &Report) -> String {
-    let measured = format!("of the {} rows that choose, each by a fit without it", report.fitted_rows);
+    let measured = format!("on the {} fitting rows, each left out of the fit that scores it", report.fitted_rows);
     let mut rows = vec![vec!["method".to_owned(), "log loss".to_owned(), measured]];
     for candidate in &report.candidates {
         let mark = if candidate.chosen { "<- selected" } else { "" };
@@ -122,7 +126,7 @@ fn level_notes(level: &LevelReport, band: Option<(f64, f64)>, made: &Calibration
     match band {
         _ if made.calibration.report.conformal_rows < level.rows_needed => said.push("too few rows for a bound"),
         // Each fifth of the rows is left out in turn to measure the others.
-        _ if level.unbounded > 0.0 => said.push("a bound, and too few rows to measure it"),
+        _ if level.unbounded > 0.0 => said.push("too few rows to measure the bound"),
         Some((low, _)) if level.empirical < low => said.push("below the 99 % range"),
         Some((_, high)) if level.empirical > high => said.push("above the 99 % range (tied scores)"),
         _ => {}
@@ -163,9 +167,9 @@ fn groups(made: &CalibrationReport) -> String {
         row.push(level.map_or_else(|| "-".to_owned(), |level| size_text(made, &level)));
         let own = group.quantiles.rows >= made.coverage.rows_needed();
         row.push(if own {
-            format!("its own, of {} rows", group.quantiles.rows)
+            format!("own, from {} rows", group.quantiles.rows)
         } else {
-            "that of all rows".to_owned()
+            "pooled over all rows".to_owned()
         });
         rows.push(row);
     }
@@ -178,8 +182,8 @@ fn footer(made: &CalibrationReport) -> String {
         let _ = writeln!(text, "check     {note}");
     }
     if !made.calibration.report.levels.is_empty() {
-        text += "check     the coverage is an average over rows like these: it holds for no single row, and not once the world \
-                 has changed\n";
+        text += "check     the coverage is an average over rows like these: it does not hold for a single row, nor \
+                 after the data has changed\n";
         let by = made.coverage_of.unwrap_or("repository.coverage; the contract or model.toml may set another");
         let _ = writeln!(text, "\nserves    at coverage {}, as set by {by}", made.coverage.as_f64());
     }

@@ -21,13 +21,13 @@ pub enum CalibrationError {
         purpose: &'static str,
     },
     /// All rows have the same class.
-    #[error("every row has the class {class:?}: rows of at least two classes are needed to judge a classifier")]
+    #[error("every row has the class {class:?}: rows of at least two classes are needed to calibrate a classifier")]
     OneClass {
         /// The class.
         class: String,
     },
     /// A label is not one of the contract's classes.
-    #[error("row {row}: the target {found:?} is no class of the contract; its classes are {}", classes.join(", "))]
+    #[error("row {row}: the target {found:?} is not a class of the contract; its classes are {}", classes.join(", "))]
     UnknownClass {
         /// The row number, from 1.
         row: usize,
@@ -45,7 +45,7 @@ pub enum CalibrationError {
         value: f64,
     },
     /// An output of the model is NaN or infinite.
-    #[error("row {row}: the model answered {value}, which is not a finite number")]
+    #[error("row {row}: the model returned {value}, which is not a finite number")]
     NonFiniteOutput {
         /// The row number, from 1.
         row: usize,
@@ -53,7 +53,7 @@ pub enum CalibrationError {
         value: f64,
     },
     /// The model gives the same output for all rows.
-    #[error("the model gives the same answer for all {rows} rows: look whether the right columns feed it")]
+    #[error("the model returns the same output for all {rows} rows: check that it is fed from the right columns")]
     ConstantModel {
         /// Number of rows.
         rows: usize,
@@ -86,8 +86,8 @@ pub enum CalibrationError {
     },
     /// No group has enough rows for its own quantile at the default coverage.
     #[error(
-        "no value of {feature:?} has {needed} rows for its quantile, the fewest for coverage {}: choose a feature of \
-         fewer values, or give more rows",
+        "no value of {feature:?} has the {needed} rows that a quantile at coverage {} needs: choose a feature with \
+         fewer values, or use more rows",
         Coverage::DEFAULT.as_f64()
     )]
     SmallGroups {
@@ -97,7 +97,7 @@ pub enum CalibrationError {
         needed: usize,
     },
     /// Groups were requested together with APS.
-    #[error("groups go with lac sets, not with aps")]
+    #[error("groups require lac sets; aps does not support them")]
     GroupsNeedLac,
 }
 

@@ -56,7 +56,7 @@ impl MethodChoice {
     fn fit(self, rows: &ClassificationRows, chosen: &[usize]) -> Result<ProbabilityMap, String> {
         let positives = chosen.iter().filter(|row| rows.labels[**row] == 1).count();
         if self.two_classes_only() && (positives == 0 || positives == chosen.len()) {
-            return Err("the rows that it would be fitted to have one class only".to_owned());
+            return Err("the rows to fit it on have only one class".to_owned());
         }
         let scored = chosen
             .iter()

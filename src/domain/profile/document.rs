@@ -177,10 +177,10 @@ impl FeatureProfile {
     fn fault(&self, rows: u64) -> Option<String> {
         let share = |value: f64| (0.0..=1.0).contains(&value);
         if self.count() > rows {
-            return Some(format!("has {} values, the table {rows} rows", self.count()));
+            return Some(format!("has {} values, but the table has {rows} rows", self.count()));
         }
         if !share(self.missing()) {
-            return Some(format!("missing must be a share in 0 to 1, found {}", self.missing()));
+            return Some(format!("missing must be a share between 0 and 1, found {}", self.missing()));
         }
         match self {
             Self::Number(profile) => profile.fault(),
@@ -200,11 +200,11 @@ const ROUNDING: f64 = 1e-3;
 impl NumberProfile {
     fn fault(&self) -> Option<String> {
         if self.edges.len() != self.shares.len() + 1 || self.shares.is_empty() {
-            return Some(format!("{} edges do not bound {} shares", self.edges.len(), self.shares.len()));
+            return Some(format!("{} edges do not match {} shares", self.edges.len(), self.shares.len()));
         }
         if !self.edges.is_sorted() || !self.quantiles.is_sorted_by(|left, right| left.0 < right.0 && left.1 <= right.1)
         {
-            return Some("edges and quantiles must rise".to_owned());
+            return Some("edges and quantiles must be in ascending order".to_owned());
         }
         let sum: f64 = self.shares.iter().sum();
         if (sum - 1.0).abs() > ROUNDING || self.shares.iter().any(|share| *share < 0.0) {
@@ -212,7 +212,10 @@ impl NumberProfile {
         }
         let within = |value: f64| value >= self.minimum && value <= self.maximum;
         (!within(self.mean) || !within(self.median)).then(|| {
-            format!("mean {} and median {} must lie in {} to {}", self.mean, self.median, self.minimum, self.maximum)
+            format!(
+                "mean {} and median {} must be between {} and {}",
+                self.mean, self.median, self.minimum, self.maximum
+            )
         })
     }
 }
@@ -232,7 +235,7 @@ fn read_features<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(Stri
         type Value = Vec<(String, FeatureProfile)>;
 
         fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("an object with a member a feature")
+            formatter.write_str("an object with one member per feature")
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
@@ -292,11 +295,15 @@ mod tests {
     #[test]
     fn a_profile_that_contradicts_itself_says_where() {
         let cases = [
-            (r#""shares": [0.75, 0.25]"#, r#""shares": [0.75]"#, "feature \"tenure\": 3 edges do not bound 1 shares"),
-            ("[1.0, 4.0, 9.0]", "[1.0, 40.0, 9.0]", "feature \"tenure\": edges and quantiles must rise"),
+            (r#""shares": [0.75, 0.25]"#, r#""shares": [0.75]"#, "feature \"tenure\": 3 edges do not match 1 shares"),
+            (
+                "[1.0, 4.0, 9.0]",
+                "[1.0, 40.0, 9.0]",
+                "feature \"tenure\": edges and quantiles must be in ascending order",
+            ),
             ("[0.75, 0.25]", "[0.75, 0.5]", "feature \"tenure\": its shares must sum to 1, found 1.25"),
             (r#""other": 0.0"#, r#""other": 0.5"#, "feature \"plan\": its shares must sum to 1, found 1.5"),
-            (r#""rows": 4"#, r#""rows": 3"#, "feature \"tenure\": has 4 values, the table 3 rows"),
+            (r#""rows": 4"#, r#""rows": 3"#, "feature \"tenure\": has 4 values, but the table has 3 rows"),
             (r#"[[1, null, "plus", [[0.5]]]]"#, "[[1]]", "background row 1: holds 1 values for 4 features"),
         ];
         for (found, replaced, expected) in cases {

@@ -204,7 +204,7 @@ impl CalibrationDocument {
                 problems.extend(map_problems(probabilities, classes.len()));
                 let misplaced = |sets: &Sets| sets.method == SetMethod::Aps && sets.groups.is_some();
                 if sets.as_ref().is_some_and(misplaced) {
-                    problems.push("groups go with lac, not with aps".to_owned());
+                    problems.push("groups require lac; aps does not support them".to_owned());
                 }
                 sets.as_ref().map(|sets| &sets.quantiles)
             }
@@ -221,7 +221,7 @@ impl CalibrationDocument {
         problems.extend(quantiles.into_iter().chain(by_group).filter_map(|quantiles| quantiles.check().err()));
         let scalar = |group: &Group| !matches!(group.value, JsonValue::List(_) | JsonValue::Object(_));
         if self.groups().is_some_and(|groups| !groups.groups.iter().all(scalar)) {
-            problems.push("the value of a group is a string, a number, a boolean or null".to_owned());
+            problems.push("the value of a group must be a string, a number, a boolean or null".to_owned());
         }
         problems
     }

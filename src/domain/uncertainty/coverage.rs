@@ -68,7 +68,7 @@ impl<'de> Deserialize<'de> for Coverage {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let level = f64::deserialize(deserializer)?;
         Self::new(level).ok_or_else(|| {
-            D::Error::custom(format!("a coverage lies between 0 and 1, with at most six decimals; found {level}"))
+            D::Error::custom(format!("a coverage must be between 0 and 1, with at most six decimals; found {level}"))
         })
     }
 }

@@ -102,13 +102,13 @@ impl Isotonic {
 pub(super) fn check_curve(scores: &[f64], probabilities: &[f64]) -> Result<(), String> {
     if scores.len() != probabilities.len() {
         let (left, right) = (scores.len(), probabilities.len());
-        return Err(format!("a curve has as many scores as probabilities; found {left} and {right}"));
+        return Err(format!("a curve must have as many scores as probabilities; found {left} and {right}"));
     }
     if scores.iter().any(|score| !score.is_finite()) || !scores.is_sorted_by(|left, right| left < right) {
-        return Err("the scores of a curve must rise".to_owned());
+        return Err("the scores of a curve must be in ascending order".to_owned());
     }
     if probabilities.iter().any(|value| !(0.0..=1.0).contains(value)) || !probabilities.is_sorted() {
-        return Err("the probabilities of a curve must lie in 0 to 1 and never fall".to_owned());
+        return Err("the probabilities of a curve must be between 0 and 1 and must not decrease".to_owned());
     }
     Ok(())
 }

@@ -63,7 +63,7 @@ impl Quantiles {
         }
         let bounds: Vec<f64> = self.levels.iter().map(|level| level.quantile.unwrap_or(f64::INFINITY)).collect();
         if bounds.iter().any(|bound| bound.is_nan()) || !bounds.is_sorted() {
-            return Err("quantiles must be numbers that rise with their level".to_owned());
+            return Err("quantiles must be numbers that do not decrease with the level".to_owned());
         }
         Ok(())
     }

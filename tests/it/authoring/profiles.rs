@@ -57,7 +57,7 @@ fn rows_that_only_full_validation_rejects_are_reported() {
         rebuild_profile(loader(), &models.path().join("model/1"), &data, &ReadOptions::default()).expect("a profile");
     assert_eq!(made.notes.len(), 1, "{:?}", made.notes);
     let note = &made.notes[0];
-    assert!(note.starts_with("2 of 3 rows that were tried would be refused: ") && note.contains("not"), "{note}");
+    assert!(note.starts_with("2 of 3 sampled rows would be rejected: ") && note.contains("not"), "{note}");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_profile_that_does_not_fit_its_contract_is_refused_in_words() {
                 let age = features.remove("age").expect("age");
                 features.insert("years".to_owned(), age);
             },
-            "describes the feature \"years\", which the contract has not",
+            "describes the feature \"years\", which the contract does not have",
         ),
         (
             |profile| profile["features"]["plan"] = profile["features"]["monthly_charge"].clone(),
@@ -96,7 +96,7 @@ fn a_profile_that_does_not_fit_its_contract_is_refused_in_words() {
             |profile| profile["features"]["plan"]["categories"][0][0] = json!("gold"),
             "feature \"plan\": lists the category gold, which the contract does not admit",
         ),
-        (|profile| profile["rows"] = json!(3), "feature \"tenure_months\": has 20000 values, the table 3 rows"),
+        (|profile| profile["rows"] = json!(3), "feature \"tenure_months\": has 20000 values, but the table has 3 rows"),
         (|profile| profile["feature"] = json!(3), "unknown field `feature`, expected one of"),
     ];
     for (change, expected) in cases {

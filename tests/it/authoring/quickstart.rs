@@ -19,9 +19,9 @@ fn a_bare_model_and_a_table_become_a_served_model() {
     for line in [
         "input   X float32[?, 4] <- sepal_length, sepal_width, petal_length, petal_width (in the order of the table)",
         "output  classification from \"output_probability\": setosa, versicolor, virginica",
-        "        the model predicts the class of the table in 146 of 150 rows that were drawn",
+        "        the model predicts the class of the table in 146 of 150 sampled rows",
         "sepal_length     150        -  numbers from 4.3 to 7.9, median 5.8",
-        "check   the columns feed X float32[?, 4] in the order of the table: it must be that of the training",
+        "check   the columns feed X float32[?, 4] in the order of the table, which must be the order used in training",
         "loads   as `candor serve` would; 22 golden cases reproduced",
     ] {
         assert!(told.lines().any(|told| told == line), "{line}\n{told}");
@@ -124,7 +124,7 @@ fn classes_in_the_wrong_order_show() {
     let told: Vec<String> = rows.iter().zip(&answers).map(|(row, answer)| format!("{row},{answer}")).collect();
     fs::write(&data, format!("a,b,y\n{}\n", told.join("\n"))).expect("written");
     let right = made(&["x", "y", "z"], Some("y")).agreement.expect("a target");
-    assert_eq!(right, "the model predicts the class of the table in 7 of 7 rows that were drawn");
+    assert_eq!(right, "the model predicts the class of the table in 7 of 7 sampled rows");
     let wrong = made(&["y", "z", "x"], Some("y")).agreement.expect("a target");
     assert!(wrong.contains("in 0 of 7 rows") && wrong.contains("a constant does better; check the order"), "{wrong}");
 }

@@ -21,33 +21,34 @@ fn none(_: &mut InitOptions) {}
 const CASES: &[Case] = &[
     ("zero.csv", b"", species, "{t}: is empty: it has no columns and no rows"),
     ("blank.csv", b"\n\n", species, "{t}: is empty: it has no columns and no rows"),
-    ("header.csv", b"a,b,c,d,species\n", species, "{t}: has columns and no rows"),
+    ("header.csv", b"a,b,c,d,species\n", species, "{t}: has columns but no rows"),
     ("zero.jsonl", b"\n", species, "{t}: is empty: it has no columns and no rows"),
     (
         "table.xlsx",
         b"PK",
         species,
-        "{t}: the extension says the format: .csv, .tsv, .jsonl, .ndjson or .parquet; found .xlsx",
+        "{t}: the file extension must be .csv, .tsv, .jsonl, .ndjson or .parquet; found .xlsx",
     ),
     ("bad.parquet", b"PAR1 and no more", species, "{t}: cannot be read as Parquet; is it damaged?"),
     (
         "twice.csv",
         b"a,b,a,d,species\n1,2,3,4,x\n",
         species,
-        "{t}: columns 1 and 3 are both named \"a\": names must differ",
+        "{t}: columns 1 and 3 are both named \"a\": names must be unique",
     ),
     (
         "semicolon.csv",
         b"a;b;c;d;species\n1;2;3;4;x\n",
         species,
-        "{t}: the header is one column, \"a;b;c;d;species\": the fields seem to be separated by ';'; say so with --separator",
+        "{t}: the header is one column, \"a;b;c;d;species\": the fields seem to be separated by ';'; if so, set \
+         --separator",
     ),
     ("ragged.csv", b"a,b,c,d,species\n1,2,3,4,x\n1,2,3\n", species, "{t}, line 3: has 3 fields, the header has 5"),
     (
         "quote.csv",
         b"a,b,c,d,species\n1,2,3,4,x\n1,2,3,4,\"x\n1,2,3,4,x\n",
         species,
-        "{t}, line 3: a quote is opened in the row that begins here and never closed",
+        "{t}, line 3: the row that begins here has a quote that is never closed",
     ),
     (
         "latin.csv",
@@ -59,7 +60,7 @@ const CASES: &[Case] = &[
         "text.csv",
         b"a,b,c,d,species\n1,2,3,4,x\n1,2,high,4,x\n",
         species,
-        "{t}: column \"c\" holds texts (\"high\" at line 3), and the input X float32[?, 4] cannot take them",
+        "{t}: column \"c\" holds texts (\"high\" at line 3), which the input X float32[?, 4] cannot take",
     ),
     (
         "infinite.csv",
@@ -71,7 +72,7 @@ const CASES: &[Case] = &[
         "nan.jsonl",
         b"{\"a\":1,\"b\":2,\"c\":3,\"d\":NaN,\"species\":\"x\"}\n",
         species,
-        "JSON has no NaN and no Infinity: write null for a missing value",
+        "JSON has no NaN or Infinity: write null for a missing value",
     ),
     ("missing.csv", b"a,b,c,d,species\n1,2,,4,x\n1,2,NA,4,x\n", species, "{t}: column \"c\" has no value in any row"),
     (
@@ -84,13 +85,13 @@ const CASES: &[Case] = &[
         "more.csv",
         b"a,b,c,d,species\n1,2,3,4,x\n",
         none,
-        "{t}: 5 columns are left for the input X float32[?, 4], which takes 4: a, b, c, d, species. Say which is the target",
+        "{t}: 5 columns are left for the input X float32[?, 4], which takes 4: a, b, c, d, species. Name the target",
     ),
     (
         "fewer.csv",
         b"a,b,c,species\n1,2,3,x\n",
         species,
-        "{t}: the input X float32[?, 4] takes more columns than the 3 that are left: a, b, c",
+        "{t}: the input X float32[?, 4] takes more columns than the 3 that remain: a, b, c",
     ),
     (
         "leak.csv",
@@ -99,13 +100,13 @@ const CASES: &[Case] = &[
             species(wishes);
             wishes.features = ["a", "b", "c", "species"].map(str::to_owned).to_vec();
         },
-        "\"species\" is the target, and --features lists it: a model that sees its target predicts nothing",
+        "\"species\" is the target, but --features lists it: the target cannot be a feature",
     ),
     (
         "classes.csv",
         b"a,b,c,d,species\n1,2,3,4,rose\n",
         species,
-        "{t}: the target holds \"rose\", and the graph calls its classes setosa, versicolor, virginica",
+        "{t}: the target holds \"rose\", but the graph names its classes setosa, versicolor, virginica",
     ),
     (
         "renamed.csv",
@@ -114,7 +115,7 @@ const CASES: &[Case] = &[
             species(wishes);
             wishes.classes = ["x", "y", "z"].map(str::to_owned).to_vec();
         },
-        "{t}: --classes says x,y,z, the graph itself calls its classes setosa,versicolor,virginica",
+        "{t}: --classes lists x,y,z, but the graph itself names its classes setosa,versicolor,virginica",
     ),
     (
         "input.csv",
@@ -129,7 +130,7 @@ const CASES: &[Case] = &[
             species(wishes);
             wishes.defaults = vec![("species".to_owned(), "x".to_owned())];
         },
-        "{t}: --fill: \"species\" is no feature",
+        "{t}: --fill: \"species\" is not a feature",
     ),
 ];
 
@@ -163,37 +164,39 @@ const GRAPHS: &[(&str, &str, Wish, &str)] = &[
         "models/churn/1/model.onnx",
         "numeric,plan,payment_method,autopay\n1,basic,card,true\n",
         none,
-        "the input numeric float32[?, 5] takes more columns than the 1 that are left: numeric",
+        "the input numeric float32[?, 5] takes more columns than the 1 that remain: numeric",
     ),
     (
         "models/churn/1/model.onnx",
         "a,b,c,d,e,plan,payment_method,autopay\n1,2,3,4,5,,card,true\n1,2,3,4,5,basic,card,true\n",
         none,
-        "column \"plan\" has no value in 1 rows, and the input plan string[?, 1] has no NaN: say what stands for it with --fill plan=VALUE",
+        "column \"plan\" has no value in 1 rows, and the input plan string[?, 1] cannot hold NaN: set a default with \
+         --fill plan=VALUE",
     ),
     (
         "models/churn/1/model.onnx",
         "a,b,c,d,e,plan,payment_method,autopay\n1,2,3,4,5,basic,card,2\n",
         none,
-        "column \"autopay\" holds whole numbers, and the input autopay bool[?, 1] cannot take them",
+        "column \"autopay\" holds whole numbers, which the input autopay bool[?, 1] cannot take",
     ),
     (
         "tests/fixtures/graphs/zipmap_int.onnx",
         "a,b,y\n1,2,low\n2,1,mid\n0,1,high\n",
         |wishes| wishes.target = Some("y".to_owned()),
-        "and the graph calls its classes 0, 1, 2: say their names in the graph's order with --classes high,low,mid, if it was trained on them in that order",
+        "but the graph names its classes 0, 1, 2: list their names in the graph's order with --classes high,low,mid, \
+         if it was trained on them in that order",
     ),
     (
         "tests/fixtures/graphs/binary_single.onnx",
         "a,b,y\n1,2,0\n2,1,1\n",
         |wishes| wishes.target = Some("y".to_owned()),
-        "the graph's outputs can be read in more than one way: p float32[?, 1]. Say what they are with --task",
+        "the graph's outputs can be interpreted in more than one way: p float32[?, 1]. Choose one with --task",
     ),
     (
         "tests/fixtures/graphs/types.onnx",
         "a,b\n1,2\n",
         none,
-        "the input in_float float32[?, 1] has no column of its name: say what feeds it with --input in_float=COLUMN\n",
+        "no column is named like the input in_float float32[?, 1]: choose its columns with --input in_float=COLUMN\n",
     ),
 ];
 
@@ -218,7 +221,7 @@ fn what_is_there_is_kept_unless_it_is_to_be_replaced() {
     fs::write(out.join("notes.txt"), "mine").expect("written");
     let error = make(&iris("iris.onnx"), &iris("iris.csv"), &out, species).err().expect("refused").to_string();
     assert!(
-        error.ends_with("is there already: choose another place with --out, or replace it with --force"),
+        error.ends_with("already exists: choose another directory with --out, or replace it with --force"),
         "{error}"
     );
     assert!(out.join("notes.txt").is_file());

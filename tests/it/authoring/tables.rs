@@ -30,7 +30,7 @@ fn columns() -> Vec<(&'static str, ColumnKind, [Cell; 3])> {
         ("bool", ColumnKind::Boolean, [flag(true), flag(false), Cell::Missing]),
         ("text", ColumnKind::Text, [text("a"), text(""), text("zwölf")]),
         ("category", ColumnKind::Text, [text("x"), text("y"), text("x")]),
-        ("bytes", ColumnKind::Text, [Cell::Unsupported("bytes that are no text"), text("ok"), Cell::Missing]),
+        ("bytes", ColumnKind::Text, [Cell::Unsupported("bytes that are not UTF-8 text"), text("ok"), Cell::Missing]),
         ("date", ColumnKind::Text, [text("2026-03-01"), Cell::Missing, text("1970-01-01")]),
         ("decimal", ColumnKind::Number, [number(1.25), number(-3.0), Cell::Missing]),
         ("list", ColumnKind::List, [list(&[&[1.0, 2.0], &[3.0, 4.0]]), list(&[]), Cell::Missing]),

@@ -115,9 +115,9 @@ fn what_a_graph_answered_decides_what_its_outputs_mean() {
     let shifted = [[0.9, 0.2, 0.1], likely(1), likely(1), likely(0)];
     let cases = [
         ("listed", answers(["a", "b", "b", "a"], sound), Ok(["a", "b", "c"]), ""),
-        ("not listed", answers(["p", "q", "q", "p"], sound), Ok(["p", "q", "2"]), "some names are not known"),
+        ("not listed", answers(["p", "q", "q", "p"], sound), Ok(["p", "q", "2"]), "unknown names are replaced"),
         ("one astray", answers(["a", "b", "b", "b"], sound), Ok(["a", "b", "c"]), "in 1 of 4 instances"),
-        ("a constant", answers(["a", "a", "a", "a"], sound), Err(()), "differs from the likeliest class in"),
+        ("a constant", answers(["a", "a", "a", "a"], sound), Err(()), "differs from the most likely class in"),
         ("no sum of 1", answers(["a", "b", "b", "a"], shifted), Err(()), "rows that sum to 1 to 1.2"),
         (
             "distances",

@@ -64,7 +64,7 @@ fn classifications() {
             PLACE,
             classes(json!({"positive": "churn", "threshold": 30})),
             PLACE,
-            "threshold must lie in 0 to 1, found 30",
+            "threshold must be between 0 and 1, found 30",
         ),
     ]);
 }
@@ -81,8 +81,8 @@ fn regressions() {
             "/x-output/value/colum",
             "did you mean \"column\"?",
         ),
-        (PLACE, value(json!({"value": {"tensor": "image"}})), PLACE, "a value must be a number a row"),
-        (PLACE, value(json!({"value": {"tensor": "words"}})), PLACE, "a value must be a number a row"),
+        (PLACE, value(json!({"value": {"tensor": "image"}})), PLACE, "a value must be one number per row"),
+        (PLACE, value(json!({"value": {"tensor": "words"}})), PLACE, "a value must be one number per row"),
         (
             PLACE,
             value(json!({"quantiles": {"tensor": "probabilities", "levels": [0.1, 0.9]}})),
@@ -94,13 +94,13 @@ fn regressions() {
             PLACE,
             value(json!({"quantiles": {"tensor": "probabilities", "levels": [0.9, 0.5]}})),
             "/x-output/quantiles",
-            "levels must rise",
+            "levels must be in ascending order",
         ),
         (
             PLACE,
             value(json!({"quantiles": {"tensor": "probabilities", "levels": [0.5, 2]}})),
             "/x-output/quantiles/levels/1",
-            "a level is a number in 0 to 1",
+            "a level must be a number between 0 and 1",
         ),
         (
             PLACE,
@@ -119,7 +119,7 @@ fn regressions() {
             PLACE,
             value(json!({"value": {"tensor": "score"}, "sigma": {"tensor": "words"}})),
             PLACE,
-            "sigma must be a number a row",
+            "sigma must be one number per row",
         ),
         (
             PLACE,

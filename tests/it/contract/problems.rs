@@ -90,18 +90,13 @@ fn keywords_and_types() {
         ("/properties/age/type", json!("float"), "/properties/age/type", "\"float\" is not a type of a feature"),
         ("/properties/age/type", json!(7), "/properties/age/type", "must be a type or a list of types, found a number"),
         ("/properties/age/type", json!([1]), "/properties/age/type/0", "must be a string"),
-        ("/properties/age/type", json!("null"), "/properties/age", "can only be null feeds nothing"),
+        ("/properties/age/type", json!("null"), "/properties/age", "must allow values other than null"),
         ("/properties/age/minimum", json!("0"), "/properties/age/minimum", "must be a number, found a string: 0"),
-        (
-            "/properties/plan/minLength",
-            json!(-1),
-            "/properties/plan/minLength",
-            "must be a whole number, zero or above",
-        ),
-        ("/properties/plan/minLength", json!(1.5), "/properties/plan/minLength", "must be a whole number"),
+        ("/properties/plan/minLength", json!(-1), "/properties/plan/minLength", "must be a non-negative integer"),
+        ("/properties/plan/minLength", json!(1.5), "/properties/plan/minLength", "must be a non-negative integer"),
         ("/properties/plan/pattern", json!(1), "/properties/plan/pattern", "must be a string"),
         ("/properties/plan/enum", json!("a"), "/properties/plan/enum", "must be an array"),
-        ("/properties/plan/enum", json!([]), "/properties/plan", "no value is left by enum and const"),
+        ("/properties/plan/enum", json!([]), "/properties/plan", "enum and const have no value in common"),
         ("/properties/plan/x-sensitive", json!("yes"), "/properties/plan/x-sensitive", "must be true or false"),
         ("/properties/age/multipleOf", json!(0), "/properties/age/multipleOf", "must be above zero, found 0"),
         ("/properties/age/multipleOf", json!(-0.5), "/properties/age/multipleOf", "must be above zero"),
@@ -162,14 +157,14 @@ fn inputs_and_features() {
             "/x-inputs/0/features/1",
             json!(REMOVED),
             "/x-inputs/0",
-            "takes 2 scalar features, and x-inputs gives it 1 scalar feature",
+            "takes 2 scalar features, but x-inputs gives it 1 scalar feature",
         ),
         ("/x-inputs/0/features", json!(REMOVED), "/x-inputs/0", "gives it 0 scalar features"),
         (
             "/properties/age",
             json!({"type": "array", "items": {"type": "number"}}),
             "/x-inputs/0",
-            "scalar features only, or one array feature alone",
+            "either scalar features only, or a single array feature",
         ),
     ]);
 }
@@ -193,7 +188,7 @@ fn values_and_tensors() {
             "/properties/age/type",
             json!(["number", "null"]),
             "/properties/age",
-            "nothing says what it feeds: give a default, or \"x-missing\"",
+            "its tensor value is not defined: give a default, or \"x-missing\"",
         ),
         (
             "/properties/calls",
@@ -204,9 +199,9 @@ fn values_and_tensors() {
         ("/properties/age/default", json!("old"), "/properties/age/default", "must be a number"),
         ("/properties/charge/default", json!(-1), "/properties/charge/default", "own rule: must be at least 0"),
         ("/properties/charge/default", json!(1e39), "/properties/charge/default", "does not fit a tensor of float32"),
-        ("/properties/charge/default", json!([1, 2]), "/properties/charge/default", "has not the shape"),
+        ("/properties/charge/default", json!([1, 2]), "/properties/charge/default", "does not have the shape"),
         ("/required/-", json!("agee"), "/required", "\"agee\" is not a feature; did you mean \"age\"?"),
-        ("/required/0", json!(REMOVED), "/required", "\"age\" must be listed here, or have a default, or admit null"),
+        ("/required/0", json!(REMOVED), "/required", "\"age\" must be listed here, have a default, or allow null"),
         (
             "/properties/age",
             json!({"type": "string", "x-codes": {"old": "1"}}),
@@ -253,7 +248,7 @@ fn arrays_against_the_tensor() {
             exactly(1, 3),
             "t float32[?, 4]".to_owned(),
             "/properties/x",
-            "level 0 admits 1 to 3 elements, the tensor t float32[?, 4] needs exactly 4",
+            "level 0 allows 1 to 3 elements, but the tensor t float32[?, 4] needs exactly 4",
         ),
         (exactly(5, 9), "t float32[?, 4]".to_owned(), "/properties/x", "needs exactly 4"),
         (
@@ -266,19 +261,19 @@ fn arrays_against_the_tensor() {
             json!({"type": "array", "items": {"type": ["number", "null"]}}),
             "t float32[?, 2]".to_owned(),
             "/properties/x",
-            "items admit null",
+            "items allow null",
         ),
         (
             json!({"type": "array", "items": {"type": "number"}, "default": [1]}),
             "t float32[?, 2]".to_owned(),
             "/properties/x/default",
-            "has not the shape",
+            "does not have the shape",
         ),
         (
             json!({"type": "array", "items": deep(1), "default": [[1], [1, 2]]}),
             "t float32[?, ?, ?]".to_owned(),
             "/properties/x/default",
-            "has not the shape",
+            "does not have the shape",
         ),
         (
             json!({"type": "array", "items": {"type": "number"}, "default": [1, null]}),
@@ -317,7 +312,7 @@ fn all_problems_are_told_at_once() {
     /x-inputs: nothing feeds the graph's input count int64[?]
     /properties/calls: the feature "calls" feeds no tensor: name it in x-inputs, or remove it
     /required: "chrge" is not a feature; did you mean "charge"?
-    /required: "charge" must be listed here, or have a default, or admit null: else nothing could stand for it
+    /required: "charge" must be listed here, have a default, or allow null: otherwise it has no value when it is missing
     /x-output: task must be "classification", "regression" or "tensors", found "ranking"
     "#);
     insta::assert_snapshot!(problems(&json!([1]), &signature)[0], @"/: a contract is a JSON object, found an array");

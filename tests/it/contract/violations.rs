@@ -92,22 +92,22 @@ fn around(codes: &mut BTreeSet<&'static str>) {
     /features | missing | features is required
 
     /features | wrong_type | features must be an object by name, or an array by position; got a string
-    /entity_id | wrong_type | entity_id must be an integer, or a string of at most 256 characters; got a number that is not whole
+    /entity_id | wrong_type | entity_id must be an integer, or a string of at most 256 characters; got a number that is not an integer
     /explain | wrong_type | explain must be true or false; got a number
     /feature | unknown_feature | the body has no member "feature"; did you mean "features"?
 
-    /features | wrong_length | features by position must have 10 elements, one a feature; got 1
+    /features | wrong_length | features by position must have 10 elements, one per feature; got 1
     /features | duplicate | features appears twice
     /entity_id | wrong_type | entity_id must be an integer, or a string of at most 256 characters; got an array
     /explain | wrong_type | explain must be true or false; got null
     /a~1b | unknown_feature | the body has no member "a/b"
 
-    /tenure_months | unknown_feature | the body has no member "tenure_months"; it goes inside of "features"
+    /tenure_months | unknown_feature | the body has no member "tenure_months"; it belongs inside "features"
     /features | missing | features is required
 
     /features/2 | not_in_enum | contract_months must be one of 1, 12, 24 (month); got 2
     /features/7/1/1 | wrong_type | image must be a number; got true
-    /features | wrong_length | features by position must have 10 elements, one a feature; got 11
+    /features | wrong_length | features by position must have 10 elements, one per feature; got 11
     "#);
 }
 
@@ -177,8 +177,8 @@ fn every_code_has_its_words() {
     /features/image/1/1 | null_not_allowed | image cannot be null; it must be a number; got null
 
     /features/image/0 | wrong_shape | image must be nested 2 levels deep; got 1 here
-    /features/image/1/0 | wrong_shape | image must be nested 2 levels deep only; got an array here
-    /features/image/1/1 | wrong_type | image must hold no objects
+    /features/image/1/0 | wrong_shape | image must be nested only 2 levels deep; got an array here
+    /features/image/1/1 | wrong_type | image must not contain objects
 
     /features/image | wrong_type | image must be an array; got 7
 

@@ -18,7 +18,7 @@ fn a_profile_that_cannot_be_used_refuses_the_version() {
         (with(&|profile| profile["rows"] = json!("many")), "invalid type: string \"many\", expected u64"),
         (
             with(&|profile| profile["features"]["image"]["count"] = json!(2)),
-            "feature \"image\": has 2 values, the table 1 rows",
+            "feature \"image\": has 2 values, but the table has 1 rows",
         ),
         (with(&|profile| profile["background"] = json!([[]])), "background row 1: holds 0 values for 1 features"),
     ];

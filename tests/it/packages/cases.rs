@@ -104,7 +104,8 @@ pub(super) const CASES: &[Case] = &[
             });
         },
         &[
-            "{v}/contract.json: /x-inputs/0: the tensor measurements float64[?, 10] takes 10 scalar features, and x-inputs gives it 9 scalar features",
+            "{v}/contract.json: /x-inputs/0: the tensor measurements float64[?, 10] takes 10 scalar features, but \
+             x-inputs gives it 9 scalar features",
             r#"{v}/contract.json: /properties/glucose: the feature "glucose" feeds no tensor: name it in x-inputs, or remove it"#,
         ],
     ),

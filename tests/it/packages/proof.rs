@@ -114,5 +114,5 @@ fn a_fixed_number_of_rows_may_be_one_instance_or_many() {
     // for every request.
     let (version, ..) = loaded("fixed_batch", "X", &whole, &row);
     assert_eq!(version["state"], "unavailable", "{version:#}");
-    assert!(version["reasons"][0].as_str().is_some_and(|reason| reason.contains("2 values a row")), "{version:#}");
+    assert!(version["reasons"][0].as_str().is_some_and(|reason| reason.contains("2 values per row")), "{version:#}");
 }

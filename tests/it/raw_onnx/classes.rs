@@ -43,7 +43,7 @@ fn probabilities_without_a_label_are_a_classification() {
             answer["probabilities"].as_object().expect("probabilities").values().filter_map(Value::as_f64).sum();
         assert!((sum - 1.0).abs() < 1e-6, "{answer:#}");
         let version = server.get(&format!("/models/{name}/versions/1")).json();
-        let told = |note: &String| note.contains(output) && note.contains("holds probabilities in all of");
+        let told = |note: &String| note.contains(output) && note.contains("holds probabilities in all");
         assert!(notes(&version).iter().any(told), "{version:#}");
     }
 }

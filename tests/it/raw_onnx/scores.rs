@@ -20,7 +20,7 @@ fn served(graph: &str, features: &Value) -> (Value, Vec<String>) {
 fn scores_of_scikit_learn_that_are_no_probabilities_are_passed_on() {
     const REMEDY: &str = "CalibratedClassifierCV";
     for (graph, label, scores, reason) in [
-        ("kmeans", "label", "scores", "the label is the class of the least value, so these are distances"),
+        ("kmeans", "label", "scores", "the label is the class with the lowest value, so these are distances"),
         ("svc", "output_label", "output_probability", REMEDY),
         ("svc_plain", "label", "probabilities", REMEDY),
         ("sgd", "label", "probabilities", REMEDY),
@@ -36,7 +36,7 @@ fn scores_of_scikit_learn_that_are_no_probabilities_are_passed_on() {
         assert!(answer["probabilities"].is_null(), "{graph}: {answer:#}");
         assert!(answer["outputs"][label].is_number(), "{graph}: {answer:#}");
         assert_eq!(answer["outputs"][scores].as_array().map(Vec::len), Some(3), "{graph}: {answer:#}");
-        let told = |note: &String| note.contains("does not hold the probabilities of classes") && note.contains(reason);
+        let told = |note: &String| note.contains("does not hold class probabilities") && note.contains(reason);
         assert!(notes.iter().any(told), "{graph}: {notes:#?}");
     }
     for graph in ["isolation_forest", "one_class_svm"] {
@@ -49,7 +49,7 @@ fn scores_of_scikit_learn_that_are_no_probabilities_are_passed_on() {
 fn a_name_alone_makes_no_probabilities() {
     let (answer, notes) = served("half_probabilities", &json!([1, 2]));
     assert!(answer["prediction"].is_null() && answer["outputs"]["probabilities"].is_array(), "{answer:#}");
-    let told = |note: &String| note.contains("does not hold the probabilities of classes: values from");
+    let told = |note: &String| note.contains("does not hold class probabilities: values from");
     assert!(notes.iter().any(told), "{notes:#?}");
     let (answer, _) = served("one_hot", &json!([2]));
     assert_eq!(answer["outputs"]["y"], json!([0.0, 0.0, 1.0, 0.0]), "a category encoder is not a classifier");
@@ -70,5 +70,5 @@ fn a_row_that_is_no_distribution_is_never_answered() {
 fn two_values_where_the_graph_declares_one_are_both_answered() {
     let (answer, notes) = served("lying_width", &json!([4, 5]));
     assert_eq!(answer["outputs"]["variable"].as_array().map(Vec::len), Some(2), "{answer:#}");
-    assert!(notes.iter().any(|note| note.contains("gives 2 values a row")), "{notes:#?}");
+    assert!(notes.iter().any(|note| note.contains("has 2 values per row")), "{notes:#?}");
 }

@@ -54,8 +54,8 @@ const CASES: &[Case] = &[
         told: &[
             "calibration.json: split-conformal at 0.9, 8 rows of held-out.csv",
             PROFILE,
-            "warning: {v}/calibration.json: its quantiles come from 8 rows, and coverage 0.9 needs 9: no interval has a \
-             bound; run `candor calibrate` with 9 rows or more, or serve a lower coverage",
+            "warning: {v}/calibration.json: its quantiles come from 8 rows, but coverage 0.9 needs 9: no interval has \
+             a bound; run `candor calibrate` with 9 rows or more, or serve a lower coverage",
         ],
     },
     Case {
@@ -68,8 +68,8 @@ const CASES: &[Case] = &[
         told: &[
             "calibration.json: split-conformal at 0.99, 60 rows of held-out.csv",
             PROFILE,
-            "warning: {v}/calibration.json: its quantiles come from 60 rows, and coverage 0.99 needs 99: no interval has \
-             a bound; run `candor calibrate` with 99 rows or more, or serve a lower coverage",
+            "warning: {v}/calibration.json: its quantiles come from 60 rows, but coverage 0.99 needs 99: no interval \
+             has a bound; run `candor calibrate` with 99 rows or more, or serve a lower coverage",
         ],
     },
     Case {
@@ -82,9 +82,9 @@ const CASES: &[Case] = &[
         told: &[
             "calibration.json: temperature+lac at 0.99, 60 rows of held-out.csv",
             "profile.json: 20000 rows of churn-train.jsonl",
-            "warning: {v}/calibration.json: its quantiles come from 30 rows, and coverage 0.99 needs 99: every prediction \
-             set holds all classes; run `candor calibrate` with 198 rows or more, of which one half fits the \
-             probabilities and the other gives the 99, or serve a lower coverage",
+            "warning: {v}/calibration.json: its quantiles come from 30 rows, but coverage 0.99 needs 99: every \
+             prediction set holds all classes; run `candor calibrate` with 198 rows or more, of which one half fits \
+             the probabilities and the other gives the 99, or serve a lower coverage",
         ],
     },
     Case {
@@ -112,8 +112,8 @@ const CASES: &[Case] = &[
         told: &[
             "calibration.json: …",
             PROFILE,
-            "warning: {v}/calibration.json: was made from held-out.csv, the very table that the model was trained on: on \
-             new rows it is less sure than this says; run `candor calibrate` with rows that were held out",
+            "warning: {v}/calibration.json: was made from held-out.csv, the table that the model was trained on: the \
+             model is less certain on new rows than this shows; run `candor calibrate` with held-out rows",
         ],
     },
     Case {
@@ -126,9 +126,9 @@ const CASES: &[Case] = &[
         told: &[
             "calibration.json: …",
             PROFILE,
-            "warning: {v}/calibration.json: by cross-fitting, 0.840 of 600 rows were covered at coverage 0.9; in 99 of 100 \
-             cases it is 0.848 to 0.943. It covers less than it says: run `candor calibrate` again, with rows drawn at \
-             random from those that are like the ones to be served",
+            "warning: {v}/calibration.json: by cross-fitting, 0.840 of 600 rows were covered at coverage 0.9; in 99 of \
+             100 cases it is 0.848 to 0.943. The coverage is lower than claimed: run `candor calibrate` again, with \
+             rows sampled at random from data like that to be served",
         ],
     },
     Case {
@@ -141,9 +141,9 @@ const CASES: &[Case] = &[
         told: &[
             "calibration.json: …",
             PROFILE,
-            "note: {v}/calibration.json: by cross-fitting, 1.000 of 600 rows were covered at coverage 0.9; in 99 of 100 \
-             cases it is 0.848 to 0.943. It covers more than it says, so answers are vaguer than they need be: many rows \
-             have equal scores",
+            "note: {v}/calibration.json: by cross-fitting, 1.000 of 600 rows were covered at coverage 0.9; in 99 of \
+             100 cases it is 0.848 to 0.943. The coverage is higher than claimed, so the sets or intervals are larger \
+             than necessary: many rows have equal scores",
         ],
     },
     Case {
@@ -165,8 +165,8 @@ const CASES: &[Case] = &[
         told: &[
             "calibration.json: mondrian-split-conformal at 0.9, 606 rows of held-out.csv",
             PROFILE,
-            "warning: {v}/calibration.json: by cross-fitting, 0.500 of 599 rows where sex is 1 were covered at coverage \
-             0.9; in 99 of 100 cases it is …. It covers less than it says: …",
+            "warning: {v}/calibration.json: by cross-fitting, 0.500 of 599 rows where sex is 1 were covered at \
+             coverage 0.9; in 99 of 100 cases it is …. The coverage is lower than claimed: …",
             "note: {v}/calibration.json: 1 of 2 values of sex have fewer than the 9 rows that coverage 0.9 needs, and \
              share the quantile of all rows: 2 (7)",
         ],
@@ -197,10 +197,10 @@ const CASES: &[Case] = &[
             PROFILE,
             "note: there is no golden.jsonl: predictions were not compared with expected values",
             NO_CALIBRATION,
-            "note: {v}/profile.json: feature \"age\": the greatest value that the model was trained on is not shown, and \
-             by the contract it must be at most 78: requests like that are refused",
-            "note: {v}/profile.json: feature \"bmi\": the least value that the model was trained on is 18, and by the \
-             contract it must be above 18: requests like that are refused",
+            "note: {v}/profile.json: feature \"age\": the highest value in the training data is not shown, but by the \
+             contract it must be at most 78: such requests are rejected",
+            "note: {v}/profile.json: feature \"bmi\": the lowest value in the training data is 18, but by the contract \
+             it must be above 18: such requests are rejected",
         ],
     },
     Case {

@@ -35,12 +35,12 @@ fn rows_of_a_classifier_are_checked() {
     let cases: [(Change, &str); 8] = [
         (|_| {}, "nothing"),
         (|rows| rows.labels.fill(1), "every row has the class \"class 1\": rows of at least two classes are needed"),
-        (|rows| rows.scores[4] = f64::NAN, "row 3: the model answered NaN, which is not a finite number"),
+        (|rows| rows.scores[4] = f64::NAN, "row 3: the model returned NaN, which is not a finite number"),
         (
             |rows| rows.labels[2] = 7,
-            "row 3: the target \"7\" is no class of the contract; its classes are class 0, class 1",
+            "row 3: the target \"7\" is not a class of the contract; its classes are class 0, class 1",
         ),
-        (|rows| rows.scores.fill(0.5), "the model gives the same answer for all 30 rows"),
+        (|rows| rows.scores.fill(0.5), "the model returns the same output for all 30 rows"),
         (|rows| rows.scores.truncate(7), "there are 7 scores for 30 rows"),
         (
             |rows| {
@@ -77,14 +77,14 @@ fn methods_that_do_not_fit_the_rows_are_refused_by_name() {
     }
     let mut grouped = good(2);
     grouped.groups = Some(RowGroups { feature: "f".into(), values: vec![JsonValue::Bool(true)], of_row: vec![0; 30] });
-    assert_eq!(told(&grouped, MethodChoice::Auto, SetMethod::Aps), "groups go with lac sets, not with aps");
+    assert_eq!(
+        told(&grouped, MethodChoice::Auto, SetMethod::Aps),
+        "groups require lac sets; aps does not support them"
+    );
     let values = (0..30_u64).map(|row| JsonValue::Number(row.into())).collect();
     grouped.groups = Some(RowGroups { feature: "age".into(), values, of_row: (0..30).collect() });
     let found = told(&grouped, MethodChoice::Auto, SetMethod::Lac);
-    assert!(
-        found.starts_with("no value of \"age\" has 9 rows for its quantile, the fewest for coverage 0.9"),
-        "{found}"
-    );
+    assert!(found.starts_with("no value of \"age\" has the 9 rows that a quantile at coverage 0.9 needs"), "{found}");
     let mut undrawn = good(2);
     undrawn.draws.clear();
     assert_eq!(told(&undrawn, MethodChoice::Auto, SetMethod::Aps), "there are 0 draws for 30 rows");
@@ -96,10 +96,10 @@ fn rows_of_a_regression_are_checked() {
     let cases: [(Change, &str); 7] = [
         (|_| {}, "nothing"),
         (|rows| rows.targets[1] = f64::NAN, "row 2: the target must be a finite number; found NaN"),
-        (|rows| rows.values[0] = f64::INFINITY, "row 1: the model answered inf, which is not a finite number"),
+        (|rows| rows.values[0] = f64::INFINITY, "row 1: the model returned inf, which is not a finite number"),
         (
             |rows| rows.values.fill(3.0),
-            "the model gives the same answer for all 10 rows: look whether the right columns",
+            "the model returns the same output for all 10 rows: check that it is fed from the right columns",
         ),
         (|rows| rows.spread = ScaleSource::Sigma(vec![1.0; 3]), "there are 3 deviations for 10 rows"),
         (

@@ -125,7 +125,7 @@ fn a_plot_says_what_the_report_says() {
 
     let plot = coverage("churn/1", &made, None).expect("a plot");
     for level in made.report.levels {
-        let says = format!("asked {}, held {:.3}", level.coverage.as_f64(), level.empirical);
+        let says = format!("requested {}, observed {:.3}", level.coverage.as_f64(), level.empirical);
         assert!(plot.contains(&format!("<title>{says}</title>")), "{says}");
     }
     assert!(plot.contains("temperature+mondrian-lac") && plot.contains("mean number of classes in a set"));

@@ -82,7 +82,7 @@ fn a_calibration_for_something_else_is_refused() {
                     sets.groups = Some(numbered(&[vec![1.0]]));
                 }
             },
-            "groups go by \"group\", which is no feature of the contract",
+            "groups are by \"group\", which is not a feature of the contract",
         ),
         (
             |made| {

@@ -143,7 +143,7 @@ impl<'de> JsonSink<'de> for BodySink<'_, '_> {
                 Ok(member) => member,
                 Err(name) => {
                     let hint = if self.filling.contract.by_name.contains_key(&name) {
-                        "; it goes inside of \"features\"".to_owned()
+                        "; it belongs inside \"features\"".to_owned()
                     } else {
                         did_you_mean(&name, BodyMember::ALL.iter().map(|(text, _)| *text))
                     };
@@ -253,7 +253,7 @@ impl<'de> JsonSink<'de> for FeaturesSink<'_, '_> {
             found += 1;
         }
         if found != wanted {
-            let detail = format!("features by position must have {wanted} elements, one a feature; got {found}");
+            let detail = format!("features by position must have {wanted} elements, one per feature; got {found}");
             self.filling.violations.push(violation("/features", ViolationCode::WrongLength, detail));
         }
         Ok(())
@@ -323,7 +323,7 @@ fn take_entity_id(value: Result<Scalar<'_>, &'static str>) -> Result<Option<Enti
         Ok(Scalar::Text(_)) => "a longer string",
         Ok(Scalar::Number(number)) => match number.as_whole() {
             Some(whole) => return Ok(Some(EntityId::Number(whole))),
-            None => "a number that is not whole",
+            None => "a number that is not an integer",
         },
         Ok(Scalar::Bool(_)) => "a boolean",
         Err(kind) => kind,

@@ -357,7 +357,7 @@ impl<'de> JsonSink<'de> for ArraySink<'_, '_, '_> {
     fn list<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
         let level = self.array.path.len();
         if self.is_innermost() {
-            let detail = format!("must be nested {level} levels deep only; got an array here");
+            let detail = format!("must be nested only {level} levels deep; got an array here");
             self.reject(ViolationCode::WrongShape, &detail);
             return Skip(FEATURE_DEPTH + level).list(list);
         }
@@ -383,7 +383,7 @@ impl<'de> JsonSink<'de> for ArraySink<'_, '_, '_> {
     }
 
     fn object<A: MapAccess<'de>>(mut self, object: A) -> Result<(), A::Error> {
-        self.reject(ViolationCode::WrongType, "must hold no objects");
+        self.reject(ViolationCode::WrongType, "must not contain objects");
         Skip(FEATURE_DEPTH + self.array.path.len()).object(object)
     }
 }

@@ -79,7 +79,7 @@ impl Contract {
         let mut faults: Vec<String> = described
             .iter()
             .filter(|name| !features.contains(name))
-            .map(|name| format!("describes the feature {name:?}, which the contract has not"))
+            .map(|name| format!("describes the feature {name:?}, which the contract does not have"))
             .chain(
                 features
                     .iter()
@@ -88,7 +88,7 @@ impl Contract {
             )
             .collect();
         if faults.is_empty() && described != features {
-            faults.push(format!("its features stand in another order than the contract's: {}", features.join(", ")));
+            faults.push(format!("its features are in a different order than in the contract: {}", features.join(", ")));
         }
         let both = self.features.iter().filter_map(|feature| Some((feature, profile.feature(&feature.name)?)));
         faults.extend(both.filter_map(|(feature, found)| feature.profile_mismatch(found)));
@@ -107,13 +107,13 @@ impl Feature {
     fn narrower_than(&self, profile: &FeatureProfile) -> Vec<String> {
         let FeatureProfile::Number(seen) = profile else { return Vec::new() };
         let mut told = Vec::new();
-        for (word, value) in [("least", seen.minimum), ("greatest", seen.maximum)] {
+        for (word, value) in [("lowest", seen.minimum), ("highest", seen.maximum)] {
             self.rule.check_number(number(value, seen.whole), |code, rule| {
                 if matches!(code, ViolationCode::BelowMinimum | ViolationCode::AboveMaximum) {
                     let shown = if self.sensitive { "is not shown".to_owned() } else { format!("is {value}") };
                     told.push(format!(
-                        "feature {:?}: the {word} value that the model was trained on {shown}, and by the contract it \
-                         {rule}: requests like that are refused",
+                        "feature {:?}: the {word} value in the training data {shown}, but by the contract it {rule}: \
+                         such requests are rejected",
                         self.name
                     ));
                 }
@@ -140,7 +140,7 @@ impl Feature {
                     FeatureProfile::Category(_) => "a category",
                     FeatureProfile::Opaque(_) => "an array",
                 };
-                Some(format!("feature {name:?}: is described as {found}, the contract takes {}", self.types()))
+                Some(format!("feature {name:?}: is described as {found}, but the contract takes {}", self.types()))
             }
         }
     }

@@ -60,7 +60,9 @@ pub fn derive(title: &str, signature: &Signature, observed: ObservedOutputs<'_>)
         rows.map(|rows| format!("the graph takes exactly {rows} rows per run: runs with fewer rows are padded")),
     );
     notes.push(
-        "without a contract.json there are no ranges, categories or units: a value in the wrong column or the wrong unit is answered like any other".to_owned(),
+        "without a contract.json there are no ranges, categories or units: a value in the wrong column or unit is not \
+         detected"
+            .to_owned(),
     );
     DerivedContract { document, notes }
 }

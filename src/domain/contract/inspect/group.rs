@@ -92,12 +92,12 @@ impl Contract {
         let known = self.features.iter().map(|feature| feature.name.as_str());
         let found = self.by_name.get(feature).map(|index| &self.features[*index]);
         let found = found.ok_or_else(|| {
-            format!("groups go by {feature:?}, which is no feature of the contract{}", did_you_mean(feature, known))
+            format!("groups are by {feature:?}, which is not a feature of the contract{}", did_you_mean(feature, known))
         })?;
         if found.dimensions.is_empty() {
             Ok(found)
         } else {
-            Err(format!("{feature:?} is an array and makes no groups"))
+            Err(format!("{feature:?} is an array and cannot define groups"))
         }
     }
 }

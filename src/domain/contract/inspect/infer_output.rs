@@ -85,9 +85,10 @@ pub(in crate::domain::contract) fn infer_output(
         let mut unrecognised =
             tensors(format!("the outputs were not recognised and are passed on as they are: {}", names.join("; ")));
         let untrue = scores.iter().filter(|scores| scores.named("prob") && scores.summary.rows > 0);
-        unrecognised.notes.extend(untrue.map(|scores| {
-            format!("output {} does not hold the probabilities of classes: {}", scores.spec, scores.summary)
-        }));
+        unrecognised.notes.extend(
+            untrue
+                .map(|scores| format!("output {} does not hold class probabilities: {}", scores.spec, scores.summary)),
+        );
         unrecognised
     })
 }
@@ -96,8 +97,8 @@ pub(in crate::domain::contract) fn infer_output(
 fn probabilities_alone(scores: &ScoreColumns<'_>) -> InferredOutput {
     let names: Vec<String> = (0..scores.width).map(|class| class.to_string()).collect();
     let note = format!(
-        "output {} holds probabilities in all of {} instances and was taken as those of the classes {}; a contract.json can \
-         name them",
+        "output {} holds probabilities in all {} instances and is interpreted as those of the classes {}; a \
+         contract.json can name them",
         scores.spec,
         scores.summary.rows,
         names.join(", ")
@@ -119,11 +120,11 @@ fn single_output(outputs: &[OutputSpec], observed: ObservedOutputs<'_>) -> Optio
         ]);
         return Some(InferredOutput {
             output,
-            notes: vec![format!("output {single} was taken as the value of a regression")],
+            notes: vec![format!("output {single} is interpreted as the value of a regression")],
         });
     }
     let width = observed.rows.first().and_then(|row| row.first()).map(|value| value.buffer.len())?;
-    Some(tensors(format!("output {single} gives {width} values a row and is passed on as it is")))
+    Some(tensors(format!("output {single} has {width} values per row and is passed on as it is")))
 }
 
 /// Whether a signature has a label and scores. If so, its first dimension is the batch, even if it is fixed.
@@ -220,10 +221,11 @@ fn with_label(
         let logits = scores.named("logit") && labels.rows() >= MIN_ROWS && labels.disagreeing() == 0;
         if logits {
             let (names, note) = class_names(scores, (spec, &labels), observed);
-            let said =
-                format!("output {} beside {spec} was taken as the logits of the classes {}{note}", scores.spec, {
-                    names.join(", ")
-                });
+            let said = format!(
+                "output {} next to {spec} is interpreted as the logits of the classes {}{note}",
+                scores.spec,
+                { names.join(", ") }
+            );
             return InferredOutput {
                 output: classification("logits", &names, scores.spec, Some(spec)),
                 notes: vec![said],
@@ -233,16 +235,19 @@ fn with_label(
     }
     let (names, note) = class_names(scores, (spec, &labels), observed);
     let mut notes = vec![format!(
-        "output {} beside {spec} was taken as the probabilities of the classes {}{note}",
+        "output {} next to {spec} is interpreted as the probabilities of the classes {}{note}",
         scores.spec,
         names.join(", ")
     )];
     if unproven {
-        notes.push(format!("nothing proves that output {} holds probabilities: no instance could be run", scores.spec));
+        notes.push(format!(
+            "output {} could not be verified to hold probabilities: no instance could be run",
+            scores.spec
+        ));
     } else if labels.disagreeing() > 0 {
         notes.push(format!(
-            "the graph's own label differs from the likeliest class in {} of {} instances; answers are the likeliest class; \
-             for a threshold write a contract.json with `positive` and `threshold`",
+            "the graph's own label differs from the most likely class in {} of {} instances; predictions are the most \
+             likely class; for a threshold, write a contract.json with `positive` and `threshold`",
             labels.disagreeing(),
             labels.rows()
         ));
@@ -254,18 +259,18 @@ fn with_label(
 fn no_probabilities(scores: &ScoreColumns<'_>, label: &OutputSpec, labels: &Labels) -> String {
     let (width, declared) = (scores.summary.width, scores.width);
     let found = if width != declared {
-        format!("it declares {declared} columns and gives {width}")
+        format!("it declares {declared} columns but returns {width}")
     } else if labels.follow_minimum() {
-        format!("the label is the class of the least value, so these are distances ({})", scores.summary)
+        format!("the label is the class with the lowest value, so these are distances ({})", scores.summary)
     } else if scores.summary.are_probabilities() {
         let (disagreeing, judged) = (labels.disagreeing(), labels.rows());
-        format!("the label differs from the likeliest class in {disagreeing} of {judged} instances")
+        format!("the label differs from the most likely class in {disagreeing} of {judged} instances")
     } else {
         scores.summary.to_string()
     };
     format!(
-        "output {} beside {label} does not hold the probabilities of classes: {found}. The outputs are passed on as they \
-         are, without an uncertainty. {}",
+        "output {} next to {label} does not hold class probabilities: {found}. The outputs are passed on as they are, \
+         without uncertainty. {}",
         scores.spec,
         remedy(labels)
     )
@@ -274,10 +279,10 @@ fn no_probabilities(scores: &ScoreColumns<'_>, label: &OutputSpec, labels: &Labe
 /// How to get probabilities from a model that outputs other scores.
 pub fn remedy(labels: &Labels) -> &'static str {
     if labels.follow_minimum() {
-        "Where a class with its probability is wanted, export a classifier"
+        "For a class with its probability, export a classifier"
     } else {
-        "For probabilities export a model that has them (scikit-learn: wrap it in CalibratedClassifierCV; skl2onnx: leave \
-         the option raw_scores at False); scores that are logits are named `logits` in a contract.json"
+        "For probabilities, export a model that returns them (scikit-learn: wrap it in CalibratedClassifierCV; \
+         skl2onnx: leave the option raw_scores at False); declare scores that are logits as `logits` in a contract.json"
     }
 }
 
@@ -306,8 +311,8 @@ fn class_names(
         (0..scores.width).map(|class| seen.get(&class).unwrap_or(&numbered[class]).clone()).collect();
     let distinct: std::collections::BTreeSet<&String> = named.iter().collect();
     if distinct.len() < named.len() {
-        return (numbered, " (the graph has other names for them; write a contract.json that says which)");
+        return (numbered, " (the graph uses other names; write a contract.json to name the classes)");
     }
-    let note = if seen.len() == scores.width { "" } else { " (some names are not known and are numbers)" };
+    let note = if seen.len() == scores.width { "" } else { " (unknown names are replaced by numbers)" };
     (named, note)
 }

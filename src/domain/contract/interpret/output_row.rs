@@ -62,13 +62,13 @@ impl OutputRow<'_> {
     pub(in crate::domain::contract) fn floats(self, expected: Option<usize>) -> Result<Vec<Float>, InterpretError> {
         let (start, width) = self.span();
         if expected.is_some_and(|expected| expected != width) {
-            let wanted = expected.map_or_else(String::new, |expected| format!("{expected} values a row"));
+            let wanted = expected.map_or_else(String::new, |expected| format!("{expected} values per row"));
             return Err(shape_error(self.tensor, self.name, wanted));
         }
         let mut floats = Vec::with_capacity(width);
         for index in 0..width {
             let value = Float::at(&self.tensor.buffer, start + index)
-                .ok_or_else(|| shape_error(self.tensor, self.name, format!("{width} numbers a row")))?;
+                .ok_or_else(|| shape_error(self.tensor, self.name, format!("{width} numbers per row")))?;
             if !value.as_f64().is_finite() {
                 return Err(InterpretError::NonFinite { tensor: self.name.to_owned(), index, value: value.as_f64() });
             }

@@ -102,7 +102,7 @@ impl Contract {
         let column = |output: usize, column: usize| -> Result<f64, InterpretError> {
             let reading = self.row(outputs, row, output)?;
             let found = reading.floats(None)?.get(column).copied().map(Float::as_f64);
-            found.ok_or_else(|| shape_error(reading.tensor, reading.name, format!("{} values a row", column + 1)))
+            found.ok_or_else(|| shape_error(reading.tensor, reading.name, format!("{} values per row", column + 1)))
         };
         let sigma = beside.sigma.map(|(output, place)| column(output, place)).transpose()?;
         let band = match beside.band {
@@ -120,7 +120,7 @@ impl Contract {
 
     fn value(&self, outputs: &[Tensor], row: usize) -> Result<Float, InterpretError> {
         let reading = self.row(outputs, row, 0)?;
-        let wrong = || shape_error(reading.tensor, reading.name, "a value a row".to_owned());
+        let wrong = || shape_error(reading.tensor, reading.name, "one value per row".to_owned());
         let OutputPlan::Regression { point, .. } = &self.output else { return Err(wrong()) };
         let values = reading.floats(None)?;
         let value = match point {

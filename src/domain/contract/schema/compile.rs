@@ -86,7 +86,7 @@ fn read_inputs(node: &SchemaNode<'_>, signature: &Signature, problems: &mut Vec<
     let properties: Vec<(&str, SchemaNode<'_>)> = node.object("properties", problems).unwrap_or_default();
     let schemas: HashMap<&str, &SchemaNode<'_>> = properties.iter().map(|(name, schema)| (*name, schema)).collect();
     let Some(inputs) = node.list("x-inputs", problems) else {
-        node.problem(problems, "x-inputs is missing: it says which features feed which tensor of the graph");
+        node.problem(problems, "x-inputs is missing: it defines which features feed which input tensor of the graph");
         return Vec::new();
     };
     let mut features: Vec<Feature> = Vec::new();
@@ -167,7 +167,7 @@ fn assign_offsets(
                 input.problem(
                     problems,
                     format!(
-                        "the tensor {spec} takes {}, and x-inputs gives it {} scalar feature{}",
+                        "the tensor {spec} takes {}, but x-inputs gives it {} scalar feature{}",
                         room.map_or_else(
                             || "one array feature of its shape".to_owned(),
                             |room| format!("{room} scalar features")
@@ -179,8 +179,10 @@ fn assign_offsets(
             }
         }
         _ => {
-            input
-                .problem(problems, format!("the tensor {spec} takes scalar features only, or one array feature alone"));
+            input.problem(
+                problems,
+                format!("the tensor {spec} takes either scalar features only, or a single array feature"),
+            );
         }
     }
     for ((schema, _), feature) in group.iter().zip(&features) {
@@ -214,7 +216,7 @@ fn check_array_shape(
             schema.problem(
                 problems,
                 format!(
-                    "level {level} admits {} to {} elements, the tensor {spec} needs exactly {size}",
+                    "level {level} allows {} to {} elements, but the tensor {spec} needs exactly {size}",
                     dimension.min,
                     dimension.max.map_or_else(|| "any number of".to_owned(), |max| max.to_string()),
                 ),
@@ -255,7 +257,8 @@ fn apply_required(node: &SchemaNode<'_>, features: &mut [Feature], problems: &mu
             problems.push(ContractProblem {
                 pointer: "/required".into(),
                 detail: format!(
-                    "{:?} must be listed here, or have a default, or admit null: else nothing could stand for it",
+                    "{:?} must be listed here, have a default, or allow null: otherwise it has no value when it is \
+                     missing",
                     feature.name
                 ),
             });

@@ -164,7 +164,7 @@ impl Feature {
                 node.problem(
                     problems,
                     format!(
-                        "null is admitted, but nothing says what it feeds: give a default{}",
+                        "null is allowed, but its tensor value is not defined: give a default{}",
                         if element.is_float() {
                             ", or \"x-missing\": \"nan\""
                         } else {
@@ -176,7 +176,7 @@ impl Feature {
             }
         };
         if self.rule.types.without(TypeSet::NULL).is_empty() {
-            node.problem(problems, "a feature that can only be null feeds nothing");
+            node.problem(problems, "a feature must allow values other than null");
         }
         if !self.dimensions.is_empty()
             && self.rule.types.has(TypeSet::NULL)
@@ -184,7 +184,7 @@ impl Feature {
         {
             node.problem(
                 problems,
-                "its items admit null, which needs \"x-missing\": \"nan\" and a floating-point tensor",
+                "its items allow null, which needs \"x-missing\": \"nan\" and a floating-point tensor",
             );
         }
     }
@@ -210,7 +210,7 @@ impl Feature {
         };
         let beside = self.rule.types.without(takes).without(TypeSet::NULL);
         if !beside.is_empty() {
-            let hint = if beside.has(TypeSet::TEXT) { "; x-codes can turn texts into numbers" } else { "" };
+            let hint = if beside.has(TypeSet::TEXT) { "; x-codes can map strings to numbers" } else { "" };
             node.problem(
                 problems,
                 format!("{} cannot feed the tensor {:?} of {}{hint}", beside.describe(), spec.name, spec.element),
@@ -232,7 +232,7 @@ impl Feature {
         };
         for choice in choices.literals().iter().filter(|choice| matches!(choice, JsonValue::Text(_))) {
             if !texts.contains(choice) {
-                node.problem(problems, format!("x-codes has no code for {choice}, which enum or const admits"));
+                node.problem(problems, format!("x-codes has no code for {choice}, which enum or const allows"));
             }
         }
     }
@@ -248,14 +248,14 @@ impl Feature {
         let Some(value) = self.default.as_ref().filter(|value| **value != JsonValue::Null) else { return };
         let mut faults = Vec::new();
         if !is_shaped(value, &self.dimensions, &mut vec![None; self.dimensions.len()]) {
-            faults.push(format!("{value} has not the shape that the tensor needs"));
+            faults.push(format!("{value} does not have the shape that the tensor needs"));
         }
         let mut buffer = Buffer::with_capacity(element, 0);
         self.write_default(value, &mut buffer, 0, &mut faults);
         if let Some(fault) = faults.first() {
             problems.push(ContractProblem {
                 pointer: node.pointer_to("default"),
-                detail: format!("does not keep the feature's own rule: {fault}"),
+                detail: format!("violates the feature's own rule: {fault}"),
             });
         }
     }

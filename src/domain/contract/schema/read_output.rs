@@ -15,7 +15,7 @@ pub(in crate::domain::contract) fn read(
     problems: &mut Vec<ContractProblem>,
 ) -> Option<OutputPlan> {
     let Some(output) = node.child("x-output") else {
-        node.problem(problems, "x-output is missing: it says what the graph's outputs mean");
+        node.problem(problems, "x-output is missing: it defines what the graph's outputs mean");
         return None;
     };
     match output.text("task", problems) {
@@ -110,7 +110,7 @@ fn read_decision(node: &SchemaNode<'_>, classes: &[String], problems: &mut Vec<C
         (Some(name), Some(threshold)) => {
             let threshold = threshold.as_f64();
             if !(0.0..=1.0).contains(&threshold) {
-                node.problem(problems, format!("threshold must lie in 0 to 1, found {threshold}"));
+                node.problem(problems, format!("threshold must be between 0 and 1, found {threshold}"));
             }
             let positive = classes.iter().position(|class| class == name).unwrap_or_else(|| {
                 node.problem(problems, format!("positive must be one of the classes, found {name:?}"));

@@ -54,7 +54,7 @@ impl Pattern {
             let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
             let cause = causes.last().map_or_else(String::new, ToString::to_string);
             if cause.contains("exceeded limit") {
-                format!("it is too large: its counted repetitions make more than {MAX_PROGRAM_BYTES} bytes of it")
+                format!("it is too large: its counted repetitions compile to more than {MAX_PROGRAM_BYTES} bytes")
             } else {
                 cause
             }
@@ -97,10 +97,10 @@ impl fmt::Debug for Pattern {
 /// Returns why the matching time of a pattern cannot be bounded and what to write instead, or `None` if it can be
 /// bounded.
 pub fn unbounded(pattern: &str) -> Option<&'static str> {
-    const LOOK_AROUND: &str = "look-around needs backtracking, whose time has no bound; write each condition as a pattern of its \
-                               own: {\"allOf\": [{\"pattern\": …}, {\"not\": {\"pattern\": …}}]}";
-    const BACK_REFERENCE: &str = "a back-reference needs backtracking, whose time has no bound, and no other keyword compares the \
-                                  parts of a text; check that before asking";
+    const LOOK_AROUND: &str = "look-around needs backtracking, whose time is unbounded; write each condition as a \
+                               separate pattern: {\"allOf\": [{\"pattern\": …}, {\"not\": {\"pattern\": …}}]}";
+    const BACK_REFERENCE: &str = "a back-reference needs backtracking, whose time is unbounded, and no other keyword \
+                                  compares parts of a string; check this before sending the request";
     let mut rest = pattern;
     let mut in_class = false;
     while let Some(character) = rest.chars().next() {

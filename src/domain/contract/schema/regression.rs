@@ -27,7 +27,10 @@ pub(in crate::domain::contract) fn read_regression(
     let column = if let PointEstimate::Column(column) = point { column } else { 0 };
     check_column(node, "a value", (spec, column), problems);
     if let Some(spec) = quantiles.filter(|spec| columns(spec).flatten().is_some_and(|found| found != levels.len())) {
-        node.problem(problems, format!("quantiles lists {} levels, the output {spec} has other columns", levels.len()));
+        node.problem(
+            problems,
+            format!("quantiles lists {} levels, but the output {spec} has a different number of columns", levels.len()),
+        );
     }
     let mut requested = vec![spec.name().to_owned()];
     let beside = AuxiliaryOutputs {
@@ -90,10 +93,10 @@ fn check_column(
     if let Some(Some(found)) = columns(spec)
         && column >= found
     {
-        node.problem(problems, format!("column {column} is not there: the output {spec} has {found}"));
+        node.problem(problems, format!("column {column} does not exist: the output {spec} has {found}"));
     }
     if columns(spec).is_none() || matches!(spec.element(), ElementType::Text | ElementType::Bool) {
-        node.problem(problems, format!("{what} must be a number a row, the graph has {spec}"));
+        node.problem(problems, format!("{what} must be one number per row, but the graph has {spec}"));
     }
 }
 
@@ -110,11 +113,11 @@ fn read_levels(member: &SchemaNode<'_>, problems: &mut Vec<ContractProblem>) -> 
     for item in member.list("levels", problems)? {
         match item.value {
             JsonValue::Number(level) if (0.0..=1.0).contains(&level.as_f64()) => levels.push(level.as_f64()),
-            other => item.problem(problems, format!("a level is a number in 0 to 1, found {other}")),
+            other => item.problem(problems, format!("a level must be a number between 0 and 1, found {other}")),
         }
     }
     if !levels.is_sorted() {
-        member.problem(problems, "levels must rise");
+        member.problem(problems, "levels must be in ascending order");
     }
     Some(levels)
 }

@@ -251,7 +251,7 @@ impl ScalarRule {
             (None, None) => return,
         };
         if choices.is_empty() {
-            node.problem(problems, "no value is left by enum and const");
+            node.problem(problems, "enum and const have no value in common");
         }
         self.choices = Some(EnumValues::new(&choices));
     }
@@ -326,7 +326,7 @@ impl ScalarRule {
                 Ok(true) => {}
                 Ok(false) => report(ViolationCode::PatternMismatch, format!("must match the pattern {pattern}")),
                 Err(Undecided) => {
-                    let detail = format!("must match the pattern {pattern}, which takes too many steps to find out");
+                    let detail = format!("must match the pattern {pattern}, which takes too many steps to decide");
                     report(ViolationCode::PatternMismatch, detail);
                 }
             }

@@ -132,7 +132,7 @@ impl<'a> SchemaNode<'a> {
         {
             return Some(count);
         }
-        node.expected(problems, "a whole number, zero or above");
+        node.expected(problems, "a non-negative integer");
         None
     }
 

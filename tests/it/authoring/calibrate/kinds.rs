@@ -92,14 +92,14 @@ fn a_target_may_hold_the_numbers_of_classes_or_truth_values() {
         (made.calibration.rule, made.notes)
     };
     let (named, notes) = rule("named.csv", "no", "yes");
-    assert!(!notes.iter().any(|note| note.contains("numbers of classes")), "{notes:?}");
+    assert!(!notes.iter().any(|note| note.contains("class numbers")), "{notes:?}");
     for (no, yes) in [("0", "1"), ("0.0", "1.0"), ("false", "TRUE")] {
         let (numbered, notes) = rule("numbered.csv", no, yes);
         assert_eq!(named, numbered, "{no} {yes}");
-        assert_eq!(notes[0], "the target \"y\" holds numbers of classes: 0 for no, 1 for yes were taken");
+        assert_eq!(notes[0], "the target \"y\" holds class numbers: 0 is no, 1 is yes");
     }
     let (_, notes) = rule("turned.csv", "yes", "no");
-    assert!(notes.iter().any(|note| note.contains("look at the order of the columns and of the classes")), "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("check the order of the columns and of the classes")), "{notes:?}");
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn few_rows_are_used_as_far_as_they_go() {
         wishes.method = Some(CalibrationMethod::Classifier(MethodChoice::Uncalibrated));
     });
     let made = made.expect("a calibration");
-    let told = "its quantiles come from 7 rows, and coverage 0.9 needs 9: every prediction set holds all classes";
+    let told = "its quantiles come from 7 rows, but coverage 0.9 needs 9: every prediction set holds all classes";
     assert!(made.notes.iter().any(|note| note.starts_with(told)), "{:?}", made.notes);
     let found = ask(&Server::over(models.path()), "model", &json!({ "a": 0.5, "b": -0.5 })).json();
     assert_eq!(found["prediction_set"], json!(["no", "yes"]), "{found:#}");

@@ -53,7 +53,7 @@ const GOOD: &str =
 
 const CLASSIFIER: &[Case] = &[
     ("zero.csv", "", plain, "{t}: is empty: it has no columns and no rows"),
-    ("header.csv", "a,b,y\n", plain, "{t}: has columns and no rows"),
+    ("header.csv", "a,b,y\n", plain, "{t}: has columns but no rows"),
     (
         "few.csv",
         GOOD,
@@ -70,51 +70,51 @@ const CLASSIFIER: &[Case] = &[
         "one.csv",
         "a,b,y\n1,2,no\n2,1,no\n",
         plain,
-        "{t}: every row has the class \"no\": rows of at least two classes are needed to judge a classifier",
+        "{t}: every row has the class \"no\": rows of at least two classes are needed to calibrate a classifier",
     ),
     (
         "constant.csv",
         "a,b,y\n1,2,no\n1,2,yes\n1,2,no\n",
         plain,
-        "{t}: the model gives the same answer for all 3 rows: look whether the right columns feed it",
+        "{t}: the model returns the same output for all 3 rows: check that it is fed from the right columns",
     ),
     (
         "untold.csv",
         GOOD,
         |wishes| wishes.target = None,
-        "{t}: --target says which column holds the truth; there are: a, b, y",
+        "{t}: --target is required: the column with the true values, one of: a, b, y",
     ),
     (
         "target.csv",
         GOOD,
         |wishes| wishes.target = Some("yy".into()),
-        "{t}: --target: there is no column \"yy\"; did you mean \"y\"?; there are: a, b, y",
+        "{t}: --target: the table has no column \"yy\"; did you mean \"y\"?; it has: a, b, y",
     ),
     (
         "feature.csv",
         GOOD,
         |wishes| wishes.target = Some("a".into()),
-        "{v}: --target: \"a\" is a feature of the contract, so it cannot be what is predicted",
+        "{v}: --target: \"a\" is a feature of the contract, so it cannot be the target",
     ),
     (
         "empty.csv",
         "a,b,y\n1,2,no\n2,1,\n0,1,NaN\n",
         plain,
-        "{t}: the target \"y\" has no value in 2 of 3 rows, the first of them in line 3: a calibration needs rows whose \
-             outcome is known",
+        "{t}: the target \"y\" has no value in 2 of 3 rows, first in line 3: a calibration needs rows with a known \
+         outcome",
     ),
     (
         "null.jsonl",
         "{\"a\":1,\"b\":2,\"y\":\"no\"}\n{\"a\":1,\"b\":2,\"y\":null}\n",
         plain,
-        "{t}: the target \"y\" has no value in 1 of 2 rows, the first of them in line 2",
+        "{t}: the target \"y\" has no value in 1 of 2 rows, first in line 2",
     ),
     (
         "unknown.csv",
         "a,b,y\n1,2,no\n2,1,maybe\n0,1,perhaps\n",
         plain,
-        "{t}, line 3: the target \"y\" holds \"maybe\", which is no class of the contract: no, yes, or their numbers 0 \
-             to 1, and 1 more such rows",
+        "{t}, line 3: the target \"y\" holds \"maybe\", which is not a class of the contract: expected one of no, yes, \
+         or a class number from 0 to 1, and 1 more such rows",
     ),
     (
         "third.csv",
@@ -126,8 +126,8 @@ const CLASSIFIER: &[Case] = &[
         "mixed.csv",
         "a,b,y\n1,2,no\n2,1,1\n",
         plain,
-        "{t}: the target \"y\" holds names of classes (\"no\" in line 2) and other values (\"1\" in line 3) that could \
-             only be their numbers: write one or the other; the classes are no, yes",
+        "{t}: the target \"y\" mixes class names (\"no\" in line 2) and class numbers (\"1\" in line 3): use one or \
+         the other; the classes are no, yes",
     ),
     ("columns.csv", "a,c,y\n1,2,no\n", plain, "{t}: has no column \"b\"; did you mean \"a\"?; it has: a, c, y"),
     (
@@ -141,14 +141,14 @@ const CLASSIFIER: &[Case] = &[
         "range.csv",
         "a,b,y\n1,2,no\n1,10,no\n1,11,\n",
         plain,
-        "line 4: a calibration needs rows whose outcome is known\n{t}, line 3: the contract rejects it: b must be \
-             at most 9; got 10\n{t}, line 4: the contract rejects it: b must be at most 9; got 11",
+        "line 4: a calibration needs rows with a known outcome\n{t}, line 3: the contract rejects it: b must be \
+         at most 9; got 10\n{t}, line 4: the contract rejects it: b must be at most 9; got 11",
     ),
     (
         "group.csv",
         GOOD,
         |wishes| wishes.group = Some("c".into()),
-        "{v}: --group-by: groups go by \"c\", which is no feature of the contract",
+        "{v}: --group-by: groups are by \"c\", which is not a feature of the contract",
     ),
     (
         "many.csv",
@@ -157,7 +157,8 @@ const CLASSIFIER: &[Case] = &[
             wishes.method = Some(CalibrationMethod::Classifier(MethodChoice::Uncalibrated));
             wishes.group = Some("a".into());
         },
-        "{t}: no value of \"a\" has 9 rows for its quantile, the fewest for coverage 0.9: choose a feature of fewer values",
+        "{t}: no value of \"a\" has the 9 rows that a quantile at coverage 0.9 needs: choose a feature with fewer \
+         values",
     ),
     (
         "aps.csv",
@@ -166,7 +167,7 @@ const CLASSIFIER: &[Case] = &[
             wishes.sets = Some(SetChoice::Aps);
             wishes.group = Some("a".into());
         },
-        "{v}: --group-by goes with --prediction-sets lac, not with aps",
+        "{v}: --group-by requires --prediction-sets lac; aps does not support it",
     ),
     (
         "unset.csv",
@@ -176,8 +177,8 @@ const CLASSIFIER: &[Case] = &[
             wishes.group = Some("a".into());
             wishes.method = Some(CalibrationMethod::SplitConformal);
         },
-        "{v}: --method split-conformal is for a regression; this is a classification\n{v}: --group-by makes quantiles by \
-             group, and --prediction-sets none asks for no quantiles: drop one",
+        "{v}: --method split-conformal is for a regression; this is a classification\n{v}: --group-by computes \
+         quantiles per group, but --prediction-sets none computes no quantiles: remove one of them",
     ),
     (
         "nothing.csv",
@@ -201,7 +202,7 @@ fn tables_that_make_no_calibration_of_a_classifier() {
 fn many_rows_that_the_contract_does_not_admit_are_counted() {
     let output = json!({ "task": "classification", "classes": ["no", "yes"], "probabilities": { "tensor": "p" } });
     let document = contract("x", &json!({ "a": number(), "b": { "type": "number", "maximum": 0 } }), &output);
-    let counted = "{t}: the contract does not admit 8 rows in all; those above are the first";
+    let counted = "{t}: the contract rejects 8 rows in total; the first ones are listed above";
     refuses("binary_single", &document, &[("counted.csv", GOOD, plain, counted)]);
 }
 
@@ -220,19 +221,14 @@ fn tables_that_make_no_calibration_of_a_regression() {
             "text.csv",
             "x,y\n1,1\n2,high\n3,inf\n",
             plain,
-            "{t}, line 3: the target \"y\" holds \"high\", which is no finite number, and 1 more such rows",
+            "{t}, line 3: the target \"y\" holds \"high\", which is not a finite number, and 1 more such rows",
         ),
-        (
-            "nan.csv",
-            "x,y\n1,1\n2,NaN\n",
-            plain,
-            "{t}: the target \"y\" has no value in 1 of 2 rows, the first of them in line 3",
-        ),
+        ("nan.csv", "x,y\n1,1\n2,NaN\n", plain, "{t}: the target \"y\" has no value in 1 of 2 rows, first in line 3"),
         (
             "constant.csv",
             "x,y\n1,1\n1,2\n1,3\n1,4\n1,5\n",
             plain,
-            "{t}: the model gives the same answer for all 5 rows",
+            "{t}: the model returns the same output for all 5 rows",
         ),
         ("fails.csv", "x,y\n1,1\n2,2\n10,3\n", plain, "{v}/model.onnx: fails on a row of the table: line 4: "),
         (
@@ -242,9 +238,9 @@ fn tables_that_make_no_calibration_of_a_regression() {
                 wishes.method = Some(CalibrationMethod::Classifier(MethodChoice::Temperature));
                 wishes.sets = Some(SetChoice::Lac);
             },
-            "{v}: --method temperature is for a classification; this is a regression, whose intervals follow from its \
-             outputs (or, with split-conformal, from its value alone)\n{v}: --prediction-sets is for a classification; a regression \
-             gets intervals",
+            "{v}: --method temperature is for a classification; this is a regression, whose intervals are determined \
+             by its outputs (or, with split-conformal, by its value alone)\n{v}: --prediction-sets is for a \
+             classification; a regression gets intervals",
         ),
     ];
     refuses("failing", &contract("index", &features, &output), cases);
@@ -258,7 +254,7 @@ fn tables_that_make_no_calibration_of_a_regression() {
 fn tasks_and_methods_that_do_not_go_together() {
     let ids = json!({ "ids": { "type": "array", "items": { "type": "integer" }, "minItems": 4, "maxItems": 4 } });
     let output = json!({ "task": "tensors" });
-    let told = "{v}: its task is tensors: there is no truth that they could be held against, and nothing to calibrate";
+    let told = "{v}: its task is tensors: there are no true values to compare them with, so nothing can be calibrated";
     refuses("embedding", &contract("ids", &ids, &output), &[("ids.jsonl", "{\"ids\":[1,2,3,4]}\n", plain, told)]);
 
     let features = json!({ "v": { "type": "array", "items": { "type": "number" }, "minItems": 4, "maxItems": 4 } });
@@ -269,7 +265,7 @@ fn tasks_and_methods_that_do_not_go_together() {
             "array.jsonl",
             rows,
             |wishes| wishes.group = Some("v".into()),
-            "{v}: --group-by: \"v\" is an array and makes no groups",
+            "{v}: --group-by: \"v\" is an array and cannot define groups",
         ),
         (
             "three.jsonl",
@@ -291,10 +287,10 @@ fn what_names_no_version_is_refused() {
     let two = format!("wine: has 2 versions; choose one of {0}/wine/1, {0}/wine/2", place.display());
     for (path, expected) in [
         (place.join("wine"), two.as_str()),
-        (place.to_path_buf(), "holds no model.onnx; give the directory of a version, such as models/churn/1"),
-        (place.join("beer"), "beer: is no directory; give that of a version, such as models/churn/1"),
-        (graph, "model.onnx: is a file; a calibration lies in a version's directory"),
-        (place.join("diabetes/1"), "1: has no contract.json; `candor init` makes a package from a model and a table"),
+        (place.to_path_buf(), "contains no model.onnx; expected the directory of a version, such as models/churn/1"),
+        (place.join("beer"), "beer: is not a directory; expected the directory of a version, such as models/churn/1"),
+        (graph, "model.onnx: is a file; expected the directory of a version"),
+        (place.join("diabetes/1"), "1: has no contract.json; `candor init` creates a package from a model and a table"),
     ] {
         let error = calibrated(&path, &data, plain).err().expect("refused").to_string();
         assert!(error.contains(expected), "{error}\n{expected}");
@@ -311,7 +307,7 @@ fn the_program_says_so_and_fails() {
         (
             vec!["--data", data],
             "0",
-            "churn.csv: --target says which column holds the truth; there are: tenure_months, ",
+            "churn.csv: --target is required: the column with the true values, one of: tenure_months, ",
         ),
         (
             vec!["--data", "nothing.csv", "--target", "y"],
@@ -321,17 +317,17 @@ fn the_program_says_so_and_fails() {
         (
             vec!["--data", data, "--separator", "ab"],
             "0",
-            "--separator wants one ASCII character or \"tab\", found \"ab\"",
+            "--separator expects one ASCII character or \"tab\", found \"ab\"",
         ),
         (
             vec!["--data", data, "--target", "churned"],
             "today",
-            "SOURCE_DATE_EPOCH wants seconds since 1970, found \"today\"",
+            "SOURCE_DATE_EPOCH expects seconds since 1970, found \"today\"",
         ),
         (
             vec!["--data", data, "--target", "churned"],
             "9223372036854775807",
-            "SOURCE_DATE_EPOCH wants seconds since 1970, found \"9223372036854775807\"",
+            "SOURCE_DATE_EPOCH expects seconds since 1970, found \"9223372036854775807\"",
         ),
     ] {
         let mut command = candor(&["calibrate"]);

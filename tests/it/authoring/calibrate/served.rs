@@ -163,7 +163,7 @@ fn rows_of_the_training_are_taken_only_when_they_are_asked_for() {
     let refusal = |file: &str| {
         let told = calibrated(&version, &data, |wishes| wishes.target = Some("churned".to_owned()));
         let told = told.err().expect("refused").to_string();
-        assert!(told.contains(&format!("churn.csv: is the very table that {file} names")), "{told}");
+        assert!(told.contains(&format!("churn.csv: is the table that {file} names")), "{told}");
         assert!(told.contains("--allow-training-data"), "{told}");
     };
     edit(&version.join("version.json"), |version| {
@@ -178,5 +178,5 @@ fn rows_of_the_training_are_taken_only_when_they_are_asked_for() {
         wishes.allow_training_data = true;
     });
     let notes = made.expect("a calibration").notes;
-    assert!(notes[0].starts_with("profile.json says that the model was trained on these very rows"), "{notes:?}");
+    assert!(notes[0].starts_with("profile.json names this table as the training data"), "{notes:?}");
 }
