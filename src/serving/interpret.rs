@@ -1,4 +1,4 @@
-//! From the outputs of a run to a prediction.
+//! Turns the outputs of a run into a prediction.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use crate::{
     runtime::{Completed, RunError, run_detached},
 };
 
-/// An element of a response takes at least two bytes: a digit, and the separator from the next.
+/// The minimum size of an element in a response, in bytes: a digit and a separator.
 pub const MIN_BYTES_PER_ELEMENT: usize = 2;
 
-/// Interprets one row off the server threads, because its outputs are large.
+/// Interprets one row with large outputs off the server threads.
 pub(super) async fn interpret_detached(
     version: Arc<ModelVersion>,
     completed: Completed,
@@ -28,7 +28,7 @@ pub(super) async fn interpret_detached(
     interpreted.await.map_err(|error| ServeError::internal().with_cause(error))?
 }
 
-/// Interprets one row that was run.
+/// Interprets one completed row.
 pub(super) fn interpret(
     version: &ModelVersion,
     completed: Completed,

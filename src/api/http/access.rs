@@ -1,4 +1,4 @@
-//! docs/access.md: who may see what, from the declaration of the routes.
+//! Generates docs/access.md, the access of every route, from the declaration of the routes.
 
 use std::fmt::Write as _;
 
@@ -61,7 +61,7 @@ scrape_configs:
 ";
 
 impl RouteAccess {
-    /// What the route answers: to those without a token, with one for some models, with one for all.
+    /// Describes the access without a token, with a token for some models, and with a token for all models.
     fn told(self) -> [&'static str; 3] {
         match self {
             Self::Open => ["yes", "yes", "yes"],

@@ -1,4 +1,4 @@
-//! The routers, from the declaration of the routes: each route with its handler.
+//! Builds the routers from the declaration of the routes, and assigns each route its handler.
 
 use std::sync::Arc;
 
@@ -46,7 +46,7 @@ pub fn data_service(state: &SharedState, access: AccessControl, recorder: Record
     }
 }
 
-/// Builds the service of the admin listener: the routes for operators, who have a token of their own.
+/// Builds the service of the admin listener: the routes for operators, with separate tokens.
 pub fn admin_service(state: &SharedState, tokens: TokenStore, recorder: Recorder) -> HttpService {
     HttpService {
         protocol: "admin",

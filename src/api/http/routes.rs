@@ -1,28 +1,28 @@
-//! The one declaration of the routes: path, method, access, purpose. The router, the access check, the label in metrics and
-//! log, OpenAPI and docs/access.md come from it.
+//! The declaration of the routes: path, method, access, purpose. The router, the access check, the labels in metrics
+//! and log, the OpenAPI document and docs/access.md are derived from it.
 
 use http::Method;
 
-/// Who may call a route, and what it shows to whom, if callers are known (`security.tokens_file`). Without that file
-/// everybody may call every route.
+/// Who may call a route and what it shows, if tokens are required (`security.tokens_file`). Without that file all
+/// routes are open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RouteAccess {
-    /// Everybody: it names no model.
+    /// Open to all: the response names no model.
     Open,
-    /// Everybody; models are named only to callers, and only those that their token covers.
+    /// Open to all. The response names models only to callers, and only those that their token covers.
     Reduced,
-    /// Callers that may read metrics, or everybody, as `security.metrics` says: the metrics name every model.
+    /// Callers that may read metrics, or open to all, depending on `security.metrics`. The metrics name every model.
     Metrics,
-    /// Every caller; it shows only the models that the token covers.
+    /// All callers. The response shows only the models that the token covers.
     Listed,
-    /// Callers whose token covers the model. For others it makes no difference whether the model exists.
+    /// Callers whose token covers the model. For others the response does not depend on whether the model exists.
     Model,
-    /// Administrators: tokens of `admin.tokens_file`.
+    /// Administrators, with a token of `admin.tokens_file`.
     Admin,
 }
 
 impl RouteAccess {
-    /// Whether the route works with models, so that it is refused while draining and counts against a rate limit.
+    /// Whether the route serves models: it is rejected while draining and counts towards the rate limit.
     pub(super) fn serves_models(self) -> bool {
         matches!(self, Self::Listed | Self::Model)
     }
@@ -32,9 +32,9 @@ impl RouteAccess {
 #[derive(Debug)]
 pub struct Route {
     pub(super) name: RouteName,
-    /// Its method: `GET` (which takes `HEAD` too), `POST` or `PUT`.
+    /// Its method: `GET` (which also accepts `HEAD`), `POST` or `PUT`.
     pub method: &'static str,
-    /// Its path; a name in braces stands for one segment.
+    /// Its path; a name in braces matches one segment.
     pub template: &'static str,
     /// Who may call it.
     pub access: RouteAccess,
@@ -48,7 +48,7 @@ impl Route {
     }
 }
 
-/// Declares the tables of routes, and the names of all routes.
+/// Declares the route tables and the enum of all route names.
 macro_rules! routes {
     ($($(#[$doc:meta])* $table:ident { $($name:ident: $method:literal $template:literal, $access:ident, $about:literal;)* })*) => {
         /// The routes by name.
@@ -93,31 +93,31 @@ routes! {
     }
 }
 
-/// Label of a path that fits no route.
+/// The label of a path that matches no route.
 const OTHER: &str = "_other";
 
-/// The templates of these routes, each once.
+/// Returns the templates of these routes without duplicates.
 pub(super) fn templates(routes: &'static [Route]) -> impl Iterator<Item = &'static str> {
     let is_first =
         |(index, route): &(usize, &Route)| routes[..*index].iter().all(|before| before.template != route.template);
     routes.iter().enumerate().filter(is_first).map(|(_, route)| route.template)
 }
 
-/// Returns the template that a path fits, for labels (`_other` if none does), and the route with this method, if there is
-/// one.
+/// Returns the template that a path matches, for labels (`_other` if none does), and the route with this method, if
+/// there is one.
 pub(super) fn find(routes: &'static [Route], path: &str, method: &Method) -> (&'static str, Option<&'static Route>) {
     let Some(first) = routes.iter().find(|route| matches(route.template, path)) else { return (OTHER, None) };
     let route = routes.iter().find(|route| route.template == first.template && route.takes(method));
     (first.template, route)
 }
 
-/// The methods that a path takes, for the detail of a 405: `GET`, or `GET or PUT`.
+/// Returns the methods that a path accepts, for the detail of a 405: `GET`, or `GET or PUT`.
 pub(super) fn methods(routes: &'static [Route], path: &str) -> String {
     let fitting = routes.iter().filter(|route| matches(route.template, path)).map(|route| route.method);
     fitting.collect::<Vec<_>>().join(" or ")
 }
 
-/// Label of a method in the log; `_other` for an unknown one, whose name the client chose.
+/// Returns the label of a method in the log; `_other` for an unknown one, whose name comes from the client.
 pub(super) fn method_label(method: &Method) -> &'static str {
     const KNOWN: [&str; 9] = ["POST", "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"];
     KNOWN.into_iter().find(|known| method.as_str() == *known).unwrap_or(OTHER)
