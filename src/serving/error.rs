@@ -52,13 +52,13 @@ impl ServeError {
 
     /// The connection ended before the body did. A client that closed only its sending half still reads the response.
     pub fn cut_off(cause: impl fmt::Display) -> Self {
-        let failure = Self::new(ErrorCode::MalformedJson, "the body ended before it was whole");
+        let failure = Self::new(ErrorCode::MalformedJson, "the connection ended before the body was complete");
         Self { cut_off: true, ..failure.with_cause(cause) }
     }
 
     /// An internal error, which the request did not cause.
     pub fn internal() -> Self {
-        Self::new(ErrorCode::Internal, "the server failed; the log has the cause")
+        Self::new(ErrorCode::Internal, "internal server error; the cause is in the log")
     }
 
     /// More work is queued than can be done in time. `drain` is how long the queued work takes. `Retry-After` is that
@@ -72,14 +72,14 @@ impl ServeError {
 
     /// The budget of buffered bytes is used up.
     pub fn out_of_memory() -> Self {
-        let detail = "the server holds as many bytes of requests and answers as it may";
+        let detail = "the memory budget for requests and responses (http.max_buffered_bytes) is exhausted";
         Self::overloaded(detail.to_owned(), ShedReason::Memory, Duration::ZERO)
     }
 
     /// The response exceeds the limit on its size, by the minimum that its elements take.
     pub fn answer_too_large(model: &ModelName, elements: usize, max_bytes: usize) -> Self {
         let detail =
-            format!("{model} answers {elements} elements, which do not fit into the {max_bytes} bytes of an answer");
+            format!("{model} returned {elements} elements, which exceed the response limit of {max_bytes} bytes");
         Self::new(ErrorCode::AnswerTooLarge, detail)
     }
 

@@ -165,19 +165,20 @@ impl ExplainRequest<'_> {
         let explained =
             ExplainedOutput::of(self.prediction).and_then(|target| Some((target, target.read(self.prediction)?)));
         let Some((target, worth)) = explained else {
-            let detail = format!("{model} answers tensors, of which no single number is to be explained");
+            let detail =
+                format!("{model} returns tensors; only class probabilities and regression values can be explained");
             return Err(("explanation_unavailable", detail));
         };
         if version.limits.max_explain_rows == 0 {
-            return Err(("explanation_unavailable", format!("explanations of {model} are switched off")));
+            return Err(("explanation_unavailable", format!("explanations of {model} are disabled")));
         }
         let baseline = match &version.baseline {
             BaselineState::Ready(baseline) => baseline,
             BaselineState::Unavailable(reason) => return Err(("explanation_unavailable", reason.clone())),
             BaselineState::NoProfile => {
                 let detail = format!(
-                    "{model} has no profile.json, which gives the baseline; `candor init model.onnx --data train.csv` \
-                     writes it"
+                    "{model} has no profile.json, which provides the baseline; create it with `candor init model.onnx \
+                     --data train.csv`"
                 );
                 return Err(("no_profile", detail));
             }
@@ -209,7 +210,7 @@ impl ExplainRequest<'_> {
         let of = AssessContext { group: None, features_hash: self.features_hash };
         let prediction = interpret(self.version, completed, of).map_err(failed)?;
         let worth = ground.target.read(&prediction).map(Float::as_f64);
-        worth.ok_or_else(|| StopReason::Failed("the answer is of another task".to_owned()))
+        worth.ok_or_else(|| StopReason::Failed("the prediction has a different task".to_owned()))
     }
 
     /// Returns the explanation so far, with a warning if it is missing or incomplete.
@@ -223,8 +224,7 @@ impl ExplainRequest<'_> {
         let failed = |cause: &str| {
             let Self { version, .. } = self;
             tracing::warn!(model = %version.model, version = %version.version, "an explanation failed: {cause}");
-            let detail =
-                "the model has no answer for a row between the baseline and the instance; the log has the cause";
+            let detail = "the model failed on a row between the baseline and the instance; the cause is in the log";
             ExplainOutcome {
                 warning: Some(warning("explanation_failed", detail.to_owned())),
                 rows,
@@ -239,7 +239,7 @@ impl ExplainRequest<'_> {
             Some(estimate) => {
                 let made = Explanation::new(&estimate, &ground.players, self.features(ground), ground.worth.element());
                 let Some(made) = made else {
-                    return failed("a contribution is beyond the range of the model's own type");
+                    return failed("a contribution exceeds the range of the model's output type");
                 };
                 (Some(made), estimate.complete)
             }
@@ -249,14 +249,14 @@ impl ExplainRequest<'_> {
         let reason = match stop {
             _ if complete => return ExplainOutcome { explanation, warning: None, rows },
             Some(StopReason::Deadline) => "the deadline was near",
-            Some(_) => "the model had no room for more rows",
+            Some(_) => "the model could not accept more rows",
             None if !plan.is_possible() && least <= limit => "too many features differ from the baseline",
-            None => "the limit on its rows was reached",
+            None => "the row limit was reached",
         };
         let detail = if explanation.is_some() {
-            format!("{reason} after {rows} rows (of at most {limit}): see its standard errors for what is known")
+            format!("{reason} after {rows} rows (of at most {limit}); the standard errors show the accuracy")
         } else {
-            format!("{reason} after {rows} rows (of at most {limit}), of which it needs {least} to say anything")
+            format!("{reason} after {rows} rows (of at most {limit}); an explanation needs at least {least} rows")
         };
         ExplainOutcome { explanation, warning: Some(warning("explanation_incomplete", detail)), rows }
     }

@@ -142,8 +142,8 @@ impl TimeBudget<'_> {
     fn given(self, limit: Duration) -> String {
         let asked = self.call.patience.filter(|asked| self.call.arrived + *asked <= self.due);
         match asked {
-            Some(asked) => format!("x-deadline-ms gave {} ms", asked.as_millis()),
-            None => format!("the model's own limit (limits.deadline_ms) gives {} ms", limit.as_millis()),
+            Some(asked) => format!("x-deadline-ms is {} ms", asked.as_millis()),
+            None => format!("the model's limits.deadline_ms is {} ms", limit.as_millis()),
         }
     }
 }
@@ -153,26 +153,28 @@ fn unanswered(version: &ModelVersion, error: SubmitError, time: TimeBudget<'_>) 
     let model = &version.model;
     match error {
         SubmitError::QueueFull { wait } => {
-            let detail = format!("{model} has {} rows waiting and takes no more", version.limits.max_queue_rows);
+            let max_rows = version.limits.max_queue_rows;
+            let detail = format!("the queue of {model} is full (limits.max_queue_rows = {max_rows})");
             ServeError::overloaded(detail, ShedReason::QueueFull, wait)
         }
         SubmitError::WouldMissDeadline { wait } => {
-            let detail = format!("{model} would have needed {} ms, more than the request has", wait.as_millis().max(1));
+            let wait_ms = wait.as_millis().max(1);
+            let detail = format!("{model} would need about {wait_ms} ms, which exceeds the deadline of the request");
             ServeError::overloaded(detail, ShedReason::Deadline, wait)
         }
         SubmitError::DeadlineTooShort { row } => {
             let given = time.given(version.limits.deadline());
             let detail = if time.due <= time.started {
-                format!("{given}, and the request took longer than that to arrive")
+                format!("{given}, but the request took longer to arrive")
             } else if time.due <= Instant::now() {
-                format!("{given}, and they had passed when the features were read")
+                format!("{given}, which had passed when the features were read")
             } else {
                 format!("{given}; a row of {model} takes about {}", in_ms(row))
             };
             ServeError::new(ErrorCode::DeadlineExceeded, detail)
         }
         SubmitError::DeadlineExceeded => {
-            ServeError::new(ErrorCode::DeadlineExceeded, format!("{model} had no answer within the deadline"))
+            ServeError::new(ErrorCode::DeadlineExceeded, format!("{model} did not answer within the deadline"))
         }
         SubmitError::ShuttingDown => {
             let detail = format!("{model} version {} is being stopped", version.version);

@@ -274,7 +274,7 @@ const INTERNAL: u16 = 500;
 
 /// Logs the cause of a failed request: at level error if the server failed, else at debug.
 fn log_cause(cause: Option<&str>, told: &RequestEvent<'_>, model: &str, version: &str) {
-    let cause = cause.unwrap_or("no cause is known");
+    let cause = cause.unwrap_or("unknown cause");
     let (request_id, method, route, code) = (told.request_id, told.method, told.route, told.code);
     if told.status == INTERNAL {
         tracing::error!(request_id, method, route, model, version, code, "{cause}");

@@ -84,7 +84,7 @@ impl AccessControl {
         let verdict = if allowance.allowed {
             Ok(())
         } else {
-            let detail = format!("at most {} requests a second", self.rate_limit_per_second);
+            let detail = format!("the limit is {} requests per second", self.rate_limit_per_second);
             Err(ServeError::new(ErrorCode::RateLimited, detail).retry_after(allowance.retry_after))
         };
         (Access { visibility, allowance: Some(allowance) }, verdict)
@@ -103,8 +103,8 @@ impl AccessControl {
             return Ok(());
         }
         let detail = format!(
-            "the caller {} may not read the metrics, which name every model; `metrics = true` beside its token would \
-             allow it",
+            "the caller {} may not read the metrics, because they name every model; `metrics = true` for its token \
+             allows it",
             caller.name
         );
         Err(ServeError::new(ErrorCode::Forbidden, detail))

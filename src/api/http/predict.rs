@@ -132,11 +132,11 @@ fn unwritten(error: EnvelopeError, answer: &PredictResponse, max_bytes: usize) -
     match error {
         EnvelopeError::TooLarge => ServeError::answer_too_large(model, answer.elements, max_bytes),
         EnvelopeError::Late => {
-            let detail = format!("the answer of {model} was not written within the deadline");
+            let detail = format!("the response of {model} was not encoded within the deadline");
             ServeError::new(ErrorCode::DeadlineExceeded, detail)
         }
         EnvelopeError::Json(error) => {
-            ServeError::new(ErrorCode::Internal, "the answer could not be written").with_cause(error)
+            ServeError::new(ErrorCode::Internal, "the response could not be encoded").with_cause(error)
         }
     }
 }

@@ -68,28 +68,28 @@ macro_rules! routes {
 routes! {
     /// The routes of the data listener, the most frequent first.
     ROUTES {
-        Predict: "POST" "/predict", Model, "A prediction of the default model";
-        PredictModel: "POST" "/models/{model}/predict", Model, "A prediction of a model";
-        PredictVersion: "POST" "/models/{model}/versions/{version}/predict", Model, "A prediction of one version";
-        Metrics: "GET" "/metrics", Metrics, "Prometheus text, or OpenMetrics with exemplars";
-        Healthz: "GET" "/healthz", Open, "The process is alive";
-        Livez: "GET" "/livez", Open, "The process is alive";
-        Readyz: "GET" "/readyz", Reduced, "Every required model is ready; else 503 with the reasons";
-        Models: "GET" "/models", Listed, "What is loaded";
+        Predict: "POST" "/predict", Model, "Prediction by the default model";
+        PredictModel: "POST" "/models/{model}/predict", Model, "Prediction by a model";
+        PredictVersion: "POST" "/models/{model}/versions/{version}/predict", Model, "Prediction by one version";
+        Metrics: "GET" "/metrics", Metrics, "Metrics as Prometheus text, or as OpenMetrics with exemplars";
+        Healthz: "GET" "/healthz", Open, "Liveness of the process";
+        Livez: "GET" "/livez", Open, "Liveness of the process";
+        Readyz: "GET" "/readyz", Reduced, "Readiness of the required models; 503 with the reasons";
+        Models: "GET" "/models", Listed, "All models and their states";
         Model: "GET" "/models/{model}", Model, "One model: versions, states, limits, provenance";
-        Contract: "GET" "/models/{model}/contract", Model, "The contract of the version that answers";
-        Version: "GET" "/models/{model}/versions/{version}", Model, "One version";
+        Contract: "GET" "/models/{model}/contract", Model, "The contract of the stable version";
+        Version: "GET" "/models/{model}/versions/{version}", Model, "One version of a model";
         VersionContract: "GET" "/models/{model}/versions/{version}/contract", Model, "The contract of one version";
-        OpenApi: "GET" "/openapi.json", Listed, "This document: how each model is asked";
-        Docs: "GET" "/docs", Open, "A page that shows this document, with a form to try it";
-        Problems: "GET" "/problems", Open, "Every error code, with its status";
-        Problem: "GET" "/problems/{code}", Open, "What an error code means and what to do";
-        Root: "GET" "/", Reduced, "What is served, and a command that works";
+        OpenApi: "GET" "/openapi.json", Listed, "The OpenAPI document, with a request schema for each model";
+        Docs: "GET" "/docs", Open, "The API reference as a web page, with a form to send requests";
+        Problems: "GET" "/problems", Open, "All error codes with their statuses";
+        Problem: "GET" "/problems/{code}", Open, "Meaning and remedy of one error code";
+        Root: "GET" "/", Reduced, "The served models and an example request";
     }
     /// The routes of the admin listener.
     ADMIN_ROUTES {
         LogLevel: "GET" "/admin/log-level", Admin, "The log level";
-        SetLogLevel: "PUT" "/admin/log-level", Admin, "Changes the log level while the server runs";
+        SetLogLevel: "PUT" "/admin/log-level", Admin, "Sets the log level at run time";
     }
 }
 
@@ -164,12 +164,9 @@ mod tests {
     fn a_route_is_found_by_path_and_method() {
         let found = |routes, path, method| find(routes, path, &method).1.map(|route| route.about);
         assert_eq!(found(ROUTES, "/predict", Method::GET), None);
-        assert_eq!(found(ROUTES, "/models", Method::HEAD), Some("What is loaded"));
+        assert_eq!(found(ROUTES, "/models", Method::HEAD), Some("All models and their states"));
         assert_eq!(found(ADMIN_ROUTES, "/admin/log-level", Method::GET), Some("The log level"));
-        assert_eq!(
-            found(ADMIN_ROUTES, "/admin/log-level", Method::PUT),
-            Some("Changes the log level while the server runs")
-        );
+        assert_eq!(found(ADMIN_ROUTES, "/admin/log-level", Method::PUT), Some("Sets the log level at run time"));
         assert_eq!(methods(ADMIN_ROUTES, "/admin/log-level"), "GET or PUT");
         assert_eq!(methods(ROUTES, "/models/churn/predict"), "POST");
     }
