@@ -43,7 +43,7 @@ pub enum StartError {
 fn told(faults: &[String]) -> String {
     match faults {
         [fault] => fault.clone(),
-        faults => format!("the configuration names models that are not there:\n  {}", faults.join("\n  ")),
+        faults => format!("the configuration names models that do not exist:\n  {}", faults.join("\n  ")),
     }
 }
 
@@ -254,11 +254,7 @@ impl App {
         // Each connection counts the requests that it cuts off, and each of those is logged as unanswered.
         let _ = tokio::time::timeout(ABORT_GRACE, self.shutdown.wait_for_tasks()).await;
         let (cut, timeout_ms) = (self.shutdown.aborted(), self.settings.drain_timeout_ms);
-        tracing::warn!(
-            cut,
-            timeout_ms,
-            "the time to finish is over (lifecycle.drain_timeout_ms): requests were cut off"
-        );
+        tracing::warn!(cut, timeout_ms, "drain timed out (lifecycle.drain_timeout_ms): requests were aborted");
         DrainOutcome { finished, aborted: cut }
     }
 }
@@ -292,7 +288,7 @@ fn note_open_files(max_connections: usize) {
         tracing::warn!(
             limit,
             max_connections,
-            "the system allows fewer open files than http.max_connections needs (ulimit -n)"
+            "the limit on open files (ulimit -n) is lower than http.max_connections requires"
         );
     }
 }

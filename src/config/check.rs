@@ -116,8 +116,8 @@ mod tests {
             ("lifecycle.drain_delay_ms", "86400001", "must be from 0 to 86400000, found 86400001"),
             ("lifecycle.drain_timeout_ms", "86400001", "must be from 0 to 86400000, found 86400001"),
             ("telemetry.log_format", "xml", "must be \"auto\", \"json\", \"text\", found \"xml\""),
-            ("telemetry.log_level", "inof", "the log level \"inof\" cannot be read at \"inof\""),
-            ("telemetry.log_level", "", "the log level \"\" cannot be read"),
+            ("telemetry.log_level", "inof", "the log level \"inof\" cannot be parsed at \"inof\""),
+            ("telemetry.log_level", "", "the log level \"\" cannot be parsed"),
         ] {
             let found = faults(&[(key, value)]);
             let [fault] = found.as_slice() else { panic!("{key}={value}: {found:?}") };

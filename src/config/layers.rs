@@ -289,7 +289,8 @@ mod tests {
             [
                 format!("{place}:3: unknown key \"http.hots\"; did you mean \"http.host\"?"),
                 format!(
-                    "{place}:4: http.max_connections must be from 1 to 1000000, found 0: 0 would let nobody connect"
+                    "{place}:4: http.max_connections must be from 1 to 1000000, found 0: 0 would refuse every \
+                     connection"
                 ),
                 format!("{place}:7: admin.port must be a whole number from 0 to 65535, found 70000"),
                 format!("{place}:9: lifecycle.drain_delay_ms must be an integer, found true"),

@@ -7,10 +7,13 @@ use super::key::keys;
 /// The configuration reference in Markdown.
 pub fn markdown_reference() -> String {
     let mut text = String::from(
-        "# Configuration\n\nGenerated from `config/candor.toml`; `make docs` writes it anew. Defaults, then the file, then \
-         variables, then flags:\neach wins over those before. `candor config` shows what is in force and where each value \
-         came from.\nOn the command line any key can be set with `--set key=value`. A variable has two underscores after each section; one\nthat begins with `CANDOR_` and has none sets nothing, and is a warning.\n\n\
-         | key | default | variable | what it does |\n|---|---|---|---|\n",
+        "# Configuration\n\n\
+         Generated from `config/candor.toml` by `make docs`. Settings come from the defaults, the file, the\n\
+         environment variables and the flags; each overrides those before it. `candor config` prints the effective\n\
+         settings and their sources. On the command line, `--set key=value` sets any key. An environment variable has\n\
+         two underscores after each section; a variable that begins with `CANDOR_` but has none is ignored, with a\n\
+         warning.\n\n\
+         | key | default | variable | description |\n|---|---|---|---|\n",
     );
     for key in keys() {
         let _ = writeln!(text, "| `{}` | `{}` | `{}` | {} |", key.name, key.default, key.variable(), key.help);

@@ -29,7 +29,7 @@ pub struct Settings {
 impl Settings {
     /// Returns the invalid settings.
     pub fn errors(&self) -> Vec<SettingError> {
-        let because = "a drain takes a day at most";
+        let because = "a drain takes at most one day";
         let faults = [("drain_delay_ms", self.drain_delay_ms), ("drain_timeout_ms", self.drain_timeout_ms)]
             .map(|(key, value)| SettingError::out_of_range(key, value, &(0..=MAX_WAIT_MS), because));
         faults.into_iter().flatten().collect()

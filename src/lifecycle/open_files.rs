@@ -12,7 +12,7 @@ pub fn raise_open_files() -> Option<u64> {
         if current != maximum
             && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
         {
-            tracing::debug!(%error, "the limit of open files could not be raised");
+            tracing::debug!(%error, "the limit on open files could not be raised");
             return current;
         }
         // `None` means unlimited.

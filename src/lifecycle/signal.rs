@@ -116,12 +116,12 @@ impl Signals {
                 Response::StopAtOnce => return name,
                 Response::Repeated => tracing::info!(
                     signal = name,
-                    "signal ignored: it came less than a second after the first one, and may be the same sent twice"
+                    "signal ignored: received less than a second after the first one, possibly as a duplicate"
                 ),
                 Response::NoReload => tracing::warn!(
                     signal = name,
-                    "signal ignored: models and configuration are read at start only, and there is no log file to open \
-                     again, since the log goes to stderr"
+                    "signal ignored: models and configuration are read only at startup, and the log goes to stderr, so \
+                     there is no log file to reopen"
                 ),
             }
         }

@@ -43,8 +43,8 @@ pub enum MetricsAccess {
 impl Settings {
     /// Returns the invalid settings.
     pub fn errors(&self) -> Vec<SettingError> {
-        let rate = "0 switches the limit off";
-        let burst = "0 would refuse every request";
+        let rate = "0 disables the limit";
+        let burst = "0 would reject every request";
         let faults = [
             SettingError::out_of_range("rate_limit_per_second", self.rate_limit_per_second, &(0..=MAX_RATE), rate),
             SettingError::out_of_range("rate_limit_burst", self.rate_limit_burst, &(1..=MAX_RATE), burst),

@@ -41,7 +41,7 @@ pub enum AuthError {
     #[error("the Authorization header must be `Bearer <token>`")]
     NotBearer,
     /// The tokens file does not list the token.
-    #[error("the token is not known to this server")]
+    #[error("the token is unknown")]
     Unknown,
 }
 
@@ -109,11 +109,11 @@ impl TokenStore {
             let metrics = entry.metrics.unwrap_or(entry.models.is_none());
             let caller = Principal { name: entry.name.into(), models: entry.models.map(Arc::from), metrics };
             if let Some(other) = callers.insert(digest, caller) {
-                return Err(content(format!("caller {:?} and another have the same token", other.name)));
+                return Err(content(format!("caller {:?} has the same token as another caller", other.name)));
             }
         }
         if callers.is_empty() {
-            return Err(content("lists no [[caller]]: nobody could ask anything".to_owned()));
+            return Err(content("has no [[caller]] table, so every request would be rejected".to_owned()));
         }
         Ok(Self { callers })
     }

@@ -1,4 +1,4 @@
-//! Admits the body of a request: what is refused becomes a failure with all its violations.
+//! Validates the body of a request against the contract. A rejected body becomes an error with all its violations.
 
 use super::ServeError;
 use crate::{

@@ -1,4 +1,4 @@
-//! Why a request is not answered with a prediction: for the client what to change, for the log the chain.
+//! The error of a request: code and detail for the client, cause for the log.
 
 use std::{fmt, time::Duration};
 
@@ -8,33 +8,33 @@ use crate::{
     telemetry::ShedReason,
 };
 
-/// A request that was refused or that failed.
+/// Why a request was rejected or failed.
 #[derive(Debug)]
 pub struct ServeError {
-    /// The kind.
+    /// The error code.
     pub code: ErrorCode,
-    /// In words, for the client: what was found, what would be right. Never internals.
+    /// A message for the client: what was found, and what is expected. Holds no internals.
     pub detail: String,
-    /// The violations of the contract, where those are the reason.
+    /// The contract violations, if they are the reason.
     pub violations: Violations,
-    /// Why it was turned away for lack of room or time, in the metrics' words; where that was the reason.
+    /// Why the request was shed, as a label of the metrics; `None` if it was not shed.
     pub shed: Option<ShedReason>,
-    /// When the client may come again, where that is known.
+    /// When the client may retry, if known.
     pub retry_after: Option<Duration>,
-    /// The model, as far as it is known.
+    /// The model, if known.
     pub model: Option<String>,
-    /// The version, as far as it is known.
+    /// The version, if known.
     pub version: Option<String>,
-    /// The contract's id, as far as it is known.
+    /// The id of the contract, if known.
     pub contract: Option<String>,
-    /// The cause, for the log only.
+    /// The cause. It goes to the log only.
     pub cause: Option<String>,
-    /// Whether the client went away before its request was whole: nobody's failure, and recorded as cancelled.
+    /// Whether the client disconnected before it had sent the whole request. Such a request is recorded as cancelled.
     pub cut_off: bool,
 }
 
 impl ServeError {
-    /// A failure of this kind.
+    /// Creates an error with this code.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self {
             code,
@@ -50,19 +50,19 @@ impl ServeError {
         }
     }
 
-    /// The connection ended before the body did. The answer says so, should anybody still read it.
+    /// The connection ended before the body did. A client that closed only its sending half still reads the response.
     pub fn cut_off(cause: impl fmt::Display) -> Self {
-        let failure = Self::new(ErrorCode::MalformedJson, "the body ended before it was whole");
+        let failure = Self::new(ErrorCode::MalformedJson, "the connection ended before the body was complete");
         Self { cut_off: true, ..failure.with_cause(cause) }
     }
 
-    /// Something went wrong that is not the request's fault.
+    /// An internal error, which the request did not cause.
     pub fn internal() -> Self {
-        Self::new(ErrorCode::Internal, "the server failed; the log has the cause")
+        Self::new(ErrorCode::Internal, "internal server error; the cause is in the log")
     }
 
-    /// More work than can be done in time. `drain` is how long the work before it takes; the client is told to come back
-    /// after that and a random part of it more, so that not all come at once.
+    /// More work is queued than can be done in time. `drain` is how long the queued work takes. `Retry-After` is that
+    /// time (at least a second) plus a random part of it, so that clients do not retry all at once.
     pub fn overloaded(detail: String, shed: ShedReason, drain: Duration) -> Self {
         use std::hash::{BuildHasher as _, RandomState};
         let jitter = f64::from(u16::try_from(RandomState::new().hash_one(()) % 1000).unwrap_or(0)) / 1000.0;
@@ -72,18 +72,18 @@ impl ServeError {
 
     /// The budget of buffered bytes is used up.
     pub fn out_of_memory() -> Self {
-        let detail = "the server holds as many bytes of requests and answers as it may";
+        let detail = "the memory budget for requests and responses (http.max_buffered_bytes) is exhausted";
         Self::overloaded(detail.to_owned(), ShedReason::Memory, Duration::ZERO)
     }
 
-    /// An answer of more bytes than one may have, judged by what its elements take at least.
+    /// The response exceeds the limit on its size, by the minimum that its elements take.
     pub fn answer_too_large(model: &ModelName, elements: usize, max_bytes: usize) -> Self {
         let detail =
-            format!("{model} answers {elements} elements, which do not fit into the {max_bytes} bytes of an answer");
+            format!("{model} returned {elements} elements, which exceed the response limit of {max_bytes} bytes");
         Self::new(ErrorCode::AnswerTooLarge, detail)
     }
 
-    /// The same, with the version that was asked.
+    /// Sets model, version and contract from a version.
     #[must_use]
     pub fn of(self, version: &ModelVersion) -> Self {
         Self {
@@ -94,21 +94,21 @@ impl ServeError {
         }
     }
 
-    /// The same, with the cause for the log.
+    /// Sets the cause for the log.
     #[must_use]
     pub fn with_cause(mut self, cause: impl fmt::Display) -> Self {
         self.cause = Some(cause.to_string());
         self
     }
 
-    /// The same, with a time after which the client may come again.
+    /// Sets the time after which the client may retry.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
     }
 
-    /// A name that leads to no version.
+    /// The requested names resolve to no version.
     pub fn from_resolve_error(resolved: ResolveError) -> Self {
         let wait = (resolved.code == ErrorCode::NotReady).then_some(Duration::from_secs(1));
         Self {

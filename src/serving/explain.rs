@@ -1,5 +1,5 @@
-//! Explains a prediction that was made: runs the rows that the plan asks for, behind all predictions and within the
-//! request's deadline. Whatever happens here, the prediction is answered.
+//! Explains a prediction: runs the rows of the sampling plan at low priority and within the deadline of the request. If
+//! this fails, the prediction is still returned, with a warning.
 
 use std::{
     collections::HashMap,
@@ -23,42 +23,42 @@ use crate::{
     runtime::{Priority, SubmitError},
 };
 
-/// Kept back from the deadline for the answer to be written and sent, which comes too late otherwise; of a short deadline a
-/// quarter.
+/// Time reserved before the deadline for writing and sending the response; at most a quarter of the time left.
 const RESPONSE_MARGIN: Duration = Duration::from_millis(20);
 
-/// One explanation has no more rows under way than this part of the queue, so that several can go on side by side.
+/// One explanation has at most one `MAX_QUEUE_SHARE`th of the queue's rows in flight, so that several can run
+/// concurrently.
 const MAX_QUEUE_SHARE: usize = 8;
 
-/// A prediction that is to be explained.
+/// The prediction to explain.
 pub(super) struct ExplainRequest<'a> {
     pub(super) version: &'a ModelVersion,
-    /// The body of the request, which the contract admits.
+    /// The body of the request, already validated.
     pub(super) body: &'a [u8],
     /// The instance, as tensors.
     pub(super) instance: Inputs,
     pub(super) prediction: &'a Prediction,
     pub(super) features_hash: &'a str,
-    /// When the answer must be there.
+    /// The deadline of the request.
     pub(super) due: Instant,
 }
 
-/// What came of it.
+/// The result of an explanation.
 #[derive(Debug, Default)]
 pub(super) struct ExplainOutcome {
     pub(super) explanation: Option<Explanation>,
-    /// Why there is none, or none that is complete.
+    /// Why the explanation is missing or incomplete.
     pub(super) warning: Option<Warning>,
-    /// How many rows were answered for it.
+    /// How many rows the model answered for it.
     pub(super) rows: usize,
 }
 
-/// What of a prediction is explained.
+/// The number of a prediction that is explained.
 #[derive(Debug, Clone, Copy)]
 enum ExplainedOutput {
-    /// The probability of this class: the predicted one.
+    /// The probability of this class, which is the predicted one.
     Class(usize),
-    /// The value.
+    /// The value of a regression.
     Value,
 }
 
@@ -87,7 +87,7 @@ impl ExplainedOutput {
     }
 }
 
-/// Why no more rows are run.
+/// Why no further rows are run.
 #[derive(Debug, Clone)]
 enum StopReason {
     Deadline,
@@ -95,18 +95,18 @@ enum StopReason {
     Failed(String),
 }
 
-/// What a game is played with.
+/// The inputs of the Shapley computation.
 struct ExplanationSetup<'a> {
     baseline: &'a Baseline,
     target: ExplainedOutput,
-    /// The number that was answered.
+    /// The predicted number.
     worth: Float,
-    /// The features that differ from the baseline, by their places in the contract.
+    /// The features that differ from the baseline, by their index in the contract.
     players: Vec<usize>,
     due: Instant,
 }
 
-/// Explains a prediction as far as the limits of rows, queue and time allow.
+/// Explains a prediction within the limits on rows, queue and time.
 pub(super) async fn explain_prediction(request: ExplainRequest<'_>) -> ExplainOutcome {
     request.run_plan().await
 }
@@ -152,32 +152,33 @@ impl ExplainRequest<'_> {
             if stop.is_some() {
                 break stop;
             }
-            // Where rows are run on the thread that asks, others use it too.
+            // Rows may run inline on this thread, so let its other tasks proceed.
             tokio::task::yield_now().await;
         };
         self.report(&mut plan, &ground, stop.as_ref(), rows)
     }
 
-    /// What is there before a row is run, or why there is nothing to be explained.
+    /// Returns the inputs of the computation, or the code and detail of a warning if there is nothing to explain.
     fn prepare(&self) -> Result<ExplanationSetup<'_>, (&'static str, String)> {
         let Self { version, .. } = self;
         let model = &version.model;
         let explained =
             ExplainedOutput::of(self.prediction).and_then(|target| Some((target, target.read(self.prediction)?)));
         let Some((target, worth)) = explained else {
-            let detail = format!("{model} answers tensors, of which no single number is to be explained");
+            let detail =
+                format!("{model} returns tensors; only class probabilities and regression values can be explained");
             return Err(("explanation_unavailable", detail));
         };
         if version.limits.max_explain_rows == 0 {
-            return Err(("explanation_unavailable", format!("explanations of {model} are switched off")));
+            return Err(("explanation_unavailable", format!("explanations of {model} are disabled")));
         }
         let baseline = match &version.baseline {
             BaselineState::Ready(baseline) => baseline,
             BaselineState::Unavailable(reason) => return Err(("explanation_unavailable", reason.clone())),
             BaselineState::NoProfile => {
                 let detail = format!(
-                    "{model} has no profile.json, which gives the baseline; `candor init model.onnx --data train.csv` \
-                     writes it"
+                    "{model} has no profile.json, which provides the baseline; create it with `candor init model.onnx \
+                     --data train.csv`"
                 );
                 return Err(("no_profile", detail));
             }
@@ -188,7 +189,7 @@ impl ExplainRequest<'_> {
         Ok(ExplanationSetup { baseline, target, worth, players, due })
     }
 
-    /// How many rows may be under way: a full run for every session.
+    /// Returns how many rows may be in flight: a full batch for every session, within the share of the queue.
     fn max_concurrent_rows(&self) -> usize {
         let Self { version, .. } = self;
         let run = if version.contract.batched { version.limits.max_batch_rows } else { 1 };
@@ -205,14 +206,14 @@ impl ExplainRequest<'_> {
             SubmitError::WorkerLost => StopReason::Failed(error.to_string()),
         })?;
         let failed = |failure: super::ServeError| StopReason::Failed(failure.cause.unwrap_or(failure.detail));
-        // What belongs to a group or an instance is its set or interval; only the probability or the value is asked for here.
+        // The group affects only prediction sets and intervals; here only the probability or the value is read.
         let of = AssessContext { group: None, features_hash: self.features_hash };
         let prediction = interpret(self.version, completed, of).map_err(failed)?;
         let worth = ground.target.read(&prediction).map(Float::as_f64);
-        worth.ok_or_else(|| StopReason::Failed("the answer is of another task".to_owned()))
+        worth.ok_or_else(|| StopReason::Failed("the prediction has a different task".to_owned()))
     }
 
-    /// What is reached, and why it is no more.
+    /// Returns the explanation so far, with a warning if it is missing or incomplete.
     fn report(
         &self,
         plan: &mut SamplingPlan,
@@ -223,8 +224,7 @@ impl ExplainRequest<'_> {
         let failed = |cause: &str| {
             let Self { version, .. } = self;
             tracing::warn!(model = %version.model, version = %version.version, "an explanation failed: {cause}");
-            let detail =
-                "the model has no answer for a row between the baseline and the instance; the log has the cause";
+            let detail = "the model failed on a row between the baseline and the instance; the cause is in the log";
             ExplainOutcome {
                 warning: Some(warning("explanation_failed", detail.to_owned())),
                 rows,
@@ -239,7 +239,7 @@ impl ExplainRequest<'_> {
             Some(estimate) => {
                 let made = Explanation::new(&estimate, &ground.players, self.features(ground), ground.worth.element());
                 let Some(made) = made else {
-                    return failed("a contribution is beyond the range of the model's own type");
+                    return failed("a contribution exceeds the range of the model's output type");
                 };
                 (Some(made), estimate.complete)
             }
@@ -249,25 +249,25 @@ impl ExplainRequest<'_> {
         let reason = match stop {
             _ if complete => return ExplainOutcome { explanation, warning: None, rows },
             Some(StopReason::Deadline) => "the deadline was near",
-            Some(_) => "the model had no room for more rows",
+            Some(_) => "the model could not accept more rows",
             None if !plan.is_possible() && least <= limit => "too many features differ from the baseline",
-            None => "the limit on its rows was reached",
+            None => "the row limit was reached",
         };
         let detail = if explanation.is_some() {
-            format!("{reason} after {rows} rows (of at most {limit}): see its standard errors for what is known")
+            format!("{reason} after {rows} rows (of at most {limit}); the standard errors show the accuracy")
         } else {
-            format!("{reason} after {rows} rows (of at most {limit}), of which it needs {least} to say anything")
+            format!("{reason} after {rows} rows (of at most {limit}); an explanation needs at least {least} rows")
         };
         ExplainOutcome { explanation, warning: Some(warning("explanation_incomplete", detail)), rows }
     }
 
-    /// The features with their values as they were given, and those of the baseline.
+    /// Returns the features with their values in the request and in the baseline.
     fn features(&self, ground: &ExplanationSetup<'_>) -> Vec<DisplayedFeature> {
         #[derive(Deserialize)]
         struct Given {
             features: JsonValue,
         }
-        // The body was admitted, so it can be read; nothing but what is shown depends on it.
+        // The body was validated, so parsing succeeds; only the displayed values depend on it.
         let given = serde_json::from_slice::<Given>(self.body).map_or(JsonValue::Null, |given| given.features);
         let by_name: HashMap<&str, &JsonValue> = match &given {
             JsonValue::Object(members) => members.iter().map(|(name, value)| (name.as_str(), value)).collect(),

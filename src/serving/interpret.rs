@@ -1,4 +1,4 @@
-//! From the outputs of a run to a prediction.
+//! Turns the outputs of a run into a prediction.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use crate::{
     runtime::{Completed, RunError, run_detached},
 };
 
-/// An element of a response takes at least two bytes: a digit, and the separator from the next.
+/// The minimum size of an element in a response, in bytes: a digit and a separator.
 pub const MIN_BYTES_PER_ELEMENT: usize = 2;
 
-/// Interprets one row off the server threads, because its outputs are large.
+/// Interprets one row with large outputs off the server threads.
 pub(super) async fn interpret_detached(
     version: Arc<ModelVersion>,
     completed: Completed,
@@ -28,7 +28,7 @@ pub(super) async fn interpret_detached(
     interpreted.await.map_err(|error| ServeError::internal().with_cause(error))?
 }
 
-/// Interprets one row that was run.
+/// Interprets one completed row.
 pub(super) fn interpret(
     version: &ModelVersion,
     completed: Completed,
@@ -40,28 +40,28 @@ pub(super) fn interpret(
             ServeError::answer_too_large(&version.model, elements, max_elements * MIN_BYTES_PER_ELEMENT)
         }
         RunError::Failed(_) | RunError::TimedOut { .. } => {
-            let detail = format!("{} failed on this input; the log has the cause", version.model);
+            let detail = format!("{} failed on this input; the cause is in the log", version.model);
             ServeError::new(ErrorCode::InferenceFailed, detail).with_cause(error)
         }
     })?;
     version.interpret(&outputs, row, of).map_err(|error| match error {
         InterpretError::NonFinite { .. } => {
             let detail = format!(
-                "{} answered with a value that is not a finite number; a feature far outside of its usual range is the \
-                     common cause",
+                "{} returned a value that is not a finite number; a common cause is a feature far outside its usual \
+                     range",
                 version.model
             );
             ServeError::new(ErrorCode::NonFiniteOutput, detail).with_cause(error)
         }
         InterpretError::NotProbabilities { .. } => {
             let detail = format!(
-                "{} answered with class probabilities outside 0 to 1, or with a sum other than 1",
+                "{} returned class probabilities outside the range 0 to 1 or with a sum other than 1",
                 version.model
             );
             ServeError::new(ErrorCode::InvalidProbabilities, detail).with_cause(error)
         }
         InterpretError::Shape { .. } => {
-            let detail = format!("{} answered in another shape than its contract says", version.model);
+            let detail = format!("{} returned an output whose shape does not match the contract", version.model);
             ServeError::new(ErrorCode::InferenceFailed, detail).with_cause(error)
         }
     })

@@ -1,4 +1,4 @@
-//! The use cases, one verb a file. Every protocol joins here; none of them is known here.
+//! The use cases, one per file, independent of the protocol.
 
 mod admit;
 mod error;

@@ -1,5 +1,5 @@
-//! Chooses the version that answers a request. A request reads the catalog once: authorization, execution and record use
-//! the version that was pinned from that snapshot.
+//! Chooses the version that answers a request. A request reads the catalog once: authorization, execution and record
+//! use the version that was pinned from that snapshot.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use crate::{
     security::Principal,
 };
 
-/// Refuses a known caller a model that its token does not cover, whether or not there is such a model. `model` is the
-/// name in the path; `None` for the default model.
+/// Checks that the token of the caller covers the model. The result does not depend on whether the model exists.
+/// `model` is the name in the path; `None` for the default model.
 ///
 /// # Errors
-/// Returns [`ErrorCode::Forbidden`].
+/// Returns [`ErrorCode::Forbidden`] if it does not.
 pub fn authorize(catalog: &Catalog, model: Option<&str>, caller: Option<&Principal>) -> Result<(), ServeError> {
     let Some(caller) = caller else { return Ok(()) };
     match model.or_else(|| catalog.default_name()) {
         Some(name) if !caller.can_use(name) => {
-            // A caller that may not use the default model is not told its name.
+            // Do not disclose the name of the default model.
             let what =
                 model.map_or_else(|| "the default model".to_owned(), |name| format!("the model {}", quote(name)));
             Err(ServeError::new(ErrorCode::Forbidden, format!("the caller {} may not use {what}", caller.name)))

@@ -1,4 +1,5 @@
-//! The stages of one request once its version is pinned: admit, execute, interpret. Everything that serves joins it.
+//! Serves one request from a pinned version: admit, execute, interpret, and explain on request. Shared by all
+//! protocols.
 
 use std::{
     sync::Arc,
@@ -25,57 +26,57 @@ use crate::{
     telemetry::{ShedReason, Stages},
 };
 
-/// What is asked.
+/// A request for a prediction.
 #[derive(Debug, Clone, Copy)]
 pub struct PredictRequest<'a> {
     /// The body, as JSON.
     pub body: &'a [u8],
-    /// When the request came in.
+    /// When the request arrived.
     pub arrived: Instant,
-    /// How long the caller will wait.
+    /// The client's timeout, if it set one.
     pub patience: Option<Duration>,
 }
 
-/// How far a request came, for its record, whether it is answered or not.
+/// The progress of a request, for its record. It is kept for failed requests too.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RequestProgress {
     /// How long each stage took.
     pub stages: Stages,
-    /// The rows that shared the run.
+    /// The rows in the batch that the request ran in.
     pub batch_rows: Option<usize>,
-    /// The rows that were run to explain the answer.
+    /// The rows that were run for the explanation.
     pub explain_rows: Option<usize>,
-    /// The size of the body, decompressed.
+    /// The size of the decompressed body, in bytes.
     pub body_bytes: Option<usize>,
 }
 
-/// The answer to a request.
+/// The response to a request.
 pub struct PredictResponse {
     /// The version that answered.
     pub version: Arc<ModelVersion>,
-    /// The prediction and how sure it is.
+    /// The prediction with its uncertainty.
     pub prediction: Prediction,
-    /// Why it came out so, where that was asked and can be said.
+    /// The explanation, if it was requested and is available.
     pub explanation: Option<Explanation>,
-    /// What the caller should know.
+    /// Warnings for the client.
     pub warnings: Vec<Warning>,
-    /// Whom the instance is about.
+    /// The id of the entity that the instance describes.
     pub entity_id: Option<EntityId>,
     /// The fingerprint of the validated inputs.
     pub features_hash: String,
-    /// How many numbers or texts the graph answered.
+    /// How many elements (numbers or strings) the graph returned.
     pub elements: usize,
-    /// When the answer must be there.
+    /// The deadline of the request.
     pub due: Instant,
 }
 
-/// Outputs with more elements than this are read beside the threads that serve.
+/// Outputs with more elements than this are interpreted off the server threads.
 const LARGE_ELEMENTS: usize = 65_536;
 
-/// Answers one request from a pinned version. `progress` is filled in stage by stage.
+/// Answers one request from a pinned version, and fills in `progress` stage by stage.
 ///
 /// # Errors
-/// [`ServeError`] when a stage refuses it or fails.
+/// Returns a [`ServeError`] if a stage rejects the request or fails.
 pub async fn predict(
     version: &Arc<ModelVersion>,
     call: PredictRequest<'_>,
@@ -116,7 +117,7 @@ pub async fn predict(
             features_hash: &features_hash,
             due,
         };
-        // Boxed, because its size would otherwise be that of every request's future.
+        // Boxed to keep the future of a request without an explanation small.
         let explained = Box::pin(explain_prediction(request)).await;
         progress.stages.explain = Some(started.elapsed());
         progress.explain_rows = Some(explained.rows);
@@ -127,51 +128,53 @@ pub async fn predict(
     Ok(PredictResponse { version, prediction, explanation, warnings, entity_id, features_hash, elements, due })
 }
 
-/// The time of a request.
+/// The deadline of a request and what it was derived from.
 #[derive(Clone, Copy)]
 struct TimeBudget<'a> {
     call: PredictRequest<'a>,
-    /// When its body was there.
+    /// When the body was complete.
     started: Instant,
     due: Instant,
 }
 
 impl TimeBudget<'_> {
-    /// Who set the deadline, and how much time it gave.
+    /// Describes which limit set the deadline, and how long it is.
     fn given(self, limit: Duration) -> String {
         let asked = self.call.patience.filter(|asked| self.call.arrived + *asked <= self.due);
         match asked {
-            Some(asked) => format!("x-deadline-ms gave {} ms", asked.as_millis()),
-            None => format!("the model's own limit (limits.deadline_ms) gives {} ms", limit.as_millis()),
+            Some(asked) => format!("x-deadline-ms is {} ms", asked.as_millis()),
+            None => format!("the model's limits.deadline_ms is {} ms", limit.as_millis()),
         }
     }
 }
 
-/// Why a row has no answer, for its caller.
+/// Maps a failed submission to the error of the request.
 fn unanswered(version: &ModelVersion, error: SubmitError, time: TimeBudget<'_>) -> ServeError {
     let model = &version.model;
     match error {
         SubmitError::QueueFull { wait } => {
-            let detail = format!("{model} has {} rows waiting and takes no more", version.limits.max_queue_rows);
+            let max_rows = version.limits.max_queue_rows;
+            let detail = format!("the queue of {model} is full (limits.max_queue_rows = {max_rows})");
             ServeError::overloaded(detail, ShedReason::QueueFull, wait)
         }
         SubmitError::WouldMissDeadline { wait } => {
-            let detail = format!("{model} would have needed {} ms, more than the request has", wait.as_millis().max(1));
+            let wait_ms = wait.as_millis().max(1);
+            let detail = format!("{model} would need about {wait_ms} ms, which exceeds the deadline of the request");
             ServeError::overloaded(detail, ShedReason::Deadline, wait)
         }
         SubmitError::DeadlineTooShort { row } => {
             let given = time.given(version.limits.deadline());
             let detail = if time.due <= time.started {
-                format!("{given}, and the request took longer than that to arrive")
+                format!("{given}, but the request took longer to arrive")
             } else if time.due <= Instant::now() {
-                format!("{given}, and they had passed when the features were read")
+                format!("{given}, which had passed when the features were read")
             } else {
                 format!("{given}; a row of {model} takes about {}", in_ms(row))
             };
             ServeError::new(ErrorCode::DeadlineExceeded, detail)
         }
         SubmitError::DeadlineExceeded => {
-            ServeError::new(ErrorCode::DeadlineExceeded, format!("{model} had no answer within the deadline"))
+            ServeError::new(ErrorCode::DeadlineExceeded, format!("{model} did not answer within the deadline"))
         }
         SubmitError::ShuttingDown => {
             let detail = format!("{model} version {} is being stopped", version.version);
@@ -181,7 +184,7 @@ fn unanswered(version: &ModelVersion, error: SubmitError, time: TimeBudget<'_>) 
     }
 }
 
-/// A time in milliseconds, with a fraction where it is short.
+/// Formats a time in milliseconds, with two decimals below 10 ms.
 fn in_ms(time: Duration) -> String {
     if time >= Duration::from_millis(10) {
         format!("{} ms", time.as_millis())

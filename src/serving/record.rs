@@ -1,5 +1,5 @@
-//! The record of a request: one event, made here and recorded here, answered or not, before the response leaves. The only
-//! place that counts requests.
+//! The record of a request: one event for metrics and log, written before the response is sent, or when the request is
+//! cancelled. This is the only place that counts requests.
 
 use std::{
     net::IpAddr,
@@ -14,53 +14,53 @@ use crate::{
     telemetry::{self, CancelStage, Metrics, RequestEvent, ShedReason, TraceContext, log_request},
 };
 
-/// A request as it came in.
+/// What is known of a request on arrival.
 #[derive(Debug, Clone)]
 pub struct RequestMeta {
-    /// The id by which it can be found again.
+    /// The request id.
     pub request_id: Arc<str>,
-    /// The trace that it belongs to, if the client sent one.
+    /// The trace context, if the client sent one.
     pub trace: Option<TraceContext>,
     /// The protocol, such as `native`.
     pub protocol: &'static str,
-    /// The method; `_other` for one that no route takes.
+    /// The method; `_other` for an unknown one.
     pub method: &'static str,
-    /// The route's template.
+    /// The template of the route.
     pub route: &'static str,
-    /// The address at the other end of the connection.
+    /// The peer address of the connection.
     pub client: IpAddr,
-    /// When the first byte was seen.
+    /// When the request arrived.
     pub arrived: Instant,
 }
 
-/// The response, as far as it is recorded.
+/// The recorded properties of a response.
 #[derive(Debug, Clone, Copy)]
 pub struct Sent {
     /// The status.
     pub status: u16,
-    /// The size of the body in bytes, if it is known.
+    /// The size of the body in bytes, if known.
     pub bytes: Option<u64>,
 }
 
-/// Status of a request whose client went away, as proxies use it.
+/// Status of a request whose client disconnected, as proxies (nginx) use it.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// Code of such a request, in the log and in the metrics.
 const CANCELLED: &str = "cancelled";
 
-/// What is known of a request, from its arrival to its record. Everything that handles the request notes what it learns;
-/// [`Recorder::start`] gives the handle that records it once.
+/// Collects what is known of a request. The stages that handle the request fill it in; [`Recorder::start`] returns the
+/// handle that records it exactly once.
 pub struct RequestRecord {
-    /// The request as it came in.
+    /// What was known on arrival.
     pub meta: RequestMeta,
     event: Mutex<PredictionEvent>,
 }
 
-/// What became of a request. Holds no values of features.
+/// The outcome of a request. Holds no feature values.
 struct PredictionEvent {
     code: &'static str,
     version: Option<Arc<ModelVersion>>,
-    /// The label of the model if no version is pinned.
+    /// The model label if no version is pinned.
     model: String,
     progress: RequestProgress,
     uncertainty: Option<f64>,
@@ -93,7 +93,7 @@ impl Default for PredictionEvent {
 }
 
 impl RequestRecord {
-    /// The record of a request that has just come in.
+    /// Creates the record of a request on arrival.
     pub fn new(meta: RequestMeta) -> Self {
         Self { meta, event: Mutex::default() }
     }
@@ -103,17 +103,17 @@ impl RequestRecord {
         self.event.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes who asks.
+    /// Sets the caller.
     pub fn set_caller(&self, caller: Arc<str>) {
         self.event().caller = Some(caller);
     }
 
-    /// Notes the version that answers. From now on the record names it, whatever becomes of the request.
+    /// Sets the version that answers. The record names it even if the request fails later.
     pub fn pin(&self, version: &Arc<ModelVersion>) {
         self.event().version = Some(Arc::clone(version));
     }
 
-    /// The request is answered with a prediction.
+    /// Records that the request was answered with a prediction.
     pub fn answered(&self, response: &PredictResponse, progress: RequestProgress) {
         let mut event = self.event();
         event.progress = progress;
@@ -126,12 +126,13 @@ impl RequestRecord {
         event.warnings = response.warnings.iter().filter_map(|warning| warning.feature.clone()).collect();
     }
 
-    /// The request came as far as this.
+    /// Sets the progress of the request.
     pub fn set_progress(&self, progress: RequestProgress) {
         self.event().progress = progress;
     }
 
-    /// The request is refused or fails. Replaces an earlier outcome, and keeps caller, version and progress.
+    /// Records that the request was rejected or failed. Replaces an earlier outcome; keeps caller, version and
+    /// progress.
     pub fn failed(&self, error: &ServeError) {
         let unknown = || "_unknown".to_owned();
         let mut event = self.event();
@@ -159,7 +160,7 @@ impl RequestRecord {
     }
 }
 
-/// Why a request was shed, if its code alone says so.
+/// Returns why a request was shed, if the error code alone determines it.
 fn shed_reason(code: ErrorCode) -> Option<ShedReason> {
     match code {
         ErrorCode::DeadlineExceeded => Some(ShedReason::Deadline),
@@ -169,7 +170,7 @@ fn shed_reason(code: ErrorCode) -> Option<ShedReason> {
     }
 }
 
-/// Routes that machines ask every few seconds; a line for each would drown the others.
+/// Routes that probes and scrapers request every few seconds. They are not logged, because they would dominate the log.
 const UNLOGGED_ROUTES: &[&str] = &["/healthz", "/livez", "/readyz", "/metrics"];
 
 /// Records requests in metrics and log.
@@ -180,19 +181,19 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder into these metrics, which logs no client addresses.
+    /// Creates a recorder that does not log client addresses.
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self { metrics, client_addresses: false }
     }
 
-    /// Logs the addresses of clients, if `wanted`.
+    /// Sets whether client addresses are logged.
     #[must_use]
     pub fn with_client_addresses(self, wanted: bool) -> Self {
         Self { client_addresses: wanted, ..self }
     }
 
-    /// Begins to handle a request. Its record is written when the response is handed over, or as cancelled when the
-    /// returned value is dropped before, which happens when the client goes away.
+    /// Starts a request. Its record is written by [`ActiveRequest::finish`]. If the returned value is dropped before
+    /// that, because the client disconnected, the request is recorded as cancelled.
     pub fn start<'r>(&'r self, record: &'r RequestRecord) -> ActiveRequest<'r> {
         ActiveRequest { recorder: self, record, finished: false }
     }
@@ -244,7 +245,7 @@ pub struct ActiveRequest<'r> {
 }
 
 impl ActiveRequest<'_> {
-    /// Records the request: its response is about to leave.
+    /// Records the request, just before its response is sent.
     pub fn finish(mut self, sent: Sent) {
         self.finished = true;
         self.recorder.write(self.record, sent);
@@ -268,13 +269,12 @@ impl Drop for ActiveRequest<'_> {
     }
 }
 
-/// Status of a request that the server failed to answer; the operator must see why.
+/// Status of an internal error, whose cause is always logged as an error.
 const INTERNAL: u16 = 500;
 
-/// Logs why a request was not answered: as an error if the server failed, at debug if the client was at fault or went
-/// away.
+/// Logs the cause of a failed request: at level error if the server failed, else at debug.
 fn log_cause(cause: Option<&str>, told: &RequestEvent<'_>, model: &str, version: &str) {
-    let cause = cause.unwrap_or("no cause is known");
+    let cause = cause.unwrap_or("unknown cause");
     let (request_id, method, route, code) = (told.request_id, told.method, told.route, told.code);
     if told.status == INTERNAL {
         tracing::error!(request_id, method, route, model, version, code, "{cause}");

@@ -15,7 +15,7 @@ pub enum TelemetryError {
     },
     /// The log level is neither a level nor a list of `target=level` directives.
     #[error(
-        "the log level \"{given}\" cannot be read at \"{part}\"; write a level (error, warn, info, debug, trace, off) \
+        "the log level \"{given}\" cannot be parsed at \"{part}\"; use a level (error, warn, info, debug, trace, off) \
          or directives such as \"info,candor::request=off\""
     )]
     Level {

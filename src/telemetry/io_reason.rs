@@ -8,8 +8,8 @@ pub fn reason(error: &io::Error) -> String {
         ErrorKind::NotFound => "there is no such file or directory",
         ErrorKind::IsADirectory => "it is a directory, not a file",
         ErrorKind::NotADirectory => "a part of the path is a file, not a directory",
-        ErrorKind::PermissionDenied => "this user may not read it",
-        ErrorKind::InvalidData => "it is not text in UTF-8",
+        ErrorKind::PermissionDenied => "permission denied",
+        ErrorKind::InvalidData => "it is not valid UTF-8",
         _ => return format!("cannot be read: {error}"),
     };
     plain.to_owned()
@@ -28,7 +28,7 @@ mod tests {
             (directory.path().join("nope"), "there is no such file or directory"),
             (directory.path().to_path_buf(), "it is a directory, not a file"),
             (file.join("below"), "a part of the path is a file, not a directory"),
-            (file, "it is not text in UTF-8"),
+            (file, "it is not valid UTF-8"),
         ] {
             let error = std::fs::read_to_string(path).expect_err("it cannot be read");
             assert_eq!(reason(&error), expected);

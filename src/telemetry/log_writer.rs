@@ -142,7 +142,7 @@ impl WriterShared {
             // batch, endlessly.
             if dropped > reported && !lost {
                 let lines = dropped - reported;
-                tracing::warn!(lines, "log lines were dropped, because the log is read too slowly");
+                tracing::warn!(lines, "log lines were dropped because the log is read too slowly");
                 reported = dropped;
             }
         }

@@ -7,10 +7,10 @@ use super::{description::MetricKind, metrics::Metrics};
 const OPENING: &str = "# Metrics
 
 This page is generated from the doc comments of `src/telemetry/metrics.rs` by `make docs`; do not edit it.
-`GET /metrics` answers with the text format, or with OpenMetrics and exemplars that carry the request id when `Accept` asks for `application/openmetrics-text`.
-Every label is bounded: a name that nothing is served under is counted as `_unknown`, and a request id is never a label.
+`GET /metrics` returns the Prometheus text format, or OpenMetrics if `Accept` requests `application/openmetrics-text`. The exemplars of OpenMetrics carry the request id.
+Every label has a bounded set of values: an unknown name is counted as `_unknown`, and a request id is never a label.
 
-| metric | type | labels | what it says |
+| metric | type | labels | description |
 |---|---|---|---|
 ";
 

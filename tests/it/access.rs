@@ -150,10 +150,11 @@ fn a_caller_for_one_model_hears_of_no_other() {
 fn readiness_tells_each_as_much_as_it_may_know() {
     let (server, _root) = start(MetricsAccess::Token);
     let reasons = |token| ask(&server, "GET", "/readyz", token).json()["reasons"].clone();
-    assert_eq!(reasons(None), json!(["2 required models are not ready; a token that covers them shows which"]));
+    let hidden = "2 required models are not ready; send a token that covers them to see their names";
+    assert_eq!(reasons(None), json!([hidden]));
     let told = reasons(Some("churn-only"));
     assert!(told[0].as_str().is_some_and(|reason| reason.starts_with("unready: version 1 is unavailable")), "{told}");
-    assert_eq!(told[1], "1 required model is not ready; a token that covers it shows which");
+    assert_eq!(told[1], "1 required model is not ready; send a token that covers it to see its name");
     let told = reasons(Some("everything"));
     assert!(told[0].as_str().is_some_and(|reason| reason.starts_with("broken: version 1 is unavailable")), "{told}");
 }

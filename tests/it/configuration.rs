@@ -74,7 +74,7 @@ fn every_fault_of_every_kind_is_told_in_one_round() {
     let told = err(&output);
     for fault in [
         format!("{name}:2: http.port must be a whole number from 0 to 65535, found 70000"),
-        format!("{name}:3: http.max_connections must be from 1 to 1000000, found 0: 0 would let nobody connect"),
+        format!("{name}:3: http.max_connections must be from 1 to 1000000, found 0: 0 would refuse every connection"),
         format!("{name}:4: unknown key \"http.prot\"; did you mean \"http.port\"?"),
         format!("{name}:7: http.cors.origins must list origins as browsers send them"),
         format!("{name}:10: repository.coverage must be one of 0.5, 0.6"),
@@ -85,7 +85,7 @@ fn every_fault_of_every_kind_is_told_in_one_round() {
             "environment CANDOR_SECURITY__TOKENS_FILE: security.tokens_file names a file that cannot be used: {tokens}: \
              caller \"web\": token_sha256 must be 64 hexadecimal digits"
         ),
-        "flag: telemetry.log_level cannot be used: the log level \"inof\" cannot be read at \"inof\"".to_owned(),
+        "flag: telemetry.log_level cannot be used: the log level \"inof\" cannot be parsed at \"inof\"".to_owned(),
         "flag: security.rate_limit_burst must be from 1 to 1000000, found 0".to_owned(),
     ] {
         assert!(told.lines().any(|line| line.trim().starts_with(&fault)), "{fault}\n{told}");

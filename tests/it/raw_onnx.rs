@@ -186,7 +186,7 @@ fn a_graph_that_fails_says_so_and_nothing_of_its_inside() {
         let reply = ask(&server, "failing", &json!([index]));
         let problem = reply.json();
         assert_eq!((reply.status, reply.code().as_str()), (500, "inference_failed"), "{problem:#}");
-        assert_eq!(problem["detail"], "failing failed on this input; the log has the cause");
+        assert_eq!(problem["detail"], "failing failed on this input; the cause is in the log");
         let text = reply.text();
         for inside in ["Gather", "onnx", "indices", "out of", "/src/", ".onnx"] {
             assert!(!text.contains(inside), "{inside}: {text}");

@@ -190,7 +190,7 @@ fn a_drain_has_an_end() {
         let cut = Cell::new(0);
         let told = process.wait_for(|line| {
             cut.set(cut.get() + usize::from(line["route"] == "/predict" && line["status"] == 499));
-            line["message"].as_str().is_some_and(|text| text.starts_with("the time to finish is over"))
+            line["message"].as_str().is_some_and(|text| text.starts_with("drain timed out"))
         });
         assert_eq!((told.expect("a warning")["cut"].as_u64(), cut.get()), (Some(hanging.len() as u64), hanging.len()));
         let stopped = process.wait_for(|line| line["message"] == "stopped").expect("a last line");

@@ -1,42 +1,42 @@
-//! docs/access.md: who may see what, from the declaration of the routes.
+//! Generates docs/access.md, the access of every route, from the declaration of the routes.
 
 use std::fmt::Write as _;
 
 use super::routes::{ADMIN_ROUTES, ROUTES, RouteAccess};
 
-const OPENING: &str = "# Who may see what
+const OPENING: &str = "# Access
 
-Generated from the declaration of the routes in `src/api/http/routes.rs`; `make docs` writes it anew. A test walks every route
-with each kind of token.
+Generated from the declaration of the routes in `src/api/http/routes.rs` by `make docs`. A test checks every route with
+each kind of token.
 
-Without `security.tokens_file` everybody may ask everything. With it, this table holds. A token is for all models, or for those
-that its `models` lists ([the file](packages.md#who-may-ask)). It is sent as `Authorization: Bearer <token>`.
+Without `security.tokens_file`, all routes are open. With it, the following table applies. A token covers all models, or
+those listed in its `models` ([file format](packages.md#who-may-ask)). Send it as `Authorization: Bearer <token>`.
 
-| method and path | what it is | without a token | a token for some models | a token for all models |
+| method and path | purpose | without a token | token for some models | token for all models |
 |---|---|---|---|---|
 ";
 
 const BETWEEN: &str = "
-A caller is refused every model that its token does not list with the same 403, whether there is such a model or not.
+For a model that its token does not cover, a caller gets the same 403 whether or not the model exists.
 
-Paths that are none of these are 404 for everybody, and other methods 405 with `Allow`: that tells nothing about the models.
+Any other path returns 404, and any other method 405 with `Allow`; neither reveals anything about the models.
 
 ## The admin listener
 
-It has a socket and a file of tokens of its own (`admin.tokens_file`); a token of the one opens nothing on the other. Without a
-token everything on it is a 401.
+It has its own socket and its own tokens file (`admin.tokens_file`). The tokens of one listener are not valid on the
+other. Without a token, every request returns 401.
 ";
 
 const CLOSING: &str = "
 ## `/docs`
 
-The page itself is open and names no model. Where the server wants a token, the page asks for it, keeps it in the memory of the
-tab, never in storage, and sends it to this server alone.
+The page itself is open and names no model. If the server requires a token, the page asks for it, keeps it only in the
+memory of the tab, never in storage, and sends it only to this server.
 
 ## `/metrics`
 
-The metrics name every model, so a token for some models does not open them. Give the scraper a token of its own, which may read
-the metrics and nothing else:
+The metrics name every model, so a token for some models does not give access to them. Give the scraper a separate token
+that may read the metrics and nothing else:
 
 ```toml
 [[caller]]
@@ -46,7 +46,7 @@ models = []
 metrics = true
 ```
 
-Prometheus sends it:
+Configure Prometheus to send it:
 
 ```yaml
 scrape_configs:
@@ -57,23 +57,23 @@ scrape_configs:
       - targets: [\"candor:8080\"]
 ```
 
-`security.metrics = \"open\"` lets everybody read them, as where nobody but the scraper reaches the port.
+`security.metrics = \"open\"` makes the metrics public, for example if only the scraper can reach the port.
 ";
 
 impl RouteAccess {
-    /// What the route answers: to those without a token, with one for some models, with one for all.
+    /// Describes the access without a token, with a token for some models, and with a token for all models.
     fn told(self) -> [&'static str; 3] {
         match self {
             Self::Open => ["yes", "yes", "yes"],
-            Self::Reduced => ["yes, without any name of a model", "yes, with the names of these models", "yes"],
+            Self::Reduced => ["yes, without model names", "yes, with the names of these models", "yes"],
             Self::Metrics => [
                 "401; yes with `security.metrics = \"open\"`",
-                "403; yes with `metrics = true` beside the token",
-                "yes, unless `metrics = false` stands beside the token",
+                "403; yes with `metrics = true`",
+                "yes, unless `metrics = false`",
             ],
-            Self::Listed => ["401", "yes, these models only", "yes"],
+            Self::Listed => ["401", "yes, only these models", "yes"],
             Self::Admin => ["401"; 3],
-            Self::Model => ["401", "these models; 403 for every other name", "yes"],
+            Self::Model => ["401", "these models; 403 for any other name", "yes"],
         }
     }
 }
@@ -87,7 +87,7 @@ pub fn markdown_reference() -> String {
             writeln!(text, "| `{} {}` | {} | {stranger} | {some} | {all} |", route.method, route.template, route.about);
     }
     text += BETWEEN;
-    text += "\n| method and path | what it is |\n|---|---|\n";
+    text += "\n| method and path | purpose |\n|---|---|\n";
     for route in ADMIN_ROUTES {
         let _ = writeln!(text, "| `{} {}` | {} |", route.method, route.template, route.about);
     }

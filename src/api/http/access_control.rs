@@ -1,5 +1,5 @@
-//! Who may send requests and see what: nobody while the server drains, known callers only, each within its rate limit.
-//! What a route asks for is declared in `routes`; the data and the admin listener share this check.
+//! The access check of a request: draining, authentication, rate limit. The access that a route requires is declared in
+//! `routes`. The data and the admin listener share this check.
 
 use http::{HeaderMap, HeaderValue, header};
 
@@ -11,41 +11,41 @@ use crate::{
     serving::ServeError,
 };
 
-/// The rules of one listener.
+/// The access rules of one listener.
 pub struct AccessControl {
-    /// The known callers; `None`: everybody may ask.
+    /// The tokens of the callers; `None`: no token is required.
     pub tokens: Option<TokenStore>,
-    /// The rate limit of each caller, if there is one.
+    /// The rate limit per caller, or per client address without tokens.
     pub rate: Option<RateLimiter>,
-    /// That limit in requests a second, for messages.
+    /// That limit in requests per second, for messages.
     pub rate_limit_per_second: u32,
-    /// Who may read the metrics if callers are known.
+    /// Who may read the metrics if tokens are required.
     pub metrics: MetricsAccess,
-    /// The phases of the process.
+    /// The shutdown phase of the process.
     pub shutdown: Shutdown,
 }
 
-/// What the check found. Returned beside an error too, because a 429 carries the RateLimit headers as well.
+/// The result of the check. Returned on errors too, because a 429 carries the RateLimit headers as well.
 pub(super) struct Access {
     pub(super) visibility: ModelVisibility,
-    /// What is left of the caller's rate, if there is a limit.
+    /// The decision of the rate limiter, if there is a limit.
     pub(super) allowance: Option<RateDecision>,
 }
 
 impl AccessControl {
-    /// Rules without tokens and limits.
+    /// Returns rules without tokens and without limits.
     pub fn open(shutdown: Shutdown) -> Self {
         Self { tokens: None, rate: None, rate_limit_per_second: 0, metrics: MetricsAccess::Token, shutdown }
     }
 
-    /// What the OpenAPI document says of these rules.
+    /// Returns the summary of these rules for the OpenAPI document.
     pub fn summary(&self) -> AccessSummary {
         let secured = self.tokens.is_some();
         let secured_metrics = secured && self.metrics == MetricsAccess::Token;
         AccessSummary { secured, secured_metrics, metered: self.rate.is_some() }
     }
 
-    /// Rules that ask for one of these tokens and nothing else.
+    /// Returns rules that require one of these tokens and have no rate limit.
     pub fn token_only(tokens: TokenStore, shutdown: Shutdown) -> Self {
         Self { tokens: Some(tokens), ..Self::open(shutdown) }
     }
@@ -70,7 +70,7 @@ impl AccessControl {
                 (ModelVisibility::Of(caller), verdict)
             }
             (Ok(Some(caller)), _) => (ModelVisibility::Of(caller), Ok(())),
-            // An unknown sender is told less, and not refused.
+            // A sender without a valid token gets a reduced response.
             (Err(_), RouteAccess::Open | RouteAccess::Reduced) => (ModelVisibility::Nothing, Ok(())),
             (Err(_), RouteAccess::Metrics) if self.metrics == MetricsAccess::Open => (ModelVisibility::Nothing, Ok(())),
             (Err(error), _) => (ModelVisibility::Nothing, Err(error)),
@@ -84,7 +84,7 @@ impl AccessControl {
         let verdict = if allowance.allowed {
             Ok(())
         } else {
-            let detail = format!("at most {} requests a second", self.rate_limit_per_second);
+            let detail = format!("the limit is {} requests per second", self.rate_limit_per_second);
             Err(ServeError::new(ErrorCode::RateLimited, detail).retry_after(allowance.retry_after))
         };
         (Access { visibility, allowance: Some(allowance) }, verdict)
@@ -103,8 +103,8 @@ impl AccessControl {
             return Ok(());
         }
         let detail = format!(
-            "the caller {} may not read the metrics, which name every model; `metrics = true` beside its token would \
-             allow it",
+            "the caller {} may not read the metrics, because they name every model; `metrics = true` for its token \
+             allows it",
             caller.name
         );
         Err(ServeError::new(ErrorCode::Forbidden, detail))

@@ -1,4 +1,4 @@
-//! The routes of the admin listener: for operators, on a socket of its own.
+//! The routes of the admin listener, which has a separate socket for operators.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -22,23 +22,23 @@ use crate::{
     serving::ServeError,
 };
 
-/// Limits of the body that sets the log level.
+/// The body limits of `PUT /admin/log-level`.
 const LEVEL_LIMITS: BodyLimits = BodyLimits { bytes: 1024, timeout: Duration::from_secs(10) };
 
-/// What an operator can set about administration.
+/// The settings of the admin listener.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The address or the name to listen on; loopback by default.
+    /// The address or host name to listen on; loopback by default.
     pub host: Host,
-    /// The port; 0 lets the system choose.
+    /// The port; 0 lets the operating system choose.
     pub port: u16,
-    /// The file of administrators and their tokens; empty: there is no admin listener.
+    /// The file with the tokens of the administrators; empty: there is no admin listener.
     pub tokens_file: PathBuf,
 }
 
 impl Settings {
-    /// The files that are named and cannot be used.
+    /// Returns the errors of the configured files.
     pub fn file_errors(&self) -> Vec<SettingError> {
         tokens_file_error(&self.tokens_file).into_iter().collect()
     }
@@ -49,7 +49,7 @@ pub(super) async fn get_log_level(State(state): State<SharedState>) -> impl Into
     Json(json!({ "level": state.log.level(), "dropped_lines": state.log.dropped_lines() }))
 }
 
-/// `PUT /admin/log-level`, the body a level or a list of `target=level` directives
+/// `PUT /admin/log-level`; the body is a level or a list of `target=level` directives
 pub(super) async fn set_log_level(
     State(state): State<SharedState>,
     Context(context): Context,

@@ -65,7 +65,7 @@ fn too_large(limit: usize) -> ServeError {
 
 fn timed_out(limit: Duration) -> ServeError {
     let limit = limit.as_millis();
-    let detail = format!("the body did not arrive within {limit} ms (sooner while the server has many connections)");
+    let detail = format!("the body did not arrive within {limit} ms (less while the server has many connections)");
     ServeError::new(ErrorCode::BodyTimeout, detail)
 }
 
@@ -199,7 +199,7 @@ impl Encoding {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err as it is")]
 fn undecodable(error: std::io::Error) -> ServeError {
-    ServeError::new(ErrorCode::UnsupportedEncoding, format!("the body is not what Content-Encoding says: {error}"))
+    ServeError::new(ErrorCode::UnsupportedEncoding, format!("the body does not match its Content-Encoding: {error}"))
 }
 
 /// Decompresses a body chunk by chunk, up to the limit, however much larger it would become.

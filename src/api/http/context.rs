@@ -1,4 +1,4 @@
-//! What the handlers know of the request they handle.
+//! The context of a request, which the service passes to the handlers.
 
 use std::{
     convert::Infallible,
@@ -17,7 +17,7 @@ use crate::{
     serving::{RequestRecord, ServeError},
 };
 
-/// One request, from the moment its head is read until its response is handed over.
+/// The context of one request, from its head until its response is handed over.
 pub(super) struct RequestContext {
     pub(super) record: RequestRecord,
     pub(super) connection: Arc<Connection>,
@@ -33,7 +33,7 @@ impl RequestContext {
         &self.record.meta.request_id
     }
 
-    /// Notes what the access check found. Only the first call counts.
+    /// Sets the result of the access check. Later calls have no effect on it.
     pub(super) fn set_visibility(&self, visibility: ModelVisibility) {
         if let ModelVisibility::Of(caller) = &visibility {
             self.record.set_caller(Arc::clone(&caller.name));
@@ -41,12 +41,12 @@ impl RequestContext {
         let _ = self.visibility.set(visibility);
     }
 
-    /// Which models the sender may know of; none before access was checked.
+    /// Returns which models are visible to the sender; none before the access check.
     pub(super) fn visibility(&self) -> &ModelVisibility {
         self.visibility.get().unwrap_or(&ModelVisibility::Nothing)
     }
 
-    /// The authenticated caller, if callers are known.
+    /// Returns the authenticated caller, if there is one.
     pub(super) fn caller(&self) -> Option<&Principal> {
         match self.visibility() {
             ModelVisibility::Of(caller) => Some(caller),
@@ -54,30 +54,30 @@ impl RequestContext {
         }
     }
 
-    /// Returns the response for a result; notes an error in the record.
+    /// Returns the response for a result, and sets an error in the record.
     pub(super) fn respond(&self, result: Result<impl IntoResponse, ServeError>) -> Response {
         result.map_or_else(|error| self.refuse(&error), IntoResponse::into_response)
     }
 
-    /// Returns the response for an error, and notes the error in the record.
+    /// Returns the response for an error, and sets the error in the record.
     pub(super) fn refuse(&self, error: &ServeError) -> Response {
         self.record.failed(error);
         problem::response(error, self.request_id())
     }
 }
 
-/// Which models the sender of a request may know of.
+/// Which models are visible to the sender of a request.
 pub(super) enum ModelVisibility {
-    /// All of them: the server has no tokens, so everybody may ask.
+    /// All models: the server requires no tokens.
     Everything,
-    /// Those that the caller's token covers.
+    /// The models that the token of the caller covers.
     Of(Principal),
-    /// None: the sender is not authenticated.
+    /// No models: the sender is not authenticated.
     Nothing,
 }
 
 impl ModelVisibility {
-    /// Whether the sender may know of this model.
+    /// Whether this model is visible to the sender.
     pub(super) fn covers(&self, model: &str) -> bool {
         match self {
             Self::Everything => true,
@@ -87,7 +87,7 @@ impl ModelVisibility {
     }
 }
 
-/// Extracts the context that [`super::HttpService`] puts into every request.
+/// Extracts the context that [`super::HttpService`] inserts into every request.
 pub(super) struct Context(pub(super) Arc<RequestContext>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Context {

@@ -29,7 +29,7 @@ pub(super) async fn problems(request: Request) -> Response {
     }
     let line = |code: &ErrorCode| format!("{}  {:<24} {}\n", problem::status(*code), code.as_str(), code.title());
     let body: String =
-        ErrorCode::ALL.iter().map(line).chain(["\nMore of each: GET /problems/{code}\n".to_owned()]).collect();
+        ErrorCode::ALL.iter().map(line).chain(["\nDetails: GET /problems/{code}\n".to_owned()]).collect();
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn problem_page(
     let Some(code) = ErrorCode::parse(&text) else {
         let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
         let quoted = crate::domain::text::quote(&text);
-        let detail = format!("there is no error code {quoted}; there are: {}", codes.join(", "));
+        let detail = format!("unknown error code {quoted}; the codes are: {}", codes.join(", "));
         return context.refuse(&ServeError::new(ErrorCode::NotFound, detail));
     };
     if wants_json(&request) {

@@ -27,7 +27,7 @@ const DEADLINE_CHECK_INTERVAL: usize = 64 << 10;
 #[derive(Debug, thiserror::Error)]
 pub enum EnvelopeError {
     /// The response exceeds its maximum size.
-    #[error("the answer is too large")]
+    #[error("the response is too large")]
     TooLarge,
     /// The deadline passed while the response was written.
     #[error("the deadline passed")]

@@ -117,7 +117,7 @@ pub(super) fn check_accept(headers: &HeaderMap, media_type: &str) -> Result<(), 
     if !headers.contains_key(header::ACCEPT) || accept_quality(headers, media_type) > 0 {
         return Ok(());
     }
-    Err(ServeError::new(ErrorCode::NotAcceptable, format!("this route answers in {media_type} only")))
+    Err(ServeError::new(ErrorCode::NotAcceptable, format!("this route returns only {media_type}")))
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ impl HealthService {
     async fn route(&self, request: &Request<Incoming>) -> Result<Response, ServeError> {
         let path = request.uri().path();
         if ![Method::GET, Method::HEAD].contains(request.method()) {
-            let detail = format!("{} takes GET, not {}", quote(path), request.method());
+            let detail = format!("{} accepts GET, not {}", quote(path), request.method());
             return Err(ServeError::new(ErrorCode::MethodNotAllowed, detail));
         }
         match (path, &self.scrapes) {
@@ -95,7 +95,7 @@ impl HealthService {
                 scrapes.answer(request.headers()).await.map_err(|error| ServeError::internal().with_cause(error))
             }
             _ => {
-                let detail = format!("there is nothing at {}; this listener answers /livez and /readyz", quote(path));
+                let detail = format!("no route matches {}; this listener serves /livez and /readyz", quote(path));
                 Err(ServeError::new(ErrorCode::NotFound, detail))
             }
         }
@@ -133,8 +133,9 @@ fn reasons(catalog: &Catalog, visibility: &ModelVisibility) -> Vec<String> {
         seen.into_iter().map(|entry| format!("{}: {}", entry.name, entry.reason())).collect();
     match unseen.len() {
         0 => {}
-        1 => reasons.push("1 required model is not ready; a token that covers it shows which".to_owned()),
-        count => reasons.push(format!("{count} required models are not ready; a token that covers them shows which")),
+        1 => reasons.push("1 required model is not ready; send a token that covers it to see its name".to_owned()),
+        count => reasons
+            .push(format!("{count} required models are not ready; send a token that covers them to see their names")),
     }
     reasons
 }

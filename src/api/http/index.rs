@@ -33,7 +33,7 @@ fn host(headers: &HeaderMap) -> &str {
 
 fn page(catalog: &Catalog, host: &str, visibility: &ModelVisibility) -> String {
     let mut page = format!(
-        "Candor {}: ONNX models over HTTP, with a contract and an honest uncertainty.\n\n",
+        "Candor {}: ONNX models over HTTP, with data contracts and uncertainty estimates.\n\n",
         env!("CARGO_PKG_VERSION")
     );
     match visibility {
@@ -43,8 +43,10 @@ fn page(catalog: &Catalog, host: &str, visibility: &ModelVisibility) -> String {
         ModelVisibility::Everything | ModelVisibility::Of(_) => models(&mut page, catalog, host, visibility),
     }
     page.push_str(
-        "\nMore:\n  GET  /docs             how to ask each model, in a browser\n  GET  /openapi.json     the same for programs\n\
-         \x20 GET  /models           what is loaded\n  GET  /readyz           whether every model is ready\n\
+        "\nMore:\n  GET  /docs             how to call each model, in a browser\n\
+         \x20 GET  /openapi.json     the same, as OpenAPI\n\
+         \x20 GET  /models           all models and their states\n\
+         \x20 GET  /readyz           whether every model is ready\n\
          \x20 GET  /metrics          Prometheus and OpenMetrics\n  POST /models/{model}/predict\n",
     );
     page
@@ -65,7 +67,7 @@ fn models(page: &mut String, catalog: &Catalog, host: &str, visibility: &ModelVi
             let token = matches!(visibility, ModelVisibility::Of(_));
             let _ = write!(page, "\nTry:\n  {}\n", example_curl(version, host, default, token));
         }
-        None => page.push_str("\nNo model is ready yet; GET /readyz says why.\n"),
+        None => page.push_str("\nNo model is ready yet; GET /readyz gives the reasons.\n"),
     }
 }
 

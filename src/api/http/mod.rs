@@ -1,4 +1,4 @@
-//! The native HTTP API: routes, headers, the envelope, problems.
+//! The native HTTP API: routes, handlers, headers, the response envelope, problems (RFC 9457).
 
 mod access;
 mod access_control;

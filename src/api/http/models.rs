@@ -91,7 +91,7 @@ fn not_found(catalog: &Catalog, model: &str, version: Option<&str>, caller: Opti
     match pin(catalog, Some(model), version, caller) {
         Err(error) => error,
         // Unreachable: the name was just looked up in the same catalog and not found.
-        Ok(_) => ServeError::new(ErrorCode::Internal, "the server failed"),
+        Ok(_) => ServeError::new(ErrorCode::Internal, "internal server error"),
     }
 }
 

@@ -48,13 +48,13 @@ fn document(view: &View<'_>) -> Value {
             paths.insert("/predict".into(), prediction(view, version, RouteName::Predict));
         }
     }
-    tags.push(json!({ "name": "about", "description": "What is loaded, and how it does." }));
+    tags.push(json!({ "name": "about", "description": "Models, health, metrics and documentation." }));
     for route in ROUTES.iter().filter(|route| route.method == "GET") {
         paths.insert(route.template.into(), operation(view, route));
     }
     let mut components = json!({ "headers": operations::headers(), "schemas": schemas });
     if view.secured {
-        let about = "A token that the operator gave you";
+        let about = "A token issued by the operator";
         components["securitySchemes"] =
             json!({ operations::TOKEN: { "type": "http", "scheme": "bearer", "description": about } });
     }
@@ -63,8 +63,8 @@ fn document(view: &View<'_>) -> Value {
         "info": {
             "title": "Candor",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "ONNX models over HTTP. Every request is checked against the model's contract; every answer says \
-                            how uncertain it is, and which version gave it.",
+            "description": "ONNX models over HTTP. Every request is validated against the contract of its model. Every \
+                            prediction states its uncertainty and the version that made it.",
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
@@ -80,8 +80,10 @@ fn request_schema(version: &ModelVersion) -> Value {
     // A number beyond 64 bits would be rounded, and would no longer identify anything.
     let entity = json!({
         "type": ["string", "integer", "null"], "maxLength": MAX_ENTITY_ID, "minimum": i64::MIN, "maximum": u64::MAX,
-        "description": "Whom or what the instance is about; recorded with the answer",
+        "description": "The id of the entity that the instance describes",
     });
+    let explain = "Whether to explain the prediction by the contribution of each feature; runs many more rows, within \
+                   the deadline";
     json!({
         "type": "object",
         "required": ["features"],
@@ -89,7 +91,7 @@ fn request_schema(version: &ModelVersion) -> Value {
         "properties": {
             "features": { "oneOf": [by_name, by_position] },
             "entity_id": entity,
-            "explain": { "type": "boolean", "description": "Whether to say how much each feature contributed; costs many rows, within the deadline" },
+            "explain": { "type": "boolean", "description": explain },
         },
     })
 }
@@ -113,7 +115,7 @@ fn answer_schema(version: &ModelVersion) -> Value {
                 "probability_interval",
                 json!({
                     "type": ["array", "null"], "items": { "type": "number" }, "minItems": 2, "maxItems": 2,
-                    "description": "With Venn-Abers: the least and the greatest probability of the prediction",
+                    "description": "With Venn-Abers: the lower and the upper probability of the predicted class",
                 }),
             ));
         }
@@ -136,12 +138,12 @@ fn answer_schema(version: &ModelVersion) -> Value {
     }
     let meaning = match plan.task() {
         Task::Classification => "The probability that the prediction is wrong",
-        Task::Regression => "The half-width of the interval, in the target's unit",
+        Task::Regression => "The half-width of the interval, in the unit of the target",
         Task::Tensors => "Always null",
     };
     members.extend([
         ("uncertainty", json!({ "type": ["number", "null"], "description": meaning })),
-        ("uncertainty_method", said(&format!("For this model {}", version.uncertainty_method()))),
+        ("uncertainty_method", said(&format!("For this model: {}", version.uncertainty_method()))),
         ("coverage", nullable("number")),
         ("explanation", json!({ "oneOf": [{ "$ref": "#/components/schemas/Explanation" }, { "type": "null" }] })),
         ("warnings", json!({ "type": "array", "items": { "$ref": "#/components/schemas/Note" } })),
@@ -149,10 +151,10 @@ fn answer_schema(version: &ModelVersion) -> Value {
         ("model_version", said("The version that answered")),
         (
             "training_data",
-            json!({ "type": ["string", "null"], "description": "What it was trained on, by version.json" }),
+            json!({ "type": ["string", "null"], "description": "The training data, as stated in version.json" }),
         ),
-        ("contract", said("The digest of the contract that the instance was held to")),
-        ("features_hash", said("The fingerprint of the instance: equal inputs, equal hash")),
+        ("contract", said("The digest of the contract that the instance was validated against")),
+        ("features_hash", said("The fingerprint of the inputs; equal inputs have equal fingerprints")),
         ("request_id", json!({ "type": "string" })),
     ]);
     let required: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
@@ -165,8 +167,10 @@ fn answer_schema(version: &ModelVersion) -> Value {
 fn set_meaning(version: &ModelVersion) -> String {
     let claimed = version.calibrated.as_ref().and_then(|calibrated| calibrated.calibrator.claimed_coverage());
     claimed.map_or_else(
-        || "Null: this model has no calibration that claims a coverage".to_owned(),
-        |coverage| format!("Over all answers, a share of {} or more of these hold the truth", coverage.as_f64()),
+        || "Always null: this model has no calibration that claims a coverage".to_owned(),
+        |coverage| {
+            format!("Over all predictions, at least a share of {} of these contain the true value", coverage.as_f64())
+        },
     )
 }
 
@@ -183,9 +187,9 @@ fn common_schemas() -> Map<String, Value> {
 fn explanation_schema() -> Value {
     let any = json!({
         "type": ["string", "number", "boolean", "null"],
-        "description": format!("A text is cut after {MAX_QUOTED} characters"),
+        "description": format!("A string is truncated after {MAX_QUOTED} characters"),
     });
-    let error = json!({ "type": ["number", "null"], "description": "0 where it is exact, null where it is not known" });
+    let error = json!({ "type": ["number", "null"], "description": "0 if the value is exact, null if unknown" });
     let number = json!({ "type": "number" });
     let contribution = json!({
         "type": "object",
@@ -196,7 +200,7 @@ fn explanation_schema() -> Value {
     });
     json!({
         "type": "object",
-        "description": "Shapley values: what each feature adds to the answer for the baseline",
+        "description": "Shapley values: the contribution of each feature, relative to the prediction for the baseline",
         "required": ["method", "baseline", "base_value", "contributions", "standard_error", "rows", "complete"],
         "properties": {
             "method": { "type": "string", "enum": ["shapley-exact", "shapley-permutation"] },

@@ -28,7 +28,7 @@ where
             Ok(Path(names)) => Ok(Self(names)),
             Err(error) => {
                 let path = quote(parts.uri.path());
-                let detail = format!("there is nothing at {path}; the names in a path must be UTF-8");
+                let detail = format!("no route matches {path}; names in a path must be valid UTF-8");
                 let Ok(Context(context)) = Context::from_request_parts(parts, state).await;
                 Err(context.refuse(&ServeError::new(ErrorCode::NotFound, detail).with_cause(error)))
             }

@@ -26,13 +26,14 @@ use crate::{
     telemetry::Stages,
 };
 
-/// Headers of an answer, with those that the connection adds.
+/// The number of headers of a response, including those that the service adds.
 const RESPONSE_HEADER_CAPACITY: usize = 8;
 
-/// An answer with more elements than this is written beside the threads that serve: about a millisecond's work.
+/// A response with more elements than this, which takes about a millisecond to encode, is encoded off the server
+/// threads.
 const LARGE_ELEMENTS: usize = 16_384;
 
-/// What an element of an answer takes in most answers, in bytes.
+/// The typical size of an element in a response, in bytes.
 const USUAL_BYTES_PER_ELEMENT: usize = 12;
 
 /// `POST /predict`
@@ -93,7 +94,7 @@ async fn answer(
         };
         let ended = Instant::now();
         progress.stages.encode = Some(ended - started);
-        // A response after the deadline is not given.
+        // Do not send a response after the deadline.
         let bytes = if ended > answer.due { Err(EnvelopeError::Late) } else { bytes };
         let bytes = bytes.map_err(|error| unwritten(error, &answer, max_bytes))?;
         let response = respond(&answer, bytes, progress.stages, ended - arrived);
@@ -107,7 +108,8 @@ async fn answer(
     })
 }
 
-/// Writes a large answer beside the threads that serve, which its size would hold up; its bytes are held before they are there.
+/// Encodes a large response off the server threads, which it would block. Reserves its estimated size in the byte
+/// budget first.
 async fn encode_detached(
     answer: PredictResponse,
     context: &RequestContext,
@@ -124,17 +126,17 @@ async fn encode_detached(
     Ok(written)
 }
 
-/// Why an answer was not written.
+/// Maps an encoding error to the error of the request.
 fn unwritten(error: EnvelopeError, answer: &PredictResponse, max_bytes: usize) -> ServeError {
     let model = &answer.version.model;
     match error {
         EnvelopeError::TooLarge => ServeError::answer_too_large(model, answer.elements, max_bytes),
         EnvelopeError::Late => {
-            let detail = format!("the answer of {model} was not written within the deadline");
+            let detail = format!("the response of {model} was not encoded within the deadline");
             ServeError::new(ErrorCode::DeadlineExceeded, detail)
         }
         EnvelopeError::Json(error) => {
-            ServeError::new(ErrorCode::Internal, "the answer could not be written").with_cause(error)
+            ServeError::new(ErrorCode::Internal, "the response could not be encoded").with_cause(error)
         }
     }
 }
@@ -153,7 +155,7 @@ fn respond(answer: &PredictResponse, bytes: Vec<u8>, stages: Stages, total: Dura
     response
 }
 
-/// The stages in milliseconds, as the Server-Timing header wants them.
+/// Formats the stages in milliseconds, for the Server-Timing header.
 fn server_timing(stages: Stages, total: Duration) -> bytes::Bytes {
     let mut text = Vec::with_capacity(96);
     let mut digits = itoa::Buffer::new();
@@ -169,7 +171,7 @@ fn server_timing(stages: Stages, total: Duration) -> bytes::Bytes {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         text.extend_from_slice(digits.format(micros / 1000).as_bytes());
         text.push(b'.');
-        // Three digits, the zeros in front of them too.
+        // Three digits, with leading zeros.
         text.extend_from_slice(&digits.format(1000 + micros % 1000).as_bytes()[1..]);
     }
     text.into()

@@ -1,4 +1,4 @@
-//! The routers, from the declaration of the routes: each route with its handler.
+//! Builds the routers from the declaration of the routes, and assigns each route its handler.
 
 use std::sync::Arc;
 
@@ -46,7 +46,7 @@ pub fn data_service(state: &SharedState, access: AccessControl, recorder: Record
     }
 }
 
-/// Builds the service of the admin listener: the routes for operators, who have a token of their own.
+/// Builds the service of the admin listener: the routes for operators, with separate tokens.
 pub fn admin_service(state: &SharedState, tokens: TokenStore, recorder: Recorder) -> HttpService {
     HttpService {
         protocol: "admin",
@@ -67,7 +67,7 @@ fn build(table: &'static [Route], include: impl Fn(&Route) -> bool) -> Router<Sh
     }
     router.method_not_allowed_fallback(async move |Context(context): Context, request: Request| {
         let (path, method) = (request.uri().path(), truncate(request.method().as_str()));
-        let detail = format!("{} takes {}, not {method}", quote(path), routes::methods(table, path));
+        let detail = format!("{} accepts {}, not {method}", quote(path), routes::methods(table, path));
         context.refuse(&ServeError::new(ErrorCode::MethodNotAllowed, detail))
     })
 }
@@ -114,11 +114,11 @@ fn cors(origins: &[String]) -> CorsLayer {
 
 async fn no_such_path(Context(context): Context, request: Request) -> Response {
     let path = quote(request.uri().path());
-    let detail = format!("there is nothing at {path}; GET / lists what is served");
+    let detail = format!("no route matches {path}; GET / lists models and routes");
     context.refuse(&ServeError::new(ErrorCode::NotFound, detail))
 }
 
 async fn no_such_admin_path(Context(context): Context) -> Response {
     let paths = routes::templates(ADMIN_ROUTES).collect::<Vec<_>>().join(", ");
-    context.refuse(&ServeError::new(ErrorCode::NotFound, format!("the admin listener has {paths} only")))
+    context.refuse(&ServeError::new(ErrorCode::NotFound, format!("the admin listener serves only {paths}")))
 }

@@ -1,28 +1,28 @@
-//! The one declaration of the routes: path, method, access, purpose. The router, the access check, the label in metrics and
-//! log, OpenAPI and docs/access.md come from it.
+//! The declaration of the routes: path, method, access, purpose. The router, the access check, the labels in metrics
+//! and log, the OpenAPI document and docs/access.md are derived from it.
 
 use http::Method;
 
-/// Who may call a route, and what it shows to whom, if callers are known (`security.tokens_file`). Without that file
-/// everybody may call every route.
+/// Who may call a route and what it shows, if tokens are required (`security.tokens_file`). Without that file all
+/// routes are open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RouteAccess {
-    /// Everybody: it names no model.
+    /// Open to all: the response names no model.
     Open,
-    /// Everybody; models are named only to callers, and only those that their token covers.
+    /// Open to all. The response names models only to callers, and only those that their token covers.
     Reduced,
-    /// Callers that may read metrics, or everybody, as `security.metrics` says: the metrics name every model.
+    /// Callers that may read metrics, or open to all, depending on `security.metrics`. The metrics name every model.
     Metrics,
-    /// Every caller; it shows only the models that the token covers.
+    /// All callers. The response shows only the models that the token covers.
     Listed,
-    /// Callers whose token covers the model. For others it makes no difference whether the model exists.
+    /// Callers whose token covers the model. For others the response does not depend on whether the model exists.
     Model,
-    /// Administrators: tokens of `admin.tokens_file`.
+    /// Administrators, with a token of `admin.tokens_file`.
     Admin,
 }
 
 impl RouteAccess {
-    /// Whether the route works with models, so that it is refused while draining and counts against a rate limit.
+    /// Whether the route serves models: it is rejected while draining and counts towards the rate limit.
     pub(super) fn serves_models(self) -> bool {
         matches!(self, Self::Listed | Self::Model)
     }
@@ -32,9 +32,9 @@ impl RouteAccess {
 #[derive(Debug)]
 pub struct Route {
     pub(super) name: RouteName,
-    /// Its method: `GET` (which takes `HEAD` too), `POST` or `PUT`.
+    /// Its method: `GET` (which also accepts `HEAD`), `POST` or `PUT`.
     pub method: &'static str,
-    /// Its path; a name in braces stands for one segment.
+    /// Its path; a name in braces matches one segment.
     pub template: &'static str,
     /// Who may call it.
     pub access: RouteAccess,
@@ -48,7 +48,7 @@ impl Route {
     }
 }
 
-/// Declares the tables of routes, and the names of all routes.
+/// Declares the route tables and the enum of all route names.
 macro_rules! routes {
     ($($(#[$doc:meta])* $table:ident { $($name:ident: $method:literal $template:literal, $access:ident, $about:literal;)* })*) => {
         /// The routes by name.
@@ -68,56 +68,56 @@ macro_rules! routes {
 routes! {
     /// The routes of the data listener, the most frequent first.
     ROUTES {
-        Predict: "POST" "/predict", Model, "A prediction of the default model";
-        PredictModel: "POST" "/models/{model}/predict", Model, "A prediction of a model";
-        PredictVersion: "POST" "/models/{model}/versions/{version}/predict", Model, "A prediction of one version";
-        Metrics: "GET" "/metrics", Metrics, "Prometheus text, or OpenMetrics with exemplars";
-        Healthz: "GET" "/healthz", Open, "The process is alive";
-        Livez: "GET" "/livez", Open, "The process is alive";
-        Readyz: "GET" "/readyz", Reduced, "Every required model is ready; else 503 with the reasons";
-        Models: "GET" "/models", Listed, "What is loaded";
+        Predict: "POST" "/predict", Model, "Prediction by the default model";
+        PredictModel: "POST" "/models/{model}/predict", Model, "Prediction by a model";
+        PredictVersion: "POST" "/models/{model}/versions/{version}/predict", Model, "Prediction by one version";
+        Metrics: "GET" "/metrics", Metrics, "Metrics as Prometheus text, or as OpenMetrics with exemplars";
+        Healthz: "GET" "/healthz", Open, "Liveness of the process";
+        Livez: "GET" "/livez", Open, "Liveness of the process";
+        Readyz: "GET" "/readyz", Reduced, "Readiness of the required models; 503 with the reasons";
+        Models: "GET" "/models", Listed, "All models and their states";
         Model: "GET" "/models/{model}", Model, "One model: versions, states, limits, provenance";
-        Contract: "GET" "/models/{model}/contract", Model, "The contract of the version that answers";
-        Version: "GET" "/models/{model}/versions/{version}", Model, "One version";
+        Contract: "GET" "/models/{model}/contract", Model, "The contract of the stable version";
+        Version: "GET" "/models/{model}/versions/{version}", Model, "One version of a model";
         VersionContract: "GET" "/models/{model}/versions/{version}/contract", Model, "The contract of one version";
-        OpenApi: "GET" "/openapi.json", Listed, "This document: how each model is asked";
-        Docs: "GET" "/docs", Open, "A page that shows this document, with a form to try it";
-        Problems: "GET" "/problems", Open, "Every error code, with its status";
-        Problem: "GET" "/problems/{code}", Open, "What an error code means and what to do";
-        Root: "GET" "/", Reduced, "What is served, and a command that works";
+        OpenApi: "GET" "/openapi.json", Listed, "The OpenAPI document, with a request schema for each model";
+        Docs: "GET" "/docs", Open, "The API reference as a web page, with a form to send requests";
+        Problems: "GET" "/problems", Open, "All error codes with their statuses";
+        Problem: "GET" "/problems/{code}", Open, "Meaning and remedy of one error code";
+        Root: "GET" "/", Reduced, "The served models and an example request";
     }
     /// The routes of the admin listener.
     ADMIN_ROUTES {
         LogLevel: "GET" "/admin/log-level", Admin, "The log level";
-        SetLogLevel: "PUT" "/admin/log-level", Admin, "Changes the log level while the server runs";
+        SetLogLevel: "PUT" "/admin/log-level", Admin, "Sets the log level at run time";
     }
 }
 
-/// Label of a path that fits no route.
+/// The label of a path that matches no route.
 const OTHER: &str = "_other";
 
-/// The templates of these routes, each once.
+/// Returns the templates of these routes without duplicates.
 pub(super) fn templates(routes: &'static [Route]) -> impl Iterator<Item = &'static str> {
     let is_first =
         |(index, route): &(usize, &Route)| routes[..*index].iter().all(|before| before.template != route.template);
     routes.iter().enumerate().filter(is_first).map(|(_, route)| route.template)
 }
 
-/// Returns the template that a path fits, for labels (`_other` if none does), and the route with this method, if there is
-/// one.
+/// Returns the template that a path matches, for labels (`_other` if none does), and the route with this method, if
+/// there is one.
 pub(super) fn find(routes: &'static [Route], path: &str, method: &Method) -> (&'static str, Option<&'static Route>) {
     let Some(first) = routes.iter().find(|route| matches(route.template, path)) else { return (OTHER, None) };
     let route = routes.iter().find(|route| route.template == first.template && route.takes(method));
     (first.template, route)
 }
 
-/// The methods that a path takes, for the detail of a 405: `GET`, or `GET or PUT`.
+/// Returns the methods that a path accepts, for the detail of a 405: `GET`, or `GET or PUT`.
 pub(super) fn methods(routes: &'static [Route], path: &str) -> String {
     let fitting = routes.iter().filter(|route| matches(route.template, path)).map(|route| route.method);
     fitting.collect::<Vec<_>>().join(" or ")
 }
 
-/// Label of a method in the log; `_other` for an unknown one, whose name the client chose.
+/// Returns the label of a method in the log; `_other` for an unknown one, whose name comes from the client.
 pub(super) fn method_label(method: &Method) -> &'static str {
     const KNOWN: [&str; 9] = ["POST", "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"];
     KNOWN.into_iter().find(|known| method.as_str() == *known).unwrap_or(OTHER)
@@ -164,12 +164,9 @@ mod tests {
     fn a_route_is_found_by_path_and_method() {
         let found = |routes, path, method| find(routes, path, &method).1.map(|route| route.about);
         assert_eq!(found(ROUTES, "/predict", Method::GET), None);
-        assert_eq!(found(ROUTES, "/models", Method::HEAD), Some("What is loaded"));
+        assert_eq!(found(ROUTES, "/models", Method::HEAD), Some("All models and their states"));
         assert_eq!(found(ADMIN_ROUTES, "/admin/log-level", Method::GET), Some("The log level"));
-        assert_eq!(
-            found(ADMIN_ROUTES, "/admin/log-level", Method::PUT),
-            Some("Changes the log level while the server runs")
-        );
+        assert_eq!(found(ADMIN_ROUTES, "/admin/log-level", Method::PUT), Some("Sets the log level at run time"));
         assert_eq!(methods(ADMIN_ROUTES, "/admin/log-level"), "GET or PUT");
         assert_eq!(methods(ROUTES, "/models/churn/predict"), "POST");
     }

@@ -1,5 +1,5 @@
-//! What happens to every request of a listener before and after its handler: request id, record, access, panics, the
-//! budget of bytes. The data and the admin listener share it; each has its own routes and rules.
+//! The service of a listener, around the handlers: request id, record, access check, panics, byte budget. The data and
+//! the admin listener share it; each has its own routes and rules.
 
 use std::{any::Any, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Instant};
 
@@ -31,11 +31,11 @@ use crate::{
 /// Answers the requests of one listener.
 #[derive(Clone)]
 pub struct HttpService {
-    /// The name of what the listener speaks, in log and metrics.
+    /// The name of the protocol in log and metrics.
     pub(super) protocol: &'static str,
     pub(super) routes: &'static [Route],
     pub(super) router: Router,
-    /// The access that paths without a route ask for.
+    /// The access that paths without a route require.
     pub(super) unrouted: RouteAccess,
     pub(super) access: Arc<AccessControl>,
     pub(super) recorder: Recorder,
@@ -60,7 +60,7 @@ impl HttpService {
         let active = self.recorder.start(&context.record);
         let (version, accepted) = (request.version(), AcceptEncoding::of(request.headers()));
 
-        // Pinned in place: a combinator would copy the whole future in and out.
+        // Pinned on the stack: a combinator would move the whole future.
         let handling = pin!(self.handle(request, route, &context));
         let response = AssertUnwindSafe(handling)
             .catch_unwind()
@@ -70,7 +70,7 @@ impl HttpService {
             Ok(response) => response,
             Err(_) => send_unheld(context.refuse(&ServeError::out_of_memory()), connection).await,
         };
-        // A later request on this connection would only be refused.
+        // Close the connection while draining: later requests on it would be rejected.
         if version <= Version::HTTP_11 && self.shutdown.has_reached(Phase::Draining) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -94,7 +94,7 @@ impl HttpService {
         if let Err(error) = check_host(&request) {
             return context.refuse(&error);
         }
-        // Without a route the router answers: 404, 405, or a preflight request.
+        // Without a route the router answers: with 404 or 405, or a CORS preflight.
         let required = route.map_or(self.unrouted, |route| route.access);
         let (Access { visibility, allowance }, verdict) =
             self.access.check(required, request.headers(), context.connection.peer);
@@ -128,7 +128,7 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     format!("a handler panicked: {}", text.unwrap_or("no message"))
 }
 
-/// Returns the server span in the response's `traceparent`.
+/// Sets the `traceparent` header of the response to a new server span.
 fn set_traceparent(context: &TraceContext, headers: &mut HeaderMap) {
     // The low half of a version 7 UUID is random, which is what a span id must be; zero is not allowed.
     let span = uuid::Uuid::now_v7().as_u64_pair().1.max(1);
@@ -137,7 +137,7 @@ fn set_traceparent(context: &TraceContext, headers: &mut HeaderMap) {
     }
 }
 
-/// An HTTP/1.1 request must have exactly one Host (RFC 9112, section 3.2).
+/// Checks that an HTTP/1.1 request has exactly one Host header (RFC 9112, section 3.2).
 fn check_host<B>(request: &Request<B>) -> Result<(), ServeError> {
     if request.version() != Version::HTTP_11 {
         return Ok(());

@@ -21,29 +21,29 @@ impl Settings {
             |key, value: usize, most: usize, because| SettingError::out_of_range(key, value, &(1..=most), because);
         let wait = |key, value: u64, because| SettingError::out_of_range(key, value, &(1..=MAX_WAIT_MS), because);
         let numbers = [
-            outside("max_body_bytes", self.max_body_bytes, MAX_BODY_BYTES, "0 would refuse every prediction"),
-            wait("body_timeout_ms", self.body_timeout_ms, "0 would give no body the time to arrive"),
-            wait("header_timeout_ms", self.header_timeout_ms, "0 would give no request the time to arrive"),
-            wait("answer_timeout_ms", self.answer_timeout_ms, "0 would give no client the time to read"),
-            outside("max_connections", self.max_connections, MAX_CONNECTIONS, "0 would let nobody connect"),
+            outside("max_body_bytes", self.max_body_bytes, MAX_BODY_BYTES, "0 would reject every prediction request"),
+            wait("body_timeout_ms", self.body_timeout_ms, "0 would time out every request body"),
+            wait("header_timeout_ms", self.header_timeout_ms, "0 would time out every request"),
+            wait("answer_timeout_ms", self.answer_timeout_ms, "0 would time out every response"),
+            outside("max_connections", self.max_connections, MAX_CONNECTIONS, "0 would refuse every connection"),
             outside(
                 "max_connections_per_address",
                 self.max_connections_per_address,
                 MAX_CONNECTIONS,
-                "0 would let nobody connect",
+                "0 would refuse every connection",
             ),
-            outside("max_answer_bytes", self.max_answer_bytes, MAX_BODY_BYTES, "0 would refuse every answer"),
+            outside("max_answer_bytes", self.max_answer_bytes, MAX_BODY_BYTES, "0 would reject every response"),
             SettingError::out_of_range(
                 "max_buffered_bytes",
                 self.max_buffered_bytes,
                 &(self.max_body_bytes.saturating_mul(BODIES)..=MAX_BODY_BYTES * BODIES),
-                "a body of http.max_body_bytes takes twice its size while it is put together, out of half of this",
+                "a body of http.max_body_bytes needs twice its size while it is received, and may use half of this",
             ),
         ];
         let origins = self.cors.origins.iter().filter(|origin| !is_origin(origin)).map(|origin| {
             let reason = format!(
-                "must list origins as browsers send them, scheme://host or scheme://host:port with http or https and \
-                 nothing behind, found {origin:?}"
+                "must list origins as browsers send them: scheme://host or scheme://host:port, with http or https and \
+                 without a path, found {origin:?}"
             );
             SettingError::new("cors.origins", reason)
         });

@@ -1,34 +1,34 @@
-//! What the handlers use.
+//! The state that all handlers share.
 
 use std::sync::Arc;
 
 use super::{scrapes::Scrapes, settings::Settings};
 use crate::{lifecycle::Shutdown, repository::Repository, telemetry::LogHandle};
 
-/// What the handlers use, shared by all requests.
+/// The state that all handlers share.
 pub struct AppState {
-    /// The models.
+    /// The repository of the models.
     pub repository: Arc<Repository>,
-    /// Renders the metrics.
+    /// Renders metric scrapes.
     pub scrapes: Arc<Scrapes>,
-    /// The phases of the process.
+    /// The shutdown phase of the process.
     pub shutdown: Shutdown,
-    /// The log.
+    /// The handle of the log: its level and its dropped lines.
     pub log: LogHandle,
-    /// What OpenAPI says of access.
+    /// The access rules as shown in the OpenAPI document.
     pub access: AccessSummary,
-    /// The settings.
+    /// The settings of the HTTP API.
     pub settings: Settings,
 }
 
-/// What the OpenAPI document says of the rules that the data listener has.
+/// The access rules of the data listener, as shown in the OpenAPI document.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AccessSummary {
-    /// Requests need a token.
+    /// Whether requests need a token.
     pub secured: bool,
-    /// So do the metrics.
+    /// Whether the metrics need a token.
     pub secured_metrics: bool,
-    /// There is a rate limit.
+    /// Whether there is a rate limit.
     pub metered: bool,
 }
 

@@ -97,7 +97,7 @@ impl ConnectionLimiter {
         if waiting {
             state.waiting += 1;
             self.metrics.waiting.inc();
-            self.log(&mut state, "connections wait: the listener has as many as it takes (http.max_connections)", peer);
+            self.log(&mut state, "connections are waiting: the listener is at its limit (http.max_connections)", peer);
         } else {
             state.open += 1;
             self.metrics.open.inc();
@@ -121,13 +121,11 @@ impl ConnectionLimiter {
         self.metrics.count_refused(reason);
         let message = match reason {
             RefusedConnection::Address => {
-                "connections refused: one address has as many as it may (http.max_connections_per_address)"
+                "connections refused: one address is at its limit (http.max_connections_per_address)"
             }
-            RefusedConnection::Full => {
-                "connections refused: the listener has as many as it takes (http.max_connections)"
-            }
+            RefusedConnection::Full => "connections refused: the listener is at its limit (http.max_connections)",
             RefusedConnection::Memory => {
-                "connections refused: no bytes are left for their buffers (http.max_buffered_bytes)"
+                "connections refused: the memory budget is exhausted (http.max_buffered_bytes)"
             }
         };
         self.log(state, message, peer);

@@ -20,8 +20,8 @@ pub(super) fn refuse(mut stream: TcpStream, reason: RefusedConnection) {
 fn answer(reason: RefusedConnection) -> String {
     let code = ErrorCode::Overloaded;
     let detail = match reason {
-        RefusedConnection::Address => "this address has as many connections as one address may have",
-        RefusedConnection::Full => "the server has as many connections as it takes",
+        RefusedConnection::Address => "the limit on connections per address is reached",
+        RefusedConnection::Full => "the limit on connections is reached",
         RefusedConnection::Memory => "the server has no memory left for another connection",
     };
     let body = serde_json::json!({

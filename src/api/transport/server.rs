@@ -121,7 +121,7 @@ impl Server {
                 Err(error) => refused = refused.or(Some(error)),
             }
         }
-        Err(told(refused.unwrap_or_else(|| io::ErrorKind::NotFound.into()), "; another port: --port"))
+        Err(told(refused.unwrap_or_else(|| io::ErrorKind::NotFound.into()), "; choose another port with --port"))
     }
 
     /// Returns the address that the socket is bound to.

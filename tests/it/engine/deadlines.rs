@@ -49,7 +49,7 @@ fn a_deadline_below_the_cost_of_a_row_is_refused_at_once() {
     let reply = ask(&server, "x-deadline-ms: 2000\r\n");
     assert!(started.elapsed() < Duration::from_secs(2), "before the deadline");
     assert_eq!((reply.status, reply.code().as_str()), (504, "deadline_exceeded"), "{}", reply.text());
-    assert_eq!(reply.json()["detail"], "x-deadline-ms gave 2000 ms; a row of fake takes about 3000 ms");
+    assert_eq!(reply.json()["detail"], "x-deadline-ms is 2000 ms; a row of fake takes about 3000 ms");
     assert_eq!(reply.header("retry-after"), None, "a retry would fail too");
     assert!(gate.is_quiet(), "nothing was run");
     assert_eq!(scraped(&server, &series("requests_shed_total", "fake", ",reason=\"deadline\"")), 1);
@@ -61,7 +61,7 @@ fn a_model_that_cannot_keep_its_own_limit_says_so() {
     let (server, gate) = server(61.0);
     let reply = ask(&server, "");
     assert_eq!((reply.status, reply.code().as_str()), (504, "deadline_exceeded"), "{}", reply.text());
-    let expected = "the model's own limit (limits.deadline_ms) gives 60000 ms; a row of fake takes about 61000 ms";
+    let expected = "the model's limits.deadline_ms is 60000 ms; a row of fake takes about 61000 ms";
     assert_eq!(reply.json()["detail"], expected);
     assert!(gate.is_quiet());
 }
@@ -83,7 +83,7 @@ fn a_deadline_that_passed_on_the_way_is_told_as_that() {
     wait_until("the deadline passes", || started.elapsed() > Duration::from_millis(2));
     let reply = kept.ask(body.as_bytes()).expect("an answer");
     assert_eq!((reply.status, reply.code().as_str()), (504, "deadline_exceeded"), "{}", reply.text());
-    assert_eq!(reply.json()["detail"], "x-deadline-ms gave 1 ms, and the request took longer than that to arrive");
+    assert_eq!(reply.json()["detail"], "x-deadline-ms is 1 ms, but the request took longer to arrive");
 }
 
 #[test]

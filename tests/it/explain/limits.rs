@@ -149,8 +149,8 @@ fn a_version_that_is_being_stopped_answers_without_the_explanation() {
         let answer = asked.join().expect("no panic").json();
         assert_eq!((number(&answer["prediction"]), &answer["explanation"]), (2.0, &Value::Null));
         let detail = answer["warnings"][0]["detail"].as_str().expect("a detail");
-        let expected =
-            "the model had no room for more rows after 0 rows (of at most 4096), of which it needs 7 to say anything";
+        let expected = "the model could not accept more rows after 0 rows (of at most 4096); an explanation needs at \
+                        least 7 rows";
         assert_eq!((codes(&answer), detail), (vec!["explanation_incomplete"], expected));
         stopped.join().expect("no panic");
     });
@@ -181,7 +181,7 @@ fn the_rows_of_one_explanation_are_bounded() {
         if least == 0 {
             assert_eq!(*explanation, Value::Null);
             let expected =
-                "the limit on its rows was reached after 0 rows (of at most 58), of which it needs 59 to say anything";
+                "the row limit was reached after 0 rows (of at most 58); an explanation needs at least 59 rows";
             assert_eq!(detail, expected);
             continue;
         }

@@ -170,9 +170,10 @@ fn what_cannot_be_explained_is_answered_all_the_same_and_says_why() {
         (
             none.path(),
             "no_profile",
-            "churn has no profile.json, which gives the baseline; `candor init model.onnx --data train.csv` writes it",
+            "churn has no profile.json, which provides the baseline; create it with `candor init model.onnx --data \
+             train.csv`",
         ),
-        (off.path(), "explanation_unavailable", "explanations of churn are switched off"),
+        (off.path(), "explanation_unavailable", "explanations of churn are disabled"),
     ];
     for (root, code, detail) in cases {
         let answer = explained(root, &leaving());

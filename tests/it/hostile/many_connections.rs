@@ -69,7 +69,7 @@ fn slow_sockets_do_not_lock_others_out() {
     assert_eq!(get(health, "/nothing").code(), "not_found");
     assert!(metric(health, "candor_connections", &["data", "open"]) >= 1.0);
     assert!(metric(health, "candor_connections_refused_total", &["data", "address"]) >= 1.0);
-    let line = process.wait_for(|line| line["message"].as_str().is_some_and(|text| text.contains("one address has")));
+    let line = process.wait_for(|line| line["message"].as_str().is_some_and(|text| text.contains("one address is")));
     let line = line.expect("a line in the log");
     assert_eq!((&line["level"], &line["busiest_address"]), (&"WARN".into(), &"127.0.0.1".into()), "{line}");
     // While connections are scarce, idle ones are closed within about a second instead of the usual 30, down to half of

@@ -131,7 +131,7 @@ fn a_classification_answers_calibrated() {
     let metrics = server.get("/metrics").text();
     assert!(metrics.contains("uncertainty_method=\"temperature+lac\""), "{metrics}");
     let schema = server.get("/openapi.json").text();
-    assert!(schema.contains("a share of 0.9 or more of these hold the truth"), "{schema}");
+    assert!(schema.contains("at least a share of 0.9 of these contain the true value"), "{schema}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub(super) fn prediction(view: &View<'_>, version: &ModelVersion, name: RouteNam
     };
     let schema = |part: &str| json!({ "$ref": format!("#/components/schemas/{model}.{part}") });
     let answer = json!({
-        "description": "The prediction, and how uncertain it is",
+        "description": "The prediction and its uncertainty",
         "headers": {
             "x-request-id": shared("x-request-id"),
             "x-model-version": shared("x-model-version"),
@@ -36,15 +36,16 @@ pub(super) fn prediction(view: &View<'_>, version: &ModelVersion, name: RouteNam
         refusals(view, route, &mut responses);
     }
     let deadline = json!({ "type": "integer", "minimum": 1, "maximum": super::super::headers::MAX_DEADLINE_MS });
+    let request_id = "The request id of the client, [A-Za-z0-9._:-]{1,128}; any other value is replaced";
     let mut operation = json!({
         "tags": [tag],
         "summary": version.contract.title.clone().unwrap_or_else(|| model.to_owned()),
         "description": version.contract.description,
         "operationId": operation_id("post", &path),
         "parameters": [
-            header("x-request-id", "An id of the caller's own, [A-Za-z0-9._:-]{1,128}; another is replaced", &json!({ "type": "string" })),
-            header("x-deadline-ms", "How long the caller will wait", &deadline),
-            header("traceparent", "W3C Trace Context; a malformed one counts as none", &json!({ "type": "string" })),
+            header("x-request-id", request_id, &json!({ "type": "string" })),
+            header("x-deadline-ms", "The timeout of the client, in milliseconds", &deadline),
+            header("traceparent", "W3C Trace Context; a malformed value is ignored", &json!({ "type": "string" })),
         ],
         "requestBody": {
             "required": true,
@@ -64,10 +65,10 @@ pub(super) fn operation(view: &View<'_>, route: &Route) -> Value {
     let names = route.template.split('/').filter_map(|step| step.strip_prefix('{')?.strip_suffix('}'));
     let parameters: Vec<Value> = names.map(|name| path_parameter(view, name)).collect();
     let mut responses = Map::new();
-    responses.insert("200".to_owned(), response("It is", &content(route.name)));
+    responses.insert("200".to_owned(), response("Success", &content(route.name)));
     refusals(view, route, &mut responses);
     if route.name == RouteName::Readyz {
-        responses.insert("503".to_owned(), response("It is not, for these reasons", &content(route.name)));
+        responses.insert("503".to_owned(), response("Not ready, with the reasons", &content(route.name)));
     }
     let mut operation = json!({
         "tags": ["about"],
@@ -155,11 +156,11 @@ fn header(name: &str, description: &str, schema: &Value) -> Value {
 
 /// Headers of responses: name, type, meaning.
 const HEADERS: [(&str, &str, &str); 5] = [
-    ("retry-after", "integer", "When to come again, in seconds"),
-    ("server-timing", "string", "Where the time went, in milliseconds"),
-    ("www-authenticate", "string", "How to say who asks"),
+    ("retry-after", "integer", "The time to wait before a retry, in seconds"),
+    ("server-timing", "string", "The duration of each stage, in milliseconds"),
+    ("www-authenticate", "string", "The required authentication scheme"),
     ("x-model-version", "string", "The version that answered"),
-    ("x-request-id", "string", "By which the request is found again"),
+    ("x-request-id", "string", "The request id, as in the log"),
 ];
 
 /// Returns the headers of responses, described once for all operations.
