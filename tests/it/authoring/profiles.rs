@@ -90,7 +90,7 @@ fn a_profile_that_does_not_fit_its_contract_is_refused_in_words() {
         ),
         (
             |profile| profile["features"]["plan"] = profile["features"]["monthly_charge"].clone(),
-            "feature \"plan\": is described as a number, the contract takes a string",
+            "feature \"plan\": is described as a number, but the contract takes a string",
         ),
         (
             |profile| profile["features"]["plan"]["categories"][0][0] = json!("gold"),

@@ -98,7 +98,7 @@ fn inputs_of_many_types_take_their_columns_by_name_and_the_matrix_takes_the_rest
         golden.lines().all(|line| line.contains("\"source\":\"recorded\"")),
         "the model's answers are not recorded as the truth"
     );
-    assert!(made.agreement.expect("a target").contains("of 200 rows"));
+    assert!(made.agreement.expect("a target").contains("of 200 sampled rows"));
 }
 
 #[test]
@@ -126,7 +126,10 @@ fn classes_in_the_wrong_order_show() {
     let right = made(&["x", "y", "z"], Some("y")).agreement.expect("a target");
     assert_eq!(right, "the model predicts the class of the table in 7 of 7 sampled rows");
     let wrong = made(&["y", "z", "x"], Some("y")).agreement.expect("a target");
-    assert!(wrong.contains("in 0 of 7 rows") && wrong.contains("a constant does better; check the order"), "{wrong}");
+    assert!(
+        wrong.contains("in 0 of 7 sampled rows") && wrong.contains("a constant does better; check the order"),
+        "{wrong}"
+    );
 }
 
 #[test]

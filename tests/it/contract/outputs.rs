@@ -74,7 +74,7 @@ fn regressions() {
     let value = |members: Value| edited(json!({"task": "regression"}), &members);
     check(vec![
         (PLACE, value(json!({})), PLACE, "a regression needs a value, members, or quantiles"),
-        (PLACE, value(json!({"value": {"tensor": "score", "column": 1}})), PLACE, "column 1 is not there"),
+        (PLACE, value(json!({"value": {"tensor": "score", "column": 1}})), PLACE, "column 1 does not exist"),
         (
             PLACE,
             value(json!({"value": {"tensor": "score", "colum": 1}})),
@@ -113,7 +113,7 @@ fn regressions() {
             PLACE,
             value(json!({"value": {"tensor": "score"}, "sigma": {"tensor": "score", "column": 2}})),
             PLACE,
-            "column 2 is not there",
+            "column 2 does not exist",
         ),
         (
             PLACE,

@@ -120,7 +120,7 @@ const CLASSIFIER: &[Case] = &[
         "third.csv",
         "a,b,y\n1,2,0\n2,1,1\n0,1,2\n",
         plain,
-        "{t}, line 4: the target \"y\" holds \"2\", which is no class",
+        "{t}, line 4: the target \"y\" holds \"2\", which is not a class",
     ),
     (
         "mixed.csv",
