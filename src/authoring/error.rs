@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{dataset::TableError, repository::LoadError};
+use crate::{dataset::TableError, repository::LoadError, telemetry::error_chain};
 
 /// A package or its files cannot be made; nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +22,7 @@ pub enum AuthoringError {
     #[error("{0}")]
     NeedsDecision(String),
     /// A file or directory cannot be written.
-    #[error("{}: cannot be written: {source}", path.display())]
+    #[error("{}: cannot be written", path.display())]
     Write {
         /// The file or directory.
         path: PathBuf,
@@ -37,7 +37,7 @@ pub enum AuthoringError {
 impl AuthoringError {
     /// Joins the load errors of a model, one per line.
     pub(super) fn refused(errors: &[LoadError]) -> Self {
-        let lines: Vec<String> = errors.iter().map(LoadError::to_string).collect();
+        let lines: Vec<String> = errors.iter().map(|error| error_chain(error)).collect();
         Self::NeedsDecision(lines.join("\n"))
     }
 }

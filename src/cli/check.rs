@@ -5,12 +5,12 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use clap::Args;
 
-use super::output::{Terminal, complain};
+use super::output::Terminal;
 use crate::{
     app::name_faults,
     cli::{
         config_args::{ConfigArgs, warn},
-        errors::print_error,
+        errors::{print_error, print_start_error},
     },
     domain::findings::Severity,
     repository::{Loader, Settings, VerifiedVersion, check_all},
@@ -45,10 +45,7 @@ impl Check {
         };
         let library = match OrtLibrary::load(&config.runtime.library) {
             Ok(library) => library,
-            Err(error) => {
-                complain(format_args!("candor: {error}"));
-                return ExitCode::FAILURE;
-            }
+            Err(error) => return print_start_error(&error),
         };
         let names = match name_faults(&config) {
             Ok(faults) => faults,

@@ -10,7 +10,7 @@ use clap::{Args, Command};
 use clap_complete::Shell;
 
 use super::output::Terminal;
-use crate::cli::errors::print_error;
+use crate::cli::errors::{print_error, print_problem};
 
 /// Print the completion script of a shell.
 ///
@@ -60,7 +60,7 @@ impl Man {
                 output.line(format_args!("wrote   {}: {pages} pages", directory.display()));
                 output.finish(ExitCode::SUCCESS)
             }
-            Err(error) => print_error(&format_args!("{}: cannot be written: {error}", directory.display())),
+            Err(error) => print_problem(&format_args!("{}: cannot be written: {error}", directory.display())),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
-use super::output::complain;
+use super::{errors::print_start_error, output::complain};
 use crate::{
     config::{Layers, Purpose, ResolvedConfig, load},
     repository::Loader,
@@ -86,9 +86,6 @@ pub(super) fn loader(common: &ConfigArgs) -> Result<Loader, ExitCode> {
         Ok(library) => Ok(Loader::new(library, config.runtime)
             .with_coverage(config.repository.coverage)
             .with_time_limit(config.repository.load_timeout())),
-        Err(error) => {
-            complain(format_args!("candor: {error}"));
-            Err(ExitCode::FAILURE)
-        }
+        Err(error) => Err(print_start_error(&error)),
     }
 }

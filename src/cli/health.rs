@@ -15,7 +15,7 @@ use crate::{
     api::transport::Host,
     cli::{
         config_args::{ConfigArgs, warn},
-        errors::print_error,
+        errors::print_problem,
     },
 };
 
@@ -67,7 +67,7 @@ impl Health {
         let route = if self.ready { "/readyz" } else { "/livez" };
         if let Some(url) = &self.url {
             return target_of(url, route).map_err(|reason| {
-                print_error(&reason);
+                print_problem(&reason);
                 ExitCode::from(2)
             });
         }

@@ -13,7 +13,7 @@ use crate::{
     authoring::{InitOptions, InitReport, init},
     cli::{
         config_args::{ConfigArgs, loader},
-        errors::{is_file, print_error},
+        errors::{is_file, print_error, print_problem},
     },
     domain::contract::Task,
 };
@@ -82,7 +82,7 @@ impl Init {
     pub(super) fn run(self) -> ExitCode {
         let made = loader(&self.common).and_then(|loader| {
             is_file(&self.graph)?;
-            let wishes = self.options().map_err(|problem| print_error(&problem))?;
+            let wishes = self.options().map_err(|problem| print_problem(&problem))?;
             init(&loader, &self.graph, &self.data, self.out.as_deref(), &wishes).map_err(|error| print_error(&error))
         });
         match made {

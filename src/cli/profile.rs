@@ -9,7 +9,7 @@ use crate::{
     authoring::rebuild_profile,
     cli::{
         config_args::{ConfigArgs, loader},
-        errors::{exists, print_error},
+        errors::{exists, print_error, print_problem},
         table_args::{TableArgs, print_features},
     },
 };
@@ -35,7 +35,7 @@ impl ProfileCommand {
     pub(super) fn run(self) -> ExitCode {
         let made = loader(&self.common).and_then(|loader| {
             exists(&self.version)?;
-            let reading = self.table.reading().map_err(|problem| print_error(&problem))?;
+            let reading = self.table.reading().map_err(|problem| print_problem(&problem))?;
             rebuild_profile(&loader, &self.version, &self.data, &reading).map_err(|error| print_error(&error))
         });
         let made = match made {

@@ -4,7 +4,7 @@ use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::Args;
 
-use super::output::complain;
+use super::{errors::print_start_error, output::complain};
 use crate::{
     api::http,
     app::{App, StartError},
@@ -64,7 +64,7 @@ fn serve(loaded: &ResolvedConfig) -> ExitCode {
     let log = match telemetry::init(&config.telemetry, std::io::stderr().is_terminal()) {
         Ok(log) => log,
         Err(error) => {
-            complain(format_args!("candor: {error}"));
+            print_start_error(&error);
             return ExitCode::from(2);
         }
     };
@@ -97,8 +97,7 @@ async fn run_until_signal(config: &Config, log: &LogHandle) -> ExitCode {
         Ok(started) => started,
         Err(error) => {
             log.flush();
-            complain(format_args!("candor: {error}"));
-            return ExitCode::FAILURE;
+            return print_start_error(&error);
         }
     };
     log_startup(config, &app);

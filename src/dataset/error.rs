@@ -24,7 +24,7 @@ impl fmt::Display for RowLocation {
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     /// The file cannot be read.
-    #[error("{}: {}", path.display(), crate::telemetry::reason(source))]
+    #[error("{}", path.display())]
     Read {
         /// The file.
         path: PathBuf,

@@ -11,7 +11,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// A file cannot be read.
-    #[error("{}: cannot be read: {source}", path.display())]
+    #[error("{}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -37,7 +37,7 @@ pub enum LoadError {
         found: String,
     },
     /// The graph cannot be used.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     Graph {
         /// The ONNX file.
         path: PathBuf,
@@ -63,7 +63,7 @@ pub enum LoadError {
         detail: String,
     },
     /// The graph fails on an instance that the contract admits.
-    #[error("{}: fails on an instance that its contract accepts: {source}", path.display())]
+    #[error("{}: fails on an instance that its contract accepts", path.display())]
     Run {
         /// The ONNX file.
         path: PathBuf,
@@ -71,7 +71,7 @@ pub enum LoadError {
         source: RunError,
     },
     /// A thread cannot be started.
-    #[error("cannot start its threads: {source}")]
+    #[error("cannot start its threads")]
     Workers {
         /// The cause.
         source: std::io::Error,
@@ -105,7 +105,7 @@ pub enum LoadError {
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// A directory cannot be read.
-    #[error("{}: {}", path.display(), crate::telemetry::reason(source))]
+    #[error("{}", path.display())]
     Read {
         /// The directory.
         path: PathBuf,

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     domain::findings::Finding,
     runtime,
-    telemetry::{Metrics, ModelState},
+    telemetry::{Metrics, ModelState, error_chain},
 };
 
 /// The models of a server.
@@ -160,15 +160,15 @@ impl Repository {
             Err(errors) => {
                 for error in &errors {
                     if matches!(error, LoadError::Stopped) {
-                        tracing::info!(%model, %version, "{error}");
+                        tracing::info!(%model, %version, "{}", error_chain(error));
                     } else {
-                        tracing::error!(%model, %version, "{error}");
+                        tracing::error!(%model, %version, "{}", error_chain(error));
                     }
                     if matches!(error, LoadError::TimedOut { stuck: true, .. }) {
                         self.metrics.count_abandoned_load();
                     }
                 }
-                VersionState::Unavailable(errors.iter().map(LoadError::to_string).collect())
+                VersionState::Unavailable(errors.iter().map(|error| error_chain(error)).collect())
             }
         };
         let ready = matches!(state, VersionState::Ready(_));
@@ -232,8 +232,8 @@ fn plan_loads(model: &ModelDirectory) -> (ModelEntry, Vec<LoadJob>) {
             }
         }
         Err(error) => {
-            tracing::error!(model = %model.name, "{error}");
-            let reason: Arc<[String]> = Arc::from([error.to_string()]);
+            tracing::error!(model = %model.name, "{}", error_chain(&error));
+            let reason: Arc<[String]> = Arc::from([error_chain(&error)]);
             let versions = model.versions.iter();
             entry.versions = versions
                 .map(|version| VersionEntry {
@@ -273,13 +273,13 @@ pub fn check_all(
     }
     for model in &listing.models {
         let (settings, chosen) = ModelSettings::for_model(model).unwrap_or_else(|error| {
-            each(model.name.as_str(), Err(vec![error.to_string()]), &[]);
+            each(model.name.as_str(), Err(vec![error_chain(&error)]), &[]);
             // Check the versions anyway, so that all problems are reported at once.
             (ModelSettings::default(), model.versions.clone())
         });
         for version in &chosen {
             let name = format!("{} {}", model.name, version.name);
-            let errors = |errors: Vec<LoadError>| errors.iter().map(LoadError::to_string).collect();
+            let errors = |errors: Vec<LoadError>| errors.iter().map(|error| error_chain(error)).collect();
             let judged = loader.check(&model.name, version, &settings);
             each(&name, judged.outcome.map_err(errors), &judged.findings);
         }

@@ -18,7 +18,10 @@ use super::{
     served_calibration::{self, CalibrationFile},
     snapshot::Snapshot,
 };
-use crate::domain::{json::JsonValue, profile::Profile};
+use crate::{
+    domain::{json::JsonValue, profile::Profile},
+    telemetry::reason,
+};
 
 /// The file that defines how outputs are converted to uncertainty.
 pub const CALIBRATION: &str = "calibration.json";
@@ -206,7 +209,7 @@ impl Files {
                     errors.push(LoadError::Digest { path, expected: expected.clone(), found });
                 }
                 Err(_) if known => {}
-                Err(error) => errors.push(listing(format!("lists {name:?}, which cannot be read: {error}"))),
+                Err(error) => errors.push(listing(format!("lists {name:?}, which cannot be read: {}", reason(&error)))),
             }
         }
         trusted

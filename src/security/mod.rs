@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub use rate_limit::{RateDecision, RateLimiter};
 pub use tokens::{AuthError, Principal, TokenStore, TokensError};
 
-use crate::domain::setting::SettingError;
+use crate::{domain::setting::SettingError, telemetry::error_chain};
 
 /// The maximum configurable rate, in requests per second: more than one per microsecond is no limit.
 const MAX_RATE: u32 = 1_000_000;
@@ -66,5 +66,5 @@ pub fn tokens_file_error(path: &Path) -> Option<SettingError> {
         return None;
     }
     let error = TokenStore::read(path).err()?;
-    Some(SettingError::new("tokens_file", format!("names a file that cannot be used: {error}")))
+    Some(SettingError::new("tokens_file", format!("names a file that cannot be used: {}", error_chain(&error))))
 }

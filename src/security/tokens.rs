@@ -49,7 +49,7 @@ pub enum AuthError {
 #[derive(Debug, thiserror::Error)]
 pub enum TokensError {
     /// It cannot be read.
-    #[error("{}: {}", path.display(), crate::telemetry::reason(source))]
+    #[error("{}", path.display())]
     Read {
         /// The file.
         path: PathBuf,

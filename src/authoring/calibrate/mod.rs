@@ -20,7 +20,8 @@ use crate::{
         text::did_you_mean,
         uncertainty::{CalibrationDocument, CalibrationSource, Coverage, FORMAT},
     },
-    repository::{CALIBRATION, LoadError, Loader, VerifiedVersion},
+    repository::{CALIBRATION, Loader, VerifiedVersion},
+    telemetry::error_chain,
 };
 pub use collect_rows::CalibrationRows as HeldOut;
 use collect_rows::collect_rows;
@@ -114,7 +115,7 @@ pub fn calibrate(
     let path = directory.join(CALIBRATION);
     let text = text(&calibration).map_err(|error| AuthoringError::NeedsDecision(error.to_string()))?;
     let served = prepared.bind_calibration(&path, &text).map_err(|errors| {
-        AuthoringError::NeedsDecision(errors.iter().map(LoadError::to_string).collect::<Vec<_>>().join("\n"))
+        AuthoringError::NeedsDecision(errors.iter().map(|error| error_chain(error)).collect::<Vec<_>>().join("\n"))
     })?;
     let mut notes: Vec<String> =
         trained_on.map(advice::calibrated_on_training_data).into_iter().chain(truths.reading()).collect();

@@ -16,7 +16,7 @@ use crate::{
     authoring::{CalibrateOptions, CalibrationMethod, SetChoice, calibrate},
     cli::{
         config_args::{ConfigArgs, loader},
-        errors::{exists, print_error},
+        errors::{exists, print_error, print_problem},
         table_args::TableArgs,
     },
     domain::calibration::MethodChoice,
@@ -96,7 +96,7 @@ impl Calibrate {
         let mut progress = Progress::on_terminal();
         let made = loader(&self.common).and_then(|loader| {
             exists(&self.version)?;
-            let wishes = self.options().map_err(|problem| print_error(&problem))?;
+            let wishes = self.options().map_err(|problem| print_problem(&problem))?;
             let made = calibrate(&loader, &self.version, &self.data, &wishes, &mut |step| progress.show(step));
             progress.clear();
             made.map_err(|error| print_error(&error))

@@ -54,7 +54,7 @@ pub(super) const CASES: &[Case] = &[
     case(
         "graph-missing",
         |version| remove(version, "model.onnx"),
-        &["{v}/model.onnx: cannot be read: No such file or directory (os error 2)"],
+        &["{v}/model.onnx: there is no such file or directory"],
     ),
     case(
         "input-float8",
@@ -137,7 +137,7 @@ pub(super) const CASES: &[Case] = &[
     listed(case(
         "listed-file-missing",
         |version| remove(version, "golden.jsonl"),
-        &[r#"{v}/version.json: lists "golden.jsonl", which cannot be read: No such file or directory (os error 2)"#],
+        &[r#"{v}/version.json: lists "golden.jsonl", which cannot be read: there is no such file or directory"#],
     )),
     listed(case(
         "listed-file-outside",
@@ -227,7 +227,7 @@ pub(super) const CASES: &[Case] = &[
             write(version, "profile.json", "{}");
         },
         &[
-            "{v}/model.onnx: cannot be read: No such file or directory (os error 2)",
+            "{v}/model.onnx: there is no such file or directory",
             "{v}/profile.json: missing field `rows` at line 1 column 2",
         ],
     )),

@@ -349,7 +349,7 @@ fn a_directory_that_cannot_be_written_keeps_what_it_has() {
     let before = files(&version);
     let data = root().join("tests/fixtures/churn/churn.csv");
     let error = calibrated(&version, &data, |wishes| wishes.target = Some("churned".to_owned())).err();
-    let error = error.expect("refused").to_string();
+    let error = candor::telemetry::error_chain(&error.expect("refused"));
     assert!(error.contains("calibration.json: cannot be written: "), "{error}");
     assert_eq!(files(&version), before, "no staging directory is left behind");
 }
