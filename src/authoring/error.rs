@@ -41,3 +41,14 @@ impl AuthoringError {
         Self::NeedsDecision(lines.join("\n"))
     }
 }
+
+/// What the operator has to decide or to correct: what was found and what is expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct DecisionError(pub(super) String);
+
+impl From<String> for DecisionError {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{error::AuthoringError, instances::Instance};
 use crate::{
+    authoring::error::DecisionError,
     domain::{
         contract::{Contract, OutputPlan},
         float::Nested,
@@ -30,7 +31,7 @@ pub(super) fn golden(
     let mut text = String::new();
     for instance in instances {
         let prediction = predict(contract, executor, instance)
-            .map_err(|detail| AuthoringError::Run { path: graph.to_path_buf(), detail })?;
+            .map_err(|detail| AuthoringError::Run { path: graph.to_path_buf(), detail: detail.to_string() })?;
         let case = json!({
             "features": contract.instance(&instance.values),
             "expect": expect(contract, &prediction),
@@ -44,8 +45,10 @@ pub(super) fn golden(
 
 /// Admits an instance as a request would be and returns its tensors. An error means that the row of the table is
 /// invalid. Contracts made by `init` do not need full validation.
-pub(super) fn inputs(contract: &Contract, instance: &Instance) -> Result<Inputs, String> {
-    admit_features(contract, None, &contract.instance(&instance.values)).map_err(|refusal| refusal_reason(&refusal))
+pub(super) fn inputs(contract: &Contract, instance: &Instance) -> Result<Inputs, DecisionError> {
+    admit_features(contract, None, &contract.instance(&instance.values))
+        .map_err(|refusal| refusal_reason(&refusal))
+        .map_err(DecisionError)
 }
 
 /// Runs the model on one instance.
@@ -53,11 +56,11 @@ pub(super) fn predict(
     contract: &Contract,
     executor: &mut OrtExecutor,
     instance: &Instance,
-) -> Result<Prediction, String> {
-    let wrong = |detail: String| format!("{}: {detail}", instance.place);
-    let inputs = inputs(contract, instance).map_err(wrong)?;
-    let outputs = executor.run(&inputs).map_err(|error| wrong(error.to_string()))?;
-    contract.interpret(&outputs, 0).map_err(|error| wrong(error.to_string()))
+) -> Result<Prediction, DecisionError> {
+    let wrong = |detail: &dyn std::fmt::Display| DecisionError(format!("{}: {detail}", instance.place));
+    let inputs = inputs(contract, instance).map_err(|error| wrong(&error))?;
+    let outputs = executor.run(&inputs).map_err(|error| wrong(&error))?;
+    contract.interpret(&outputs, 0).map_err(|error| wrong(&error))
 }
 
 fn expect(contract: &Contract, prediction: &Prediction) -> Value {

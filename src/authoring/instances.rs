@@ -2,6 +2,7 @@
 //! target cell.
 
 use crate::{
+    authoring::error::DecisionError,
     dataset::{Cell, ParsedText, RowLocation, Rows, Table, TableError},
     domain::{
         contract::{Contract, Feature},
@@ -77,13 +78,13 @@ impl Iterator for Instances<'_> {
 }
 
 /// Converts a cell to a value of the feature's type; does not check the contract's bounds or enums.
-fn value(feature: &Feature, cell: &Cell) -> Result<JsonValue, String> {
+fn value(feature: &Feature, cell: &Cell) -> Result<JsonValue, DecisionError> {
     let wrong = || Err(format!("holds {:?}; the contract takes {}", cell.text(), feature.types()));
     match cell {
         Cell::Missing if feature.accepts_null() || !feature.required => Ok(JsonValue::Null),
-        Cell::Missing => Err(format!("has no value; the contract takes {}", feature.types())),
-        Cell::Unsupported(what) => Err(format!("holds {what}; no request can hold that")),
-        Cell::Untyped(_) if feature.accepts_array() => wrong(),
+        Cell::Missing => Err(format!("has no value; the contract takes {}", feature.types()).into()),
+        Cell::Unsupported(what) => Err(format!("holds {what}; no request can hold that").into()),
+        Cell::Untyped(_) if feature.accepts_array() => wrong().map_err(DecisionError),
         Cell::Untyped(text) => match ParsedText::read(text) {
             ParsedText::Integer(number) | ParsedText::Number(number) if feature.accepts_number() => {
                 Ok(JsonValue::Number(plain(feature, number)))
@@ -94,8 +95,8 @@ fn value(feature: &Feature, cell: &Cell) -> Result<JsonValue, String> {
                 Ok(JsonValue::Bool(bit == 1))
             }
             _ if feature.accepts_text() => Ok(JsonValue::Text(text.clone())),
-            ParsedText::Infinite => Err("holds an infinite number; no request can hold that".to_owned()),
-            _ => wrong(),
+            ParsedText::Infinite => Err("holds an infinite number; no request can hold that".to_owned().into()),
+            _ => wrong().map_err(DecisionError),
         },
         Cell::Value(JsonValue::Number(number)) if feature.accepts_number() && !feature.accepts_array() => {
             Ok(JsonValue::Number(plain(feature, *number)))
@@ -104,11 +105,11 @@ fn value(feature: &Feature, cell: &Cell) -> Result<JsonValue, String> {
             Ok(JsonValue::Bool(*bit == 1))
         }
         Cell::Value(JsonValue::Bool(flag)) if feature.accepts_boolean() => Ok(JsonValue::Bool(*flag)),
-        Cell::Value(JsonValue::List(_)) if !feature.accepts_array() => wrong(),
+        Cell::Value(JsonValue::List(_)) if !feature.accepts_array() => wrong().map_err(DecisionError),
         Cell::Value(value @ JsonValue::List(_)) => Ok(value.clone()),
-        Cell::Value(_) if feature.accepts_array() => wrong(),
+        Cell::Value(_) if feature.accepts_array() => wrong().map_err(DecisionError),
         Cell::Value(value) if feature.accepts_text() => Ok(JsonValue::Text(value.to_string())),
-        Cell::Value(_) => wrong(),
+        Cell::Value(_) => wrong().map_err(DecisionError),
     }
 }
 

@@ -19,6 +19,17 @@ use crate::{
     },
 };
 
+/// The address to check cannot be used: why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+struct TargetError(String);
+
+impl From<String> for TargetError {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 /// How long the server may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -86,7 +97,7 @@ impl Health {
 }
 
 /// Returns the target of a URL: its own path, or `route` if it has none.
-fn target_of(url: &Uri, route: &str) -> Result<Target, String> {
+fn target_of(url: &Uri, route: &str) -> Result<Target, TargetError> {
     let wrong = || format!("--url expects http://host, http://host:port or http://host:port/path, found \"{url}\"");
     let authority = url.authority().filter(|_| url.scheme_str() == Some("http")).ok_or_else(wrong)?;
     let host = authority.host().parse().map_err(|_| wrong())?;

@@ -14,6 +14,7 @@ use crate::{
     cli::{
         config_args::{ConfigArgs, loader},
         errors::{is_file, print_error, print_problem},
+        table_args::UsageError,
     },
     domain::contract::Task,
 };
@@ -74,8 +75,8 @@ enum TaskFlag {
     Tensors,
 }
 
-fn pair<'a>(flag: &str, text: &'a str) -> Result<(&'a str, &'a str), String> {
-    text.split_once('=').ok_or_else(|| format!("{flag} expects NAME=VALUE, found {text:?}"))
+fn pair<'a>(flag: &str, text: &'a str) -> Result<(&'a str, &'a str), UsageError> {
+    text.split_once('=').ok_or_else(|| format!("{flag} expects NAME=VALUE, found {text:?}")).map_err(UsageError)
 }
 
 impl Init {
@@ -95,7 +96,7 @@ impl Init {
         }
     }
 
-    fn options(&self) -> Result<InitOptions, String> {
+    fn options(&self) -> Result<InitOptions, UsageError> {
         let inputs = self.input.iter().map(|text| {
             let (name, columns) = pair("--input", text)?;
             Ok((name.to_owned(), columns.split(',').map(str::to_owned).collect()))
@@ -108,8 +109,8 @@ impl Init {
             target: self.target.clone(),
             ignore: self.ignore.clone(),
             features: self.features.clone(),
-            inputs: inputs.collect::<Result<_, String>>()?,
-            defaults: defaults.collect::<Result<_, String>>()?,
+            inputs: inputs.collect::<Result<_, UsageError>>()?,
+            defaults: defaults.collect::<Result<_, UsageError>>()?,
             classes: self.classes.clone(),
             task: self.task.map(|task| match task {
                 TaskFlag::Classification => Task::Classification,

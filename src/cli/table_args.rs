@@ -11,6 +11,17 @@ use crate::{
     },
 };
 
+/// A flag cannot be used: what was found and what is expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct UsageError(pub(super) String);
+
+impl From<String> for UsageError {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 /// Options for reading a CSV file.
 #[derive(Debug, Args)]
 pub(super) struct TableArgs {
@@ -24,13 +35,13 @@ pub(super) struct TableArgs {
 }
 
 impl TableArgs {
-    pub(super) fn reading(&self) -> Result<ReadOptions, String> {
+    pub(super) fn reading(&self) -> Result<ReadOptions, UsageError> {
         let separator = match self.separator.as_deref() {
             None => None,
             Some("tab" | "\\t") => Some(b'\t'),
             Some(text) => match text.as_bytes() {
                 [byte] if !matches!(byte, b'"' | b'\n' | b'\r') => Some(*byte),
-                _ => return Err(format!("--separator expects one ASCII character or \"tab\", found {text:?}")),
+                _ => return Err(format!("--separator expects one ASCII character or \"tab\", found {text:?}").into()),
             },
         };
         Ok(ReadOptions { separator, missing: self.na_values.clone() })

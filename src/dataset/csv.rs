@@ -17,6 +17,17 @@ use super::{
     row::{ReadOptions, Row, Rows},
 };
 
+/// A field cannot be read: what was found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+struct FieldError(String);
+
+impl From<String> for FieldError {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 /// The maximum record length in bytes: ample for a row of numbers, small compared with memory.
 const MAX_RECORD_BYTES: usize = 8 << 20;
 /// The maximum number of fields in a record.
@@ -139,11 +150,13 @@ fn line_breaks(text: &[u8]) -> u64 {
     text.iter().map(|byte| u64::from(*byte == b'\n')).sum()
 }
 
-fn text<'a>(field: &'a [u8], name: &str) -> Result<&'a str, String> {
-    std::str::from_utf8(field).map_err(|error| {
-        let byte = field.get(error.valid_up_to()).copied().unwrap_or_default();
-        format!("column {name:?} is not UTF-8 text: found the byte 0x{byte:02X}; save the table as UTF-8")
-    })
+fn text<'a>(field: &'a [u8], name: &str) -> Result<&'a str, FieldError> {
+    std::str::from_utf8(field)
+        .map_err(|error| {
+            let byte = field.get(error.valid_up_to()).copied().unwrap_or_default();
+            format!("column {name:?} is not UTF-8 text: found the byte 0x{byte:02X}; save the table as UTF-8")
+        })
+        .map_err(FieldError)
 }
 
 /// Reads the column names from the header.
@@ -194,7 +207,7 @@ fn next_row(records: &mut Records, columns: &[String], reading: &ReadOptions) ->
     }
     let mut cells = Vec::with_capacity(columns.len());
     for (field, name) in record.fields.iter().zip(columns) {
-        let text = text(field, name).map_err(wrong)?;
+        let text = text(field, name).map_err(|error| wrong(error.0))?;
         cells.push(if reading.is_missing(text) { Cell::Missing } else { Cell::Untyped(text.to_owned()) });
     }
     Ok(Some(Row { place, cells }))

@@ -18,15 +18,26 @@ use super::{
 };
 use crate::domain::{json::JsonValue, number::Number};
 
+/// A step of the Parquet reader failed: why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+struct StepError(String);
+
+impl From<String> for StepError {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 fn open(path: &Path) -> Result<SerializedFileReader<File>, TableError> {
     let file = File::open(path).map_err(|source| TableError::Read { path: path.to_path_buf(), source })?;
-    guarded(path, || SerializedFileReader::new(file).map_err(|error| error.to_string()))
+    guarded(path, || SerializedFileReader::new(file).map_err(|error| StepError(error.to_string())))
 }
 
 /// Runs a step of the reader; errors and panics of the reader are reported as a damaged file.
-fn guarded<T>(path: &Path, step: impl FnOnce() -> Result<T, String>) -> Result<T, TableError> {
+fn guarded<T>(path: &Path, step: impl FnOnce() -> Result<T, StepError>) -> Result<T, TableError> {
     let outcome = catch_unwind(AssertUnwindSafe(step));
-    let outcome = outcome.unwrap_or_else(|_| Err("its reader failed".to_owned()));
+    let outcome = outcome.unwrap_or_else(|_| Err("its reader failed".to_owned().into()));
     outcome.map_err(|error| TableError::Content {
         path: path.to_path_buf(),
         detail: format!("cannot be read as Parquet; is it damaged? {error}"),
@@ -65,12 +76,12 @@ impl Iterator for Iter {
         let (rows, columns) = (&mut self.rows, self.columns);
         let row = guarded(&self.path, || match rows.next() {
             None => Ok(None),
-            Some(Ok(row)) if row.len() != columns => Err(format!("a row has {} columns", row.len())),
+            Some(Ok(row)) if row.len() != columns => Err(format!("a row has {} columns", row.len()).into()),
             Some(Ok(row)) => {
                 let cells = row.into_columns().into_iter().map(|(_, field)| cell(field)).collect();
                 Ok(Some(Row { place, cells }))
             }
-            Some(Err(error)) => Err(error.to_string()),
+            Some(Err(error)) => Err(error.to_string().into()),
         });
         self.ended = !matches!(row, Ok(Some(_)));
         row.transpose()

@@ -11,6 +11,17 @@ use crate::domain::{
     tensor::Inputs,
 };
 
+/// There is no baseline: why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct BaselineError(String);
+
+impl From<String> for BaselineError {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 /// The baseline of a version, determined at load.
 pub enum BaselineState {
     /// There is no profile.json to derive it from.
@@ -27,7 +38,7 @@ impl BaselineState {
         let Some(profile) = profile else { return Self::NoProfile };
         match baseline(contract, schema, profile) {
             Ok(baseline) => Self::Ready(baseline),
-            Err(reason) => Self::Unavailable(reason),
+            Err(reason) => Self::Unavailable(reason.to_string()),
         }
     }
 }
@@ -47,7 +58,11 @@ pub struct Baseline {
 ///
 /// # Errors
 /// Returns a sentence that names a feature for which the contract admits no value.
-fn baseline(contract: &Contract, schema: Option<&SchemaValidator>, profile: &Profile) -> Result<Baseline, String> {
+fn baseline(
+    contract: &Contract,
+    schema: Option<&SchemaValidator>,
+    profile: &Profile,
+) -> Result<Baseline, BaselineError> {
     let places: HashMap<&str, usize> =
         profile.features.iter().enumerate().map(|(place, (name, _))| (name.as_str(), place)).collect();
     let candidates = |feature: &Feature| {
@@ -72,12 +87,12 @@ fn baseline(contract: &Contract, schema: Option<&SchemaValidator>, profile: &Pro
                 });
             }
             Err(AdmitError::Violations(violations)) => violations,
-            Err(AdmitError::Malformed(error)) => return Err(format!("the baseline could not be read: {error}")),
+            Err(AdmitError::Malformed(error)) => return Err(format!("the baseline could not be read: {error}").into()),
         };
         // Each round consumes candidates, so the loop terminates.
         for violation in violations.first_n() {
             let named = contract.features.iter().position(|feature| Some(&feature.name) == violation.feature.as_ref());
-            let Some(index) = named else { return Err(violation.detail.clone()) };
+            let Some(index) = named else { return Err(violation.detail.clone().into()) };
             let next = choices[index].next();
             chosen[index] =
                 next.ok_or_else(|| nothing(&contract.features[index], &format!(": {}", violation.detail)))?;

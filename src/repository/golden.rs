@@ -20,6 +20,17 @@ use crate::domain::{
     tensor::Inputs,
 };
 
+/// A golden case is not reproduced: the expected and the actual value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct MismatchError(pub(super) String);
+
+impl From<String> for MismatchError {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 /// Default tolerance of a case.
 const TOLERANCE: f64 = 1e-5;
 
@@ -92,25 +103,26 @@ pub(super) fn admit_cases(
 
 /// Compares a prediction with a case. A number may differ by the tolerance times the larger of 1 and the expected
 /// magnitude.
-pub(super) fn check_case(case: &Case, plan: &OutputPlan, prediction: &Prediction) -> Result<(), String> {
+pub(super) fn check_case(case: &Case, plan: &OutputPlan, prediction: &Prediction) -> Result<(), MismatchError> {
     let near = |expected: f64, found: f64| (expected - found).abs() <= case.tolerance * expected.abs().max(1.0);
     match (&prediction.outcome, plan) {
         (Outcome::Classification { class, probabilities }, OutputPlan::Classification { classes, .. }) => {
             if let Some(expected) =
                 case.expect.prediction.as_ref().filter(|value| value.as_str() != Some(&classes[*class]))
             {
-                return Err(format!("prediction must be {expected}; got {:?}", classes[*class]));
+                return Err(format!("prediction must be {expected}; got {:?}", classes[*class]).into());
             }
             for (name, expected) in case.expect.probabilities.iter().flatten() {
                 let index = classes.iter().position(|class| class == name);
                 let found = index.map(|index| probabilities[index].as_f64());
                 match found {
-                    None => return Err(format!("expects a probability of {name:?}, which is not a class")),
+                    None => return Err(format!("expects a probability of {name:?}, which is not a class").into()),
                     Some(found) if !near(*expected, found) => {
                         return Err(format!(
                             "probability of {name} must be {expected} within {}; got {found}",
                             case.tolerance
-                        ));
+                        )
+                        .into());
                     }
                     Some(_) => {}
                 }
@@ -119,9 +131,9 @@ pub(super) fn check_case(case: &Case, plan: &OutputPlan, prediction: &Prediction
         }
         (Outcome::Regression { value }, _) => match case.expect.prediction.as_ref().map(serde_json::Value::as_f64) {
             Some(Some(expected)) if !near(expected, value.as_f64()) => {
-                Err(format!("prediction must be {expected} within {}; got {}", case.tolerance, value.as_f64()))
+                Err(format!("prediction must be {expected} within {}; got {}", case.tolerance, value.as_f64()).into())
             }
-            Some(None) => Err("prediction must be a number".to_owned()),
+            Some(None) => Err("prediction must be a number".to_owned().into()),
             _ => Ok(()),
         },
         (Outcome::Tensors { outputs }, plan) => {
@@ -132,7 +144,7 @@ pub(super) fn check_case(case: &Case, plan: &OutputPlan, prediction: &Prediction
                 let nested = Nested { shape: &tensor.shape, buffer: &tensor.buffer, offset: 0 };
                 let found = serde_json::to_value(nested).map_err(|error| error.to_string())?;
                 if !json_equal(expected, &found, &near) {
-                    return Err(format!("output {name:?} differs by more than {}", case.tolerance));
+                    return Err(format!("output {name:?} differs by more than {}", case.tolerance).into());
                 }
             }
             Ok(())

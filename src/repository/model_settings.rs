@@ -14,6 +14,17 @@ use super::{
 };
 use crate::{domain::uncertainty::Coverage, runtime::ThreadCount};
 
+/// A setting of model.toml is invalid: what was found and what is expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+struct SettingsError(String);
+
+impl From<String> for SettingsError {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 /// Maximum of `deadline_ms`; longer waits help no client.
 const MAX_DEADLINE_MS: u64 = 600_000;
 
@@ -124,7 +135,7 @@ impl ModelSettings {
         }
         let chosen = settings.select_versions(&model.versions).map_err(|detail| {
             let path = model.directory.as_deref().unwrap_or(Path::new("")).join(MODEL_SETTINGS);
-            ModelError::Content { path, detail }
+            ModelError::Content { path, detail: detail.to_string() }
         })?;
         Ok((settings, chosen))
     }
@@ -140,12 +151,12 @@ impl ModelSettings {
         let content = |detail: String| ModelError::Content { path: path.clone(), detail };
         let text = read_text(&path).map_err(|source| ModelError::Read { path: path.clone(), source })?;
         let settings: Self = toml::from_str(&text).map_err(|error| content(error.to_string().trim_end().to_owned()))?;
-        settings.check().map_err(content)?;
+        settings.check().map_err(|error| content(error.to_string()))?;
         Ok(settings)
     }
 
     /// Checks the ranges of the values, and rejects the parts of the format that are not implemented yet.
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), SettingsError> {
         let limits = &self.limits;
         let unbuilt = [
             (self.canary.is_some(), "[canary]"),
@@ -153,22 +164,25 @@ impl ModelSettings {
             (self.promote.as_deref().is_some_and(|promote| promote != "manual"), "promote other than \"manual\""),
         ];
         if let Some((_, what)) = unbuilt.iter().find(|(used, _)| *used) {
-            return Err(format!("{what} is not implemented yet; remove it"));
+            return Err(format!("{what} is not implemented yet; remove it").into());
         }
         if let Some(level) = self.coverage.filter(|coverage| !Coverage::GRID.contains(coverage)) {
             let grid = Coverage::grid_text();
-            return Err(format!("coverage must be one of {grid}; found {}", level.as_f64()));
+            return Err(format!("coverage must be one of {grid}; found {}", level.as_f64()).into());
         }
         if let Versions::Keyword(word) = &self.versions
             && word != "all"
         {
-            return Err(format!("versions must be \"all\", a list of names, or {{ latest = N }}; found {word:?}"));
+            return Err(
+                format!("versions must be \"all\", a list of names, or {{ latest = N }}; found {word:?}").into()
+            );
         }
         if limits.max_explain_rows > MAX_EXPLAIN_ROWS {
             return Err(format!(
                 "limits.max_explain_rows must be from 0 to {MAX_EXPLAIN_ROWS}; found {}",
                 limits.max_explain_rows
-            ));
+            )
+            .into());
         }
         for (name, value, most) in [
             ("max_batch_rows", limits.max_batch_rows as u64, 4096),
@@ -176,23 +190,24 @@ impl ModelSettings {
             ("deadline_ms", limits.deadline_ms, MAX_DEADLINE_MS),
         ] {
             if !(1..=most).contains(&value) {
-                return Err(format!("limits.{name} must be from 1 to {most}; found {value}"));
+                return Err(format!("limits.{name} must be from 1 to {most}; found {value}").into());
             }
         }
         if limits.max_delay_ms >= limits.deadline_ms {
             let (delay, deadline) = (limits.max_delay_ms, limits.deadline_ms);
             return Err(format!(
                 "limits.max_delay_ms must be less than limits.deadline_ms ({deadline}); found {delay}"
-            ));
+            )
+            .into());
         }
         debug_assert!(Instant::now().checked_add(limits.deadline()).is_some(), "a deadline is a point in time");
         Ok(())
     }
 
-    fn select_versions(&self, versions: &[VersionDirectory]) -> Result<Vec<VersionDirectory>, String> {
+    fn select_versions(&self, versions: &[VersionDirectory]) -> Result<Vec<VersionDirectory>, SettingsError> {
         match &self.versions {
             Versions::Latest { latest: 0 } => {
-                Err("versions = { latest = 0 } selects no version; the minimum is 1".to_owned())
+                Err("versions = { latest = 0 } selects no version; the minimum is 1".to_owned().into())
             }
             Versions::Latest { latest } => Ok(versions[versions.len().saturating_sub(*latest)..].to_vec()),
             Versions::Named(names) => {
@@ -201,10 +216,11 @@ impl ModelSettings {
                     return Err(format!(
                         "versions lists {missing:?}, which does not exist; there are: {}",
                         there.join(", ")
-                    ));
+                    )
+                    .into());
                 }
                 if names.is_empty() {
-                    return Err(format!("versions is empty; there are: {}", there.join(", ")));
+                    return Err(format!("versions is empty; there are: {}", there.join(", ")).into());
                 }
                 let chosen = |version: &&VersionDirectory| names.iter().any(|name| name == version.name.as_str());
                 Ok(versions.iter().filter(chosen).cloned().collect())

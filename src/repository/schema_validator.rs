@@ -237,7 +237,7 @@ fn check_keywords(schema: &Value, pointer: &str, problems: &mut Vec<ContractProb
             problems.push(ContractProblem { pointer: place, detail: format!("unknown keyword {name:?}") });
         } else if name == "pattern" {
             let found = value.as_str().and_then(|text| TextPattern::new(text).err());
-            problems.extend(found.map(|detail| ContractProblem { pointer: place, detail }));
+            problems.extend(found.map(|detail| ContractProblem { pointer: place, detail: detail.to_string() }));
         } else if SCHEMA.contains(&name.as_str()) {
             check_keywords(value, &place, problems);
         } else if SCHEMAS.contains(&name.as_str()) {
@@ -250,7 +250,7 @@ fn check_keywords(schema: &Value, pointer: &str, problems: &mut Vec<ContractProb
                 if name == "patternProperties"
                     && let Err(detail) = TextPattern::new(key)
                 {
-                    problems.push(ContractProblem { pointer: place.clone(), detail });
+                    problems.push(ContractProblem { pointer: place.clone(), detail: detail.to_string() });
                 }
                 check_keywords(item, &place, problems);
             }

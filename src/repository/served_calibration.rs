@@ -60,7 +60,8 @@ impl ServedCalibration {
             let again = |detail| content(format!("{detail}: run `candor calibrate` again"));
             found.into_iter().map(again).collect::<Vec<_>>()
         })?;
-        let calibrator = Calibrator::new(&file.calibration, coverage).map_err(|detail| vec![content(detail)])?;
+        let calibrator =
+            Calibrator::new(&file.calibration, coverage).map_err(|detail| vec![content(detail.to_string())])?;
         Ok(Self { calibration: file.calibration.clone(), calibrator, grouping })
     }
 

@@ -14,6 +14,17 @@ use super::{
 };
 use crate::runtime::ModelBytes;
 
+/// External weights cannot be read: why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+struct WeightsError(String);
+
+impl From<String> for WeightsError {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 /// A model in memory. It is kept until the sessions of its version are open; they have their own copies.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
@@ -72,8 +83,8 @@ impl Snapshot {
 }
 
 /// Returns the bytes of a file that the graph references. A file referenced under two names is read once.
-fn taken(graph: &Path, name: &str, weights: &mut BTreeMap<PathBuf, Arc<[u8]>>) -> Result<Arc<[u8]>, String> {
-    let place = place(name)?;
+fn taken(graph: &Path, name: &str, weights: &mut BTreeMap<PathBuf, Arc<[u8]>>) -> Result<Arc<[u8]>, WeightsError> {
+    let place = place(name).map_err(|reason| WeightsError(reason.to_owned()))?;
     if let Some(bytes) = weights.get(&place) {
         return Ok(Arc::clone(bytes));
     }
@@ -82,7 +93,9 @@ fn taken(graph: &Path, name: &str, weights: &mut BTreeMap<PathBuf, Arc<[u8]>>) -
     // Symbolic links inside the directory are allowed: Kubernetes mounts every file of a ConfigMap as one.
     let real = directory.join(&place).canonicalize().map_err(unreadable)?;
     if !real.starts_with(directory.canonicalize().map_err(unreadable)?) {
-        return Err("a symbolic link to a file outside the directory of the graph; copy the file there".to_owned());
+        return Err("a symbolic link to a file outside the directory of the graph; copy the file there"
+            .to_owned()
+            .into());
     }
     let bytes = read(&real, u64::MAX).map_err(unreadable)?;
     weights.insert(place, Arc::clone(&bytes));

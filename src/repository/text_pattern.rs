@@ -11,6 +11,17 @@ use crate::domain::{
     text::quote,
 };
 
+/// A pattern cannot be used: why, and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct TextPatternError(pub(super) String);
+
+impl From<String> for TextPatternError {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 /// The message for a text whose match is undecided within the step limit.
 pub(super) const UNDECIDED: &str = "takes too many steps to match against its pattern";
 
@@ -38,9 +49,9 @@ impl TextPattern {
     ///
     /// # Errors
     /// Returns why the pattern cannot be used and what to write instead, in words.
-    pub(super) fn new(written: &str) -> Result<Self, String> {
+    pub(super) fn new(written: &str) -> Result<Self, TextPatternError> {
         if let Some(reason) = unbounded(written) {
-            return Err(format!("{written:?} cannot be used: {reason}"));
+            return Err(format!("{written:?} cannot be used: {reason}").into());
         }
         let translated = jsonschema_regex::to_rust_regex(&with_ascii_boundaries(written))
             .map_err(|()| format!("{written:?} is not a valid ECMA-262 regular expression"))?
@@ -52,7 +63,7 @@ impl TextPattern {
     /// Builds the keyword from its value, for the `jsonschema` crate.
     pub(super) fn keyword(value: &Value) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'_>> {
         let text = value.as_str().ok_or_else(|| ValidationError::custom("a pattern must be a string"))?;
-        Self::new(text).map(|made| Box::new(made) as _).map_err(ValidationError::custom)
+        Self::new(text).map(|made| Box::new(made) as _).map_err(|error| ValidationError::custom(error.to_string()))
     }
 
     fn matches(&self, text: &str) -> Result<bool, Undecided> {
@@ -133,7 +144,7 @@ mod tests {
             (r"(\p{L}{1,1000}){1000}", "too large: its counted repetitions"),
         ];
         for (pattern, expected) in cases {
-            let error = TextPattern::new(pattern).err().unwrap_or_default();
+            let error = TextPattern::new(pattern).err().expect("refused").0;
             assert!(error.contains(expected), "{pattern}: {error}");
         }
     }

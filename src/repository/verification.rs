@@ -216,7 +216,9 @@ impl VerifiedVersion {
         let Some((path, cases)) = &self.package.golden else { return };
         let mut check = |case: &golden::Case, outputs: &[Tensor], row: usize, how: &str| {
             let verdict = self.contract.interpret(outputs, row).map_err(|error| error.to_string());
-            let verdict = verdict.and_then(|prediction| golden::check_case(case, &self.contract.output, &prediction));
+            let verdict = verdict.and_then(|prediction| {
+                golden::check_case(case, &self.contract.output, &prediction).map_err(|error| error.to_string())
+            });
             if let Err(detail) = verdict {
                 errors.push(golden::golden_error(path, case.line, format!("{how}: {detail}")));
             }

@@ -8,6 +8,17 @@ use std::{
 
 use super::{error_message::redact, onnxruntime_version};
 
+/// A library cannot be loaded: why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+struct OpenLibraryError(String);
+
+impl From<String> for OpenLibraryError {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 /// The environment variable that disables telemetry in official builds of ONNX Runtime. The library reads it at
 /// initialization, so it must be set before.
 pub const DISABLE_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
@@ -29,7 +40,7 @@ pub struct OrtLibrary {
 /// ONNX Runtime could not be loaded.
 #[derive(Debug)]
 pub struct OrtLibraryError {
-    tried: Vec<(PathBuf, String)>,
+    tried: Vec<(PathBuf, OpenLibraryError)>,
 }
 
 impl fmt::Display for OrtLibraryError {
@@ -115,10 +126,10 @@ fn candidates(explicit: &Path) -> Vec<PathBuf> {
     beside.into_iter().chain(fetched).chain([PathBuf::from(file_name())]).collect()
 }
 
-fn open(path: &Path) -> Result<OrtLibrary, String> {
+fn open(path: &Path) -> Result<OrtLibrary, OpenLibraryError> {
     let absolute = path.components().count() > 1;
     if absolute && !path.is_file() {
-        return Err("no such file".to_owned());
+        return Err("no such file".to_owned().into());
     }
     let builder = ort::init_from(path).map_err(|error| error.to_string())?;
     let environment = builder

@@ -8,7 +8,11 @@ use std::{
 
 use super::{CalibrateOptions, plan::CalibrationPlan, targets::Targets};
 use crate::{
-    authoring::{error::AuthoringError, instances::Instances, target::r_squared},
+    authoring::{
+        error::{AuthoringError, DecisionError},
+        instances::Instances,
+        target::r_squared,
+    },
     dataset::{RowLocation, Table},
     domain::{
         calibration::{
@@ -191,7 +195,7 @@ impl RowCollector {
         for ((place, inputs), result) in waiting.iter().zip(prepared.run(&inputs)) {
             let kept = match result {
                 Ok((outputs, row)) => self.store(inputs, &outputs, row),
-                Err(error) => Err(error.to_string()),
+                Err(error) => Err(DecisionError(error.to_string())),
             };
             kept.map_err(|detail| AuthoringError::Run {
                 path: self.graph.clone(),
@@ -202,7 +206,7 @@ impl RowCollector {
         Ok(())
     }
 
-    fn store(&mut self, inputs: &Inputs, outputs: &[Tensor], row: usize) -> Result<(), String> {
+    fn store(&mut self, inputs: &Inputs, outputs: &[Tensor], row: usize) -> Result<(), DecisionError> {
         if let OutputPlan::Classification { .. } = self.contract.output {
             let (_, scores) = self.contract.scores(outputs, row).map_err(|error| error.to_string())?;
             self.scores.extend(scores);
@@ -215,7 +219,11 @@ impl RowCollector {
         }
         self.copies += u64::from(!self.fingerprints.insert(fingerprint));
         match &mut self.groups {
-            Some(groups) => groups.add(self.contract.group_value(&groups.feature, inputs)?),
+            Some(groups) => groups.add(
+                self.contract
+                    .group_value(&groups.feature, inputs)
+                    .map_err(|error| DecisionError::from(error.to_string()))?,
+            ),
             None => Ok(()),
         }
     }
@@ -263,7 +271,7 @@ fn spread(contract: &Contract, measured: &[RegressionOutputs]) -> ScaleSource {
 }
 
 impl GroupIndex {
-    fn add(&mut self, value: JsonValue) -> Result<(), String> {
+    fn add(&mut self, value: JsonValue) -> Result<(), DecisionError> {
         let text = serde_json::to_string(&value).unwrap_or_default();
         let next = self.values.len();
         let index = *self.known.entry(text).or_insert(next);
@@ -272,7 +280,8 @@ impl GroupIndex {
                 let feature = &self.feature;
                 return Err(format!(
                     "--group-by: {feature:?} has more than {MAX_GROUPS} values; choose a feature with fewer values"
-                ));
+                )
+                .into());
             }
             self.values.push(value);
         }

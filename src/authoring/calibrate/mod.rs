@@ -11,7 +11,10 @@ mod targets;
 
 use std::path::{Path, PathBuf};
 
-use super::{error::AuthoringError, files, plot};
+use super::{
+    error::{AuthoringError, DecisionError},
+    files, plot,
+};
 use crate::{
     dataset::Table,
     domain::{
@@ -76,7 +79,7 @@ pub fn calibrate(
 ) -> Result<CalibrationReport, AuthoringError> {
     let directory = locate_version::version_directory(place)?;
     let mut prepared = locate_version::load(loader, &directory)?;
-    let about = |problems: Vec<String>| {
+    let about = |problems: Vec<DecisionError>| {
         let lines: Vec<String> = problems.iter().map(|problem| format!("{}: {problem}", directory.display())).collect();
         AuthoringError::NeedsDecision(lines.join("\n"))
     };
@@ -150,8 +153,9 @@ pub fn load_held_out(
     wishes: &CalibrateOptions,
 ) -> Result<HeldOut, AuthoringError> {
     let mut prepared = locate_version::load(loader, &locate_version::version_directory(place)?)?;
-    let plan =
-        plan(&prepared.contract, wishes).map_err(|problems| AuthoringError::NeedsDecision(problems.join("\n")))?;
+    let plan = plan(&prepared.contract, wishes).map_err(|problems| {
+        AuthoringError::NeedsDecision(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    })?;
     let table = Table::open(data, &wishes.reading)?;
     check_target(&table, wishes.target.as_deref())?;
     Ok(collect_rows(&mut prepared, &table, plan, wishes, &mut |_| ())?.0)

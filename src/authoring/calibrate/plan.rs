@@ -1,10 +1,13 @@
 //! Decides what to fit, from the contract and the options. Reports all conflicts before any row is read.
 
 use super::{CalibrateOptions, CalibrationMethod, SetChoice};
-use crate::domain::{
-    calibration::{ClassificationOptions, MethodChoice, RegressionOptions},
-    contract::{Contract, Task},
-    uncertainty::SetMethod,
+use crate::{
+    authoring::error::DecisionError,
+    domain::{
+        calibration::{ClassificationOptions, MethodChoice, RegressionOptions},
+        contract::{Contract, Task},
+        uncertainty::SetMethod,
+    },
 };
 
 /// What to fit.
@@ -15,7 +18,7 @@ pub(super) enum CalibrationPlan {
 }
 
 /// Makes the plan, or returns all conflicts.
-pub(super) fn plan(contract: &Contract, wishes: &CalibrateOptions) -> Result<CalibrationPlan, Vec<String>> {
+pub(super) fn plan(contract: &Contract, wishes: &CalibrateOptions) -> Result<CalibrationPlan, Vec<DecisionError>> {
     let mut problems = Vec::new();
     let plan = match contract.output.task() {
         Task::Classification => classification(contract.output.classes().len(), wishes, &mut problems),
@@ -23,7 +26,8 @@ pub(super) fn plan(contract: &Contract, wishes: &CalibrateOptions) -> Result<Cal
         Task::Tensors => {
             return Err(vec![
                 "its task is tensors: there are no true values to compare them with, so nothing can be calibrated"
-                    .to_owned(),
+                    .to_owned()
+                    .into(),
             ]);
         }
     };
@@ -33,7 +37,7 @@ pub(super) fn plan(contract: &Contract, wishes: &CalibrateOptions) -> Result<Cal
     if let Some(target) = wishes.target.as_ref().filter(|name| contract.features.iter().any(|own| own.name == **name)) {
         problems.push(format!("--target: {target:?} is a feature of the contract, so it cannot be the target"));
     }
-    if problems.is_empty() { Ok(plan) } else { Err(problems) }
+    if problems.is_empty() { Ok(plan) } else { Err(problems.into_iter().map(DecisionError).collect()) }
 }
 
 fn classification(classes: usize, wishes: &CalibrateOptions, problems: &mut Vec<String>) -> CalibrationPlan {

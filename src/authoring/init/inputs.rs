@@ -2,6 +2,7 @@
 
 use super::InitOptions;
 use crate::{
+    authoring::error::DecisionError,
     dataset::{Column, ColumnKind},
     domain::{
         signature::{Signature, TensorSpec},
@@ -56,13 +57,13 @@ pub(super) fn assign_columns(
     signature: &Signature,
     columns: &[Column],
     wishes: &InitOptions,
-) -> Result<Vec<InputBinding>, Vec<String>> {
+) -> Result<Vec<InputBinding>, Vec<DecisionError>> {
     let mut table = UnassignedColumns { columns, left: Vec::new(), problems: Vec::new() };
     table.choose(wishes);
     let mut placed: Vec<InputBinding> = Vec::new();
     table.by_flag(signature, wishes, &mut placed);
     if !table.problems.is_empty() {
-        return Err(table.problems);
+        return Err(table.problems.into_iter().map(DecisionError).collect());
     }
     for (tensor, spec) in signature.inputs.iter().enumerate() {
         let done = placed.iter().any(|placed| placed.tensor == tensor);
@@ -95,7 +96,7 @@ pub(super) fn assign_columns(
         }
     }
     placed.sort_by_key(|placed| placed.tensor);
-    if table.problems.is_empty() { Ok(placed) } else { Err(table.problems) }
+    if table.problems.is_empty() { Ok(placed) } else { Err(table.problems.into_iter().map(DecisionError).collect()) }
 }
 
 /// The columns that are not assigned yet.

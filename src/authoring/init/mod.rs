@@ -140,8 +140,9 @@ pub fn init(
     })
 }
 
-fn needs_decision(table: &Table, problems: &[String]) -> AuthoringError {
-    let lines: Vec<String> = problems.iter().map(|problem| table.table_error(problem.clone()).to_string()).collect();
+fn needs_decision(table: &Table, problems: &[impl ToString]) -> AuthoringError {
+    let lines: Vec<String> =
+        problems.iter().map(|problem| table.table_error(problem.to_string()).to_string()).collect();
     AuthoringError::NeedsDecision(lines.join("\n"))
 }
 
@@ -174,7 +175,7 @@ fn answers(
     let outputs: Vec<String> = signature.outputs.iter().map(|spec| spec.name().to_owned()).collect();
     executor.set_outputs(&outputs);
     let mut answer = |instance: &Instance| {
-        let inputs = golden_cases::inputs(contract, instance)?;
+        let inputs = golden_cases::inputs(contract, instance).map_err(|error| error.to_string())?;
         executor.run(&inputs).map_err(|error| error.to_string())
     };
     let told = |(instance, result): (&Instance, Result<Vec<Tensor>, String>)| {

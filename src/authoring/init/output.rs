@@ -6,10 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::InitOptions;
-use crate::domain::{
-    contract::{Labels, ProbabilitySummary, Task, label_text, numbers},
-    signature::{OutputSpec, Signature, TensorSpec},
-    tensor::{ElementType, Tensor},
+use crate::{
+    authoring::error::DecisionError,
+    domain::{
+        contract::{Labels, ProbabilitySummary, Task, label_text, numbers},
+        signature::{OutputSpec, Signature, TensorSpec},
+        tensor::{ElementType, Tensor},
+    },
 };
 
 /// The outputs of the model for some rows: for each row, one tensor per output of the signature.
@@ -59,7 +62,7 @@ pub(super) fn assign_output_roles(
     signature: &Signature,
     observed: &OutputColumns,
     wishes: &InitOptions,
-) -> Result<(Value, Vec<String>), String> {
+) -> Result<(Value, Vec<String>), DecisionError> {
     let roles = roles(signature);
     let two = observed.has_target && observed.target.as_ref().is_some_and(|values| values.len() <= 2);
     let text_target = observed.target.iter().flatten().any(|value| value.parse::<f64>().is_err());
@@ -75,7 +78,8 @@ pub(super) fn assign_output_roles(
             return Err(format!(
                 "the graph's outputs can be interpreted in more than one way: {listed}. Choose one with --task \
                  classification, --task regression or --task tensors"
-            ));
+            )
+            .into());
         }
     };
     match task {
@@ -102,7 +106,7 @@ fn classification(
     label: Option<usize>,
     observed: &OutputColumns,
     wishes: &InitOptions,
-) -> Result<(Value, Vec<String>), String> {
+) -> Result<(Value, Vec<String>), DecisionError> {
     let spec = &signature.outputs[scores];
     let rows: Vec<Vec<f64>> = observed.rows.iter().map(|row| numbers(&row[scores])).collect();
     let width = rows.first().map_or(0, Vec::len);
@@ -112,7 +116,8 @@ fn classification(
         return Err(format!(
             "the output {spec} holds values outside 0 to 1, which are not probabilities: append a sigmoid in the \
              graph, or pass --task regression"
-        ));
+        )
+        .into());
     }
     if let Some(label) = label {
         follows(signature, (scores, label), observed, &rows)?;
@@ -122,7 +127,8 @@ fn classification(
             "the output {spec} does not hold class probabilities: {summary}. Pass --task tensors to return the outputs \
              unchanged, or --task classification if they are logits, which softmax turns into probabilities; calibrate \
              other scores to probabilities before the export (scikit-learn: CalibratedClassifierCV)"
-        ));
+        )
+        .into());
     }
     let count = width.max(2);
     let seen = label.map(|label| labels(&observed.rows, label, &rows)).unwrap_or_default();
@@ -144,7 +150,7 @@ fn follows(
     (scores, label): (usize, usize),
     observed: &OutputColumns,
     rows: &[Vec<f64>],
-) -> Result<(), String> {
+) -> Result<(), DecisionError> {
     let mut labels = Labels::default();
     for (row, values) in observed.rows.iter().zip(rows).filter(|(_, values)| values.len() > 1) {
         labels.add(values, label_text(&row[label]));
@@ -161,7 +167,8 @@ fn follows(
         "the output {} does not hold class scores: the label {} {found}. Pass --task tensors to return the outputs \
          unchanged",
         signature.outputs[scores], signature.outputs[label]
-    ))
+    )
+    .into())
 }
 
 /// Returns the labels observed for each arg max of the scores.
@@ -186,7 +193,7 @@ fn classes(
     seen: &BTreeMap<usize, BTreeSet<String>>,
     observed: &OutputColumns,
     wishes: &InitOptions,
-) -> Result<(Vec<String>, Vec<String>), String> {
+) -> Result<(Vec<String>, Vec<String>), DecisionError> {
     let graph = own_names(spec, count, seen, observed.target.as_ref());
     let target: Option<Vec<&str>> = observed.target.as_ref().map(|values| values.iter().map(String::as_str).collect());
     let target = target.filter(|_| observed.has_target);
@@ -196,7 +203,9 @@ fn classes(
     );
     if !wishes.classes.is_empty() {
         if wishes.classes.len() != count {
-            return Err(format!("--classes names {} classes, the output {spec} has {count}", wishes.classes.len()));
+            return Err(
+                format!("--classes names {} classes, the output {spec} has {count}", wishes.classes.len()).into()
+            );
         }
         let texts = graph.iter().flatten().any(|name| name.parse::<i64>().is_err());
         if let Some(names) = graph.filter(|names| texts && *names != wishes.classes) {
@@ -204,21 +213,24 @@ fn classes(
                 "--classes lists {}, but the graph itself names its classes {}",
                 wishes.classes.join(","),
                 names.join(",")
-            ));
+            )
+            .into());
         }
         return Ok((wishes.classes.clone(), Vec::new()));
     }
     let Some(names) = graph else {
         return Err(format!(
             "the graph does not name its {count} classes: list their names in its order with {suggestion}"
-        ));
+        )
+        .into());
     };
     if let Some(other) = target.iter().flatten().find(|value| !names.iter().any(|name| name == *value)) {
         return Err(format!(
             "the target holds {other:?}, but the graph names its classes {}: list their names in the graph's order \
              with {suggestion}",
             names.join(", ")
-        ));
+        )
+        .into());
     }
     let numbered = names.iter().all(|name| name.parse::<i64>().is_ok());
     let note = format!("the classes are only numbered ({}): name them with --classes", names.join(", "));
@@ -276,7 +288,7 @@ mod tests {
         let observed = OutputColumns { rows, target: Some(values), has_target: !target.is_empty() };
         match assign_output_roles(&signature, &observed, wishes) {
             Ok((output, _)) => output.to_string(),
-            Err(problem) => problem,
+            Err(problem) => problem.0,
         }
     }
 

@@ -8,6 +8,7 @@ use super::{
     schema::{self, Schema},
 };
 use crate::{
+    authoring::error::DecisionError,
     dataset::ColumnInference,
     domain::{json::JsonValue, name::ModelName, signature::Signature},
 };
@@ -28,7 +29,7 @@ pub(super) fn plan(
     signature: &Signature,
     columns: &ColumnInference,
     wishes: &InitOptions,
-) -> Result<PackagePlan, Vec<String>> {
+) -> Result<PackagePlan, Vec<DecisionError>> {
     let placed = assign_columns(signature, &columns.columns, wishes)?;
     let mut problems = Vec::new();
     let mut notes = Vec::new();
@@ -58,7 +59,7 @@ pub(super) fn plan(
     let used = |name: &str| features.iter().flatten().any(|(feature, _)| feature == name);
     if problems.is_empty() {
         let unused = wishes.defaults.iter().filter(|(name, _)| !used(name));
-        problems.extend(unused.map(|(name, _)| format!("--fill: {name:?} is not a feature")));
+        problems.extend(unused.map(|(name, _)| format!("--fill: {name:?} is not a feature").into()));
     }
     if problems.is_empty() { Ok(PackagePlan { placed, features, notes }) } else { Err(problems) }
 }

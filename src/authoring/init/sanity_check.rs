@@ -30,7 +30,7 @@ pub(super) fn agreement(
     let mut pairs = Vec::new();
     for instance in instances.iter().filter(|instance| instance.target != Cell::Missing) {
         let prediction = golden_cases::predict(contract, executor, instance)
-            .map_err(|detail| AuthoringError::Run { path: graph.to_path_buf(), detail })?;
+            .map_err(|detail| AuthoringError::Run { path: graph.to_path_buf(), detail: detail.to_string() })?;
         match prediction.outcome {
             Outcome::Classification { class, .. } => {
                 let truth = text(&instance.target);

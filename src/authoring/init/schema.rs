@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
+    authoring::error::DecisionError,
     dataset::{Column, ColumnKind, MAX_DISTINCT_VALUES},
     domain::{number::Number, signature::TensorSpec, tensor::ElementType},
 };
@@ -20,7 +21,7 @@ pub(super) struct Schema {
 ///
 /// # Errors
 /// Returns why the column cannot feed the tensor, and what would fix it.
-pub(super) fn scalar(column: &Column, spec: &TensorSpec, default: Option<&str>) -> Result<Schema, String> {
+pub(super) fn scalar(column: &Column, spec: &TensorSpec, default: Option<&str>) -> Result<Schema, DecisionError> {
     let name = &column.name;
     let kind = json_type(column, spec)?;
     let mut notes = Vec::new();
@@ -44,7 +45,8 @@ pub(super) fn scalar(column: &Column, spec: &TensorSpec, default: Option<&str>) 
                 "column {name:?} has no value in {} rows, and the input {spec} cannot hold NaN: set a default with \
                  --fill {name}=VALUE",
                 column.missing
-            ));
+            )
+            .into());
         }
     }
     members.insert("type".to_owned(), types);
@@ -89,18 +91,18 @@ fn ordered(mut members: Map<String, Value>) -> Map<String, Value> {
 }
 
 /// Returns the JSON type of a column that feeds a tensor.
-fn json_type(column: &Column, spec: &TensorSpec) -> Result<&'static str, String> {
+fn json_type(column: &Column, spec: &TensorSpec) -> Result<&'static str, DecisionError> {
     let name = &column.name;
     let odd = column.odd.as_ref().map(|(place, text)| format!(" ({text:?} at {place})")).unwrap_or_default();
     let kind = match (column.kind, spec.element) {
         (ColumnKind::Empty, _) => {
-            return Err(format!("column {name:?} has no value in any row: its type cannot be inferred"));
+            return Err(format!("column {name:?} has no value in any row: its type cannot be inferred").into());
         }
         (ColumnKind::Foreign, _) => {
-            return Err(format!("column {name:?} holds values that no request can hold{odd}"));
+            return Err(format!("column {name:?} holds values that no request can hold{odd}").into());
         }
         (ColumnKind::List, _) => {
-            return Err(format!("column {name:?} holds arrays, but the input {spec} takes one value"));
+            return Err(format!("column {name:?} holds arrays, but the input {spec} takes one value").into());
         }
         (_, ElementType::Text) => "string",
         (ColumnKind::Boolean, _) => "boolean",
@@ -113,7 +115,8 @@ fn json_type(column: &Column, spec: &TensorSpec) -> Result<&'static str, String>
                 "column {name:?} holds {}{odd}, which the input {spec} cannot take: encode them in the table as they \
                  were in training, choose another column with --input, or exclude this one with --ignore",
                 kind.describe()
-            ));
+            )
+            .into());
         }
     };
     Ok(kind)
@@ -133,9 +136,9 @@ fn literal(kind: &str, text: &str) -> Option<Value> {
 }
 
 /// Infers the schema of a column of arrays.
-pub(super) fn array(column: &Column, spec: &TensorSpec) -> Result<Schema, String> {
+pub(super) fn array(column: &Column, spec: &TensorSpec) -> Result<Schema, DecisionError> {
     if column.kind != ColumnKind::List || column.missing > 0 {
-        return Err(format!("column {:?} must hold an array in every row for the input {spec}", column.name));
+        return Err(format!("column {:?} must hold an array in every row for the input {spec}", column.name).into());
     }
     let scalar = match spec.element {
         ElementType::Text => "string",
@@ -147,6 +150,8 @@ pub(super) fn array(column: &Column, spec: &TensorSpec) -> Result<Schema, String
         Some(size) => json!({ "type": "array", "minItems": size, "maxItems": size, "items": items }),
         None => json!({ "type": "array", "items": items }),
     });
-    let Value::Object(members) = schema else { return Err(format!("the input {spec} has no axis for an array")) };
+    let Value::Object(members) = schema else {
+        return Err(format!("the input {spec} has no axis for an array").into());
+    };
     Ok(Schema { members, notes: Vec::new(), required: true })
 }

@@ -17,7 +17,7 @@ use crate::{
     cli::{
         config_args::{ConfigArgs, loader},
         errors::{exists, print_error, print_problem},
-        table_args::TableArgs,
+        table_args::{TableArgs, UsageError},
     },
     domain::calibration::MethodChoice,
 };
@@ -111,7 +111,7 @@ impl Calibrate {
         }
     }
 
-    fn options(&self) -> Result<CalibrateOptions, String> {
+    fn options(&self) -> Result<CalibrateOptions, UsageError> {
         Ok(CalibrateOptions {
             target: self.target.clone(),
             method: self.method.map(|method| match method {
@@ -137,12 +137,14 @@ impl Calibrate {
 }
 
 /// Returns the time of `SOURCE_DATE_EPOCH`, or the current time, in seconds since 1970.
-fn created() -> Result<i64, String> {
+fn created() -> Result<i64, UsageError> {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     match std::env::var(SOURCE_DATE_EPOCH) {
         Ok(text) => {
             let seconds = text.parse().ok().filter(|seconds| (0..=MAX_TIMESTAMP).contains(seconds));
-            seconds.ok_or_else(|| format!("{SOURCE_DATE_EPOCH} expects seconds since 1970, found {text:?}"))
+            seconds
+                .ok_or_else(|| format!("{SOURCE_DATE_EPOCH} expects seconds since 1970, found {text:?}"))
+                .map_err(UsageError)
         }
         Err(_) => Ok(i64::try_from(now()).unwrap_or(i64::MAX)),
     }

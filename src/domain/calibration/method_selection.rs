@@ -9,6 +9,17 @@ use super::{
 };
 use crate::domain::uncertainty::{Candidate, Isotonic, ProbabilityMap, Scores, Temperature, VennAbers};
 
+/// A method cannot be fitted to the rows: why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct FitError(pub(super) String);
+
+impl From<String> for FitError {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 /// A method that the user can request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MethodChoice {
@@ -53,10 +64,10 @@ impl MethodChoice {
     }
 
     /// Fits the method to the chosen rows.
-    fn fit(self, rows: &ClassificationRows, chosen: &[usize]) -> Result<ProbabilityMap, String> {
+    fn fit(self, rows: &ClassificationRows, chosen: &[usize]) -> Result<ProbabilityMap, FitError> {
         let positives = chosen.iter().filter(|row| rows.labels[**row] == 1).count();
         if self.two_classes_only() && (positives == 0 || positives == chosen.len()) {
-            return Err("the rows to fit it on have only one class".to_owned());
+            return Err("the rows to fit it on have only one class".to_owned().into());
         }
         let scored = chosen
             .iter()
@@ -104,7 +115,10 @@ pub(super) fn select_method(
             Err(reason) => (None, Some(reason), Vec::new()),
         };
         let method = method.as_str().to_owned();
-        tried.push((Candidate { method, log_loss, chosen: false, unusable }, probabilities));
+        tried.push((
+            Candidate { method, log_loss, chosen: false, unusable: unusable.map(|error| error.0) },
+            probabilities,
+        ));
     }
     let eligible = tried
         .iter()
@@ -118,14 +132,17 @@ pub(super) fn select_method(
     tried[best].0.chosen = true;
     let method = MethodChoice::parse(&tried[best].0.method).unwrap_or_default();
     let map = method.fit(rows, chosen).map_err(|reason| {
-        CalibrationErrors::from(CalibrationError::Unusable { method: method.as_str().to_owned(), reason })
+        CalibrationErrors::from(CalibrationError::Unusable {
+            method: method.as_str().to_owned(),
+            reason: reason.to_string(),
+        })
     })?;
     let cross_fitted = std::mem::take(&mut tried[best].1);
     Ok(FittedMethod { map, candidates: tried.into_iter().map(|(candidate, _)| candidate).collect(), cross_fitted })
 }
 
 /// The out-of-fold probabilities of the chosen rows: each from a fit without its fold.
-fn cross_fit(rows: &ClassificationRows, chosen: &[usize], method: MethodChoice) -> Result<Vec<Vec<f64>>, String> {
+fn cross_fit(rows: &ClassificationRows, chosen: &[usize], method: MethodChoice) -> Result<Vec<Vec<f64>>, FitError> {
     let mut probabilities = vec![Vec::new(); chosen.len()];
     for (held, left) in folds(chosen.len()) {
         let left: Vec<usize> = left.into_iter().map(|position| chosen[position]).collect();

@@ -218,7 +218,9 @@ impl CalibrationDocument {
             }
         };
         let by_group = self.groups().into_iter().flat_map(|groups| &groups.groups).map(|group| &group.quantiles);
-        problems.extend(quantiles.into_iter().chain(by_group).filter_map(|quantiles| quantiles.check().err()));
+        problems.extend(
+            quantiles.into_iter().chain(by_group).filter_map(|quantiles| Some(quantiles.check().err()?.to_string())),
+        );
         let scalar = |group: &Group| !matches!(group.value, JsonValue::List(_) | JsonValue::Object(_));
         if self.groups().is_some_and(|groups| !groups.groups.iter().all(scalar)) {
             problems.push("the value of a group must be a string, a number, a boolean or null".to_owned());
@@ -238,6 +240,6 @@ fn map_problems(map: &ProbabilityMap, classes: usize) -> Option<String> {
     match checked {
         Ok(()) if two && classes != 2 => Some(format!("{} is for two classes; found {classes}", map.name())),
         Ok(()) if classes < 2 => Some(format!("classes must list at least two; found {classes}")),
-        checked => checked.err(),
+        checked => checked.err().map(|error| error.to_string()),
     }
 }

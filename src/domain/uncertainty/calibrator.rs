@@ -2,7 +2,7 @@
 
 use super::{
     ApsRandomizer, CalibrationDocument, CalibrationRule, Coverage, Groups, Intervals, ProbabilityMap, Quantiles, Scale,
-    Scores, SetMethod, aps_set, cqr, lac_set, method, normalized, split,
+    Scores, SetMethod, aps_set, cqr, lac_set, method, normalized, quantiles::InvalidCalibrationError, split,
 };
 
 /// A notice that accompanies an assessment; it becomes a warning in the response.
@@ -105,7 +105,11 @@ struct Thresholds {
 }
 
 impl Thresholds {
-    fn new(quantiles: &Quantiles, groups: Option<&Groups>, coverage: Coverage) -> Result<Self, String> {
+    fn new(
+        quantiles: &Quantiles,
+        groups: Option<&Groups>,
+        coverage: Coverage,
+    ) -> Result<Self, InvalidCalibrationError> {
         let at = |quantiles: &Quantiles| {
             quantiles.at(coverage).ok_or_else(|| {
                 let (level, grid) = (coverage.as_f64(), Coverage::grid_text());
@@ -116,7 +120,7 @@ impl Thresholds {
         let group = |groups: &Groups| {
             let own =
                 |group: &super::Group| Ok(group.quantiles.group_or_pooled(coverage, at(&group.quantiles)?, pooled));
-            groups.groups.iter().map(own).collect::<Result<_, String>>()
+            groups.groups.iter().map(own).collect::<Result<_, InvalidCalibrationError>>()
         };
         Ok(Self { pooled, by_group: groups.map(group).transpose()? })
     }
@@ -136,7 +140,7 @@ impl Calibrator {
     ///
     /// # Errors
     /// Returns a message if the coverage is not on the grid; the message lists the grid.
-    pub fn new(calibration: &CalibrationDocument, coverage: Coverage) -> Result<Self, String> {
+    pub fn new(calibration: &CalibrationDocument, coverage: Coverage) -> Result<Self, InvalidCalibrationError> {
         let rule = match &calibration.rule {
             CalibrationRule::Classification { probabilities, sets, .. } => {
                 let key = ApsRandomizer::new(&calibration.model_sha256);

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::quantiles::InvalidCalibrationError;
+
 /// The fitted curve: the probability of the second class at each knot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -92,23 +94,23 @@ impl Isotonic {
         low + share * (high - low)
     }
 
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), InvalidCalibrationError> {
         check_curve(&self.scores, &self.probabilities)?;
-        if self.scores.is_empty() { Err("isotonic needs at least one knot".to_owned()) } else { Ok(()) }
+        if self.scores.is_empty() { Err("isotonic needs at least one knot".to_owned().into()) } else { Ok(()) }
     }
 }
 
 /// Validates a curve read from a file.
-pub(super) fn check_curve(scores: &[f64], probabilities: &[f64]) -> Result<(), String> {
+pub(super) fn check_curve(scores: &[f64], probabilities: &[f64]) -> Result<(), InvalidCalibrationError> {
     if scores.len() != probabilities.len() {
         let (left, right) = (scores.len(), probabilities.len());
-        return Err(format!("a curve must have as many scores as probabilities; found {left} and {right}"));
+        return Err(format!("a curve must have as many scores as probabilities; found {left} and {right}").into());
     }
     if scores.iter().any(|score| !score.is_finite()) || !scores.is_sorted_by(|left, right| left < right) {
-        return Err("the scores of a curve must be in ascending order".to_owned());
+        return Err("the scores of a curve must be in ascending order".to_owned().into());
     }
     if probabilities.iter().any(|value| !(0.0..=1.0).contains(value)) || !probabilities.is_sorted() {
-        return Err("the probabilities of a curve must be between 0 and 1 and must not decrease".to_owned());
+        return Err("the probabilities of a curve must be between 0 and 1 and must not decrease".to_owned().into());
     }
     Ok(())
 }

@@ -26,6 +26,7 @@ pub use coverage::Coverage;
 pub use interval::{cqr, cqr_score, normalized, normalized_score, split, split_score};
 pub use isotonic::Isotonic;
 pub use prediction_set::{ApsRandomizer, aps_score, aps_set, lac_score, lac_set};
+pub use quantiles::InvalidCalibrationError;
 pub(in crate::domain) use quantiles::quantile_of_sorted;
 pub use quantiles::{QuantileAt, Quantiles};
 pub use report::{Bin, Candidate, GroupReport, LevelReport, PointError, ProbabilityMetrics, Report};

@@ -4,6 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use super::Coverage;
 
+/// A part of calibration.json is invalid: what was found and what is expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidCalibrationError(pub String);
+
+impl From<String> for InvalidCalibrationError {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 /// The quantile at one level.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,20 +61,20 @@ impl Quantiles {
     }
 
     /// Validates quantiles read from a file.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), InvalidCalibrationError> {
         let levels: Vec<Coverage> = self.levels.iter().map(|level| level.coverage).collect();
         if levels != Coverage::GRID {
-            return Err(format!("quantiles must have the levels {}", Coverage::grid_text()));
+            return Err(format!("quantiles must have the levels {}", Coverage::grid_text()).into());
         }
         for level in self.levels.iter().filter(|level| level.quantile.is_some()) {
             if level.coverage.rank(self.rows).is_none() {
                 let (coverage, rows) = (level.coverage.as_f64(), self.rows);
-                return Err(format!("{rows} rows cannot have a quantile at {coverage}; it must be null"));
+                return Err(format!("{rows} rows cannot have a quantile at {coverage}; it must be null").into());
             }
         }
         let bounds: Vec<f64> = self.levels.iter().map(|level| level.quantile.unwrap_or(f64::INFINITY)).collect();
         if bounds.iter().any(|bound| bound.is_nan()) || !bounds.is_sorted() {
-            return Err("quantiles must be numbers that do not decrease with the level".to_owned());
+            return Err("quantiles must be numbers that do not decrease with the level".to_owned().into());
         }
         Ok(())
     }
@@ -100,11 +111,11 @@ mod tests {
     fn files_with_impossible_quantiles_are_refused() {
         let mut few = Quantiles::of(vec![1.0; 5]);
         few.levels[8].quantile = Some(2.0);
-        assert!(few.check().is_err_and(|text| text.contains("5 rows cannot")));
+        assert!(few.check().is_err_and(|error| error.0.contains("5 rows cannot")));
         let mut falling = Quantiles::of((0..200).map(f64::from).collect());
         falling.levels[8].quantile = Some(1.0);
         assert!(falling.check().is_err());
         falling.levels.pop();
-        assert!(falling.check().is_err_and(|text| text.contains("0.99")));
+        assert!(falling.check().is_err_and(|error| error.0.contains("0.99")));
     }
 }

@@ -3,7 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::scores::{Scores, softmax};
+use super::{
+    quantiles::InvalidCalibrationError,
+    scores::{Scores, softmax},
+};
 
 /// The bounds of `1/T`. Beyond them the probabilities are flat, or 0 and 1, within the precision of a double.
 const MIN_INVERSE: f64 = 1e-3;
@@ -57,11 +60,11 @@ impl Temperature {
         softmax(logits)
     }
 
-    pub(super) fn check(self) -> Result<(), String> {
+    pub(super) fn check(self) -> Result<(), InvalidCalibrationError> {
         if self.temperature.is_finite() && self.temperature > 0.0 {
             return Ok(());
         }
-        Err(format!("temperature must be above 0; found {}", self.temperature))
+        Err(format!("temperature must be above 0; found {}", self.temperature).into())
     }
 }
 

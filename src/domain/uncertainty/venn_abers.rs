@@ -6,7 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::isotonic::{BlockCounts, check_curve, tallies};
+use super::{
+    isotonic::{BlockCounts, check_curve, tallies},
+    quantiles::InvalidCalibrationError,
+};
 
 /// A step function of the score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,7 +81,7 @@ impl VennAbers {
         upper / (1.0 - lower + upper)
     }
 
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), InvalidCalibrationError> {
         check_curve(&self.lower.scores, &self.lower.probabilities)?;
         check_curve(&self.upper.scores, &self.upper.probabilities)
     }

@@ -183,5 +183,5 @@ fn a_level_off_the_grid_is_refused_with_the_grid() {
         groups: None,
     };
     let refused = Calibrator::new(&calibration(rule), Coverage::new(0.42).expect("a level")).expect_err("off the grid");
-    assert!(refused.contains("0.42") && refused.contains("0.5, 0.6"), "{refused}");
+    assert!(refused.0.contains("0.42") && refused.0.contains("0.5, 0.6"), "{refused}");
 }

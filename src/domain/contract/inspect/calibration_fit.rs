@@ -47,7 +47,7 @@ impl Contract {
         match grouping.transpose() {
             Ok(grouping) if differences.is_empty() => return Ok(grouping),
             Ok(_) => {}
-            Err(difference) => differences.push(difference),
+            Err(difference) => differences.push(difference.to_string()),
         }
         Err(differences)
     }

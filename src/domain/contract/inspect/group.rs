@@ -11,6 +11,17 @@ use crate::domain::{
     text::did_you_mean,
 };
 
+/// A feature cannot be used for groups, or a row has no group: what was found and what is expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct GroupError(pub String);
+
+impl From<String> for GroupError {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 /// Finds the group of an instance among the groups of a calibration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Grouping {
@@ -56,7 +67,7 @@ impl Contract {
     ///
     /// # Errors
     /// Returns a message if the feature cannot define groups, or if a value is invalid or given twice.
-    pub fn grouping(&self, feature: &str, values: &[JsonValue]) -> Result<Grouping, String> {
+    pub fn grouping(&self, feature: &str, values: &[JsonValue]) -> Result<Grouping, GroupError> {
         let found = self.group_feature(feature)?;
         let mut groups = HashMap::new();
         for (index, value) in values.iter().enumerate() {
@@ -65,8 +76,8 @@ impl Contract {
             found.write_default(value, &mut buffer, 0, &mut faults);
             match (faults.first(), key(&buffer, 0)) {
                 (None, Some(key)) if !groups.contains_key(&key) => groups.insert(key, index),
-                (None, _) => return Err(format!("the group {value} of {feature:?} appears twice")),
-                (Some(fault), _) => return Err(format!("the group {value} of {feature:?}: {fault}")),
+                (None, _) => return Err(format!("the group {value} of {feature:?} appears twice").into()),
+                (Some(fault), _) => return Err(format!("the group {value} of {feature:?}: {fault}").into()),
             };
         }
         Ok(Grouping { feature: feature.to_owned(), tensor: found.tensor, offset: found.offset, groups })
@@ -77,18 +88,18 @@ impl Contract {
     ///
     /// # Errors
     /// Returns a message if the feature cannot define groups, or if the instance has no value of it.
-    pub fn group_value(&self, feature: &str, inputs: &Inputs) -> Result<JsonValue, String> {
+    pub fn group_value(&self, feature: &str, inputs: &Inputs) -> Result<JsonValue, GroupError> {
         let found = self.group_feature(feature)?;
         let buffer = inputs.tensors.get(found.tensor).map(|tensor| &tensor.buffer);
         let key = buffer.and_then(|buffer| key(buffer, found.offset));
         Ok(match key {
-            None => return Err(format!("the instance has no value of {feature:?}")),
+            None => return Err(format!("the instance has no value of {feature:?}").into()),
             Some(GroupKey::Text(text)) => JsonValue::Text(text),
             Some(GroupKey::Number(bits)) => group_literal(found, f64::from_bits(bits)),
         })
     }
 
-    fn group_feature(&self, feature: &str) -> Result<&Feature, String> {
+    fn group_feature(&self, feature: &str) -> Result<&Feature, GroupError> {
         let known = self.features.iter().map(|feature| feature.name.as_str());
         let found = self.by_name.get(feature).map(|index| &self.features[*index]);
         let found = found.ok_or_else(|| {
@@ -97,7 +108,7 @@ impl Contract {
         if found.dimensions.is_empty() {
             Ok(found)
         } else {
-            Err(format!("{feature:?} is an array and cannot define groups"))
+            Err(format!("{feature:?} is an array and cannot define groups").into())
         }
     }
 }

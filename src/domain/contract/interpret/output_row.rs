@@ -87,12 +87,12 @@ impl OutputRow<'_> {
         match scores {
             ScoreEncoding::Probabilities => {
                 let mut values = self.floats(Some(classes))?;
-                check_all(&mut values).map_err(|found| self.not_probabilities(found))?;
+                check_all(&mut values).map_err(|found| self.not_probabilities(found.to_string()))?;
                 Ok(values)
             }
             ScoreEncoding::PositiveProbability => {
                 let positive = self.floats(Some(1))?[0];
-                let positive = check_single(positive).map_err(|found| self.not_probabilities(found))?;
+                let positive = check_single(positive).map_err(|found| self.not_probabilities(found.to_string()))?;
                 Ok(vec![positive.complement(), positive])
             }
             ScoreEncoding::Logits if width == 1 && classes == 2 => {

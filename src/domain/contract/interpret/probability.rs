@@ -5,6 +5,17 @@ use std::fmt;
 
 use crate::domain::{float::Float, tensor::ElementType};
 
+/// Scores are not probabilities: what was found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(in crate::domain::contract) struct ProbabilityError(pub(in crate::domain::contract) String);
+
+impl From<String> for ProbabilityError {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 /// The accepted rounding errors.
 #[derive(Debug, Clone, Copy)]
 struct Tolerance {
@@ -33,7 +44,7 @@ fn misses_unit(value: f64, bound: f64) -> bool {
 ///
 /// # Errors
 /// Returns a description of the values if they are not probabilities.
-pub(in crate::domain::contract) fn check_all(values: &mut [Float]) -> Result<(), String> {
+pub(in crate::domain::contract) fn check_all(values: &mut [Float]) -> Result<(), ProbabilityError> {
     let Tolerance { bound, sum: off } = tolerance(values.first().map_or(ElementType::F32, |value| value.element()));
     let (mut sum, mut low, mut high) = (0.0, f64::INFINITY, f64::NEG_INFINITY);
     for value in values.iter() {
@@ -46,7 +57,8 @@ pub(in crate::domain::contract) fn check_all(values: &mut [Float]) -> Result<(),
             ShortNumber(low),
             ShortNumber(high),
             ShortNumber(sum)
-        ));
+        )
+        .into());
     }
     if low < 0.0 || high > 1.0 {
         for value in values {
@@ -60,9 +72,9 @@ pub(in crate::domain::contract) fn check_all(values: &mut [Float]) -> Result<(),
 ///
 /// # Errors
 /// Returns a description of the value if it is not a probability.
-pub(in crate::domain::contract) fn check_single(value: Float) -> Result<Float, String> {
+pub(in crate::domain::contract) fn check_single(value: Float) -> Result<Float, ProbabilityError> {
     if misses_unit(value.as_f64(), tolerance(value.element()).bound) {
-        return Err(format!("{}", ShortNumber(value.as_f64())));
+        return Err(format!("{}", ShortNumber(value.as_f64())).into());
     }
     Ok(value.clamp_to_unit())
 }
@@ -173,7 +185,7 @@ impl fmt::Display for ProbabilitySummary {
 mod tests {
     use super::*;
 
-    fn checked(values: &[f32]) -> Result<Vec<f64>, String> {
+    fn checked(values: &[f32]) -> Result<Vec<f64>, ProbabilityError> {
         let mut values: Vec<Float> = values.iter().map(|value| Float::F32(*value)).collect();
         check_all(&mut values).map(|()| values.into_iter().map(Float::as_f64).collect())
     }
@@ -190,11 +202,11 @@ mod tests {
             (&[41.927, -621.7], "values from -621.7 to 41.93 that sum to -579.77"),
             (&[1e9, 0.0], "values from 0 to 1.00e9 that sum to 1.00e9"),
         ] {
-            assert_eq!(checked(values), Err(found.to_owned()));
+            assert_eq!(checked(values), Err(found.to_owned().into()));
         }
         let half = half::f16::from_f32(1.001);
         assert_eq!(check_single(Float::F16(half)), Ok(Float::F16(half::f16::ONE)));
-        assert_eq!(check_single(Float::F32(1.5)), Err("1.5".to_owned()));
+        assert_eq!(check_single(Float::F32(1.5)), Err("1.5".to_owned().into()));
     }
 
     #[test]

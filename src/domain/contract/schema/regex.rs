@@ -14,6 +14,17 @@ use regex_automata::{
     util::pool::Pool,
 };
 
+/// A pattern cannot be used: why, and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PatternError(pub String);
+
+impl From<String> for PatternError {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 /// The memory in bytes for the DFA states of one pattern, per thread that matches it concurrently. It also bounds the
 /// time: a text that needs more states than fit is [`Undecided`]. On a slow machine the worst pattern takes about 6 ms
 /// to fill it.
@@ -42,7 +53,7 @@ impl Pattern {
     ///
     /// # Errors
     /// Returns a message if the pattern is invalid or too large.
-    pub fn new(text: &str) -> Result<Self, String> {
+    pub fn new(text: &str) -> Result<Self, PatternError> {
         let config = DFA::config()
             .cache_capacity(STATES_BYTES)
             .skip_cache_capacity_check(true)
