@@ -236,7 +236,6 @@ fn micros(duration: Duration) -> u32 {
     u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
 fn per_second(count: usize, lasted: Duration) -> f64 {
     count as f64 / lasted.as_secs_f64()
 }

@@ -60,7 +60,6 @@ pub(super) fn number(cell: &Cell) -> Option<f64> {
 
 /// Returns the coefficient of determination (R²), 1 - residual / total sum of squares, of pairs of prediction and
 /// truth; `None` if the truth does not vary.
-#[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
 pub(super) fn r_squared(pairs: &[(f64, f64)]) -> Option<f64> {
     let mean = pairs.iter().map(|(_, truth)| truth).sum::<f64>() / pairs.len().max(1) as f64;
     let total: f64 = pairs.iter().map(|(_, truth)| (truth - mean).powi(2)).sum();

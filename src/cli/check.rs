@@ -108,11 +108,12 @@ fn describe(output: &mut Terminal, mut prepared: VerifiedVersion) {
     if let Some(calibrated) = &prepared.calibrated {
         let (of, calibrator) = (&calibrated.calibration, &calibrated.calibrator);
         let (method, rows, file) = (calibrator.method(), of.data.rows, &of.data.file);
-        let at = calibrator.claimed_coverage().map_or_else(String::new, |level| format!(" at {}", level.as_f64()));
-        output.line(format_args!("        calibration.json: {method}{at}, {rows} rows of {file}"));
+        let at =
+            calibrator.claimed_coverage().map_or_else(String::new, |level| format!(" at coverage {}", level.as_f64()));
+        output.line(format_args!("        calibration.json: {method}{at}, from {rows} rows of {file}"));
     }
     if let Some(profile) = prepared.profile() {
-        output.line(format_args!("        profile.json: {} rows of {}", profile.rows, profile.source.file));
+        output.line(format_args!("        profile.json: from {} rows of {}", profile.rows, profile.source.file));
     }
     if let Some((differing, rows)) = prepared.label_mismatches().filter(|(differing, _)| *differing > 0) {
         output.line(format_args!(

@@ -18,13 +18,13 @@ use crate::{
 ///
 /// SIGTERM and SIGINT stop the server gracefully: /readyz reports not ready, new requests are rejected after
 /// `lifecycle.drain_delay_ms`, and requests in flight are finished. The exit code is then 0, even if
-/// `lifecycle.drain_timeout_ms` expired; each request that was cut off is logged, and their number. A second signal, at
-/// least one second after the first, stops the server at once with exit code 1. SIGHUP is ignored and logged,
-/// unless the terminal is gone. The exit code is 1 if the server cannot start, and 2 for errors in the configuration or
+/// `lifecycle.drain_timeout_ms` expired; the log then names each aborted request and their number. A second signal, at
+/// least one second after the first, stops the server at once with exit code 1. SIGHUP is logged and otherwise ignored, except
+/// when the terminal closes: then it stops the server like SIGTERM. The exit code is 1 if the server cannot start, and 2 for errors in the configuration or
 /// on the command line.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// Directory of models, of one model or of one version, or a single ONNX file (`repository.models`).
+    /// A directory of models, of one model or of one version; or a single ONNX file (`repository.models`).
     #[arg(value_name = "MODELS")]
     path: Option<PathBuf>,
     /// Same as MODELS.

@@ -122,7 +122,6 @@ impl Float {
 
     /// The element at `index` of a numeric buffer: floats in their own type, integers as doubles. `None` for booleans
     /// and text, or if `index` is out of range.
-    #[expect(clippy::cast_precision_loss, reason = "a model's 64-bit output beyond 2^53 is rounded to nearest")]
     pub fn at(buffer: &Buffer, index: usize) -> Option<Self> {
         Some(match buffer {
             Buffer::BF16(vector) => Self::BF16(*vector.get(index)?),

@@ -18,7 +18,6 @@ pub const MAX_EXACT: u64 = 1 << 53;
 
 impl Number {
     /// Converts to a double, rounding to nearest.
-    #[expect(clippy::cast_precision_loss, reason = "rounding to nearest is what this function promises")]
     pub fn as_f64(self) -> f64 {
         match self {
             Self::Unsigned(value) => value as f64,
@@ -36,7 +35,7 @@ impl Number {
     }
 
     /// The exact integer value, if there is one. `None` for floats beyond 2^53, because parsing may have rounded them.
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "guarded by the bound of 2^53")]
+    #[expect(clippy::cast_possible_truncation, reason = "guarded by the bound of 2^53")]
     pub fn as_whole(self) -> Option<i128> {
         match self {
             Self::Unsigned(value) => Some(value.into()),
@@ -62,7 +61,6 @@ impl Number {
     }
 
     /// Whether the number is a multiple of `divisor`, which must not be 0.
-    #[expect(clippy::cast_precision_loss, reason = "the contract allows divisors up to 2^53 only")]
     pub fn is_multiple_of(self, divisor: u64) -> bool {
         match self {
             Self::Unsigned(value) => value % divisor == 0,

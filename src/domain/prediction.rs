@@ -33,14 +33,37 @@ pub enum Outcome {
     },
 }
 
+/// The kind of a warning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WarningCode {
+    /// The value is valid, but outside the usual range of its feature.
+    OutsideExpected,
+    /// The member is not used.
+    IgnoredMember,
+    /// The prediction set is empty.
+    EmptySet,
+    /// The interval has no bound.
+    UnboundedInterval,
+    /// The instance's group is unknown or has too few rows, so the quantile of all rows was used.
+    PooledGroup,
+    /// The version has no profile, whose medians and modes an explanation starts from.
+    NoProfile,
+    /// The model gives no explanations.
+    ExplanationUnavailable,
+    /// The model failed while the prediction was explained.
+    ExplanationFailed,
+    /// The explanation is missing or inexact, because a limit was reached.
+    ExplanationIncomplete,
+}
+
 /// A warning in a successful response.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Warning {
     /// Location: a JSON Pointer into the body.
     pub pointer: String,
-    /// The kind: `outside_expected`, `ignored_member`, the code of an assessment notice, or the reason why an
-    /// explanation is missing or incomplete.
-    pub code: &'static str,
+    /// The kind.
+    pub code: WarningCode,
     /// The message.
     pub detail: String,
     /// The contract's feature, for the metrics.

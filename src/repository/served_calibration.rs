@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::LoadError;
 use crate::domain::{
     contract::{Contract, Grouping, OutputPlan},
-    prediction::{InterpretError, Prediction, Warning},
+    prediction::{InterpretError, Prediction, Warning, WarningCode},
     tensor::{Inputs, Tensor},
     uncertainty::{AssessContext, Assessment, AssessmentNotice, CalibrationDocument, Calibrator, Coverage},
     violation::escape_pointer,
@@ -92,23 +92,25 @@ impl ServedCalibration {
     fn warning(&self, notice: AssessmentNotice) -> Warning {
         let level = self.calibrator.coverage().as_f64();
         let feature = self.grouping.as_ref().map_or("", Grouping::feature);
-        let (pointer, detail) = match notice {
+        let (code, pointer, detail) = match notice {
             AssessmentNotice::EmptySet => {
                 let detail = format!(
                     "no class is likely enough for a set at coverage {level}: a higher coverage makes sets larger"
                 );
-                (String::new(), detail)
+                (WarningCode::EmptySet, String::new(), detail)
             }
             AssessmentNotice::UnboundedInterval => (
+                WarningCode::UnboundedInterval,
                 String::new(),
                 format!("the interval has no bound at coverage {level}: the calibration has too few rows"),
             ),
             AssessmentNotice::PooledGroup => (
+                WarningCode::PooledGroup,
                 format!("/features/{}", escape_pointer(feature)),
                 format!("the calibration has too few rows with this {feature}: the quantile of all rows was used"),
             ),
         };
-        Warning { pointer, code: notice.code(), detail, feature: None }
+        Warning { pointer, code, detail, feature: None }
     }
 }
 

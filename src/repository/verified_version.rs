@@ -153,7 +153,6 @@ impl VerifiedVersion {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a model has far fewer than 2^53 classes")]
 fn class_number(class: usize) -> f64 {
     class as f64
 }

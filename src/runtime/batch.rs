@@ -1,7 +1,7 @@
 //! Stacks rows into the inputs of one run, and slices rows out of its outputs.
 
 use half::{bf16, f16};
-use ndarray::{ArrayD, ArrayViewD, Axis, Slice, concatenate};
+use ndarray::{ArrayView1, ArrayView2, Axis, Slice, concatenate};
 
 use crate::domain::{
     float::Float,
@@ -10,24 +10,23 @@ use crate::domain::{
 
 /// The type of a tensor's elements.
 trait Element: Clone + Sized {
-    /// The tensor as an array; `None` if it has another type.
-    fn array(tensor: &Tensor) -> Option<ArrayViewD<'_, Self>>;
+    /// The elements of a tensor in row-major order; `None` if it has another type.
+    fn elements(tensor: &Tensor) -> Option<ArrayView1<'_, Self>>;
 
-    fn tensor(array: ArrayD<Self>) -> Tensor;
+    fn buffer(elements: Vec<Self>) -> Buffer;
 }
 
 /// Implements [`Element`] for each variant of a buffer, and a macro that calls a generic function by the type of a tensor.
 macro_rules! elements {
     ($dollar:tt $($kind:ty: $variant:ident),*) => {
         $(impl Element for $kind {
-            fn array(tensor: &Tensor) -> Option<ArrayViewD<'_, Self>> {
+            fn elements(tensor: &Tensor) -> Option<ArrayView1<'_, Self>> {
                 let Buffer::$variant(vector) = &tensor.buffer else { return None };
-                ArrayViewD::from_shape(tensor.shape.as_slice(), vector).ok()
+                Some(ArrayView1::from(vector.as_slice()))
             }
 
-            fn tensor(array: ArrayD<Self>) -> Tensor {
-                let shape = array.shape().to_vec();
-                Tensor { shape, buffer: Buffer::$variant(array.into_raw_vec_and_offset().0) }
+            fn buffer(elements: Vec<Self>) -> Buffer {
+                Buffer::$variant(elements)
             }
         })*
 
@@ -63,8 +62,17 @@ fn stack(parts: &[&Tensor]) -> Option<Tensor> {
 }
 
 fn stack_elements<E: Element>(parts: &[&Tensor]) -> Option<Tensor> {
-    let arrays = parts.iter().map(|part| E::array(part)).collect::<Option<Vec<_>>>()?;
-    concatenate(Axis(0), &arrays).ok().map(E::tensor)
+    let dimensions = parts.first()?.shape.get(1..)?;
+    if parts.iter().any(|part| part.shape.get(1..) != Some(dimensions)) {
+        return None;
+    }
+    // Along the first axis, stacking is concatenating the elements. Arrays of dynamic dimensions would do the same at
+    // several times the cost, for every batch.
+    let elements = parts.iter().map(|part| E::elements(part)).collect::<Option<Vec<_>>>()?;
+    let stacked = concatenate(Axis(0), &elements).ok()?;
+    let rows = parts.iter().map(|part| part.shape[0]).sum();
+    let shape = std::iter::once(rows).chain(dimensions.iter().copied()).collect();
+    Some(Tensor { shape, buffer: E::buffer(stacked.into_raw_vec_and_offset().0) })
 }
 
 /// Copies the rows of a tensor in this range of its first axis.
@@ -73,8 +81,12 @@ fn slice(tensor: &Tensor, range: Slice) -> Option<Tensor> {
 }
 
 fn slice_elements<E: Element>(tensor: &Tensor, range: Slice) -> Option<Tensor> {
-    let array = E::array(tensor).filter(|array| array.ndim() > 0)?;
-    Some(E::tensor(array.slice_axis(Axis(0), range).to_owned()))
+    let (rows, dimensions) = tensor.shape.split_first()?;
+    let elements = E::elements(tensor)?;
+    let array = ArrayView2::from_shape((*rows, dimensions.iter().product()), elements.as_slice()?).ok()?;
+    let kept = array.slice_axis(Axis(0), range).to_owned();
+    let shape = std::iter::once(kept.nrows()).chain(dimensions.iter().copied()).collect();
+    Some(Tensor { shape, buffer: E::buffer(kept.into_raw_vec_and_offset().0) })
 }
 
 /// Pads the inputs to `rows` rows by repeating the last row. Inputs that have as many rows or more are returned

@@ -22,7 +22,10 @@ use super::{
     watchdog::{Watchdog, Watched},
     worker,
 };
-use crate::{domain::tensor::Inputs, telemetry::VersionMetrics};
+use crate::{
+    domain::tensor::Inputs,
+    telemetry::{AbandonStage, VersionMetrics},
+};
 
 /// The sessions of one version, and the queue before them.
 pub struct Engine {
@@ -100,7 +103,7 @@ impl Engine {
     fn lead(&self, lease: SessionLease, inputs: &Inputs, row: QueuedRow) -> Result<Completed, SubmitError> {
         let completed = run_as_leader(lease, inputs, row).ok_or(SubmitError::WorkerLost)?;
         if Instant::now() > row.deadline {
-            self.scheduler.metrics.count_abandoned_row("infer");
+            self.scheduler.metrics.count_abandoned_row(AbandonStage::Infer);
             return Err(SubmitError::DeadlineExceeded);
         }
         Ok(completed)

@@ -31,7 +31,6 @@ impl Cost {
     }
 
     /// The expected time of a run of `rows` rows.
-    #[expect(clippy::cast_precision_loss, reason = "rows are far fewer than 2^53")]
     pub fn batch_time(self, rows: usize) -> Duration {
         Duration::try_from_secs_f64(self.per_run + self.per_row * rows as f64).unwrap_or_default()
     }
@@ -60,7 +59,6 @@ impl Probe {
     /// The smallest and the largest probed size whose cost per row is within 5 % of the best. Smaller runs waste CPU
     /// time. Between the two, more rows only make each row wait longer; above the largest, the cost per row rises
     /// again.
-    #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^53")]
     pub fn efficient_batch_sizes(&self) -> RangeInclusive<usize> {
         const EFFICIENCY_TOLERANCE: f64 = 1.05;
         let a_row = |(size, seconds): (&usize, &f64)| (*size, seconds / *size as f64);
@@ -128,7 +126,6 @@ pub fn probe(executor: &mut impl Executor, rows: &[Inputs], limit: usize) -> Res
 }
 
 /// Fits a line to seconds over sizes by least squares, with both coefficients clamped at zero.
-#[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^53")]
 fn fit(sizes: &[usize], seconds: &[f64]) -> Cost {
     let count = sizes.len() as f64;
     let mean_size = sizes.iter().map(|size| *size as f64).sum::<f64>() / count;

@@ -9,6 +9,7 @@ use super::{
     run_control::RowInterest,
     scheduler::{Enqueued, QueueReply, Scheduler},
 };
+use crate::telemetry::AbandonStage;
 
 /// One queued row, as long as its caller waits for it.
 pub(super) struct QueueTicket<'e> {
@@ -44,7 +45,7 @@ impl<'e> QueueTicket<'e> {
             // If it is too late to run, dropping the lease passes the session to the next row.
             Ok(Ok(QueueReply::Expired | QueueReply::BecomeLeader(..))) => {
                 ticket.answered = true;
-                scheduler.metrics.count_abandoned_row("queue");
+                scheduler.metrics.count_abandoned_row(AbandonStage::Queue);
                 return Err(SubmitError::DeadlineExceeded);
             }
             // A worker leaves out a row only after its deadline; before that, its thread was lost.
@@ -66,7 +67,7 @@ impl Drop for QueueTicket<'_> {
         if self.answered {
             return;
         }
-        let stage = if self.scheduler.lock().remove(self.id) { "queue" } else { "infer" };
+        let stage = if self.scheduler.lock().remove(self.id) { AbandonStage::Queue } else { AbandonStage::Infer };
         self.interest.unsubscribe();
         self.scheduler.metrics.count_abandoned_row(stage);
     }

@@ -15,7 +15,7 @@ use crate::{
         explanation::{DisplayedFeature, Explanation, SamplingPlan, ShapleyProblem, ValueRange},
         float::Float,
         json::JsonValue,
-        prediction::{Outcome, Prediction, Warning},
+        prediction::{Outcome, Prediction, Warning, WarningCode},
         tensor::Inputs,
         uncertainty::AssessContext,
     },
@@ -159,7 +159,7 @@ impl ExplainRequest<'_> {
     }
 
     /// Returns the inputs of the computation, or the code and detail of a warning if there is nothing to explain.
-    fn prepare(&self) -> Result<ExplanationSetup<'_>, (&'static str, String)> {
+    fn prepare(&self) -> Result<ExplanationSetup<'_>, (WarningCode, String)> {
         let Self { version, .. } = self;
         let model = &version.model;
         let explained =
@@ -167,20 +167,20 @@ impl ExplainRequest<'_> {
         let Some((target, worth)) = explained else {
             let detail =
                 format!("{model} returns tensors; only class probabilities and regression values can be explained");
-            return Err(("explanation_unavailable", detail));
+            return Err((WarningCode::ExplanationUnavailable, detail));
         };
         if version.limits.max_explain_rows == 0 {
-            return Err(("explanation_unavailable", format!("explanations of {model} are disabled")));
+            return Err((WarningCode::ExplanationUnavailable, format!("explanations of {model} are disabled")));
         }
         let baseline = match &version.baseline {
             BaselineState::Ready(baseline) => baseline,
-            BaselineState::Unavailable(reason) => return Err(("explanation_unavailable", reason.clone())),
+            BaselineState::Unavailable(reason) => return Err((WarningCode::ExplanationUnavailable, reason.clone())),
             BaselineState::NoProfile => {
                 let detail = format!(
                     "{model} has no profile.json, which provides the baseline; create it with `candor init model.onnx \
                      --data train.csv`"
                 );
-                return Err(("no_profile", detail));
+                return Err((WarningCode::NoProfile, detail));
             }
         };
         let players = version.contract.differing_features(&baseline.inputs, &self.instance);
@@ -226,7 +226,7 @@ impl ExplainRequest<'_> {
             tracing::warn!(model = %version.model, version = %version.version, "an explanation failed: {cause}");
             let detail = "the model failed on a row between the baseline and the instance; the cause is in the log";
             ExplainOutcome {
-                warning: Some(warning("explanation_failed", detail.to_owned())),
+                warning: Some(warning(WarningCode::ExplanationFailed, detail.to_owned())),
                 rows,
                 ..ExplainOutcome::default()
             }
@@ -258,7 +258,7 @@ impl ExplainRequest<'_> {
         } else {
             format!("{reason} after {rows} rows (of at most {limit}); an explanation needs at least {least} rows")
         };
-        ExplainOutcome { explanation, warning: Some(warning("explanation_incomplete", detail)), rows }
+        ExplainOutcome { explanation, warning: Some(warning(WarningCode::ExplanationIncomplete, detail)), rows }
     }
 
     /// Returns the features with their values in the request and in the baseline.
@@ -289,6 +289,6 @@ impl ExplainRequest<'_> {
     }
 }
 
-fn warning(code: &'static str, detail: String) -> Warning {
+fn warning(code: WarningCode, detail: String) -> Warning {
     Warning { pointer: "/explain".to_owned(), code, detail, feature: None }
 }

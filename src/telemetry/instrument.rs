@@ -286,7 +286,6 @@ impl AtomicF64 {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "Prometheus counts in f64, which is exact up to 2^53")]
 fn as_f64(count: u64) -> f64 {
     count as f64
 }

@@ -45,7 +45,7 @@ pub use openmetrics::OPENMETRICS_CONTENT_TYPE;
 pub use request_log::log_request;
 pub use settings::{LogFormat, Settings};
 pub use trace_context::{TraceContext, TraceId};
-pub use version_metrics::{BatchCloseReason, VersionLabels, VersionMetrics};
+pub use version_metrics::{AbandonStage, BatchCloseReason, VersionLabels, VersionMetrics};
 
 /// The content type of [`Metrics::text`].
 pub const TEXT_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -38,7 +38,6 @@ impl Collector for Process {
 }
 
 /// User and system time of all threads so far, in seconds.
-#[expect(clippy::cast_precision_loss, reason = "a float holds the nanoseconds of more than a hundred days")]
 fn cpu_seconds() -> f64 {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9

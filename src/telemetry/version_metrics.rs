@@ -55,6 +55,25 @@ pub enum BatchCloseReason {
     Deadline,
 }
 
+/// How far an abandoned row had come: the label `stage` of `candor_abandoned_rows_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AbandonStage {
+    /// It was waiting.
+    Queue,
+    /// It was running.
+    Infer,
+}
+
+impl AbandonStage {
+    /// Returns the stage as a label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Infer => "infer",
+        }
+    }
+}
+
 const BATCH_CLOSE_REASONS: [&str; 4] = ["idle", "full", "delay", "deadline"];
 
 /// The number of cached pairs of protocol and route. The server has fewer; any further pair would be looked up each
@@ -168,11 +187,11 @@ impl VersionMetrics {
         &self.version
     }
 
-    /// Counts a row that was abandoned, by the stage that it had reached: `queue` or `infer`. The outcome of its
-    /// request is counted when the request is recorded.
-    pub fn count_abandoned_row(&self, stage: &'static str) {
+    /// Counts a row that was abandoned, by the stage that it had reached. The outcome of its request is counted when
+    /// the request is recorded.
+    pub fn count_abandoned_row(&self, stage: AbandonStage) {
         if !self.is_retired() {
-            self.abandoned_rows.series(&[&self.model, &self.version, stage], Counter::default).inc();
+            self.abandoned_rows.series(&[&self.model, &self.version, stage.as_str()], Counter::default).inc();
         }
     }
 

@@ -119,7 +119,6 @@ fn measured(rows: &RegressionRows, row: usize) -> RegressionOutputs {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
 pub(crate) fn real(count: usize) -> f64 {
     count as f64
 }

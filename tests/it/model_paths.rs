@@ -69,7 +69,7 @@ fn a_version_alone_is_served_as_its_model_would_be() {
     fs::write(&settings, format!("versions = [\"2\"]\n{coverage}")).expect("written");
     let output = candor(&["check"]).arg(models.path().join("digits/1")).output().expect("it ran");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
-    assert!(text.contains("temperature+lac at 0.975"), "{text}");
+    assert!(text.contains("temperature+lac at coverage 0.975"), "{text}");
     let output = candor(&["check"]).arg(models.path()).output().expect("it ran");
     assert!(!output.status.success(), "of the model as a whole, version 2 is missing");
 }

@@ -7,8 +7,11 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 
-use super::super::transport::{BudgetExhausted, Connection, HeldBytes};
-use crate::{domain::error_code::ErrorCode, serving::ServeError};
+use super::{
+    super::transport::{BudgetExhausted, Connection, HeldBytes},
+    error_codes::{BODY_TIMEOUT, BODY_TOO_LARGE, UNSUPPORTED_ENCODING},
+};
+use crate::serving::ServeError;
 
 /// A request body as it arrives.
 pub trait RequestBody: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static {}
@@ -60,13 +63,13 @@ pub(super) async fn read<B: RequestBody>(
 }
 
 fn too_large(limit: usize) -> ServeError {
-    ServeError::new(ErrorCode::BodyTooLarge, format!("the body may have at most {limit} bytes, after decompression"))
+    ServeError::new(BODY_TOO_LARGE, format!("the body may have at most {limit} bytes, after decompression"))
 }
 
 fn timed_out(limit: Duration) -> ServeError {
     let limit = limit.as_millis();
     let detail = format!("the body did not arrive within {limit} ms (less while the server has many connections)");
-    ServeError::new(ErrorCode::BodyTimeout, detail)
+    ServeError::new(BODY_TIMEOUT, detail)
 }
 
 impl From<BudgetExhausted> for ServeError {
@@ -179,7 +182,7 @@ impl Encoding {
             _ => {
                 let found = crate::domain::text::quote(&name);
                 let detail = format!("Content-Encoding must be one of gzip, zstd, identity; got {found}");
-                Err(ServeError::new(ErrorCode::UnsupportedEncoding, detail))
+                Err(ServeError::new(UNSUPPORTED_ENCODING, detail))
             }
         }
     }
@@ -199,7 +202,7 @@ impl Encoding {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err as it is")]
 fn undecodable(error: std::io::Error) -> ServeError {
-    ServeError::new(ErrorCode::UnsupportedEncoding, format!("the body does not match its Content-Encoding: {error}"))
+    ServeError::new(UNSUPPORTED_ENCODING, format!("the body does not match its Content-Encoding: {error}"))
 }
 
 /// Decompresses a body chunk by chunk, up to the limit, however much larger it would become.

@@ -8,7 +8,12 @@ use axum::{
 use http::header;
 use serde_json::{Value, json};
 
-use super::{context::Context, headers, path_params::PathParams, problem};
+use super::{
+    context::Context,
+    error_codes::{NOT_FOUND, error_codes, remedy, status},
+    headers,
+    path_params::PathParams,
+};
 use crate::{domain::error_code::ErrorCode, serving::ServeError};
 
 /// Content-Security-Policy: the page connects only to this server and loads nothing.
@@ -24,12 +29,12 @@ pub(super) async fn page() -> impl IntoResponse {
 /// `GET /problems`
 pub(super) async fn problems(request: Request) -> Response {
     if wants_json(&request) {
-        let all: Vec<Value> = ErrorCode::ALL.iter().map(|code| problem_json(*code)).collect();
+        let all: Vec<Value> = error_codes().into_iter().map(problem_json).collect();
         return Json(json!({ "problems": all })).into_response();
     }
-    let line = |code: &ErrorCode| format!("{}  {:<24} {}\n", problem::status(*code), code.as_str(), code.title());
+    let line = |code: ErrorCode| format!("{}  {:<24} {}\n", status(code), code.as_str(), code.title());
     let body: String =
-        ErrorCode::ALL.iter().map(line).chain(["\nDetails: GET /problems/{code}\n".to_owned()]).collect();
+        error_codes().into_iter().map(line).chain(["\nDetails: GET /problems/{code}\n".to_owned()]).collect();
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
 }
 
@@ -41,7 +46,7 @@ fn wants_json(request: &Request) -> bool {
 fn problem_json(code: ErrorCode) -> Value {
     json!({
         "type": format!("/problems/{}", code.as_str()), "code": code.as_str(), "title": code.title(),
-        "status": problem::status(code), "meaning": code.meaning(), "remedy": code.remedy(),
+        "status": status(code), "meaning": code.meaning(), "remedy": remedy(code),
     })
 }
 
@@ -51,22 +56,22 @@ pub(super) async fn problem_page(
     PathParams(text): PathParams<String>,
     request: Request,
 ) -> Response {
-    let Some(code) = ErrorCode::parse(&text) else {
-        let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+    let Some(code) = error_codes().into_iter().find(|code| code.as_str() == text) else {
+        let codes: Vec<&str> = error_codes().iter().map(|code| code.as_str()).collect();
         let quoted = crate::domain::text::quote(&text);
         let detail = format!("unknown error code {quoted}; the codes are: {}", codes.join(", "));
-        return context.refuse(&ServeError::new(ErrorCode::NotFound, detail));
+        return context.refuse(&ServeError::new(NOT_FOUND, detail));
     };
     if wants_json(&request) {
         return Json(problem_json(code)).into_response();
     }
-    let status = problem::status(code);
+    let status = status(code);
     let body = format!(
         "{} (status {status})\n{}\n\nWhat it means\n  {}\n\nWhat to do\n  {}\n",
         code.as_str(),
         code.title(),
         code.meaning(),
-        code.remedy()
+        remedy(code)
     );
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
 }

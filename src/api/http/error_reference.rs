@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::problem::status;
-use crate::domain::{error_code::ErrorCode, violation::ViolationCode};
+use super::error_codes::{error_codes, remedy, status};
+use crate::domain::violation::ViolationCode;
 
 /// The Markdown table of all error codes, for docs/errors.md.
 pub fn error_reference() -> String {
@@ -14,8 +14,8 @@ pub fn error_reference() -> String {
          `GET /problems/{code}`.\n\n\
          | status | code | meaning | remedy |\n|---|---|---|---|\n",
     );
-    for code in ErrorCode::ALL {
-        let _ = writeln!(text, "| {} | `{}` | {} | {} |", status(*code), code.as_str(), code.meaning(), code.remedy());
+    for code in error_codes() {
+        let _ = writeln!(text, "| {} | `{}` | {} | {} |", status(code), code.as_str(), code.meaning(), remedy(code));
     }
     text.push_str("\nCodes of the violations in `errors`:\n\n| code | meaning |\n|---|---|\n");
     for code in ViolationCode::ALL {

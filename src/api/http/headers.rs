@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderMap, HeaderName, header};
 use uuid::Uuid;
 
-use crate::{domain::error_code::ErrorCode, serving::ServeError, telemetry::TraceContext};
+use super::error_codes::{INVALID_HEADER, NOT_ACCEPTABLE, UNSUPPORTED_MEDIA_TYPE};
+use crate::{serving::ServeError, telemetry::TraceContext};
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) const X_MODEL_VERSION: HeaderName = HeaderName::from_static("x-model-version");
@@ -52,7 +53,7 @@ pub(super) fn client_timeout(headers: &HeaderMap) -> Result<Option<Duration>, Se
             let found = crate::domain::text::quote(&text);
             let detail =
                 format!("x-deadline-ms must be a whole number of milliseconds, 1 to {MAX_DEADLINE_MS}; got {found}");
-            Err(ServeError::new(ErrorCode::InvalidHeader, detail))
+            Err(ServeError::new(INVALID_HEADER, detail))
         }
     }
 }
@@ -74,7 +75,7 @@ pub(super) fn check_content_type(headers: &HeaderMap) -> Result<(), ServeError> 
     }
     let found = if value.is_empty() { "none".to_owned() } else { crate::domain::text::quote(value) };
     let detail = format!("Content-Type must be application/json in UTF-8; got {found}");
-    Err(ServeError::new(ErrorCode::UnsupportedMediaType, detail))
+    Err(ServeError::new(UNSUPPORTED_MEDIA_TYPE, detail))
 }
 
 /// Returns the weight of a media type in the Accept header: 0 for unacceptable, 1000 for most preferred. Without the
@@ -117,7 +118,7 @@ pub(super) fn check_accept(headers: &HeaderMap, media_type: &str) -> Result<(), 
     if !headers.contains_key(header::ACCEPT) || accept_quality(headers, media_type) > 0 {
         return Ok(());
     }
-    Err(ServeError::new(ErrorCode::NotAcceptable, format!("this route returns only {media_type}")))
+    Err(ServeError::new(NOT_ACCEPTABLE, format!("this route returns only {media_type}")))
 }
 
 #[cfg(test)]

@@ -18,11 +18,12 @@ use super::{
     Scrapes, SharedState,
     compression::AcceptEncoding,
     context::{Context, ModelVisibility},
+    error_codes::{METHOD_NOT_ALLOWED, NOT_FOUND},
     headers, problem,
     response_budget::hold_and_send,
 };
 use crate::{
-    domain::{error_code::ErrorCode, text::quote},
+    domain::text::quote,
     lifecycle::{Phase, Shutdown},
     repository::{Catalog, Repository},
     serving::ServeError,
@@ -83,7 +84,7 @@ impl HealthService {
         let path = request.uri().path();
         if ![Method::GET, Method::HEAD].contains(request.method()) {
             let detail = format!("{} accepts GET, not {}", quote(path), request.method());
-            return Err(ServeError::new(ErrorCode::MethodNotAllowed, detail));
+            return Err(ServeError::new(METHOD_NOT_ALLOWED, detail));
         }
         match (path, &self.scrapes) {
             ("/livez" | "/healthz", _) => Ok(alive()),
@@ -96,7 +97,7 @@ impl HealthService {
             }
             _ => {
                 let detail = format!("no route matches {}; this listener serves /livez and /readyz", quote(path));
-                Err(ServeError::new(ErrorCode::NotFound, detail))
+                Err(ServeError::new(NOT_FOUND, detail))
             }
         }
     }

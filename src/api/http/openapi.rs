@@ -15,12 +15,12 @@ use self::{
 use super::{
     SharedState,
     context::Context,
+    error_codes::error_codes,
     routes::{ROUTES, RouteName},
 };
 use crate::{
     domain::{
         contract::{MAX_ENTITY_ID, OutputPlan, Task},
-        error_code::ErrorCode,
         text::MAX_QUOTED,
     },
     repository::ModelVersion,
@@ -178,7 +178,7 @@ fn set_meaning(version: &ModelVersion) -> String {
 fn common_schemas() -> Map<String, Value> {
     let mut schemas: Map<String, Value> =
         serde_json::from_str(include_str!("assets/schemas.json")).expect("a test reads the document");
-    let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+    let codes: Vec<&str> = error_codes().iter().map(|code| code.as_str()).collect();
     schemas["Problem"]["properties"]["code"]["enum"] = json!(codes);
     schemas.insert("Explanation".to_owned(), explanation_schema());
     schemas

@@ -7,11 +7,8 @@ use axum::{
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use super::context::Context;
-use crate::{
-    domain::{error_code::ErrorCode, text::quote},
-    serving::ServeError,
-};
+use super::{context::Context, error_codes::NOT_FOUND};
+use crate::{domain::text::quote, serving::ServeError};
 
 /// Decoded path parameters. A path that is not UTF-8 is not found, since every name is UTF-8.
 pub(super) struct PathParams<T>(pub(super) T);
@@ -30,7 +27,7 @@ where
                 let path = quote(parts.uri.path());
                 let detail = format!("no route matches {path}; names in a path must be valid UTF-8");
                 let Ok(Context(context)) = Context::from_request_parts(parts, state).await;
-                Err(context.refuse(&ServeError::new(ErrorCode::NotFound, detail).with_cause(error)))
+                Err(context.refuse(&ServeError::new(NOT_FOUND, detail).with_cause(error)))
             }
         }
     }

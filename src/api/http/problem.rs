@@ -1,4 +1,4 @@
-//! Errors as RFC 9457 problem details. The only place that maps error codes to HTTP statuses.
+//! Errors as RFC 9457 problem details.
 
 use axum::{
     body::Body,
@@ -7,33 +7,11 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
+use super::error_codes::status;
 use crate::{
     domain::{error_code::ErrorCode, violation::Violation},
     serving::ServeError,
 };
-
-/// Returns the HTTP status of an error code.
-pub fn status(code: ErrorCode) -> u16 {
-    match code {
-        ErrorCode::MalformedJson | ErrorCode::DataContractViolation | ErrorCode::InvalidHeader => 400,
-        ErrorCode::Unauthenticated => 401,
-        ErrorCode::Forbidden => 403,
-        ErrorCode::UnknownModel | ErrorCode::UnknownVersion | ErrorCode::NotFound => 404,
-        ErrorCode::MethodNotAllowed => 405,
-        ErrorCode::NotAcceptable => 406,
-        ErrorCode::BodyTimeout => 408,
-        ErrorCode::BodyTooLarge => 413,
-        ErrorCode::UnsupportedMediaType | ErrorCode::UnsupportedEncoding => 415,
-        ErrorCode::AnswerTooLarge => 422,
-        ErrorCode::RateLimited => 429,
-        ErrorCode::InferenceFailed
-        | ErrorCode::NonFiniteOutput
-        | ErrorCode::InvalidProbabilities
-        | ErrorCode::Internal => 500,
-        ErrorCode::Overloaded | ErrorCode::NotReady | ErrorCode::Draining => 503,
-        ErrorCode::DeadlineExceeded => 504,
-    }
-}
 
 #[derive(Serialize)]
 struct ProblemDetails<'a> {

@@ -16,15 +16,14 @@ use super::{
     access_control::AccessControl,
     admin,
     context::Context,
-    docs, health, index, metrics, models, openapi, predict,
+    docs,
+    error_codes::{METHOD_NOT_ALLOWED, NOT_FOUND},
+    health, index, metrics, models, openapi, predict,
     routes::{self, ADMIN_ROUTES, ROUTES, Route, RouteAccess, RouteName},
     service::HttpService,
 };
 use crate::{
-    domain::{
-        error_code::ErrorCode,
-        text::{quote, truncate},
-    },
+    domain::text::{quote, truncate},
     security::TokenStore,
     serving::{Recorder, ServeError},
 };
@@ -68,7 +67,7 @@ fn build(table: &'static [Route], include: impl Fn(&Route) -> bool) -> Router<Sh
     router.method_not_allowed_fallback(async move |Context(context): Context, request: Request| {
         let (path, method) = (request.uri().path(), truncate(request.method().as_str()));
         let detail = format!("{} accepts {}, not {method}", quote(path), routes::methods(table, path));
-        context.refuse(&ServeError::new(ErrorCode::MethodNotAllowed, detail))
+        context.refuse(&ServeError::new(METHOD_NOT_ALLOWED, detail))
     })
 }
 
@@ -115,10 +114,10 @@ fn cors(origins: &[String]) -> CorsLayer {
 async fn no_such_path(Context(context): Context, request: Request) -> Response {
     let path = quote(request.uri().path());
     let detail = format!("no route matches {path}; GET / lists models and routes");
-    context.refuse(&ServeError::new(ErrorCode::NotFound, detail))
+    context.refuse(&ServeError::new(NOT_FOUND, detail))
 }
 
 async fn no_such_admin_path(Context(context): Context) -> Response {
     let paths = routes::templates(ADMIN_ROUTES).collect::<Vec<_>>().join(", ");
-    context.refuse(&ServeError::new(ErrorCode::NotFound, format!("the admin listener serves only {paths}")))
+    context.refuse(&ServeError::new(NOT_FOUND, format!("the admin listener serves only {paths}")))
 }

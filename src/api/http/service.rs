@@ -16,12 +16,12 @@ use super::{
     body::RequestBody,
     compression::AcceptEncoding,
     context::RequestContext,
+    error_codes::INVALID_HEADER,
     headers,
     response_budget::{hold_and_send, send_unheld},
     routes::{self, Route, RouteAccess},
 };
 use crate::{
-    domain::error_code::ErrorCode,
     lifecycle::{Phase, Shutdown},
     security::RateDecision,
     serving::{Recorder, RequestMeta, RequestRecord, Sent, ServeError},
@@ -145,7 +145,7 @@ fn check_host<B>(request: &Request<B>) -> Result<(), ServeError> {
     let hosts = request.headers().get_all(header::HOST).iter().count();
     if hosts != 1 {
         let detail = format!("an HTTP/1.1 request needs exactly one Host header; got {hosts}");
-        return Err(ServeError::new(ErrorCode::InvalidHeader, detail));
+        return Err(ServeError::new(INVALID_HEADER, detail));
     }
     Ok(())
 }

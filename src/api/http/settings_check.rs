@@ -24,6 +24,7 @@ impl Settings {
             outside("max_body_bytes", self.max_body_bytes, MAX_BODY_BYTES, "0 would reject every prediction request"),
             wait("body_timeout_ms", self.body_timeout_ms, "0 would time out every request body"),
             wait("header_timeout_ms", self.header_timeout_ms, "0 would time out every request"),
+            wait("idle_timeout_ms", self.idle_timeout_ms, "0 would close every connection"),
             wait("answer_timeout_ms", self.answer_timeout_ms, "0 would time out every response"),
             outside("max_connections", self.max_connections, MAX_CONNECTIONS, "0 would refuse every connection"),
             outside(

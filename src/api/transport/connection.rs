@@ -95,6 +95,13 @@ impl Connection {
         self.activity.begin()
     }
 
+    /// Records that bytes arrived. On a multiplexed connection they may be pings, which begin no request.
+    pub(super) fn bytes_arrived(&self) {
+        if !self.is_multiplexed() {
+            self.activity.bytes_arrived();
+        }
+    }
+
     fn is_multiplexed(&self) -> bool {
         self.multiplexed.load(Ordering::Relaxed)
     }

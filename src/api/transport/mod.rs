@@ -17,6 +17,7 @@ mod threads;
 pub use budget::ByteBudget;
 pub(super) use budget::{BudgetExhausted, HeldBytes, attach};
 pub use connection::{Connection, Peer};
+pub use connection_activity::IdleTimeouts;
 pub use host::{Host, HostError};
 pub use server::{Handler, Listen, Server, Serving};
 pub use threads::ServerThreads;

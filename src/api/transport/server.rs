@@ -23,7 +23,7 @@ use super::{
     budget::{ByteBudget, CONNECTION_BYTES},
     busy_poll::{BusyPoll, RequestCadence},
     connection::{Connection, Peer},
-    connection_activity::ConnectionActivity,
+    connection_activity::{ConnectionActivity, IdleTimeouts},
     connection_limiter::{AcceptDecision, ConnectionLimiter, ConnectionPermit},
     connection_limits::{ConnectionLimits, MAX_WAITING},
     host::Host,
@@ -77,8 +77,8 @@ pub struct Listen {
     pub max_connections: usize,
     /// Maximum number of connections per address.
     pub max_connections_per_address: usize,
-    /// How long the head of a request may take to arrive, also on an open connection.
-    pub idle_timeout: Duration,
+    /// How long a connection may be without a request in flight.
+    pub idle_timeouts: IdleTimeouts,
     /// How long a client may take to read a response.
     pub answer_timeout: Duration,
 }
@@ -141,7 +141,7 @@ impl Server {
         let connections = Arc::new(Connections {
             builder: builder(),
             handler,
-            idle_timeout: self.listen.idle_timeout,
+            idle_timeouts: self.listen.idle_timeouts,
             answer_timeout: self.listen.answer_timeout,
             shutdown: shutdown.clone(),
             limiter: ConnectionLimiter::new(name, limits, metrics),
@@ -216,8 +216,7 @@ struct Connections<H> {
     builder: auto::Builder<TokioExecutor>,
     /// Answers the requests.
     handler: H,
-    /// How long a connection may be idle.
-    idle_timeout: Duration,
+    idle_timeouts: IdleTimeouts,
     /// How long a client may take to read a response.
     answer_timeout: Duration,
     shutdown: Shutdown,
@@ -292,7 +291,7 @@ impl<H: Handler> Connections<H> {
         tokio::pin!(served);
         // In one set, which polls them only when they are woken, and not at every event of the connection.
         let mut interruptions: FuturesUnordered<BoxFuture<'_, Interruption>> = FuturesUnordered::new();
-        let idle = connection.activity.idle(self.idle_timeout, &self.limiter);
+        let idle = connection.activity.idle(self.idle_timeouts, &self.limiter);
         interruptions.push(Box::pin(idle.map(|()| Interruption::TimedOut(TimedOutConnection::Idle))));
         let slow_reader = self.slow_reader(connection);
         interruptions.push(Box::pin(slow_reader.map(|()| Interruption::TimedOut(TimedOutConnection::SlowReader))));
@@ -342,7 +341,7 @@ impl<H: Handler> Connections<H> {
         connection.as_mut().graceful_shutdown();
         tokio::select! {
             ended = connection => ended,
-            () = activity.idle(DRAIN_IDLE_TIMEOUT.min(self.idle_timeout), &self.limiter) => Ok(()),
+            () = activity.idle(self.idle_timeouts.at_most(DRAIN_IDLE_TIMEOUT), &self.limiter) => Ok(()),
             () = self.shutdown.wait_for(Phase::Aborting) => {
                 self.shutdown.count_aborted(activity.in_flight());
                 Ok(())

@@ -64,6 +64,9 @@ impl AsyncRead for Socket {
         let socket = self.get_mut();
         let (before, room) = (buffer.filled().len(), buffer.remaining());
         ready!(Pin::new(&mut socket.stream).poll_read(context, buffer))?;
+        if buffer.filled().len() > before {
+            socket.connection.bytes_arrived();
+        }
         let is_end = room > 0 && buffer.filled().len() == before;
         if is_end && socket.connection.holds_end(context.waker()) {
             return socket.poll_gone(context);

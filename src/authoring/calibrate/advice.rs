@@ -46,7 +46,6 @@ pub(super) fn of(calibration: &CalibrationDocument, served: Coverage, classes: &
 
 /// Warns if always predicting the most frequent class would beat the classifier: its columns or classes may be in the
 /// wrong order.
-#[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
 fn worse_than_a_constant(report: &Report, classes: &[(String, usize)]) -> Option<String> {
     let (name, most) = classes.iter().max_by_key(|(_, rows)| *rows)?;
     let rows: usize = classes.iter().map(|(_, rows)| rows).sum();

@@ -69,7 +69,6 @@ pub(super) fn panels(
     bottom
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a few panels")]
 fn real(count: usize) -> f64 {
     count as f64
 }

@@ -57,7 +57,6 @@ impl Axis {
     /// Returns the labels that fit on an axis of `pixels`: all, or every second one, always with the last.
     fn few_labels(self, pixels: f64) -> Vec<(f64, String)> {
         let labels = self.labels();
-        #[expect(clippy::cast_precision_loss, reason = "a few labels")]
         let every = if pixels / (labels.len() as f64) < 26.0 { 2 } else { 1 };
         labels.into_iter().rev().step_by(every).collect()
     }

@@ -104,7 +104,6 @@ fn dots(sheet: &mut SvgCanvas, frame: &PlotArea, (series, quality): (&str, &Prob
 }
 
 /// Draws a bar for each bin at its confidence, with height proportional to its number of rows.
-#[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
 fn mass(sheet: &mut SvgCanvas, frame: &PlotArea, series: &str, quality: &ProbabilityMetrics) {
     let most = quality.bins.iter().map(|bin| bin.rows).max().unwrap_or(1).max(1);
     for bin in &quality.bins {

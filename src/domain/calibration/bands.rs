@@ -14,7 +14,6 @@ const ACCURACY_TAIL: f64 = 0.05;
 ///
 /// With k the rank of the quantile and continuous scores, the number of covered rows is beta-binomial with a = k and b
 /// = n + 1 − k (Vovk 2012); ties increase coverage.
-#[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
 pub fn coverage_band(coverage: Coverage, rows: usize, new_rows: usize) -> Option<(f64, f64)> {
     let rank = coverage.rank(rows)?;
     if new_rows == 0 {
@@ -37,7 +36,6 @@ pub fn accuracy_band(rows: usize, probability: f64) -> Option<(f64, f64)> {
 }
 
 /// The central interval, as shares, of a distribution of counts; `outside` is the total probability of both tails.
-#[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
 fn central_interval(law: &[f64], outside: f64) -> (f64, f64) {
     let trials = law.len() - 1;
     let place = |wanted: f64| {
@@ -54,7 +52,6 @@ fn central_interval(law: &[f64], outside: f64) -> (f64, f64) {
 /// The distribution of a count out of `trials`, from the ratio of neighbouring probabilities: that of the binomial
 /// distribution, with `odds` as a function of the count and the rest. Computed in logarithms, because the first
 /// probabilities can underflow.
-#[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
 fn count_distribution(trials: usize, odds: impl Fn(f64, f64) -> f64) -> Vec<f64> {
     let all = trials as f64;
     let mut logarithm = 0.0;

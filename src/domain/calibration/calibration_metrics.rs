@@ -4,7 +4,6 @@ use super::BINS;
 use crate::domain::uncertainty::{Bin, MIN_PROBABILITY, ProbabilityMetrics};
 
 /// Computes the metrics of some rows: probabilities and label. `rows` must not be empty.
-#[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
 pub(super) fn probability_metrics(rows: &[(&[f64], usize)]) -> ProbabilityMetrics {
     let count = rows.len() as f64;
     let tops: Vec<(f64, f64)> = rows
@@ -45,7 +44,6 @@ fn brier(probabilities: &[f64], label: usize) -> f64 {
 
 /// Equal-mass bins by ascending confidence. Rows of equal confidence may fall into two bins; each gets the mean
 /// accuracy of its tie, so that the order of the rows does not matter.
-#[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
 fn bins(mut tops: Vec<(f64, f64)>) -> Vec<Bin> {
     tops.sort_by(|left, right| left.0.total_cmp(&right.0));
     for tied in tops.chunk_by_mut(|left, right| left.0 >= right.0) {

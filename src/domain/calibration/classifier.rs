@@ -164,7 +164,6 @@ fn conform(
     Ok((Some(Sets { method, quantiles: scored.quantiles(), groups: scored.groups() }), levels, by_group))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "far fewer classes than 2^53")]
 fn count(classes: usize) -> f64 {
     classes as f64
 }

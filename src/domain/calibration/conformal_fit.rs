@@ -129,7 +129,6 @@ impl CoverageSums {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
 fn report(sums: &[CoverageSums]) -> Vec<LevelReport> {
     let level = |(coverage, sum): (Coverage, &CoverageSums)| {
         let share = |count: usize| if sum.rows == 0 { 0.0 } else { count as f64 / sum.rows as f64 };

@@ -155,7 +155,6 @@ fn cross_fit(rows: &ClassificationRows, chosen: &[usize], method: MethodChoice) 
     Ok(probabilities)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
 fn mean_loss(rows: &ClassificationRows, chosen: &[usize], probabilities: &[Vec<f64>]) -> f64 {
     let losses = chosen.iter().zip(probabilities).map(|(row, values)| log_loss(values, rows.labels[*row]));
     losses.sum::<f64>() / chosen.len() as f64

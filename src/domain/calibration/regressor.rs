@@ -82,7 +82,6 @@ fn deciles(values: &[f64]) -> Vec<f64> {
     (0..=QUANTILE_BINS).map(|part| sorted[part * (sorted.len() - 1) / QUANTILE_BINS]).collect()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
 fn point_error(rows: &RegressionRows, chosen: &[usize]) -> PointError {
     let errors = || chosen.iter().map(|row| rows.targets[*row] - rows.values[*row]);
     let count = chosen.len() as f64;

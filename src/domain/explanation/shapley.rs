@@ -94,7 +94,6 @@ impl RunningStats {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "players and pairs are far fewer than 2^53")]
 fn as_f64(count: usize) -> f64 {
     count as f64
 }

@@ -269,7 +269,6 @@ fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { (float(part) / float(whole) * 1e6).round() / 1e6 }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a table has far fewer than 2^53 rows")]
 fn float(count: u64) -> f64 {
     count as f64
 }

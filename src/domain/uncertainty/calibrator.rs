@@ -16,17 +16,6 @@ pub enum AssessmentNotice {
     PooledGroup,
 }
 
-impl AssessmentNotice {
-    /// The code of the warning.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::EmptySet => "empty_set",
-            Self::UnboundedInterval => "unbounded_interval",
-            Self::PooledGroup => "pooled_group",
-        }
-    }
-}
-
 /// Per-instance context of an assessment: Mondrian group and APS seed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AssessContext<'a> {

@@ -32,7 +32,6 @@ impl BlockCounts {
         u128::from(self.positives) * u128::from(other.rows) >= u128::from(other.positives) * u128::from(self.rows)
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
     pub(super) fn share(self) -> f64 {
         self.positives as f64 / self.rows as f64
     }

@@ -54,7 +54,6 @@ impl ApsRandomizer {
     }
 
     /// The random number of an instance, in [0, 1): the first 53 bits of the keyed BLAKE3 hash of its `features_hash`.
-    #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double")]
     pub fn uniform(&self, features_hash: &str) -> f64 {
         const UNIT: f64 = 1.0 / (1_u64 << 53) as f64;
         let hash = blake3::keyed_hash(&self.0, features_hash.as_bytes());

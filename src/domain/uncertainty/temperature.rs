@@ -132,7 +132,6 @@ fn least_loss(rows: &[ScoreRow<'_>]) -> f64 {
     inverse
 }
 
-#[expect(clippy::cast_precision_loss, reason = "far fewer rows than 2^53")]
 fn laplace_temperature(rows: &[ScoreRow<'_>]) -> f64 {
     let count = rows.len() as f64;
     let wanted = (count + 1.0) / (count + 2.0);

@@ -32,7 +32,6 @@ fn calibrated(
 }
 
 /// Quasi-random numbers in [0, 1), the same in every run.
-#[expect(clippy::cast_precision_loss, reason = "counts are small")]
 fn spread_out(row: usize, column: usize) -> f64 {
     // Roberts' sequence in three dimensions: powers of the root of x⁴ = x + 1.
     const STEPS: [f64; 3] = [0.819_172_513_396_164_5, 0.671_043_606_703_789_3, 0.549_700_477_901_970_3];

@@ -36,7 +36,7 @@ fn a_profile_is_made_anew_and_listed() {
     assert!(ages.iter().all(|age| *age == ages[0]), "the profile has no values of a sensitive feature: {ages:?}");
     let check = candor(&["check"]).arg(models.path()).output().expect("it ran");
     let told = String::from_utf8(check.stdout).expect("UTF-8");
-    assert!(check.status.success() && told.contains("profile.json: 200 rows of churn.csv"), "{told}");
+    assert!(check.status.success() && told.contains("profile.json: from 200 rows of churn.csv"), "{told}");
 }
 
 /// A version with two numbers whose contract, in the full validation, rejects instances with `a` less than 5.

@@ -50,7 +50,7 @@ fn a_bare_model_and_a_table_become_a_served_model() {
 
     let check = candor(&["check"]).arg(place.path()).output().expect("it ran");
     let check = String::from_utf8(check.stdout).expect("UTF-8");
-    assert!(check.contains("profile.json: 150 rows of iris.csv"), "{check}");
+    assert!(check.contains("profile.json: from 150 rows of iris.csv"), "{check}");
 }
 
 #[test]

@@ -259,8 +259,13 @@ fn warnings_do_not_refuse() {
     let warnings =
         admitted(&contract(), &with(r#""age": 96.5"#).replace("\"tenure_months\": 4", "\"tenure_months\": 241"))
             .warnings;
-    let lines: Vec<String> =
-        warnings.iter().map(|warning| format!("{} | {} | {}", warning.pointer, warning.code, warning.detail)).collect();
+    let lines: Vec<String> = warnings
+        .iter()
+        .map(|warning| {
+            let sent = serde_json::to_value(warning).expect("JSON");
+            ["pointer", "code", "detail"].map(|member| sent[member].as_str().expect("a text").to_owned()).join(" | ")
+        })
+        .collect();
     insta::assert_snapshot!(lines.join("\n"), @"
     /features/tenure_months | outside_expected | tenure_months is usually at most 240; got 241
     /features/age | outside_expected | age is usually at most 95; got a value that is not shown

@@ -7,7 +7,7 @@ use Expect::{Closed, Frames, Problem};
 use super::{Case, Expect, GOOD, JSON, alive, judge, protocol};
 use crate::{
     malformed::client::{self, Ending},
-    support::{server::Server, wait::TEST_TIMEOUT},
+    support::{http_client::KeepAliveClient, server::Server, wait::TEST_TIMEOUT},
 };
 
 const TIMEOUT: Expect = Problem(408, "body_timeout");
@@ -92,6 +92,31 @@ fn a_trickling_connection_is_ended() {
         }
         assert_eq!(judge(&case, &sent.read(true)), Ok(()));
     }
+}
+
+/// Between requests a connection may be idle for longer than a head may take to arrive.
+#[test]
+fn an_open_connection_outlives_the_timeout_of_a_head() {
+    let server = server();
+    let request = b"GET /livez HTTP/1.1\r\nhost: test\r\n\r\n";
+    let mut idle = KeepAliveClient::open(server.address).expect("a connection");
+    assert_eq!(idle.ask(request).expect("a response").status, 200);
+    // Two heads that stall, one after the other, pass the time: longer than a head may take.
+    for _ in 0..2 {
+        let mut stalled = KeepAliveClient::open(server.address).expect("a connection");
+        assert_eq!(stalled.ask(request).expect("a response").status, 200);
+        stalled.send(b"GET /livez HT");
+        assert!(stalled.ends_cleanly());
+    }
+    assert_eq!(idle.ask(request).expect("a response on the idle connection").status, 200);
+}
+
+#[test]
+fn an_idle_connection_is_closed() {
+    let server = Server::start(|config| config.http.server.idle_timeout_ms = LIMIT_MS);
+    let mut idle = KeepAliveClient::open(server.address).expect("a connection");
+    assert_eq!(idle.ask(b"GET /livez HTTP/1.1\r\nhost: test\r\n\r\n").expect("a response").status, 200);
+    assert!(idle.ends_cleanly());
 }
 
 /// More stalled connections than workers and CPUs: other clients do not notice.

@@ -1,7 +1,5 @@
 //! What `candor check` prints about a calibration and a profile: a table of packages with the expected lines.
 
-#![expect(clippy::cast_precision_loss, reason = "counts are small")]
-
 use std::{collections::BTreeMap, fs, path::Path};
 
 use candor::domain::{
@@ -37,14 +35,14 @@ struct Case {
 
 const NO_CALIBRATION: &str = "note: there is no calibration.json: no coverage is claimed for the predictions; to \
                               calibrate: `candor calibrate --data <held-out table> --target <column> {v}`";
-const PROFILE: &str = "profile.json: 265 rows of diabetes-train.jsonl";
+const PROFILE: &str = "profile.json: from 265 rows of diabetes-train.jsonl";
 
 const CASES: &[Case] = &[
     Case {
         name: "good",
         from: "diabetes",
         change: |version| drop(intervals(version, 600, 1)),
-        told: &["calibration.json: split-conformal at 0.9, 600 rows of held-out.csv", PROFILE],
+        told: &["calibration.json: split-conformal at coverage 0.9, from 600 rows of held-out.csv", PROFILE],
     },
     Case { name: "none", from: "diabetes", change: |_| {}, told: &[PROFILE, NO_CALIBRATION] },
     Case {
@@ -52,7 +50,7 @@ const CASES: &[Case] = &[
         from: "diabetes",
         change: |version| drop(intervals(version, 8, 1)),
         told: &[
-            "calibration.json: split-conformal at 0.9, 8 rows of held-out.csv",
+            "calibration.json: split-conformal at coverage 0.9, from 8 rows of held-out.csv",
             PROFILE,
             "warning: {v}/calibration.json: its quantiles come from 8 rows, but coverage 0.9 needs 9: no interval has \
              a bound; run `candor calibrate` with 9 rows or more, or serve a lower coverage",
@@ -66,7 +64,7 @@ const CASES: &[Case] = &[
             serve_at(version, 0.99);
         },
         told: &[
-            "calibration.json: split-conformal at 0.99, 60 rows of held-out.csv",
+            "calibration.json: split-conformal at coverage 0.99, from 60 rows of held-out.csv",
             PROFILE,
             "warning: {v}/calibration.json: its quantiles come from 60 rows, but coverage 0.99 needs 99: no interval \
              has a bound; run `candor calibrate` with 99 rows or more, or serve a lower coverage",
@@ -80,8 +78,8 @@ const CASES: &[Case] = &[
             serve_at(version, 0.99);
         },
         told: &[
-            "calibration.json: temperature+lac at 0.99, 60 rows of held-out.csv",
-            "profile.json: 20000 rows of churn-train.jsonl",
+            "calibration.json: temperature+lac at coverage 0.99, from 60 rows of held-out.csv",
+            "profile.json: from 20000 rows of churn-train.jsonl",
             "warning: {v}/calibration.json: its quantiles come from 30 rows, but coverage 0.99 needs 99: every \
              prediction set holds all classes; run `candor calibrate` with 198 rows or more, of which one half fits \
              the probabilities and the other gives the 99, or serve a lower coverage",
@@ -163,7 +161,7 @@ const CASES: &[Case] = &[
             report(version, |report| report["groups"][0]["levels"][5]["empirical"] = json!(0.5));
         },
         told: &[
-            "calibration.json: mondrian-split-conformal at 0.9, 606 rows of held-out.csv",
+            "calibration.json: mondrian-split-conformal at coverage 0.9, from 606 rows of held-out.csv",
             PROFILE,
             "warning: {v}/calibration.json: by cross-fitting, 0.500 of 599 rows where sex is 1 were covered at \
              coverage 0.9; in 99 of 100 cases it is …. The coverage is lower than claimed: …",

@@ -1,7 +1,5 @@
 //! Rows that cannot be calibrated: each error names its row, what was found, and what would be right.
 
-#![expect(clippy::cast_precision_loss, reason = "counts are small")]
-
 use candor::domain::{
     calibration::{
         ClassificationOptions, ClassificationRows, MethodChoice, RegressionOptions, RegressionRows, RowGroups,

@@ -1,8 +1,6 @@
 //! Fitting on rows whose truth is known: which method wins, what the report says, and how much closer to the truth the
 //! probabilities get.
 
-#![expect(clippy::cast_precision_loss, reason = "counts are small")]
-
 use candor::domain::{
     calibration::{
         ClassificationOptions, ClassificationRows, MethodChoice, RegressionOptions, RegressionRows, RowGroups,

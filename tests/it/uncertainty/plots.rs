@@ -1,7 +1,5 @@
 //! The plots of a report: well-formed for any report and names, within their sheet, and reproducible.
 
-#![expect(clippy::cast_precision_loss, reason = "counts are small")]
-
 use candor::{
     authoring::plot::{coverage, reliability},
     domain::{

@@ -1,8 +1,6 @@
 //! What callers and operators see of a calibration: bundled models and fixtures, calibrated by the test on their own
 //! answers and served over real sockets.
 
-#![expect(clippy::cast_precision_loss, reason = "counts are small")]
-
 use std::{fs, path::Path};
 
 use candor::domain::{

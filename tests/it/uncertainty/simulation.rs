@@ -2,12 +2,7 @@
 //! ones has, over all samples, the beta-binomial distribution with a = k, b = n + 1 − k (Vovk 2012). Not only the mean
 //! must match, the spread must too.
 
-#![expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "counts and draws are small"
-)]
+#![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts and draws are small")]
 
 use candor::domain::{
     calibration::{ClassificationOptions, ClassificationRows, calibrate_classifier},

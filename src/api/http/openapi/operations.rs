@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        problem,
+        error_codes::{self, INVALID_HEADER, METHOD_NOT_ALLOWED, NOT_FOUND, error_codes},
         routes::{ROUTES, Route, RouteAccess, RouteName},
     },
     view::View,
@@ -133,7 +133,7 @@ fn path_parameter(view: &View<'_>, name: &str) -> Value {
         "model" => shown.map(|version| version.model.as_str()),
         "version" => shown.map(|version| version.version.as_str()),
         _ => {
-            schema["enum"] = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+            schema["enum"] = error_codes().iter().map(|code| code.as_str()).collect();
             Some(ErrorCode::DataContractViolation.as_str())
         }
     };
@@ -178,8 +178,8 @@ fn shared(header: &str) -> Value {
 /// Adds every error status that the route may return, with the error codes that it covers.
 fn refusals(view: &View<'_>, route: &Route, responses: &mut Map<String, Value>) {
     let mut by_status: std::collections::BTreeMap<u16, Vec<&str>> = std::collections::BTreeMap::new();
-    for code in ErrorCode::ALL.iter().filter(|code| may_answer(**code, route, view)) {
-        by_status.entry(problem::status(*code)).or_default().push(code.as_str());
+    for code in error_codes().into_iter().filter(|code| may_answer(*code, route, view)) {
+        by_status.entry(error_codes::status(code)).or_default().push(code.as_str());
     }
     for (status, codes) in by_status {
         let schema = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
@@ -208,15 +208,15 @@ fn may_answer(code: ErrorCode, route: &Route, view: &View<'_>) -> bool {
     };
     match code {
         // Any request may have two Host headers, and any handler may panic.
-        ErrorCode::InvalidHeader | ErrorCode::Internal => true,
+        INVALID_HEADER | ErrorCode::Internal => true,
         ErrorCode::Unauthenticated => asks_for_token,
         ErrorCode::Forbidden => asks_for_token && route.access != RouteAccess::Listed,
         ErrorCode::RateLimited => of_models && view.metered,
         ErrorCode::Draining => of_models,
-        ErrorCode::NotFound => route.template.contains('{'),
+        NOT_FOUND => route.template.contains('{'),
         ErrorCode::UnknownModel | ErrorCode::NotReady => route.access == RouteAccess::Model,
         ErrorCode::UnknownVersion => route.template.contains("{version}"),
-        ErrorCode::MethodNotAllowed => false,
+        METHOD_NOT_ALLOWED => false,
         // The other codes concern a request body or running a model.
         _ => route.method == "POST",
     }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::domain::{
     contract::Contract,
-    prediction::Warning,
+    prediction::{Warning, WarningCode},
     tensor::Inputs,
     text::{did_you_mean, quote},
     violation::{MAX_LISTED, Violation, ViolationCode, Violations, client_pointer_token},
@@ -218,7 +218,7 @@ impl FeaturesSink<'_, '_> {
             self.filling.violations.push(violation(pointer, ViolationCode::UnknownFeature, detail));
         } else {
             let detail = format!("{} is not a feature of the contract and was ignored{hint}", quote(name));
-            self.filling.warnings.push(Warning { pointer, code: "ignored_member", detail, feature: None });
+            self.filling.warnings.push(Warning { pointer, code: WarningCode::IgnoredMember, detail, feature: None });
         }
     }
 

@@ -9,7 +9,7 @@ use crate::domain::{
         schema::{enum_values::EnumValues, feature::NullHandling, rule::FastRange},
     },
     number::Number,
-    prediction::Warning,
+    prediction::{Warning, WarningCode},
     tensor::{Buffer, Inputs},
     text::quote,
     violation::{Violation, ViolationCode, Violations, escape_pointer},
@@ -149,7 +149,7 @@ impl AdmitState<'_> {
             let pointer = self.pointer(index, path);
             self.warnings.push(Warning {
                 pointer,
-                code: "outside_expected",
+                code: WarningCode::OutsideExpected,
                 detail,
                 feature: Some(feature.name.clone()),
             });

@@ -74,7 +74,6 @@ impl ScalarRule {
                 [limit.floor(), limit.ceil(), limit + 1.0, limit - 1.0, limit + 0.001, limit - 0.001]
             }))
             .chain(bounds.clone().map(|limit| {
-                #[expect(clippy::cast_precision_loss, reason = "an example, not an answer")]
                 let step = step as f64;
                 (limit / step).ceil() * step
             }));

@@ -213,7 +213,6 @@ pub fn lengths_of(contract: &Contract, instance: &JsonValue) -> Vec<Vec<usize>> 
 }
 
 /// Draws a uniform number in [0, 1).
-#[expect(clippy::cast_precision_loss, reason = "53 bits fit a double")]
 fn uniform(random: &mut SplitMix64) -> f64 {
     (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
 }

@@ -32,7 +32,6 @@ pub(in crate::domain::contract) fn shape_error(tensor: &Tensor, name: &str, expe
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "an ensemble has far fewer than 2^53 members")]
 pub(in crate::domain::contract) fn mean(values: &[Float], tensor: &Tensor) -> Option<Float> {
     let sum: f64 = values.iter().map(|value| value.as_f64()).sum();
     (!values.is_empty()).then(|| Float::round(sum / values.len() as f64, tensor.buffer.element()))

@@ -131,7 +131,6 @@ impl Contract {
     }
 
     /// Returns the sample standard deviation of the ensemble members, if there are at least two.
-    #[expect(clippy::cast_precision_loss, reason = "an ensemble has far fewer than 2^53 members")]
     fn spread(&self, outputs: &[Tensor], row: usize) -> Result<Option<f64>, InterpretError> {
         let OutputPlan::Regression { auxiliary: beside, .. } = &self.output else { return Ok(None) };
         let Some(members) = beside.members else { return Ok(None) };

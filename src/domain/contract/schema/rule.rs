@@ -129,7 +129,6 @@ pub(in crate::domain::contract) struct FastRange {
 
 impl FastRange {
     /// Up to this magnitude an f64 is exactly the number sent, if it is whole, and every float type can approximate it.
-    #[expect(clippy::cast_precision_loss, reason = "one below 2^53 is exact")]
     const MAX_RANGE: f64 = (crate::domain::number::MAX_EXACT - 1) as f64;
 
     fn narrow(&mut self, bound: &Bound) {
@@ -165,7 +164,7 @@ impl FastRange {
         let value = number.as_f64();
         #[expect(clippy::cast_possible_truncation, reason = "within 2^53 only a fraction can be lost, which is seen")]
         let whole = value as i64;
-        #[expect(clippy::cast_precision_loss, clippy::float_cmp, reason = "exact within 2^53")]
+        #[expect(clippy::float_cmp, reason = "exact within 2^53")]
         let fits = self.low <= value && value <= self.high && (!self.whole || whole as f64 == value);
         if fits {
             match buffer {

@@ -2,8 +2,6 @@
 //! can be compared with them, on rows that neither model nor calibration has seen. `make churn-truth-report` measures the same with
 //! all rows.
 
-#![expect(clippy::cast_precision_loss, reason = "counts are small")]
-
 use candor::{
     authoring::Instances,
     dataset::{ReadOptions, Table},
