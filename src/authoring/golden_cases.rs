@@ -14,7 +14,7 @@ use crate::{
         prediction::{Outcome, Prediction},
         tensor::Inputs,
     },
-    repository::{admit_features, refusal_reason},
+    repository::admit_features,
     runtime::{Executor, OrtExecutor},
 };
 
@@ -47,8 +47,7 @@ pub(super) fn golden(
 /// invalid. Contracts made by `init` do not need full validation.
 pub(super) fn inputs(contract: &Contract, instance: &Instance) -> Result<Inputs, DecisionError> {
     admit_features(contract, None, &contract.instance(&instance.values))
-        .map_err(|refusal| refusal_reason(&refusal))
-        .map_err(DecisionError)
+        .map_err(|refusal| DecisionError(refusal.to_string()))
 }
 
 /// Runs the model on one instance.

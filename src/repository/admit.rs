@@ -70,14 +70,3 @@ pub fn admit_features(
     let body = serde_json::to_vec(&Body { features }).map_err(AdmitError::Malformed)?;
     admit(contract, schema, &body).map(|admitted| admitted.inputs)
 }
-
-/// Formats the reason of a rejection in one line.
-pub fn refusal_reason(refusal: &AdmitError<serde_json::Error>) -> String {
-    match refusal {
-        AdmitError::Malformed(error) => error.to_string(),
-        AdmitError::Violations(violations) => {
-            let details: Vec<&str> = violations.first_n().iter().map(|violation| violation.detail.as_str()).collect();
-            format!("the contract rejects it: {}", details.join("; "))
-        }
-    }
-}

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    admit::{admit_features, refusal_reason},
+    admit::admit_features,
     error::{LoadError, not_an_object},
     schema_validator::SchemaValidator,
 };
@@ -94,7 +94,7 @@ pub(super) fn admit_cases(
             true
         }
         Err(refusal) => {
-            errors.push(golden_error(path, case.line, refusal_reason(&refusal)));
+            errors.push(golden_error(path, case.line, refusal.to_string()));
             false
         }
     });

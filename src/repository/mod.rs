@@ -32,7 +32,7 @@ use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-pub use admit::{admit_features, refusal_reason};
+pub use admit::admit_features;
 pub use baseline::{Baseline, BaselineState};
 pub use catalog::{Catalog, ModelEntry, ModelVersion, ResolveError, VersionEntry, VersionState};
 pub use checked_version::CheckedVersion;

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Instant};
 
 use super::{
-    admit::{admit_features, refusal_reason},
+    admit::admit_features,
     error::LoadError,
     model_settings::Limits,
     package::{Package, Provenance},
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{
-        contract::{self, Contract, InputHasher},
+        contract::{self, AdmitError, Contract, InputHasher},
         json::JsonValue,
         name::{ModelName, VersionName},
         prediction::Outcome,
@@ -87,9 +87,9 @@ impl VerifiedVersion {
     /// Admits an instance in the same way as a request and returns its inputs.
     ///
     /// # Errors
-    /// Returns all violations, in words.
-    pub fn admit(&self, features: &JsonValue) -> Result<Inputs, String> {
-        admit_features(&self.contract, self.schema.as_ref(), features).map_err(|refusal| refusal_reason(&refusal))
+    /// As for [`admit_features`].
+    pub fn admit(&self, features: &JsonValue) -> Result<Inputs, AdmitError<serde_json::Error>> {
+        admit_features(&self.contract, self.schema.as_ref(), features)
     }
 
     /// Runs rows together, or each alone if they cannot share a run. Returns for each row the outputs and its index in

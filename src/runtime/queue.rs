@@ -10,7 +10,7 @@
 //!                     │ │ take_expired
 //!                     │ └──────────────▶ expired
 //!                     │ remove
-//!                     └────────────────▶ cancelled (its caller has gone)
+//!                     └────────────────▶ cancelled (its caller has gone, or its deadline passed)
 //!
 //! a session slot
 //!           acquire                begin_run            end_run             release

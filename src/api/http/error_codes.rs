@@ -2,93 +2,54 @@
 
 use crate::domain::error_code::{ErrorCode, ProtocolCode};
 
-/// A header has an invalid value.
-pub(super) const INVALID_HEADER: ErrorCode = ErrorCode::Protocol(&ProtocolCode {
-    text: "invalid_header",
-    title: "A header has an invalid value",
-    meaning: "A header that the server uses could not be parsed; the detail names it.",
-    remedy: "Correct the header, or omit it: each header has a default.",
-    status: 400,
-});
+/// Declares each code once: constant, status, text, title, meaning, remedy.
+macro_rules! http_codes {
+    ($($name:ident, $status:literal, $text:literal, $title:literal, $meaning:literal, $remedy:literal;)*) => {
+        $(
+            #[doc = $meaning]
+            pub(super) const $name: ErrorCode = ErrorCode::Protocol(&ProtocolCode {
+                text: $text,
+                title: $title,
+                meaning: $meaning,
+                remedy: $remedy,
+                status: $status,
+            });
+        )*
 
-/// No route matches the path.
-pub(super) const NOT_FOUND: ErrorCode = ErrorCode::Protocol(&ProtocolCode {
-    text: "not_found",
-    title: "No route matches the path",
-    meaning: "The server has no route for this path.",
-    remedy: "GET / lists the routes.",
-    status: 404,
-});
+        const OF_HTTP: &[ErrorCode] = &[$($name),*];
+    };
+}
 
-/// The path does not support this method.
-pub(super) const METHOD_NOT_ALLOWED: ErrorCode = ErrorCode::Protocol(&ProtocolCode {
-    text: "method_not_allowed",
-    title: "The path does not support this method",
-    meaning: "The path exists, but does not support this method; the Allow header lists the methods that it \
-              supports.",
-    remedy: "Use POST for predictions, and GET for everything else.",
-    status: 405,
-});
-
-/// The response is not available in the requested format.
-pub(super) const NOT_ACCEPTABLE: ErrorCode = ErrorCode::Protocol(&ProtocolCode {
-    text: "not_acceptable",
-    title: "The response is not available in the requested format",
-    meaning: "The Accept header excludes every media type that this route can return.",
-    remedy: "Accept `application/json`, or omit the header.",
-    status: 406,
-});
-
-/// The body did not arrive in time.
-pub(super) const BODY_TIMEOUT: ErrorCode = ErrorCode::Protocol(&ProtocolCode {
-    text: "body_timeout",
-    title: "The body did not arrive in time",
-    meaning: "The body was announced, but did not arrive completely within `http.body_timeout_ms`.",
-    remedy: "Send the whole body at once; check for a slow or broken connection.",
-    status: 408,
-});
-
-/// The body is too large.
-pub(super) const BODY_TOO_LARGE: ErrorCode = ErrorCode::Protocol(&ProtocolCode {
-    text: "body_too_large",
-    title: "The body is too large",
-    meaning: "The body, after decompression, is larger than `http.max_body_bytes`.",
-    remedy: "Send one instance per request. An operator can raise the limit.",
-    status: 413,
-});
-
-/// The content type of the body is not JSON.
-pub(super) const UNSUPPORTED_MEDIA_TYPE: ErrorCode = ErrorCode::Protocol(&ProtocolCode {
-    text: "unsupported_media_type",
-    title: "The content type of the body is not JSON",
-    meaning: "The Content-Type is missing, or is not `application/json`.",
-    remedy: "Send `Content-Type: application/json`.",
-    status: 415,
-});
-
-/// The content encoding of the body is not supported.
-pub(super) const UNSUPPORTED_ENCODING: ErrorCode = ErrorCode::Protocol(&ProtocolCode {
-    text: "unsupported_encoding",
-    title: "The content encoding of the body is not supported",
-    meaning: "The Content-Encoding is not identity, gzip or zstd, or the body does not match it.",
-    remedy: "Send the body uncompressed, or compressed with gzip or zstd.",
-    status: 415,
-});
-
-const OF_HTTP: [ErrorCode; 8] = [
-    INVALID_HEADER,
-    NOT_FOUND,
-    METHOD_NOT_ALLOWED,
-    NOT_ACCEPTABLE,
-    BODY_TIMEOUT,
-    BODY_TOO_LARGE,
-    UNSUPPORTED_MEDIA_TYPE,
-    UNSUPPORTED_ENCODING,
-];
+http_codes! {
+    INVALID_HEADER, 400, "invalid_header", "A header has an invalid value",
+        "A header that the server uses could not be parsed; the detail names it.",
+        "Correct the header, or omit it: each header has a default.";
+    NOT_FOUND, 404, "not_found", "No route matches the path",
+        "The server has no route for this path.",
+        "GET / lists the routes.";
+    METHOD_NOT_ALLOWED, 405, "method_not_allowed", "The path does not support this method",
+        "The path exists, but does not support this method; the Allow header lists the methods that it supports.",
+        "Use POST for predictions, and GET for everything else.";
+    NOT_ACCEPTABLE, 406, "not_acceptable", "The response is not available in the requested format",
+        "The Accept header excludes every media type that this route can return.",
+        "Accept `application/json`, or omit the header.";
+    BODY_TIMEOUT, 408, "body_timeout", "The body did not arrive in time",
+        "The body was announced, but did not arrive completely within `http.body_timeout_ms`.",
+        "Send the whole body at once; check for a slow or broken connection.";
+    BODY_TOO_LARGE, 413, "body_too_large", "The body is too large",
+        "The body, after decompression, is larger than `http.max_body_bytes`.",
+        "Send one instance per request. An operator can raise the limit.";
+    UNSUPPORTED_MEDIA_TYPE, 415, "unsupported_media_type", "The content type of the body is not JSON",
+        "The Content-Type is missing, or is not `application/json`.",
+        "Send `Content-Type: application/json`.";
+    UNSUPPORTED_ENCODING, 415, "unsupported_encoding", "The content encoding of the body is not supported",
+        "The Content-Encoding is not identity, gzip or zstd, or the body does not match it.",
+        "Send the body uncompressed, or compressed with gzip or zstd.";
+}
 
 /// Every code, by status.
 pub fn error_codes() -> Vec<ErrorCode> {
-    let mut codes: Vec<ErrorCode> = ErrorCode::SHARED.iter().copied().chain(OF_HTTP).collect();
+    let mut codes: Vec<ErrorCode> = ErrorCode::SHARED.iter().chain(OF_HTTP).copied().collect();
     codes.sort_by_key(|code| status(*code));
     codes
 }

@@ -117,7 +117,7 @@ pub(super) fn collect_rows(
         seen(truths.rows());
         match prepared.admit(&contract.instance(&instance.values)) {
             Ok(inputs) => waiting.push((instance.place, inputs)),
-            Err(detail) => refused.add(instance.place, detail),
+            Err(refusal) => refused.add(instance.place, refusal.to_string()),
         }
         // After the first invalid row nothing more is run, but the table is read to its end to report every problem.
         if !truths.all_valid() || refused.count > 0 {

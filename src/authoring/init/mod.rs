@@ -174,17 +174,15 @@ fn answers(
 ) -> Result<Vec<Vec<Tensor>>, AuthoringError> {
     let outputs: Vec<String> = signature.outputs.iter().map(|spec| spec.name().to_owned()).collect();
     executor.set_outputs(&outputs);
+    let failed = |instance: &Instance, error: &dyn std::error::Error| AuthoringError::Run {
+        path: graph.to_path_buf(),
+        detail: format!("{}: {error}", instance.place),
+    };
     let mut answer = |instance: &Instance| {
-        let inputs = golden_cases::inputs(contract, instance).map_err(|error| error.to_string())?;
-        executor.run(&inputs).map_err(|error| error.to_string())
+        let inputs = golden_cases::inputs(contract, instance).map_err(|error| failed(instance, &error))?;
+        executor.run(&inputs).map_err(|error| failed(instance, &error))
     };
-    let told = |(instance, result): (&Instance, Result<Vec<Tensor>, String>)| {
-        result.map_err(|detail| AuthoringError::Run {
-            path: graph.to_path_buf(),
-            detail: format!("{}: {detail}", instance.place),
-        })
-    };
-    instances.iter().map(|instance| told((instance, answer(instance)))).collect()
+    instances.iter().map(&mut answer).collect()
 }
 
 /// Returns the distinct values of the target as class names.

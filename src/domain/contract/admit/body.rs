@@ -46,11 +46,13 @@ pub struct Admitted {
 }
 
 /// Why a body was rejected.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum AdmitError<E> {
     /// It is not valid JSON.
+    #[error("{0}")]
     Malformed(E),
     /// It is valid JSON, but violates the contract.
+    #[error("the contract rejects it: {}", .0.first_n().iter().map(|violation| violation.detail.as_str()).collect::<Vec<_>>().join("; "))]
     Violations(Violations),
 }
 
