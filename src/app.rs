@@ -253,9 +253,9 @@ impl App {
         self.shutdown.advance(Phase::Aborting);
         // Each connection counts the requests that it cuts off, and each of those is logged as unanswered.
         let _ = tokio::time::timeout(ABORT_GRACE, self.shutdown.wait_for_tasks()).await;
-        let (cut, timeout_ms) = (self.shutdown.aborted(), self.settings.drain_timeout_ms);
-        tracing::warn!(cut, timeout_ms, "drain timed out (lifecycle.drain_timeout_ms): requests were aborted");
-        DrainOutcome { finished, aborted: cut }
+        let (aborted, timeout_ms) = (self.shutdown.aborted(), self.settings.drain_timeout_ms);
+        tracing::warn!(aborted, timeout_ms, "drain timed out (lifecycle.drain_timeout_ms): requests were aborted");
+        DrainOutcome { finished, aborted }
     }
 }
 

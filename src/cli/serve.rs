@@ -105,7 +105,7 @@ async fn run_until_signal(config: &Config, log: &LogHandle) -> ExitCode {
     tracing::info!(signal, "stopping; a second signal, at least one second from now, stops immediately");
     tokio::select! {
         drained = app.drain() => {
-            tracing::info!(finished = drained.finished, cut = drained.aborted, "stopped");
+            tracing::info!(finished = drained.finished, aborted = drained.aborted, "stopped");
             ExitCode::SUCCESS
         }
         signal = signals.next() => {

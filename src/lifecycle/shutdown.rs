@@ -35,14 +35,14 @@ pub struct Shutdown {
     /// A copy of the phase that every request can read without a shared lock.
     now: Arc<AtomicU8>,
     tasks: TaskTracker,
-    cut: Arc<AtomicUsize>,
+    aborted: Arc<AtomicUsize>,
 }
 
 impl Default for Shutdown {
     fn default() -> Self {
         let phase = Arc::new(watch::Sender::new(Phase::Serving));
         let now = Arc::new(AtomicU8::new(Phase::Serving as u8));
-        Self { phase, now, tasks: TaskTracker::new(), cut: Arc::default() }
+        Self { phase, now, tasks: TaskTracker::new(), aborted: Arc::default() }
     }
 }
 
@@ -86,12 +86,12 @@ impl Shutdown {
 
     /// Adds to the number of aborted requests.
     pub fn count_aborted(&self, requests: usize) {
-        self.cut.fetch_add(requests, Ordering::Relaxed);
+        self.aborted.fetch_add(requests, Ordering::Relaxed);
     }
 
     /// The number of aborted requests.
     pub fn aborted(&self) -> usize {
-        self.cut.load(Ordering::Relaxed)
+        self.aborted.load(Ordering::Relaxed)
     }
 
     /// Waits until every task has ended. Running tasks may still spawn new ones.

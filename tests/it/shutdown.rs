@@ -192,9 +192,12 @@ fn a_drain_has_an_end() {
             cut.set(cut.get() + usize::from(line["route"] == "/predict" && line["status"] == 499));
             line["message"].as_str().is_some_and(|text| text.starts_with("drain timed out"))
         });
-        assert_eq!((told.expect("a warning")["cut"].as_u64(), cut.get()), (Some(hanging.len() as u64), hanging.len()));
+        assert_eq!(
+            (told.expect("a warning")["aborted"].as_u64(), cut.get()),
+            (Some(hanging.len() as u64), hanging.len())
+        );
         let stopped = process.wait_for(|line| line["message"] == "stopped").expect("a last line");
-        assert_eq!((&stopped["finished"], stopped["cut"].as_u64()), (&false.into(), Some(hanging.len() as u64)));
+        assert_eq!((&stopped["finished"], stopped["aborted"].as_u64()), (&false.into(), Some(hanging.len() as u64)));
         assert_eq!(process.ended(), Some(0));
         drop((hanging, idle));
     }

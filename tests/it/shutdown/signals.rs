@@ -50,7 +50,7 @@ fn two_sigterms_a_millisecond_apart_lose_no_request_in_flight() {
         }
         finish(clients);
         let stopped = process.wait_for(|line| line["message"] == "stopped").expect("a last line");
-        assert_eq!((&stopped["finished"], &stopped["cut"]), (&true.into(), &0.into()), "{names:?}");
+        assert_eq!((&stopped["finished"], &stopped["aborted"]), (&true.into(), &0.into()), "{names:?}");
         assert_eq!(process.ended(), Some(0), "{names:?}");
     }
 }
