@@ -105,7 +105,7 @@ impl<'a> Subject<'a> {
 
     /// The use case alone: bytes to answer, through the queue and a worker.
     fn predict(&self, progress: &mut RequestProgress) -> PredictResponse {
-        let call = PredictRequest { body: &self.body, arrived: Instant::now(), patience: None };
+        let call = PredictRequest { body: &self.body, arrived: Instant::now(), client_timeout: None };
         let answer = predict(&self.version, call, progress);
         self.bench.runtime.block_on(answer).unwrap_or_else(|failure| panic!("{}", failure.detail))
     }

@@ -26,7 +26,7 @@ pub enum StartError {
     #[error(transparent)]
     Repository(#[from] ModelError),
     /// The configuration names models that do not exist.
-    #[error("{}", told(.0))]
+    #[error("{}", join_faults(.0))]
     Names(Vec<String>),
     /// A tokens file cannot be used.
     #[error(transparent)]
@@ -40,7 +40,7 @@ pub enum StartError {
 }
 
 /// Joins several errors into one message.
-fn told(faults: &[String]) -> String {
+fn join_faults(faults: &[String]) -> String {
     match faults {
         [fault] => fault.clone(),
         faults => format!("the configuration names models that do not exist:\n  {}", faults.join("\n  ")),

@@ -116,10 +116,10 @@ fn load(loader: &Loader, directory: &Path, profile: &Path) -> Result<VerifiedVer
     let settings = Settings::at(directory.to_path_buf());
     let mut outcome = Err(AuthoringError::NeedsDecision(format!("{}: contains no model.onnx", directory.display())));
     verify_all(&settings, loader, |_, result| {
-        let told = profile.display().to_string();
+        let path_text = profile.display().to_string();
         outcome = match result {
             Ok(prepared) => Ok(prepared),
-            Err(errors) if errors.iter().any(|error| error.starts_with(&told)) => {
+            Err(errors) if errors.iter().any(|error| error.starts_with(&path_text)) => {
                 Err(AuthoringError::NeedsDecision(format!("{}; move it away first", errors.join("\n"))))
             }
             Err(errors) => Err(AuthoringError::NeedsDecision(errors.join("\n"))),

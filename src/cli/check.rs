@@ -94,12 +94,12 @@ fn check(settings: &Settings, loader: &Loader, names: &[String], strict: bool) -
     if let Err(error) = checked {
         return print_error(&error);
     }
-    let told = match warnings {
+    let warned = match warnings {
         0 => String::new(),
         1 => ", 1 warning".to_owned(),
         more => format!(", {more} warnings"),
     };
-    output.line(format_args!("\n{ok} ok, {failed} failed{told}"));
+    output.line(format_args!("\n{ok} ok, {failed} failed{warned}"));
     let passed = failed == 0 && !(strict && warnings > 0);
     output.finish(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

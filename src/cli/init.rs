@@ -83,8 +83,8 @@ impl Init {
     pub(super) fn run(self) -> ExitCode {
         let made = loader(&self.common).and_then(|loader| {
             is_file(&self.graph)?;
-            let wishes = self.options().map_err(|problem| print_problem(&problem))?;
-            init(&loader, &self.graph, &self.data, self.out.as_deref(), &wishes).map_err(|error| print_error(&error))
+            let options = self.options().map_err(|problem| print_problem(&problem))?;
+            init(&loader, &self.graph, &self.data, self.out.as_deref(), &options).map_err(|error| print_error(&error))
         });
         match made {
             Ok(made) => {

@@ -52,10 +52,10 @@ fn same_address_of_health(config: &Config) -> Vec<SettingError> {
         ("http", overlap((&http.host, http.port), health)),
         ("admin", has_admin(config) && overlap((&admin.host, admin.port), health)),
     ];
-    let told = |(name, _): (&str, bool)| {
+    let line = |(name, _): (&str, bool)| {
         SettingError::new("port", format!("must differ from {name}.port, found {} for both", config.health.port))
     };
-    others.into_iter().filter(|(_, same)| *same).map(told).collect()
+    others.into_iter().filter(|(_, same)| *same).map(line).collect()
 }
 
 #[cfg(test)]

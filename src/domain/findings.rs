@@ -121,7 +121,7 @@ fn unbounded(
 fn coverage_out_of_band(level: &LevelReport, rows: usize, of: &str) -> Option<Finding> {
     let (low, high) = coverage_band(level.coverage, rows - rows.div_ceil(FOLDS), rows)?;
     let (found, wanted) = (level.empirical, level.coverage.as_f64());
-    let told = format!(
+    let measured = format!(
         "by cross-fitting, {found:.3} of {rows} rows{of} were covered at coverage {wanted}; in 99 of 100 cases it is \
          {low:.3} to {high:.3}"
     );
@@ -129,12 +129,12 @@ fn coverage_out_of_band(level: &LevelReport, rows: usize, of: &str) -> Option<Fi
         None
     } else if found < low {
         Some(Finding::warning(format!(
-            "{told}. The coverage is lower than claimed: run `candor calibrate` again, with rows sampled at random \
+            "{measured}. The coverage is lower than claimed: run `candor calibrate` again, with rows sampled at random \
              from data like that to be served"
         )))
     } else if found > high {
         Some(Finding::note(format!(
-            "{told}. The coverage is higher than claimed, so the sets or intervals are larger than necessary: many \
+            "{measured}. The coverage is higher than claimed, so the sets or intervals are larger than necessary: many \
              rows have equal scores"
         )))
     } else {
@@ -156,11 +156,11 @@ fn small_groups(groups: &Groups, coverage: Coverage) -> Option<Finding> {
     let (feature, level, needed) = (&groups.feature, coverage.as_f64(), coverage.rows_needed());
     let named = small.iter().take(MAX_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
     let more = if small.len() > MAX_NAMED { ", …" } else { "" };
-    let told = format!(
+    let measured = format!(
         "{} of {} values of {feature} have fewer than the {needed} rows that coverage {level} needs, and share the quantile \
          of all rows: {named}{more}",
         small.len(),
         groups.groups.len()
     );
-    Some(if small.len() == groups.groups.len() { Finding::warning(told) } else { Finding::note(told) })
+    Some(if small.len() == groups.groups.len() { Finding::warning(measured) } else { Finding::note(measured) })
 }

@@ -83,8 +83,8 @@ impl LoadSupervisor {
         work: impl FnOnce(&Cancellation) -> T + Send + 'static,
     ) -> Result<T, LoadError> {
         let load = self.begin()?;
-        let (tell, told) = mpsc::channel();
-        let cancelled = tell.clone();
+        let (sender, messages) = mpsc::channel();
+        let cancelled = sender.clone();
         // The receiver is gone once the load is over.
         load.register(Arc::new(move |_| _ = cancelled.send(LoadMessage::Cancelled)));
         let own = load.clone();
@@ -93,11 +93,11 @@ impl LoadSupervisor {
                 catch_unwind(AssertUnwindSafe(|| work(&own))).map_or(LoadMessage::Panicked, LoadMessage::Done);
             own.finish();
             // The receiver is gone if the load was abandoned.
-            let _ = tell.send(outcome);
+            let _ = sender.send(outcome);
         };
         let spawned = std::thread::Builder::new().name("load".to_owned()).spawn(body);
         let outcome = match spawned {
-            Ok(_) => self.outcome(&load, &told),
+            Ok(_) => self.outcome(&load, &messages),
             Err(source) => Err(LoadError::Workers { source }),
         };
         load.finish();
@@ -105,19 +105,19 @@ impl LoadSupervisor {
         outcome
     }
 
-    fn outcome<T>(&self, load: &Cancellation, told: &mpsc::Receiver<LoadMessage<T>>) -> Result<T, LoadError> {
-        let mut patience = self.limit;
+    fn outcome<T>(&self, load: &Cancellation, messages: &mpsc::Receiver<LoadMessage<T>>) -> Result<T, LoadError> {
+        let mut timeout = self.limit;
         let mut cancelled = false;
         loop {
-            match told.recv_timeout(patience) {
+            match messages.recv_timeout(timeout) {
                 Ok(LoadMessage::Done(outcome)) if load.finish() => return Ok(outcome),
                 Ok(LoadMessage::Done(_)) => return Err(self.why(load, false)),
-                Ok(LoadMessage::Cancelled) => (cancelled, patience) = (true, GRACE),
+                Ok(LoadMessage::Cancelled) => (cancelled, timeout) = (true, GRACE),
                 Err(mpsc::RecvTimeoutError::Timeout) if cancelled => return Err(self.why(load, true)),
                 // If the load finishes at this moment, `cancel` has no effect and the outcome is about to arrive.
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     load.cancel();
-                    (cancelled, patience) = (true, GRACE);
+                    (cancelled, timeout) = (true, GRACE);
                 }
                 Ok(LoadMessage::Panicked) | Err(mpsc::RecvTimeoutError::Disconnected) => {
                     return Err(LoadError::Panicked { stage: load.stage() });
@@ -144,11 +144,11 @@ mod tests {
 
     /// Waits until the load is interrupted.
     fn wait(load: &Cancellation) {
-        let (tell, told) = mpsc::channel();
+        let (sender, messages) = mpsc::channel();
         // The load may be interrupted before the wait begins.
         let _ = load.enter("waiting");
-        load.register(Arc::new(move |_| _ = tell.send(())));
-        let _ = told.recv();
+        load.register(Arc::new(move |_| _ = sender.send(())));
+        let _ = messages.recv();
     }
 
     #[test]

@@ -95,8 +95,8 @@ pub fn scan(path: &Path) -> Result<ScanResult, ModelError> {
     match listing.problems.as_slice() {
         // Nothing can be served: report an error instead of starting a server without models.
         problems if listing.models.is_empty() => {
-            let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            Err(content(path, format!("holds no model that could be served: {}", told.join("; "))))
+            let reasons: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Err(content(path, format!("holds no model that could be served: {}", reasons.join("; "))))
         }
         _ => Ok(listing),
     }

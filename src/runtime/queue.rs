@@ -23,7 +23,7 @@
 //! Invariants: a row leaves the queue by exactly one transition, so it is run at most once and answered once;
 //! `low_priority_rows` and the metric `candor_queue_depth` follow every one of them; a slot is in one place only.
 //!
-//! `L` is what a row gets that is to lead: the scheduler's lease of a slot.
+//! `L` is what the row that leads the next run receives: the scheduler's lease of a slot.
 
 use std::{
     collections::VecDeque,

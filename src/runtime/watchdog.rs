@@ -159,12 +159,12 @@ mod tests {
     #[test]
     fn a_run_is_stopped_after_its_limit_and_let_go_at_its_end() {
         let watchdog = Watchdog::default();
-        let (told, heard) = mpsc::channel();
-        let interrupt: Interrupt = Arc::new(move |stop| told.send(stop).expect("the test listens"));
+        let (stops, stopped) = mpsc::channel();
+        let interrupt: Interrupt = Arc::new(move |stop| stops.send(stop).expect("the test listens"));
         let unlimited = watchdog.limit_run(Instant::now() + Duration::from_mins(10), Arc::clone(&interrupt));
         let limited = watchdog.limit_run(Instant::now(), interrupt);
-        assert_eq!(heard.recv(), Ok(true));
+        assert_eq!(stopped.recv(), Ok(true));
         assert!(limited.end() && !unlimited.end());
-        assert_eq!((heard.recv(), heard.try_recv().is_err()), (Ok(false), true));
+        assert_eq!((stopped.recv(), stopped.try_recv().is_err()), (Ok(false), true));
     }
 }

@@ -113,17 +113,17 @@ pub(super) async fn explain_prediction(request: ExplainRequest<'_>) -> ExplainOu
 
 impl ExplainRequest<'_> {
     async fn run_plan(&self) -> ExplainOutcome {
-        let ground = match self.prepare() {
-            Ok(ground) => ground,
+        let setup = match self.prepare() {
+            Ok(setup) => setup,
             Err((code, detail)) => {
                 return ExplainOutcome { warning: Some(warning(code, detail)), ..ExplainOutcome::default() };
             }
         };
         let seed = format!("{} {}", self.version.graph_sha256, self.features_hash);
         let mut plan = SamplingPlan::new(&ShapleyProblem {
-            players: ground.players.len(),
-            worth: ground.worth.as_f64(),
-            range: ground.target.range(),
+            players: setup.players.len(),
+            worth: setup.worth.as_f64(),
+            range: setup.target.range(),
             rows: self.version.limits.max_explain_rows,
             seed: seed.as_bytes(),
         });
@@ -134,11 +134,11 @@ impl ExplainRequest<'_> {
                 break None;
             }
             let mixed = coalitions.iter().map(|coalition| {
-                let taken = ground.players.iter().enumerate().filter(|(player, _)| coalition.contains(*player));
+                let taken = setup.players.iter().enumerate().filter(|(player, _)| coalition.contains(*player));
                 let taken = taken.map(|(_, feature)| *feature);
-                self.version.contract.with_features_from(&ground.baseline.inputs, &self.instance, taken)
+                self.version.contract.with_features_from(&setup.baseline.inputs, &self.instance, taken)
             });
-            let answers = join_all(mixed.map(|inputs| self.run(inputs, &ground))).await;
+            let answers = join_all(mixed.map(|inputs| self.run(inputs, &setup))).await;
             let mut stop = None;
             for (coalition, answer) in coalitions.into_iter().zip(answers) {
                 match answer {
@@ -155,7 +155,7 @@ impl ExplainRequest<'_> {
             // Rows may run inline on this thread, so let its other tasks proceed.
             tokio::task::yield_now().await;
         };
-        self.report(&mut plan, &ground, stop.as_ref(), rows)
+        self.report(&mut plan, &setup, stop.as_ref(), rows)
     }
 
     /// Returns the inputs of the computation, or the code and detail of a warning if there is nothing to explain.
@@ -196,8 +196,8 @@ impl ExplainRequest<'_> {
         (run * version.plan.workers).min(version.limits.max_queue_rows / MAX_QUEUE_SHARE).max(1)
     }
 
-    async fn run(&self, inputs: Inputs, ground: &ExplanationSetup<'_>) -> Result<f64, StopReason> {
-        let completed = self.version.engine.execute(inputs, ground.due, Priority::Explain).await;
+    async fn run(&self, inputs: Inputs, setup: &ExplanationSetup<'_>) -> Result<f64, StopReason> {
+        let completed = self.version.engine.execute(inputs, setup.due, Priority::Explain).await;
         let completed = completed.map_err(|error| match error {
             SubmitError::WouldMissDeadline { .. }
             | SubmitError::DeadlineTooShort { .. }
@@ -209,7 +209,7 @@ impl ExplainRequest<'_> {
         // The group affects only prediction sets and intervals; here only the probability or the value is read.
         let of = AssessContext { group: None, features_hash: self.features_hash };
         let prediction = interpret(self.version, completed, of).map_err(failed)?;
-        let worth = ground.target.read(&prediction).map(Float::as_f64);
+        let worth = setup.target.read(&prediction).map(Float::as_f64);
         worth.ok_or_else(|| StopReason::Failed("the prediction has a different task".to_owned()))
     }
 
@@ -217,7 +217,7 @@ impl ExplainRequest<'_> {
     fn report(
         &self,
         plan: &mut SamplingPlan,
-        ground: &ExplanationSetup<'_>,
+        setup: &ExplanationSetup<'_>,
         stop: Option<&StopReason>,
         rows: usize,
     ) -> ExplainOutcome {
@@ -237,7 +237,7 @@ impl ExplainRequest<'_> {
         let (explanation, complete) = match plan.estimate() {
             None => (None, false),
             Some(estimate) => {
-                let made = Explanation::new(&estimate, &ground.players, self.features(ground), ground.worth.element());
+                let made = Explanation::new(&estimate, &setup.players, self.features(setup), setup.worth.element());
                 let Some(made) = made else {
                     return failed("a contribution exceeds the range of the model's output type");
                 };
@@ -262,7 +262,7 @@ impl ExplainRequest<'_> {
     }
 
     /// Returns the features with their values in the request and in the baseline.
-    fn features(&self, ground: &ExplanationSetup<'_>) -> Vec<DisplayedFeature> {
+    fn features(&self, setup: &ExplanationSetup<'_>) -> Vec<DisplayedFeature> {
         #[derive(Deserialize)]
         struct Given {
             features: JsonValue,
@@ -273,7 +273,7 @@ impl ExplainRequest<'_> {
             JsonValue::Object(members) => members.iter().map(|(name, value)| (name.as_str(), value)).collect(),
             _ => HashMap::new(),
         };
-        let features = self.version.contract.features.iter().zip(&ground.baseline.shown).enumerate();
+        let features = self.version.contract.features.iter().zip(&setup.baseline.shown).enumerate();
         let shown = features.map(|(index, (feature, baseline))| {
             let given = match &given {
                 JsonValue::List(values) => values.get(index),

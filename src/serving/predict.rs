@@ -34,7 +34,7 @@ pub struct PredictRequest<'a> {
     /// When the request arrived.
     pub arrived: Instant,
     /// The client's timeout, if it set one.
-    pub patience: Option<Duration>,
+    pub client_timeout: Option<Duration>,
 }
 
 /// The progress of a request, for its record. It is kept for failed requests too.
@@ -84,7 +84,7 @@ pub async fn predict(
 ) -> Result<PredictResponse, ServeError> {
     let _in_flight = version.metrics.in_flight.guard();
     let started = Instant::now();
-    let due = request_deadline(call.arrived, call.patience, started, version.limits.deadline());
+    let due = request_deadline(call.arrived, call.client_timeout, started, version.limits.deadline());
     let Admitted { inputs, mut warnings, entity_id, explain } = admit(version, call.body)?;
     let features_hash = version.fingerprint.of(&inputs);
     let group = version.group(&inputs);
@@ -140,7 +140,7 @@ struct TimeBudget<'a> {
 impl TimeBudget<'_> {
     /// Describes which limit set the deadline, and how long it is.
     fn given(self, limit: Duration) -> String {
-        let asked = self.call.patience.filter(|asked| self.call.arrived + *asked <= self.due);
+        let asked = self.call.client_timeout.filter(|asked| self.call.arrived + *asked <= self.due);
         match asked {
             Some(asked) => format!("x-deadline-ms is {} ms", asked.as_millis()),
             None => format!("the model's limits.deadline_ms is {} ms", limit.as_millis()),

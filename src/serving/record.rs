@@ -273,10 +273,10 @@ impl Drop for ActiveRequest<'_> {
 const INTERNAL: u16 = 500;
 
 /// Logs the cause of a failed request: at level error if the server failed, else at debug.
-fn log_cause(cause: Option<&str>, told: &RequestEvent<'_>, model: &str, version: &str) {
+fn log_cause(cause: Option<&str>, event: &RequestEvent<'_>, model: &str, version: &str) {
     let cause = cause.unwrap_or("unknown cause");
-    let (request_id, method, route, code) = (told.request_id, told.method, told.route, told.code);
-    if told.status == INTERNAL {
+    let (request_id, method, route, code) = (event.request_id, event.method, event.route, event.code);
+    if event.status == INTERNAL {
         tracing::error!(request_id, method, route, model, version, code, "{cause}");
     } else {
         tracing::debug!(request_id, method, route, model, version, code, "{cause}");

@@ -62,7 +62,7 @@ scrape_configs:
 
 impl RouteAccess {
     /// Describes the access without a token, with a token for some models, and with a token for all models.
-    fn told(self) -> [&'static str; 3] {
+    fn cells(self) -> [&'static str; 3] {
         match self {
             Self::Open => ["yes", "yes", "yes"],
             Self::Reduced => ["yes, without model names", "yes, with the names of these models", "yes"],
@@ -82,7 +82,7 @@ impl RouteAccess {
 pub fn markdown_reference() -> String {
     let mut text = OPENING.to_owned();
     for route in ROUTES {
-        let [stranger, some, all] = route.access.told();
+        let [stranger, some, all] = route.access.cells();
         let _ =
             writeln!(text, "| `{} {}` | {} | {stranger} | {some} | {all} |", route.method, route.template, route.about);
     }

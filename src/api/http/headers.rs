@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn patience_is_a_whole_number_of_milliseconds() {
+    fn a_client_timeout_is_a_whole_number_of_milliseconds() {
         assert_eq!(client_timeout(&headers("x-deadline-ms", "25")).ok(), Some(Some(Duration::from_millis(25))));
         for bad in ["0", "-1", "+1", "1.5", "soon", "99999999999999999999"] {
             assert!(client_timeout(&headers("x-deadline-ms", bad)).is_err(), "{bad}");

@@ -79,11 +79,12 @@ async fn answer(
     let result: Result<_, ServeError> = async {
         headers::check_accept(&parts.headers, "application/json")?;
         headers::check_content_type(&parts.headers)?;
-        let patience = headers::client_timeout(&parts.headers)?;
+        let client_timeout = headers::client_timeout(&parts.headers)?;
         let body = body::read(&parts.headers, body, state.settings.body_limits(), &context.connection).await?;
         progress.body_bytes = Some(body.bytes.len());
         let arrived = context.record.meta.arrived;
-        let answer = predict(&version, PredictRequest { body: &body.bytes, arrived, patience }, &mut progress).await?;
+        let answer =
+            predict(&version, PredictRequest { body: &body.bytes, arrived, client_timeout }, &mut progress).await?;
         let max_bytes = state.settings.max_answer_bytes;
         let started = Instant::now();
         let (answer, bytes) = if answer.elements <= LARGE_ELEMENTS {

@@ -63,11 +63,11 @@ pub struct Connection {
 
 impl Connection {
     /// Opens a connection of this client; returns `None` if the budget has no room for it.
-    pub(super) fn open(peer: Peer, budget: &Arc<ByteBudget>, census: Arc<ConnectionLimiter>) -> Option<Arc<Self>> {
+    pub(super) fn open(peer: Peer, budget: &Arc<ByteBudget>, limiter: Arc<ConnectionLimiter>) -> Option<Arc<Self>> {
         Some(Arc::new(Self {
             peer,
             activity: ConnectionActivity::default(),
-            limiter: census,
+            limiter,
             outstanding: Arc::default(),
             share: ConnectionShare::open(budget)?,
             multiplexed: AtomicBool::new(false),
@@ -83,9 +83,9 @@ impl Connection {
     /// Never: the budget is unlimited.
     pub fn detached() -> Arc<Self> {
         let limits = ConnectionLimits { max: usize::MAX, per_address: usize::MAX };
-        let census = ConnectionLimiter::new("none", limits, ConnectionMetrics::default());
+        let limiter = ConnectionLimiter::new("none", limits, ConnectionMetrics::default());
         let budget = ByteBudget::new(usize::MAX, Arc::default());
-        Self::open(Peer::default(), &budget, census).expect("an unlimited budget has room")
+        Self::open(Peer::default(), &budget, limiter).expect("an unlimited budget has room")
     }
 
     /// Records that a request of this HTTP version began.

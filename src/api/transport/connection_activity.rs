@@ -76,15 +76,15 @@ impl ConnectionActivity {
 
     /// Waits until no request has been in flight for as long as `timeouts` allow, or for less while connections are
     /// scarce; up to a quarter longer, because of the check interval.
-    pub(super) async fn idle(&self, timeouts: IdleTimeouts, census: &ConnectionLimiter) {
+    pub(super) async fn idle(&self, timeouts: IdleTimeouts, limiter: &ConnectionLimiter) {
         let (mut before, mut since) = (self.events.load(Ordering::Relaxed), Instant::now());
         loop {
-            census.idle_timeout(timeouts.header.min(timeouts.idle), CHECKS_PER_TIMEOUT).await;
+            limiter.idle_timeout(timeouts.header.min(timeouts.idle), CHECKS_PER_TIMEOUT).await;
             let now = self.events.load(Ordering::Relaxed);
             let limit = if self.awaits_head.load(Ordering::Relaxed) { timeouts.header } else { timeouts.idle };
             if now != before || self.in_flight() > 0 {
                 (before, since) = (now, Instant::now());
-            } else if since.elapsed() >= census.limit(limit) {
+            } else if since.elapsed() >= limiter.limit(limit) {
                 return;
             }
         }

@@ -52,7 +52,7 @@ struct LimiterState {
 /// A counted connection; dropping it releases the count.
 #[derive(Debug)]
 pub(super) struct ConnectionPermit {
-    census: Arc<ConnectionLimiter>,
+    limiter: Arc<ConnectionLimiter>,
     address: IpAddr,
     waiting: bool,
 }
@@ -93,7 +93,7 @@ impl ConnectionLimiter {
             LimitDecision::Wait => true,
         };
         *state.by_address.entry(address).or_default() += 1;
-        let place = ConnectionPermit { census: Arc::clone(self), address, waiting };
+        let place = ConnectionPermit { limiter: Arc::clone(self), address, waiting };
         if waiting {
             state.waiting += 1;
             self.metrics.waiting.inc();
@@ -184,9 +184,9 @@ impl ConnectionLimiter {
 impl ConnectionPermit {
     /// Waits until the connection is open.
     pub(super) async fn opened(&mut self) {
-        let census = Arc::clone(&self.census);
+        let limiter = Arc::clone(&self.limiter);
         loop {
-            let room = census.room.notified();
+            let room = limiter.room.notified();
             if self.try_open() {
                 return;
             }
@@ -195,17 +195,17 @@ impl ConnectionPermit {
     }
 
     fn try_open(&mut self) -> bool {
-        let census = &self.census;
-        let mut state = census.lock();
+        let limiter = &self.limiter;
+        let mut state = limiter.lock();
         let others = state.by_address.get(&self.address).copied().unwrap_or(1) - 1;
         // Waiting connections have precedence over new ones: only the room counts here, not the queue.
-        if decide(census.limits, state.open, 0, others) != LimitDecision::Open {
+        if decide(limiter.limits, state.open, 0, others) != LimitDecision::Open {
             return false;
         }
         state.waiting -= 1;
         state.open += 1;
-        census.metrics.waiting.dec();
-        census.metrics.open.inc();
+        limiter.metrics.waiting.dec();
+        limiter.metrics.open.inc();
         self.waiting = false;
         true
     }
@@ -213,14 +213,14 @@ impl ConnectionPermit {
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let census = &self.census;
-        let mut state = census.lock();
+        let limiter = &self.limiter;
+        let mut state = limiter.lock();
         if self.waiting {
             state.waiting -= 1;
-            census.metrics.waiting.dec();
+            limiter.metrics.waiting.dec();
         } else {
             state.open -= 1;
-            census.metrics.open.dec();
+            limiter.metrics.open.dec();
         }
         if let Some(count) = state.by_address.get_mut(&self.address) {
             *count -= 1;
@@ -228,14 +228,14 @@ impl Drop for ConnectionPermit {
                 state.by_address.remove(&self.address);
             }
         }
-        census.note_scarcity(&state);
-        let only_reserve = state.open >= census.limits.max - census.limits.reserve();
+        limiter.note_scarcity(&state);
+        let only_reserve = state.open >= limiter.limits.max - limiter.limits.reserve();
         drop(state);
         if only_reserve {
             // The first waiter may have no right to the reserve: wake all of them.
-            census.room.notify_waiters();
+            limiter.room.notify_waiters();
         } else {
-            census.room.notify_one();
+            limiter.room.notify_one();
         }
     }
 }
@@ -244,12 +244,12 @@ impl Drop for ConnectionPermit {
 mod tests {
     use super::*;
 
-    fn census(max: usize) -> Arc<ConnectionLimiter> {
+    fn limiter(max: usize) -> Arc<ConnectionLimiter> {
         ConnectionLimiter::new("test", ConnectionLimits { max, per_address: max }, ConnectionMetrics::default())
     }
 
-    fn open(census: &Arc<ConnectionLimiter>, peer: [u8; 4]) -> ConnectionPermit {
-        match census.admit(peer.into()) {
+    fn open(limiter: &Arc<ConnectionLimiter>, peer: [u8; 4]) -> ConnectionPermit {
+        match limiter.admit(peer.into()) {
             AcceptDecision::Open(place) => place,
             AcceptDecision::Wait(_) | AcceptDecision::Refuse(_) => panic!("there is room"),
         }
@@ -257,24 +257,24 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_is_let_in_when_another_leaves() {
-        let census = census(2);
-        let [first, _second] = [[10, 0, 0, 1], [10, 0, 0, 2]].map(|peer| open(&census, peer));
-        let AcceptDecision::Wait(mut third) = census.admit([10, 0, 0, 3].into()) else { panic!("there is no room") };
-        assert_eq!((census.metrics.open.get(), census.metrics.waiting.get()), (2, 1));
+        let limiter = limiter(2);
+        let [first, _second] = [[10, 0, 0, 1], [10, 0, 0, 2]].map(|peer| open(&limiter, peer));
+        let AcceptDecision::Wait(mut third) = limiter.admit([10, 0, 0, 3].into()) else { panic!("there is no room") };
+        assert_eq!((limiter.metrics.open.get(), limiter.metrics.waiting.get()), (2, 1));
         assert!(tokio::time::timeout(Duration::from_secs(5), third.opened()).await.is_err());
         drop(first);
         third.opened().await;
-        assert_eq!((census.metrics.open.get(), census.metrics.waiting.get()), (2, 0));
+        assert_eq!((limiter.metrics.open.get(), limiter.metrics.waiting.get()), (2, 0));
         drop(third);
-        assert_eq!(census.lock().by_address.len(), 1, "addresses without connections are forgotten");
+        assert_eq!(limiter.lock().by_address.len(), 1, "addresses without connections are forgotten");
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_reserve_is_for_those_with_few_who_wait_too() {
-        let census = census(32);
-        let _many: Vec<ConnectionPermit> = (0..30).map(|_| open(&census, [10, 0, 0, 1])).collect();
-        let [first, _second] = [[10, 0, 0, 2], [10, 0, 0, 3]].map(|peer| open(&census, peer));
-        let wait = |peer: [u8; 4]| match census.admit(peer.into()) {
+        let limiter = limiter(32);
+        let _many: Vec<ConnectionPermit> = (0..30).map(|_| open(&limiter, [10, 0, 0, 1])).collect();
+        let [first, _second] = [[10, 0, 0, 2], [10, 0, 0, 3]].map(|peer| open(&limiter, peer));
+        let wait = |peer: [u8; 4]| match limiter.admit(peer.into()) {
             AcceptDecision::Wait(place) => place,
             AcceptDecision::Open(_) | AcceptDecision::Refuse(_) => panic!("there is no room"),
         };
@@ -295,16 +295,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn patience_is_shorter_while_connections_are_scarce() {
-        let census = census(4);
-        let places: Vec<ConnectionPermit> = (0..2).map(|peer| open(&census, [10, 0, 0, peer])).collect();
+    async fn timeouts_are_shorter_while_connections_are_scarce() {
+        let limiter = limiter(4);
+        let places: Vec<ConnectionPermit> = (0..2).map(|peer| open(&limiter, [10, 0, 0, peer])).collect();
         let waited = async |normal| {
             let began = tokio::time::Instant::now();
-            census.idle_timeout(Duration::from_secs(normal), 1).await;
+            limiter.idle_timeout(Duration::from_secs(normal), 1).await;
             began.elapsed().as_secs()
         };
         assert_eq!(waited(30).await, 30);
-        let (took, third) = tokio::join!(waited(30), async { open(&census, [10, 0, 0, 9]) });
+        let (took, third) = tokio::join!(waited(30), async { open(&limiter, [10, 0, 0, 9]) });
         assert_eq!(took, 1, "scarce from the third of four on, for those that wait already too");
         drop(third);
         assert_eq!(waited(30).await, 30);
@@ -313,13 +313,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_lack_of_memory_makes_connections_scarce_for_a_while() {
-        let census = census(1000);
+        let limiter = limiter(1000);
         let normal = Duration::from_secs(30);
-        let place = open(&census, [10, 0, 0, 1]);
-        census.refused(RefusedConnection::Memory, [10, 0, 0, 2].into());
-        assert_eq!(census.limit(normal), SCARCE_IDLE_TIMEOUT);
+        let place = open(&limiter, [10, 0, 0, 1]);
+        limiter.refused(RefusedConnection::Memory, [10, 0, 0, 2].into());
+        assert_eq!(limiter.limit(normal), SCARCE_IDLE_TIMEOUT);
         tokio::time::advance(SCARCE_AFTER_REFUSAL).await;
         drop(place);
-        assert_eq!(census.limit(normal), normal);
+        assert_eq!(limiter.limit(normal), normal);
     }
 }

@@ -111,17 +111,17 @@ impl Server {
     /// Returns the OS error, with the address, if no address can be bound.
     pub fn bind(at: Listen) -> io::Result<Self> {
         let (host, port) = (&at.host, at.port);
-        let told = |error: io::Error, hint: &str| {
+        let describe = |error: io::Error, hint: &str| {
             io::Error::new(error.kind(), format!("cannot listen on {host}:{port}: {error}{hint}"))
         };
         let mut refused = None;
-        for address in host.addresses(port).map_err(|error| told(error, ""))? {
+        for address in host.addresses(port).map_err(|error| describe(error, ""))? {
             match listen(address) {
                 Ok(listener) => return Ok(Self { listener, listen: at }),
                 Err(error) => refused = refused.or(Some(error)),
             }
         }
-        Err(told(refused.unwrap_or_else(|| io::ErrorKind::NotFound.into()), "; choose another port with --port"))
+        Err(describe(refused.unwrap_or_else(|| io::ErrorKind::NotFound.into()), "; choose another port with --port"))
     }
 
     /// Returns the address that the socket is bound to.
@@ -271,19 +271,19 @@ impl<H: Handler> Connections<H> {
     }
 
     async fn serve(self: &Arc<Self>, socket: Socket, connection: Arc<Connection>, busy_poll: Arc<BusyPoll>) {
-        let conversation = RequestCadence::new(busy_poll);
-        let talk = Arc::new(ConnectionState { server: Arc::clone(self), connection, cadence: conversation });
-        let (connection, talking) = (&*talk.connection, Arc::clone(&talk));
+        let cadence = RequestCadence::new(busy_poll);
+        let state = Arc::new(ConnectionState { server: Arc::clone(self), connection, cadence });
+        let (connection, shared) = (&*state.connection, Arc::clone(&state));
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-            let talk = Arc::clone(&talking);
+            let state = Arc::clone(&shared);
             // Boxed: hyper moves the future into place, and it is large.
             Box::pin(async move {
-                let _busy = (talk.connection.begin(request.version()), talk.cadence.begin());
+                let _busy = (state.connection.begin(request.version()), state.cadence.begin());
                 if request.body().is_end_stream() {
-                    talk.connection.received();
+                    state.connection.received();
                 }
-                let response = talk.server.handler.answer(request, &talk.connection).await;
-                talk.connection.answered();
+                let response = state.server.handler.answer(request, &state.connection).await;
+                state.connection.answered();
                 Ok::<_, Infallible>(response)
             })
         });

@@ -22,8 +22,8 @@ use tokio::{
 use super::connection::Connection;
 
 /// How long a response may take before its client is probed, and the interval of the probes after that.
-const FIRST_LOOK: Duration = Duration::from_secs(1);
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const FIRST_PROBE: Duration = Duration::from_secs(1);
+const PROBE_INTERVAL: Duration = Duration::from_millis(200);
 
 const INTERIM: &[u8] = b"HTTP/1.1 102 Processing\r\n\r\n";
 
@@ -34,26 +34,26 @@ pub(super) struct Socket {
     /// begun, or the last bytes of one, not yet read.
     ended: bool,
     /// Timer for probing a client that has closed its sending side, and whether an interim response was written to it.
-    look: Option<(Pin<Box<Sleep>>, bool)>,
+    probe: Option<(Pin<Box<Sleep>>, bool)>,
 }
 
 impl Socket {
     pub(super) fn new(stream: TcpStream, connection: Arc<Connection>) -> Self {
-        Self { stream, connection, ended: false, look: None }
+        Self { stream, connection, ended: false, probe: None }
     }
 
     /// Returns an error as soon as the client turns out to be gone.
-    fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let (at, asked) = self.look.get_or_insert_with(|| (Box::pin(sleep(FIRST_LOOK)), false));
+    fn poll_disconnected(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (at, sent) = self.probe.get_or_insert_with(|| (Box::pin(sleep(FIRST_PROBE)), false));
         while at.as_mut().poll(context).is_ready() {
-            if *asked {
+            if *sent {
                 self.stream.take_error()?.map_or(Ok(()), Err)?;
             } else if self.connection.takes_interim() {
                 // Writes all of it, or nothing if the socket is full: the client is not reading then.
                 let _ = self.stream.try_write(INTERIM);
-                *asked = true;
+                *sent = true;
             }
-            at.as_mut().reset(Instant::now() + LOOK_EVERY);
+            at.as_mut().reset(Instant::now() + PROBE_INTERVAL);
         }
         Poll::Pending
     }
@@ -69,9 +69,9 @@ impl AsyncRead for Socket {
         }
         let is_end = room > 0 && buffer.filled().len() == before;
         if is_end && socket.connection.holds_end(context.waker()) {
-            return socket.poll_gone(context);
+            return socket.poll_disconnected(context);
         }
-        socket.look = None;
+        socket.probe = None;
         if is_end && !std::mem::replace(&mut socket.ended, true) {
             context.waker().wake_by_ref();
             return Poll::Pending;

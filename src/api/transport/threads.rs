@@ -114,13 +114,13 @@ mod tests {
 
     /// Opens a connection that lasts until `end` is set; returns the thread that it runs on.
     async fn open(threads: &ServerThreads, shutdown: &Shutdown, end: &watch::Sender<bool>) -> ThreadId {
-        let (tell, mut told) = mpsc::channel(1);
+        let (sender, mut receiver) = mpsc::channel(1);
         let mut ended = end.subscribe();
         threads.spawn(shutdown, |_| async move {
-            tell.send(std::thread::current().id()).await.expect("the test waits");
+            sender.send(std::thread::current().id()).await.expect("the test waits");
             ended.wait_for(|ended| *ended).await.expect("the test says when");
         });
-        told.recv().await.expect("it runs")
+        receiver.recv().await.expect("it runs")
     }
 
     #[tokio::test]

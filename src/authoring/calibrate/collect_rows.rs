@@ -102,14 +102,14 @@ pub(super) fn collect_rows(
     prepared: &mut VerifiedVersion,
     table: &Table,
     plan: CalibrationPlan,
-    wishes: &CalibrateOptions,
+    options: &CalibrateOptions,
     seen: &mut dyn FnMut(u64),
 ) -> Result<(CalibrationRows, Targets), AuthoringError> {
     let contract = prepared.contract.clone();
-    let target = wishes.target.as_deref().unwrap_or_default();
+    let target = options.target.as_deref().unwrap_or_default();
     let mut truths = Targets::new(&contract, target);
     let mut refused = RefusedRows::default();
-    let mut collected = RowCollector::new(prepared, &contract, plan, wishes);
+    let mut collected = RowCollector::new(prepared, &contract, plan, options);
     let (most, mut waiting) = (prepared.max_rows().max(1), PendingRow::new());
     for instance in Instances::new(table, &contract, Some(target))? {
         let instance = instance?;
@@ -153,18 +153,18 @@ impl RefusedRows {
     }
 
     fn problems(self, table: &Table) -> Vec<String> {
-        let mut told: Vec<String> =
+        let mut problems: Vec<String> =
             self.first.into_iter().map(|(place, detail)| table.row_error(place, detail).to_string()).collect();
         if self.count > MAX_LISTED as u64 {
             let detail = format!("the contract rejects {} rows in total; the first ones are listed above", self.count);
-            told.push(table.table_error(detail).to_string());
+            problems.push(table.table_error(detail).to_string());
         }
-        told
+        problems
     }
 }
 
 impl RowCollector {
-    fn new(prepared: &VerifiedVersion, contract: &Contract, plan: CalibrationPlan, wishes: &CalibrateOptions) -> Self {
+    fn new(prepared: &VerifiedVersion, contract: &Contract, plan: CalibrationPlan, options: &CalibrateOptions) -> Self {
         let by_aps = matches!(plan, CalibrationPlan::Classification(options) if options.sets == Some(SetMethod::Aps));
         let draws = by_aps.then(|| (ApsRandomizer::new(&prepared.model_sha256()), Vec::new()));
         let group = |feature: &String| GroupIndex {
@@ -182,7 +182,7 @@ impl RowCollector {
             copies: 0,
             draws,
             measured: Vec::new(),
-            groups: wishes.group.as_ref().map(group),
+            groups: options.group.as_ref().map(group),
         }
     }
 

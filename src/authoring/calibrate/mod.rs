@@ -74,7 +74,7 @@ pub fn calibrate(
     loader: &Loader,
     place: &Path,
     data: &Path,
-    wishes: &CalibrateOptions,
+    options: &CalibrateOptions,
     progress: &mut dyn FnMut(ProgressEvent),
 ) -> Result<CalibrationReport, AuthoringError> {
     let directory = locate_version::version_directory(place)?;
@@ -83,12 +83,12 @@ pub fn calibrate(
         let lines: Vec<String> = problems.iter().map(|problem| format!("{}: {problem}", directory.display())).collect();
         AuthoringError::NeedsDecision(lines.join("\n"))
     };
-    let plan = plan(&prepared.contract, wishes).map_err(about)?;
-    let table = Table::open(data, &wishes.reading)?;
-    check_target(&table, wishes.target.as_deref())?;
+    let plan = plan(&prepared.contract, options).map_err(about)?;
+    let table = Table::open(data, &options.reading)?;
+    check_target(&table, options.target.as_deref())?;
     let sha256 = table.sha256()?;
     let trained_on = trained_on(&prepared, &sha256);
-    if let Some(what) = trained_on.filter(|_| !wishes.allow_training_data) {
+    if let Some(what) = trained_on.filter(|_| !options.allow_training_data) {
         return Err(table
             .table_error(format!(
                 "is the table that {what} names as training data: a model is more certain of rows that it was trained \
@@ -98,7 +98,7 @@ pub fn calibrate(
             .into());
     }
     let (rows, truths) =
-        collect_rows(&mut prepared, &table, plan, wishes, &mut |rows| progress(ProgressEvent::Rows(rows)))?;
+        collect_rows(&mut prepared, &table, plan, options, &mut |rows| progress(ProgressEvent::Rows(rows)))?;
     progress(ProgressEvent::Fit);
     let classes = rows.classes();
     let (rule, report) = rows.fit().map_err(|faults| table_faults(&table, &faults))?;
@@ -106,7 +106,7 @@ pub fn calibrate(
     let calibration = CalibrationDocument {
         format: FORMAT,
         model_sha256: prepared.model_sha256(),
-        created: time(wishes.created),
+        created: time(options.created),
         data: CalibrationSource {
             file,
             sha256: format!("sha256:{sha256}"),
@@ -125,7 +125,7 @@ pub fn calibrate(
     notes.extend(advice::duplicate_rows(truths.copies, truths.rows()));
     notes.extend(advice::worse_than_mean(rows.explained()));
     notes.extend(advice::of(&calibration, prepared.coverage, &classes));
-    let written = if wishes.dry_run { Vec::new() } else { write(&prepared, &directory, &calibration, text)? };
+    let written = if options.dry_run { Vec::new() } else { write(&prepared, &directory, &calibration, text)? };
     Ok(CalibrationReport {
         method: served.calibrator.method(),
         coverage: prepared.coverage,
@@ -150,15 +150,15 @@ pub fn load_held_out(
     loader: &Loader,
     place: &Path,
     data: &Path,
-    wishes: &CalibrateOptions,
+    options: &CalibrateOptions,
 ) -> Result<HeldOut, AuthoringError> {
     let mut prepared = locate_version::load(loader, &locate_version::version_directory(place)?)?;
-    let plan = plan(&prepared.contract, wishes).map_err(|problems| {
+    let plan = plan(&prepared.contract, options).map_err(|problems| {
         AuthoringError::NeedsDecision(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     })?;
-    let table = Table::open(data, &wishes.reading)?;
-    check_target(&table, wishes.target.as_deref())?;
-    Ok(collect_rows(&mut prepared, &table, plan, wishes, &mut |_| ())?.0)
+    let table = Table::open(data, &options.reading)?;
+    check_target(&table, options.target.as_deref())?;
+    Ok(collect_rows(&mut prepared, &table, plan, options, &mut |_| ())?.0)
 }
 
 /// Checks that the target is given and is a column of the table.

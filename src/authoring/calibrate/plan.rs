@@ -18,11 +18,11 @@ pub(super) enum CalibrationPlan {
 }
 
 /// Makes the plan, or returns all conflicts.
-pub(super) fn plan(contract: &Contract, wishes: &CalibrateOptions) -> Result<CalibrationPlan, Vec<DecisionError>> {
+pub(super) fn plan(contract: &Contract, options: &CalibrateOptions) -> Result<CalibrationPlan, Vec<DecisionError>> {
     let mut problems = Vec::new();
     let plan = match contract.output.task() {
-        Task::Classification => classification(contract.output.classes().len(), wishes, &mut problems),
-        Task::Regression => regression(wishes, &mut problems),
+        Task::Classification => classification(contract.output.classes().len(), options, &mut problems),
+        Task::Regression => regression(options, &mut problems),
         Task::Tensors => {
             return Err(vec![
                 "its task is tensors: there are no true values to compare them with, so nothing can be calibrated"
@@ -31,17 +31,18 @@ pub(super) fn plan(contract: &Contract, wishes: &CalibrateOptions) -> Result<Cal
             ]);
         }
     };
-    if let Some(feature) = &wishes.group {
+    if let Some(feature) = &options.group {
         problems.extend(contract.grouping(feature, &[]).err().map(|detail| format!("--group-by: {detail}")));
     }
-    if let Some(target) = wishes.target.as_ref().filter(|name| contract.features.iter().any(|own| own.name == **name)) {
+    if let Some(target) = options.target.as_ref().filter(|name| contract.features.iter().any(|own| own.name == **name))
+    {
         problems.push(format!("--target: {target:?} is a feature of the contract, so it cannot be the target"));
     }
     if problems.is_empty() { Ok(plan) } else { Err(problems.into_iter().map(DecisionError).collect()) }
 }
 
-fn classification(classes: usize, wishes: &CalibrateOptions, problems: &mut Vec<String>) -> CalibrationPlan {
-    let method = match wishes.method {
+fn classification(classes: usize, options: &CalibrateOptions, problems: &mut Vec<String>) -> CalibrationPlan {
+    let method = match options.method {
         None => MethodChoice::Auto,
         Some(CalibrationMethod::Classifier(method)) => method,
         Some(CalibrationMethod::SplitConformal) => {
@@ -55,12 +56,12 @@ fn classification(classes: usize, wishes: &CalibrateOptions, problems: &mut Vec<
             "--method {method} is for two classes, the contract has {classes}; use temperature, or auto"
         ));
     }
-    let sets = match wishes.sets {
+    let sets = match options.sets {
         None | Some(SetChoice::Lac) => Some(SetMethod::Lac),
         Some(SetChoice::Aps) => Some(SetMethod::Aps),
         Some(SetChoice::None) => None,
     };
-    match (&wishes.group, sets) {
+    match (&options.group, sets) {
         (Some(_), Some(SetMethod::Aps)) => {
             problems.push("--group-by requires --prediction-sets lac; aps does not support it".to_owned());
         }
@@ -79,18 +80,18 @@ fn classification(classes: usize, wishes: &CalibrateOptions, problems: &mut Vec<
     CalibrationPlan::Classification(ClassificationOptions { method, sets })
 }
 
-fn regression(wishes: &CalibrateOptions, problems: &mut Vec<String>) -> CalibrationPlan {
-    if let Some(CalibrationMethod::Classifier(method)) = wishes.method {
+fn regression(options: &CalibrateOptions, problems: &mut Vec<String>) -> CalibrationPlan {
+    if let Some(CalibrationMethod::Classifier(method)) = options.method {
         let method = method.as_str();
         problems.push(format!(
             "--method {method} is for a classification; this is a regression, whose intervals are determined by its \
              outputs (or, with split-conformal, by its value alone)"
         ));
     }
-    if wishes.sets.is_some() {
+    if options.sets.is_some() {
         problems.push("--prediction-sets is for a classification; a regression gets intervals".to_owned());
     }
     CalibrationPlan::Regression(RegressionOptions {
-        force_split_conformal: wishes.method == Some(CalibrationMethod::SplitConformal),
+        force_split_conformal: options.method == Some(CalibrationMethod::SplitConformal),
     })
 }

@@ -56,12 +56,12 @@ fn input_arity(spec: &TensorSpec) -> InputArity {
 pub(super) fn assign_columns(
     signature: &Signature,
     columns: &[Column],
-    wishes: &InitOptions,
+    options: &InitOptions,
 ) -> Result<Vec<InputBinding>, Vec<DecisionError>> {
     let mut table = UnassignedColumns { columns, left: Vec::new(), problems: Vec::new() };
-    table.choose(wishes);
+    table.choose(options);
     let mut placed: Vec<InputBinding> = Vec::new();
-    table.by_flag(signature, wishes, &mut placed);
+    table.by_flag(signature, options, &mut placed);
     if !table.problems.is_empty() {
         return Err(table.problems.into_iter().map(DecisionError).collect());
     }
@@ -118,10 +118,10 @@ impl UnassignedColumns<'_> {
     }
 
     /// Selects the feature columns according to the flags.
-    fn choose(&mut self, wishes: &InitOptions) {
-        let target = wishes.target.as_deref().and_then(|name| self.find("--target", name));
-        let ignored: Vec<usize> = wishes.ignore.iter().filter_map(|name| self.find("--ignore", name)).collect();
-        let chosen: Vec<usize> = wishes.features.iter().filter_map(|name| self.find("--features", name)).collect();
+    fn choose(&mut self, options: &InitOptions) {
+        let target = options.target.as_deref().and_then(|name| self.find("--target", name));
+        let ignored: Vec<usize> = options.ignore.iter().filter_map(|name| self.find("--ignore", name)).collect();
+        let chosen: Vec<usize> = options.features.iter().filter_map(|name| self.find("--features", name)).collect();
         if let Some(target) = target.filter(|target| chosen.contains(target)) {
             self.problems.push(format!(
                 "{:?} is the target, but --features lists it: the target cannot be a feature",
@@ -132,8 +132,8 @@ impl UnassignedColumns<'_> {
         self.left = all.into_iter().filter(|column| Some(*column) != target && !ignored.contains(column)).collect();
     }
 
-    fn by_flag(&mut self, signature: &Signature, wishes: &InitOptions, placed: &mut Vec<InputBinding>) {
-        for (name, listed) in &wishes.inputs {
+    fn by_flag(&mut self, signature: &Signature, options: &InitOptions, placed: &mut Vec<InputBinding>) {
+        for (name, listed) in &options.inputs {
             let Some(tensor) = signature.inputs.iter().position(|spec| spec.name == *name) else {
                 let known: Vec<String> = signature.inputs.iter().map(ToString::to_string).collect();
                 self.problems.push(format!("--input: the graph has no input {name:?}; it has: {}", known.join(", ")));

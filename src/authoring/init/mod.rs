@@ -79,27 +79,27 @@ pub fn init(
     graph: &Path,
     data: &Path,
     out: Option<&Path>,
-    wishes: &InitOptions,
+    options: &InitOptions,
 ) -> Result<InitReport, AuthoringError> {
-    let name = model_name(graph, out, wishes)?;
+    let name = model_name(graph, out, options)?;
     let out = out.map_or_else(|| Path::new("models").join(name.as_str()).join("1"), Path::to_path_buf);
     let version = out.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let version =
         VersionName::new(&version).map_err(|error| AuthoringError::NeedsDecision(format!("--out: {error}")))?;
-    StagedDirectory::ensure_vacant(&out, wishes.force)?;
+    StagedDirectory::ensure_vacant(&out, options.force)?;
     let Opened { snapshot, mut executor } = loader.open(graph).map_err(|errors| AuthoringError::refused(&errors))?;
     let signature = executor.signature().clone();
-    let table = Table::open(data, &wishes.reading)?;
+    let table = Table::open(data, &options.reading)?;
     let columns = describe(&table)?;
 
-    let mut plan = plan(&signature, &columns, wishes).map_err(|problems| needs_decision(&table, &problems))?;
+    let mut plan = plan(&signature, &columns, options).map_err(|problems| needs_decision(&table, &problems))?;
     let provisional = compile(&plan.document(&name, &signature, &json!({ "task": "tensors" }), None), &signature)?;
-    let (profile, drawn) = profile_table(&table, &provisional, wishes.target.as_deref())?;
+    let (profile, drawn) = profile_table(&table, &provisional, options.target.as_deref())?;
     let rows = answers(graph, &provisional, &signature, &mut executor, &drawn)?;
-    let target = columns.columns.iter().find(|column| Some(&column.name) == wishes.target.as_ref());
+    let target = columns.columns.iter().find(|column| Some(&column.name) == options.target.as_ref());
     let observed = OutputColumns { rows, target: target.and_then(class_names), has_target: target.is_some() };
     let (output, notes) =
-        assign_output_roles(&signature, &observed, wishes).map_err(|problem| needs_decision(&table, &[problem]))?;
+        assign_output_roles(&signature, &observed, options).map_err(|problem| needs_decision(&table, &[problem]))?;
     plan.notes.extend(notes);
     let example = drawn.first().map_or(JsonValue::Null, |instance| provisional.instance(&instance.values));
     let document = plan.document(&name, &signature, &output, Some(&example));
@@ -147,10 +147,10 @@ fn needs_decision(table: &Table, problems: &[impl ToString]) -> AuthoringError {
 }
 
 /// Returns the model name: from the options, else from the model directory, else from the file name of the graph.
-fn model_name(graph: &Path, out: Option<&Path>, wishes: &InitOptions) -> Result<ModelName, AuthoringError> {
+fn model_name(graph: &Path, out: Option<&Path>, options: &InitOptions) -> Result<ModelName, AuthoringError> {
     let above = out.and_then(|out| out.parent()?.file_name()).map(|name| name.to_string_lossy().into_owned());
     let stem = graph.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let name = wishes.name.clone().or(above).unwrap_or(stem);
+    let name = options.name.clone().or(above).unwrap_or(stem);
     ModelName::new(&name).map_err(|error| AuthoringError::NeedsDecision(format!("{error}; give one with --name")))
 }
 
@@ -158,9 +158,9 @@ fn compile(document: &Value, signature: &Signature) -> Result<Contract, Authorin
     let literal: JsonValue =
         serde_json::from_value(document.clone()).map_err(|error| AuthoringError::NeedsDecision(error.to_string()))?;
     contract::compile(&literal, signature).map_err(|problems| {
-        let told: Vec<String> =
+        let questions: Vec<String> =
             problems.iter().map(|problem| format!("the contract does not fit: {problem}")).collect();
-        AuthoringError::NeedsDecision(told.join("\n"))
+        AuthoringError::NeedsDecision(questions.join("\n"))
     })
 }
 

@@ -61,14 +61,14 @@ fn roles(signature: &Signature) -> OutputRoles {
 pub(super) fn assign_output_roles(
     signature: &Signature,
     observed: &OutputColumns,
-    wishes: &InitOptions,
+    options: &InitOptions,
 ) -> Result<(Value, Vec<String>), DecisionError> {
     let roles = roles(signature);
     let two = observed.has_target && observed.target.as_ref().is_some_and(|values| values.len() <= 2);
     let text_target = observed.target.iter().flatten().any(|value| value.parse::<f64>().is_err());
     let listed: Vec<String> = signature.outputs.iter().map(ToString::to_string).collect();
     let listed = listed.join("; ");
-    let task = match (wishes.task, roles.matrix, roles.value, roles.label) {
+    let task = match (options.task, roles.matrix, roles.value, roles.label) {
         (Some(task), ..) => task,
         (None, Some(_), _, Some(_)) => Task::Classification,
         (None, _, Some(_), _) if !two && !text_target => Task::Regression,
@@ -86,7 +86,7 @@ pub(super) fn assign_output_roles(
         Task::Classification => {
             let scores = roles.matrix.or(roles.value);
             let scores = scores.ok_or_else(|| format!("no output can hold class probabilities: {listed}"))?;
-            classification(signature, scores, roles.label, observed, wishes)
+            classification(signature, scores, roles.label, observed, options)
         }
         Task::Regression => {
             let value = roles.value.or(roles.matrix).map(|index| signature.outputs[index].name());
@@ -105,7 +105,7 @@ fn classification(
     scores: usize,
     label: Option<usize>,
     observed: &OutputColumns,
-    wishes: &InitOptions,
+    options: &InitOptions,
 ) -> Result<(Value, Vec<String>), DecisionError> {
     let spec = &signature.outputs[scores];
     let rows: Vec<Vec<f64>> = observed.rows.iter().map(|row| numbers(&row[scores])).collect();
@@ -122,7 +122,7 @@ fn classification(
     if let Some(label) = label {
         follows(signature, (scores, label), observed, &rows)?;
     }
-    if !probabilities && wishes.task.is_none() {
+    if !probabilities && options.task.is_none() {
         return Err(format!(
             "the output {spec} does not hold class probabilities: {summary}. Pass --task tensors to return the outputs \
              unchanged, or --task classification if they are logits, which softmax turns into probabilities; calibrate \
@@ -132,7 +132,7 @@ fn classification(
     }
     let count = width.max(2);
     let seen = label.map(|label| labels(&observed.rows, label, &rows)).unwrap_or_default();
-    let (classes, mut notes) = classes(spec, count, &seen, observed, wishes)?;
+    let (classes, mut notes) = classes(spec, count, &seen, observed, options)?;
     if !probabilities {
         notes.push(format!("the output {spec} holds {summary}: it is interpreted as logits"));
     }
@@ -192,7 +192,7 @@ fn classes(
     count: usize,
     seen: &BTreeMap<usize, BTreeSet<String>>,
     observed: &OutputColumns,
-    wishes: &InitOptions,
+    options: &InitOptions,
 ) -> Result<(Vec<String>, Vec<String>), DecisionError> {
     let graph = own_names(spec, count, seen, observed.target.as_ref());
     let target: Option<Vec<&str>> = observed.target.as_ref().map(|values| values.iter().map(String::as_str).collect());
@@ -201,22 +201,22 @@ fn classes(
         || "--classes NAME,NAME".to_owned(),
         |values| format!("--classes {}, if it was trained on them in that order", values.join(",")),
     );
-    if !wishes.classes.is_empty() {
-        if wishes.classes.len() != count {
+    if !options.classes.is_empty() {
+        if options.classes.len() != count {
             return Err(
-                format!("--classes names {} classes, the output {spec} has {count}", wishes.classes.len()).into()
+                format!("--classes names {} classes, the output {spec} has {count}", options.classes.len()).into()
             );
         }
         let texts = graph.iter().flatten().any(|name| name.parse::<i64>().is_err());
-        if let Some(names) = graph.filter(|names| texts && *names != wishes.classes) {
+        if let Some(names) = graph.filter(|names| texts && *names != options.classes) {
             return Err(format!(
                 "--classes lists {}, but the graph itself names its classes {}",
-                wishes.classes.join(","),
+                options.classes.join(","),
                 names.join(",")
             )
             .into());
         }
-        return Ok((wishes.classes.clone(), Vec::new()));
+        return Ok((options.classes.clone(), Vec::new()));
     }
     let Some(names) = graph else {
         return Err(format!(
@@ -282,11 +282,11 @@ mod tests {
         ]
     }
 
-    fn three(outputs: Vec<OutputSpec>, rows: Vec<Vec<Tensor>>, target: &[&str], wishes: &InitOptions) -> String {
+    fn three(outputs: Vec<OutputSpec>, rows: Vec<Vec<Tensor>>, target: &[&str], options: &InitOptions) -> String {
         let signature = Signature { inputs: Vec::new(), outputs };
         let values = target.iter().map(|value| (*value).to_owned()).collect();
         let observed = OutputColumns { rows, target: Some(values), has_target: !target.is_empty() };
-        match assign_output_roles(&signature, &observed, wishes) {
+        match assign_output_roles(&signature, &observed, options) {
             Ok((output, _)) => output.to_string(),
             Err(problem) => problem.0,
         }

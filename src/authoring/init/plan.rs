@@ -28,9 +28,9 @@ pub(super) struct PackagePlan {
 pub(super) fn plan(
     signature: &Signature,
     columns: &ColumnInference,
-    wishes: &InitOptions,
+    options: &InitOptions,
 ) -> Result<PackagePlan, Vec<DecisionError>> {
-    let placed = assign_columns(signature, &columns.columns, wishes)?;
+    let placed = assign_columns(signature, &columns.columns, options)?;
     let mut problems = Vec::new();
     let mut notes = Vec::new();
     let mut features = Vec::new();
@@ -44,7 +44,7 @@ pub(super) fn plan(
         let mut group = Vec::new();
         for index in &input.columns {
             let column = &columns.columns[*index];
-            let default = wishes.defaults.iter().find(|(name, _)| *name == column.name).map(|(_, text)| text.as_str());
+            let default = options.defaults.iter().find(|(name, _)| *name == column.name).map(|(_, text)| text.as_str());
             let made = if input.array { schema::array(column, spec) } else { schema::scalar(column, spec, default) };
             match made {
                 Ok(mut schema) => {
@@ -58,7 +58,7 @@ pub(super) fn plan(
     }
     let used = |name: &str| features.iter().flatten().any(|(feature, _)| feature == name);
     if problems.is_empty() {
-        let unused = wishes.defaults.iter().filter(|(name, _)| !used(name));
+        let unused = options.defaults.iter().filter(|(name, _)| !used(name));
         problems.extend(unused.map(|(name, _)| format!("--fill: {name:?} is not a feature").into()));
     }
     if problems.is_empty() { Ok(PackagePlan { placed, features, notes }) } else { Err(problems) }

@@ -96,8 +96,8 @@ impl Calibrate {
         let mut progress = Progress::on_terminal();
         let made = loader(&self.common).and_then(|loader| {
             exists(&self.version)?;
-            let wishes = self.options().map_err(|problem| print_problem(&problem))?;
-            let made = calibrate(&loader, &self.version, &self.data, &wishes, &mut |step| progress.show(step));
+            let options = self.options().map_err(|problem| print_problem(&problem))?;
+            let made = calibrate(&loader, &self.version, &self.data, &options, &mut |step| progress.show(step));
             progress.clear();
             made.map_err(|error| print_error(&error))
         });

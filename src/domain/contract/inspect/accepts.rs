@@ -106,12 +106,12 @@ impl Contract {
 impl Feature {
     fn narrower_than(&self, profile: &FeatureProfile) -> Vec<String> {
         let FeatureProfile::Number(seen) = profile else { return Vec::new() };
-        let mut told = Vec::new();
+        let mut differences = Vec::new();
         for (word, value) in [("lowest", seen.minimum), ("highest", seen.maximum)] {
             self.rule.check_number(number(value, seen.whole), |code, rule| {
                 if matches!(code, ViolationCode::BelowMinimum | ViolationCode::AboveMaximum) {
                     let shown = if self.sensitive { "is not shown".to_owned() } else { format!("is {value}") };
-                    told.push(format!(
+                    differences.push(format!(
                         "feature {:?}: the {word} value in the training data {shown}, but by the contract it {rule}: \
                          such requests are rejected",
                         self.name
@@ -119,7 +119,7 @@ impl Feature {
                 }
             });
         }
-        told
+        differences
     }
 
     fn profile_mismatch(&self, profile: &FeatureProfile) -> Option<String> {
