@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::{hint::black_box, path::Path, sync::Arc};
+use std::{collections::BTreeMap, hint::black_box, path::Path, sync::Arc};
 
 use candor::{
     config::Config,
@@ -12,9 +12,9 @@ use candor::{
             ClassificationOptions, ClassificationRows, MethodChoice, RegressionOptions, RegressionRows, RowGroups,
             ScaleSource, calibrate_classifier, calibrate_regressor,
         },
-        contract::{Contract, Grouping},
+        contract::{Contract, DecisionRule, Grouping},
         json::JsonValue,
-        tensor::{Inputs, Tensor},
+        tensor::{ElementType, Inputs, Tensor},
         uncertainty::{
             AssessContext, CalibrationDocument, CalibrationRule, CalibrationSource, Calibrator, Coverage, FORMAT,
             Report, ScoreKind, SetMethod,
@@ -87,9 +87,9 @@ fn uniform(row: usize, step: f64) -> f64 {
 }
 
 fn made((rule, report): (CalibrationRule, Report)) -> CalibrationDocument {
-    let data = CalibrationSource { file: String::new(), sha256: String::new(), rows: ROWS };
-    let (model_sha256, created) = ("sha256:00".to_owned(), String::new());
-    CalibrationDocument { format: FORMAT, model_sha256, created, data, rule, report }
+    let data = CalibrationSource { file: String::new(), sha256: String::new(), rows: ROWS, skipped: 0 };
+    let (model_sha256, contract, created) = ("sha256:00".to_owned(), BTreeMap::new(), String::new());
+    CalibrationDocument { format: FORMAT, model_sha256, contract, created, data, rule, report }
 }
 
 fn groups(feature: &str, values: Vec<JsonValue>) -> RowGroups {
@@ -114,12 +114,15 @@ fn classified(
     let rows = ClassificationRows {
         classes: classes.to_vec(),
         kind: ScoreKind::Probabilities,
+        decision: DecisionRule::Greatest,
+        element: ElementType::F32,
         scores: (0..ROWS).flat_map(scores).collect(),
         labels: (0..ROWS).map(label).collect(),
         draws: (0..ROWS).map(|row| uniform(row, 0.732_050_808)).collect(),
         groups,
     };
-    made(calibrate_classifier(&rows, ClassificationOptions { method, sets: Some(sets) }).expect("a calibration"))
+    let options = ClassificationOptions { method, sets: Some(sets), force: true };
+    made(calibrate_classifier(&rows, options).expect("a calibration"))
 }
 
 /// A calibration of a regression from made rows.

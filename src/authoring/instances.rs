@@ -1,6 +1,7 @@
 //! Converts the rows of a table to instances of a contract: one value per feature, in the contract's order, and the
 //! target cell.
 
+use super::invalid_rows::InvalidCell;
 use crate::{
     authoring::error::DecisionError,
     dataset::{Cell, ParsedText, RowLocation, Rows, Table, TableError},
@@ -23,9 +24,17 @@ pub struct Instance {
     pub target: Cell,
 }
 
+/// A row cannot be converted, or the table cannot be read on.
+#[derive(Debug)]
+pub enum InstanceError {
+    /// The table cannot be read.
+    Table(TableError),
+    /// Cells of the row do not fit the contract; the next row can be read.
+    Cells(RowLocation, Vec<InvalidCell>),
+}
+
 /// An iterator over the instances of a table.
 pub struct Instances<'a> {
-    table: &'a Table,
     features: &'a [Feature],
     /// The column index of each feature.
     columns: Vec<usize>,
@@ -50,27 +59,31 @@ impl<'a> Instances<'a> {
             return Err(table.table_error(detail));
         }
         let columns = contract.features.iter().filter_map(|feature| find(&feature.name)).collect();
-        Ok(Self { table, features: &contract.features, columns, target: target.and_then(find), rows: table.rows()? })
+        Ok(Self { features: &contract.features, columns, target: target.and_then(find), rows: table.rows()? })
     }
 }
 
 impl Iterator for Instances<'_> {
-    type Item = Result<Instance, TableError>;
+    type Item = Result<Instance, InstanceError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut row = match self.rows.next()? {
             Ok(row) => row,
-            Err(error) => return Some(Err(error)),
+            Err(error) => return Some(Err(InstanceError::Table(error))),
         };
         let mut values = Vec::with_capacity(self.columns.len());
+        let mut invalid = Vec::new();
         for (feature, column) in self.features.iter().zip(&self.columns) {
             match value(feature, &row.cells[*column]) {
                 Ok(value) => values.push(value),
                 Err(detail) => {
-                    let detail = format!("column {:?} {detail}", feature.name);
-                    return Some(Err(self.table.row_error(row.place, detail)));
+                    let column = feature.name.clone();
+                    invalid.push(InvalidCell { detail: format!("column {column:?} {detail}"), column });
                 }
             }
+        }
+        if !invalid.is_empty() {
+            return Some(Err(InstanceError::Cells(row.place, invalid)));
         }
         let target = self.target.map_or(Cell::Missing, |target| row.cells.swap_remove(target));
         Some(Ok(Instance { place: row.place, values, target }))

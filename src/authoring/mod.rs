@@ -6,6 +6,7 @@ mod files;
 mod golden_cases;
 mod init;
 mod instances;
+mod invalid_rows;
 pub mod plot;
 mod profile;
 mod target;
@@ -15,5 +16,6 @@ pub use calibrate::{
 };
 pub use error::AuthoringError;
 pub use init::{InitOptions, InitReport, init};
-pub use instances::{Instance, Instances};
+pub use instances::{Instance, InstanceError, Instances};
+pub use invalid_rows::InvalidCell;
 pub use profile::{ProfileReport, rebuild_profile};

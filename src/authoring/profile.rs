@@ -8,7 +8,8 @@ use std::{
 use super::{
     error::AuthoringError,
     files,
-    instances::{Instance, Instances},
+    instances::{Instance, InstanceError, Instances},
+    invalid_rows::InvalidRows,
 };
 use crate::{
     dataset::{ReadOptions, Table},
@@ -42,17 +43,23 @@ pub(super) fn profile_table(
         ProfileBuilder::new(contract.features.iter().map(crate::domain::contract::Feature::profile_spec).collect());
     let mut drawn = Reservoir::new(RANDOM_ROWS, 1);
     let mut rows: u64 = 0;
+    let mut invalid = InvalidRows::default();
     for instance in Instances::new(table, contract, target)? {
-        let instance = instance?;
         rows += 1;
-        profiler.add(&instance.values);
-        drawn.add_with(|| instance);
+        match instance {
+            Ok(instance) => {
+                profiler.add(&instance.values);
+                drawn.add_with(|| instance);
+            }
+            Err(InstanceError::Cells(place, cells)) => invalid.add(place, cells),
+            Err(InstanceError::Table(error)) => return Err(error.into()),
+        }
     }
+    invalid.into_result(table)?;
     if rows == 0 {
         return Err(table.table_error("has columns but no rows".to_owned()).into());
     }
-    let file = table.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok((profiler.finish(ProfileSource { file, sha256: table.sha256()? }), drawn.into_items()))
+    Ok((profiler.finish(ProfileSource { file: table.file_name(), sha256: table.sha256()? }), drawn.into_items()))
 }
 
 /// Formats profile.json with one line per feature and per background row, for reading and diffs.

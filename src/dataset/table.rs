@@ -75,6 +75,11 @@ impl Table {
         Ok(Self { path: path.to_path_buf(), format, reading: reading.clone(), columns })
     }
 
+    /// The name of the file, without its directory.
+    pub fn file_name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path

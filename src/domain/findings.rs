@@ -2,7 +2,7 @@
 //! severity. Based on the package files alone; whether a package loads is decided elsewhere.
 
 use super::{
-    calibration::{FOLDS, coverage_band},
+    calibration::coverage_band,
     uncertainty::{CalibrationDocument, CalibrationRule, Coverage, Groups, LevelReport, Quantiles},
 };
 
@@ -61,21 +61,24 @@ pub fn check_calibration(calibration: &CalibrationDocument, coverage: Coverage, 
              this shows; run `candor calibrate` with held-out rows"
         )));
     }
+    findings.extend(miscalibration(calibration).map(Finding::warning));
     let Some((quantiles, meaning)) = claimed_coverage(&calibration.rule) else { return findings };
     findings.extend(unbounded(calibration, quantiles, coverage, meaning));
     let report = calibration.report.levels.iter().find(|level| level.coverage == coverage);
-    findings.extend(report.and_then(|level| coverage_out_of_band(level, quantiles.rows, "")));
-    if let Some(groups) = calibration.groups() {
-        findings.extend(small_groups(groups, coverage));
-        for group in &groups.groups {
-            let report = calibration.report.groups.iter().find(|report| report.value == group.value);
-            let level = report.and_then(|report| report.levels.iter().find(|level| level.coverage == coverage));
-            let of = format!(" where {} is {}", groups.feature, group.value);
-            let own = coverage.rank(group.quantiles.rows).and(level);
-            findings.extend(own.and_then(|level| coverage_out_of_band(level, group.quantiles.rows, &of)));
-        }
-    }
+    findings.extend(report.and_then(changed_along_the_table));
+    findings.extend(calibration.groups().and_then(|groups| small_groups(groups, coverage)));
     findings
+}
+
+/// Describes an uncertainty that misses the observed errors by more than chance; `None` if it is within chance, or if
+/// the calibration is for a regression.
+pub fn miscalibration(calibration: &CalibrationDocument) -> Option<String> {
+    let after = calibration.report.after.as_ref().filter(|after| after.is_miscalibrated())?;
+    Some(format!(
+        "the uncertainty differs from the observed share of errors by {:.3} on average (top-label ECE, over {} rows); \
+         with a perfect calibration it is at most {:.3} in 99 of 100 cases, and {:.3} on average",
+        after.ece, calibration.data.rows, after.ece_by_chance.limit, after.ece_by_chance.mean
+    ))
 }
 
 /// The pooled quantiles, and a text describing a response without a bound; `None` if no coverage is claimed.
@@ -116,26 +119,26 @@ fn unbounded(
     )))
 }
 
-/// Reports a measured coverage outside its band. Each fold of the cross-fitting was measured against the quantile of
-/// the rows outside it, so the band is the one for that number of rows.
-fn coverage_out_of_band(level: &LevelReport, rows: usize, of: &str) -> Option<Finding> {
-    let (low, high) = coverage_band(level.coverage, rows - rows.div_ceil(FOLDS), rows)?;
-    let (found, wanted) = (level.empirical, level.coverage.as_f64());
+/// Reports later rows of the table that the quantile of the earlier ones covers too rarely or too often. Under
+/// exchangeability their number is beta-binomial.
+fn changed_along_the_table(level: &LevelReport) -> Option<Finding> {
+    let later = level.later?;
+    let (low, high) = coverage_band(level.coverage, later.earlier, later.rows)?;
+    let (share, wanted) = (later.covered as f64 / later.rows as f64, level.coverage.as_f64());
     let measured = format!(
-        "by cross-fitting, {found:.3} of {rows} rows{of} were covered at coverage {wanted}; in 99 of 100 cases it is \
-         {low:.3} to {high:.3}"
+        "at coverage {wanted}, the first {} rows of the table cover {share:.3} of the last {}; in 99 of 100 cases it is \
+         {low:.3} to {high:.3}",
+        later.earlier, later.rows
     );
-    if level.unbounded > 0.0 {
-        None
-    } else if found < low {
+    if share < low {
         Some(Finding::warning(format!(
-            "{measured}. The coverage is lower than claimed: run `candor calibrate` again, with rows sampled at random \
-             from data like that to be served"
+            "{measured}. The rows change along the table: if it is sorted by time, the coverage claimed does not hold for \
+             new rows; if it is sorted by anything else, shuffle it and run `candor calibrate` again"
         )))
-    } else if found > high {
+    } else if share > high {
         Some(Finding::note(format!(
-            "{measured}. The coverage is higher than claimed, so the sets or intervals are larger than necessary: many \
-             rows have equal scores"
+            "{measured}. Either the rows change along the table, or many rows have equal scores; the sets or intervals are \
+             then larger than necessary"
         )))
     } else {
         None

@@ -47,6 +47,8 @@ pub enum WarningCode {
     UnboundedInterval,
     /// The instance's group is unknown or has too few rows, so the quantile of all rows was used.
     PooledGroup,
+    /// The uncertainty of this version differs from the observed errors by more than chance.
+    Miscalibrated,
     /// The version has no profile, whose medians and modes an explanation starts from.
     NoProfile,
     /// The model gives no explanations.

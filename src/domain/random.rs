@@ -29,6 +29,12 @@ impl SplitMix64 {
         drawn
     }
 
+    /// The next number in [0, 1), a multiple of 2^-53.
+    pub fn next_unit(&mut self) -> f64 {
+        const UNIT: f64 = 1.0 / (1_u64 << 53) as f64;
+        (self.next_u64() >> 11) as f64 * UNIT
+    }
+
     /// The next number below `limit`, by multiply-shift: the high half of a 128-bit product.
     pub fn next_below(&mut self, limit: u64) -> u64 {
         ((u128::from(self.next_u64()) * u128::from(limit)) >> 64) as u64

@@ -87,6 +87,16 @@ impl ModelVersion {
         }
     }
 
+    /// The method of the probabilities, which may differ from that of the uncertainty; `None` unless the task is
+    /// classification.
+    pub fn probabilities_method(&self) -> Option<&'static str> {
+        match (&self.calibrated, &self.contract.output) {
+            (Some(calibrated), _) => calibrated.calibrator.probabilities_method(),
+            (None, OutputPlan::Classification { .. }) => Some(method::UNCALIBRATED),
+            (None, _) => None,
+        }
+    }
+
     /// Validates the body of a request and converts it to inputs.
     ///
     /// # Errors

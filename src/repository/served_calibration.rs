@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::LoadError;
 use crate::domain::{
     contract::{Contract, Grouping, OutputPlan},
+    findings::miscalibration,
     prediction::{InterpretError, Prediction, Warning, WarningCode},
     tensor::{Inputs, Tensor},
     uncertainty::{AssessContext, Assessment, AssessmentNotice, CalibrationDocument, Calibrator, Coverage},
@@ -28,6 +29,8 @@ pub struct ServedCalibration {
     pub calibrator: Calibrator,
     /// Finds the group of an instance, if there are groups.
     pub grouping: Option<Grouping>,
+    /// How far the uncertainty is off, if it is by more than chance.
+    pub miscalibration: Option<String>,
 }
 
 /// Parses calibration.json. On failure, returns every problem: of the file itself, or that it was made for a model with
@@ -62,7 +65,8 @@ impl ServedCalibration {
         })?;
         let calibrator =
             Calibrator::new(&file.calibration, coverage).map_err(|detail| vec![content(detail.to_string())])?;
-        Ok(Self { calibration: file.calibration.clone(), calibrator, grouping })
+        let miscalibration = miscalibration(&file.calibration);
+        Ok(Self { calibration: file.calibration.clone(), calibrator, grouping, miscalibration })
     }
 
     /// The calibration group of an instance; `None` if there are no groups or it is in none of them.
@@ -84,9 +88,15 @@ impl ServedCalibration {
         contract.assess(outputs, row, &self.calibrator, of)
     }
 
-    /// Converts the notices of an assessment to warnings for the caller.
+    /// The warnings for the caller: the notices of an assessment, and an uncertainty that is off by more than chance.
     pub fn warnings<'a>(&'a self, assessment: &'a Assessment) -> impl Iterator<Item = Warning> + 'a {
-        assessment.notices.iter().map(|notice| self.warning(*notice))
+        let miscalibrated = self.miscalibration.iter().map(|detail| Warning {
+            pointer: String::new(),
+            code: WarningCode::Miscalibrated,
+            detail: detail.clone(),
+            feature: None,
+        });
+        assessment.notices.iter().map(|notice| self.warning(*notice)).chain(miscalibrated)
     }
 
     fn warning(&self, notice: AssessmentNotice) -> Warning {

@@ -1,5 +1,7 @@
 //! The held-out rows of a version: some of them calibrate, others are asked.
 
+use std::collections::BTreeMap;
+
 use candor::{
     authoring::HeldOut,
     domain::{
@@ -62,6 +64,8 @@ impl Rows {
                 let part = ClassificationRows {
                     classes: rows.classes.clone(),
                     kind: rows.kind,
+                    decision: rows.decision,
+                    element: rows.element,
                     scores: chosen.iter().flat_map(|row| rows.scores(*row).values.to_vec()).collect(),
                     labels: chosen.iter().map(|row| rows.labels[*row]).collect(),
                     draws: pick(&rows.draws),
@@ -83,9 +87,9 @@ impl Rows {
             }
         };
         let (rule, report) = made.unwrap_or_else(|faults| panic!("{faults}"));
-        let data = CalibrationSource { file: String::new(), sha256: String::new(), rows: chosen.len() };
-        let (model_sha256, created) = (KEY.to_owned(), String::new());
-        CalibrationDocument { format: FORMAT, model_sha256, created, data, rule, report }
+        let data = CalibrationSource { file: String::new(), sha256: String::new(), rows: chosen.len(), skipped: 0 };
+        let (model_sha256, contract, created) = (KEY.to_owned(), BTreeMap::new(), String::new());
+        CalibrationDocument { format: FORMAT, model_sha256, contract, created, data, rule, report }
     }
 
     /// Asks for the set or the interval of a row.

@@ -11,26 +11,12 @@ mod weights;
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::LazyLock,
 };
 
-use candor::{
-    authoring::{AuthoringError, InitOptions, InitReport, init},
-    repository::Loader,
-    runtime::OrtLibrary,
-};
+use candor::authoring::{AuthoringError, InitOptions, InitReport, init};
 use serde_json::Value;
 
-use crate::support::{paths::root, server::config};
-
-/// A loader in this process.
-fn loader() -> &'static Loader {
-    static LOADER: LazyLock<Loader> = LazyLock::new(|| {
-        let settings = config().runtime;
-        Loader::new(OrtLibrary::load(&settings.library).expect("ONNX Runtime"), settings)
-    });
-    &LOADER
-}
+use crate::support::{loader::loader, paths::root};
 
 fn iris(file: &str) -> PathBuf {
     root().join("tests/fixtures/iris").join(file)

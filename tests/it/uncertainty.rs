@@ -11,6 +11,8 @@ mod served_calibration;
 mod simulation;
 mod vectors;
 
+use std::collections::BTreeMap;
+
 use candor::domain::{
     json::JsonValue,
     uncertainty::{CalibrationDocument, CalibrationRule, CalibrationSource, FORMAT, Group, Groups, Quantiles, Report},
@@ -29,9 +31,10 @@ fn calibration(rule: CalibrationRule) -> CalibrationDocument {
         levels: Vec::new(),
         groups: Vec::new(),
     };
-    let data = CalibrationSource { file: "rows.csv".into(), sha256: "sha256:0".into(), rows: 0 };
+    let data = CalibrationSource { file: "rows.csv".into(), sha256: "sha256:0".into(), rows: 0, skipped: 0 };
     let created = "2026-11-21T00:00:00Z".to_owned();
-    CalibrationDocument { format: FORMAT, model_sha256: "sha256:0".into(), created, data, rule, report }
+    let (model_sha256, contract) = ("sha256:0".into(), BTreeMap::new());
+    CalibrationDocument { format: FORMAT, model_sha256, contract, created, data, rule, report }
 }
 
 /// The quantiles of scores by group; group values are their indices.

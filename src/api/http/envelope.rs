@@ -63,6 +63,7 @@ fn write(answer: &PredictResponse, request_id: &str, members: &mut ObjectWriter)
         Outcome::Classification { class, probabilities } => {
             members.add("prediction", &classes[*class])?;
             members.add("probabilities", &NamedValues(classes, probabilities))?;
+            members.add_unescaped("probabilities_method", version.probabilities_method().unwrap_or_default());
         }
         Outcome::Regression { value } => members.add("prediction", value)?,
         Outcome::Tensors { outputs } => {

@@ -14,7 +14,10 @@ use super::{
     path_params::PathParams,
 };
 use crate::{
-    domain::error_code::ErrorCode,
+    domain::{
+        calibration::{CoverageLaw, coverage_law},
+        error_code::ErrorCode,
+    },
     repository::{Catalog, ModelEntry, ModelVersion, ServedCalibration, VersionEntry, VersionState},
     security::Principal,
     serving::{ServeError, authorize, pin},
@@ -116,7 +119,10 @@ fn version_summary(entry: &VersionEntry) -> Value {
         value["uncertainty_method"] = json!(version.uncertainty_method());
         value["calibration"] = json!(version.calibrated.as_ref().map(|calibrated| json!({
             "method": calibrated.calibrator.method(),
+            "probabilities_method": calibrated.calibrator.probabilities_method(),
             "coverage": calibrated.calibrator.claimed_coverage(),
+            "real_coverage": real_coverage(calibrated),
+            "uncertainty": uncertainty(calibrated),
             "rows": calibrated.calibration.data.rows,
         })));
         value["profile"] = json!(version.profile.as_ref().map(|profile| json!({ "rows": profile.rows })));
@@ -131,12 +137,31 @@ fn model_detail(catalog: &Catalog, entry: &ModelEntry) -> Value {
     value
 }
 
+/// Returns how good the uncertainty of a classification is; `None` for a regression.
+fn uncertainty(calibrated: &ServedCalibration) -> Option<Value> {
+    let after = calibrated.calibration.report.after.as_ref()?;
+    Some(json!({
+        "ece": after.ece,
+        "ece_by_chance": after.ece_by_chance,
+        "within_chance": !after.is_miscalibrated(),
+    }))
+}
+
+/// Returns the law of the coverage that sets or intervals really have; `None` if no coverage is claimed.
+fn real_coverage(calibrated: &ServedCalibration) -> Option<CoverageLaw> {
+    let coverage = calibrated.calibrator.claimed_coverage()?;
+    coverage_law(coverage, calibrated.calibration.report.conformal_rows)
+}
+
 /// Returns a calibration with its report, without its tables.
 fn calibration(calibrated: &ServedCalibration) -> Value {
     let of = &calibrated.calibration;
     json!({
         "method": calibrated.calibrator.method(),
+        "probabilities_method": calibrated.calibrator.probabilities_method(),
         "coverage": calibrated.calibrator.claimed_coverage(),
+        "real_coverage": real_coverage(calibrated),
+        "uncertainty": uncertainty(calibrated),
         "rows": of.data.rows,
         "groups": of.groups().map(|groups| json!({
             "feature": groups.feature,

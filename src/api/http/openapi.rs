@@ -103,21 +103,7 @@ fn answer_schema(version: &ModelVersion) -> Value {
     let mut members: Vec<(&str, Value)> = Vec::new();
     match plan {
         OutputPlan::Classification { classes, .. } => {
-            let class = json!({ "type": "string", "enum": classes });
-            let each = classes.iter().map(|name| (name.clone(), json!({ "type": "number" })));
-            members.push(("prediction", class.clone()));
-            members.push(("probabilities", json!({ "type": "object", "properties": each.collect::<Map<_, _>>() })));
-            members.push((
-                "prediction_set",
-                json!({ "type": ["array", "null"], "items": class, "description": set_meaning(version) }),
-            ));
-            members.push((
-                "probability_interval",
-                json!({
-                    "type": ["array", "null"], "items": { "type": "number" }, "minItems": 2, "maxItems": 2,
-                    "description": "With Venn-Abers: the lower and the upper probability of the predicted class",
-                }),
-            ));
+            members.extend(classification_members(version, classes));
         }
         OutputPlan::Regression { unit, .. } => {
             members.push(("prediction", json!({ "type": "number", "x-unit": unit })));
@@ -136,13 +122,8 @@ fn answer_schema(version: &ModelVersion) -> Value {
             members.push(("outputs", json!({ "type": "object", "properties": each.collect::<Map<_, _>>() })));
         }
     }
-    let meaning = match plan.task() {
-        Task::Classification => "The probability that the prediction is wrong",
-        Task::Regression => "The half-width of the interval, in the unit of the target",
-        Task::Tensors => "Always null",
-    };
     members.extend([
-        ("uncertainty", json!({ "type": ["number", "null"], "description": meaning })),
+        ("uncertainty", json!({ "type": ["number", "null"], "description": uncertainty_meaning(version) })),
         ("uncertainty_method", said(&format!("For this model: {}", version.uncertainty_method()))),
         ("coverage", nullable("number")),
         ("explanation", json!({ "oneOf": [{ "$ref": "#/components/schemas/Explanation" }, { "type": "null" }] })),
@@ -154,13 +135,70 @@ fn answer_schema(version: &ModelVersion) -> Value {
             json!({ "type": ["string", "null"], "description": "The training data, as stated in version.json" }),
         ),
         ("contract", said("The digest of the contract that the instance was validated against")),
-        ("features_hash", said("The fingerprint of the inputs; equal inputs have equal fingerprints")),
+        (
+            "features_hash",
+            said("The fingerprint of the inputs; equal inputs have equal fingerprints, and 0.0 and -0.0 are not equal"),
+        ),
         ("request_id", json!({ "type": "string" })),
     ]);
     let required: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
     let properties: Map<String, Value> =
         members.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
     json!({ "type": "object", "required": required, "properties": properties })
+}
+
+/// Returns the members of an answer that only a classification has.
+fn classification_members(version: &ModelVersion, classes: &[String]) -> Vec<(&'static str, Value)> {
+    let class = json!({ "type": "string", "enum": classes });
+    let each = classes.iter().map(|name| (name.clone(), json!({ "type": "number" })));
+    vec![
+        ("prediction", class.clone()),
+        ("probabilities", json!({ "type": "object", "properties": each.collect::<Map<_, _>>() })),
+        ("probabilities_method", json!({ "type": "string", "description": probabilities_meaning(version) })),
+        ("prediction_set", json!({ "type": ["array", "null"], "items": class, "description": set_meaning(version) })),
+        (
+            "probability_interval",
+            json!({
+                "type": ["array", "null"], "items": { "type": "number" }, "minItems": 2, "maxItems": 2,
+                "description": "With Venn-Abers: the lower and the upper probability that the prediction is right",
+            }),
+        ),
+    ]
+}
+
+/// Returns what the method of the probabilities means, and which one it is.
+fn probabilities_meaning(version: &ModelVersion) -> String {
+    let method = version.probabilities_method().unwrap_or_default();
+    format!(
+        "The calibration of the probabilities, which may differ from that of the uncertainty. For this model: {method}"
+    )
+}
+
+/// Returns what `uncertainty` means, and how good it is.
+fn uncertainty_meaning(version: &ModelVersion) -> String {
+    match version.contract.output.task() {
+        Task::Classification => format!("The probability that the prediction is wrong. {}", how_good(version)),
+        Task::Regression => "The half-width of the interval, in the unit of the target".to_owned(),
+        Task::Tensors => "Always null".to_owned(),
+    }
+}
+
+/// Returns how good the uncertainty of a classification is, as measured by its calibration.
+fn how_good(version: &ModelVersion) -> String {
+    let Some(calibrated) = &version.calibrated else {
+        return "It is the model's own and was never compared with true classes".to_owned();
+    };
+    if let Some(detail) = &calibrated.miscalibration {
+        return format!("It is not right within chance: {detail}");
+    }
+    let report = &calibrated.calibration.report;
+    report.after.as_ref().map_or_else(String::new, |after| {
+        let rows = calibrated.calibration.data.rows;
+        format!(
+            "On {rows} held-out rows it is right within chance: its top-label ECE is {:.3}, and at most {:.3} by chance",
+            after.ece, after.ece_by_chance.limit
+        )
+    })
 }
 
 /// Returns the coverage claim of the prediction set or interval of a response.

@@ -3,7 +3,7 @@
 use crate::domain::{
     calibration::MethodChoice,
     findings::check_calibration,
-    uncertainty::{CalibrationDocument, CalibrationRule, Coverage, LevelReport, Report},
+    uncertainty::{CalibrationDocument, Coverage, LevelReport, Report},
 };
 
 /// Formats a share as a percentage.
@@ -35,9 +35,7 @@ pub(super) fn of(calibration: &CalibrationDocument, served: Coverage, classes: &
     let report = &calibration.report;
     let mut notes: Vec<String> =
         worse_than_a_constant(report, classes).into_iter().chain(missing_classes(classes)).collect();
-    if let CalibrationRule::Classification { probabilities, .. } = &calibration.rule {
-        notes.extend(method(report, probabilities.name()));
-    }
+    notes.extend(method(report));
     notes.extend(empty_sets(report, served));
     // Report the findings of `candor check` now, while they can still be fixed.
     notes.extend(check_calibration(calibration, served, &[]).into_iter().map(|finding| finding.detail));
@@ -75,26 +73,21 @@ fn missing_classes(classes: &[(String, usize)]) -> Option<String> {
     (!names.is_empty()).then(|| format!("no row has the class {}: nothing could be fitted for it", names.join(", ")))
 }
 
-/// Warns about candidates that could not be used, and about a method that does not improve the log loss.
-fn method(report: &Report, name: &str) -> Vec<String> {
-    let loss = |method: &str| {
-        report.candidates.iter().find(|candidate| candidate.method == method).and_then(|candidate| candidate.log_loss)
-    };
-    let uncalibrated = MethodChoice::Uncalibrated.as_str();
+/// Notes candidates that could not be used, and that no method improved the model's own probabilities.
+fn method(report: &Report) -> Vec<String> {
     let mut notes = Vec::new();
     for candidate in &report.candidates {
         if let Some(reason) = &candidate.unusable {
             notes.push(format!("{} was not tried: {reason}", candidate.method));
         }
     }
-    match (loss(name), loss(uncalibrated)) {
-        (Some(_), Some(_)) if name == uncalibrated && report.candidates.len() > 1 => {
-            notes.push("no method improved the model's own probabilities, so they are served unchanged".to_owned());
-        }
-        (Some(own), Some(before)) if own > before => {
-            notes.push(format!("{name} made the probabilities worse; --method auto would not have selected it"));
-        }
-        _ => {}
+    let uncalibrated = MethodChoice::Uncalibrated.as_str();
+    let kept = report.candidates.iter().any(|candidate| candidate.chosen && candidate.method == uncalibrated);
+    if kept && report.candidates.len() > 1 {
+        notes.push(
+            "no method is better than the model's own probabilities by more than chance, so they are served unchanged"
+                .to_owned(),
+        );
     }
     notes
 }

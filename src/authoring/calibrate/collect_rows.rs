@@ -6,11 +6,16 @@ use std::{
     path::PathBuf,
 };
 
-use super::{CalibrateOptions, plan::CalibrationPlan, targets::Targets};
+use super::{
+    CalibrateOptions,
+    plan::CalibrationPlan,
+    targets::{Targets, Truth},
+};
 use crate::{
     authoring::{
         error::{AuthoringError, DecisionError},
-        instances::Instances,
+        instances::{Instance, InstanceError, Instances},
+        invalid_rows::refused_cells,
         target::r_squared,
     },
     dataset::{RowLocation, Table},
@@ -21,7 +26,7 @@ use crate::{
         },
         contract::{Contract, InputHasher, OutputPlan},
         json::JsonValue,
-        tensor::{Inputs, Tensor},
+        tensor::{ElementType, Inputs, Tensor},
         uncertainty::{ApsRandomizer, CalibrationRule, RegressionOutputs, Report, ScoreKind, SetMethod},
     },
     repository::VerifiedVersion,
@@ -29,9 +34,6 @@ use crate::{
 
 /// The maximum number of groups. A feature with more values is a continuous number or an identifier.
 const MAX_GROUPS: usize = 1000;
-
-/// The maximum number of rejected rows that are listed.
-const MAX_LISTED: usize = 5;
 
 /// The collected rows of a table and the options of the fit.
 pub enum CalibrationRows {
@@ -74,8 +76,9 @@ type PendingRow = Vec<(RowLocation, Inputs)>;
 struct RowCollector {
     contract: Contract,
     graph: PathBuf,
-    /// Classification: the scores in row-major order.
+    /// Classification: the scores in row-major order, and their element type.
     scores: Vec<f64>,
+    element: ElementType,
     fingerprint: InputHasher,
     /// The fingerprints of all rows so far.
     fingerprints: HashSet<String>,
@@ -97,7 +100,8 @@ struct GroupIndex {
     of_row: Vec<usize>,
 }
 
-/// Reads the whole table and runs its rows. All problems of the rows are reported together.
+/// Reads the whole table and runs its rows. All problems of the rows are reported together; with `skip_invalid`, invalid
+/// rows are left out and counted.
 pub(super) fn collect_rows(
     prepared: &mut VerifiedVersion,
     table: &Table,
@@ -108,26 +112,29 @@ pub(super) fn collect_rows(
     let contract = prepared.contract.clone();
     let target = options.target.as_deref().unwrap_or_default();
     let mut truths = Targets::new(&contract, target);
-    let mut refused = RefusedRows::default();
     let mut collected = RowCollector::new(prepared, &contract, plan, options);
     let (most, mut waiting) = (prepared.max_rows().max(1), PendingRow::new());
     for instance in Instances::new(table, &contract, Some(target))? {
-        let instance = instance?;
-        truths.add(instance.place, &instance.target);
-        seen(truths.rows());
-        match prepared.admit(&contract.instance(&instance.values)) {
-            Ok(inputs) => waiting.push((instance.place, inputs)),
-            Err(refusal) => refused.add(instance.place, refusal.to_string()),
+        match instance {
+            Ok(instance) => {
+                if let Some((truth, inputs)) = usable(prepared, &contract, &instance, &mut truths) {
+                    truths.keep(truth);
+                    waiting.push((instance.place, inputs));
+                }
+            }
+            Err(InstanceError::Cells(place, cells)) => truths.invalid.add(place, cells),
+            Err(InstanceError::Table(error)) => return Err(error.into()),
         }
-        // After the first invalid row nothing more is run, but the table is read to its end to report every problem.
-        if !truths.all_valid() || refused.count > 0 {
+        seen(truths.rows());
+        // If an invalid row prevents the calibration, nothing more is run, but the table is read to its end to report
+        // every problem.
+        if truths.mixes_names_and_numbers() || (truths.invalid.count() > 0 && !options.skip_invalid) {
             waiting.clear();
         } else if waiting.len() == most {
             collected.run(prepared, &mut waiting)?;
         }
     }
-    let mut problems = truths.problems(table);
-    problems.extend(refused.problems(table));
+    let problems = truths.problems(table, options.skip_invalid);
     if !problems.is_empty() {
         return Err(AuthoringError::NeedsDecision(problems.join("\n")));
     }
@@ -137,29 +144,22 @@ pub(super) fn collect_rows(
     Ok((rows, truths))
 }
 
-/// The rows that the contract does not admit.
-#[derive(Default)]
-struct RefusedRows {
-    count: u64,
-    first: Vec<(RowLocation, String)>,
-}
-
-impl RefusedRows {
-    fn add(&mut self, place: RowLocation, detail: String) {
-        self.count += 1;
-        if self.first.len() < MAX_LISTED {
-            self.first.push((place, detail));
+/// Returns the truth and the inputs of a row; `None` if the row is invalid, which is then counted.
+fn usable(
+    prepared: &VerifiedVersion,
+    contract: &Contract,
+    instance: &Instance,
+    truths: &mut Targets,
+) -> Option<(Truth, Inputs)> {
+    let truth = truths.read(instance.place, &instance.target);
+    let inputs = prepared.admit(&contract.instance(&instance.values));
+    match (truth, inputs) {
+        (Ok(truth), Ok(inputs)) => Some((truth, inputs)),
+        (truth, inputs) => {
+            let refused = inputs.err().map(|error| refused_cells(&error)).unwrap_or_default();
+            truths.invalid.add(instance.place, truth.err().into_iter().chain(refused).collect());
+            None
         }
-    }
-
-    fn problems(self, table: &Table) -> Vec<String> {
-        let mut problems: Vec<String> =
-            self.first.into_iter().map(|(place, detail)| table.row_error(place, detail).to_string()).collect();
-        if self.count > MAX_LISTED as u64 {
-            let detail = format!("the contract rejects {} rows in total; the first ones are listed above", self.count);
-            problems.push(table.table_error(detail).to_string());
-        }
-        problems
     }
 }
 
@@ -177,6 +177,7 @@ impl RowCollector {
             contract: contract.clone(),
             graph: prepared.graph().to_path_buf(),
             scores: Vec::new(),
+            element: ElementType::F32,
             fingerprint: prepared.fingerprint(),
             fingerprints: HashSet::new(),
             copies: 0,
@@ -210,6 +211,7 @@ impl RowCollector {
         if let OutputPlan::Classification { .. } = self.contract.output {
             let (_, scores) = self.contract.scores(outputs, row).map_err(|error| error.to_string())?;
             self.scores.extend(scores);
+            self.element = outputs[0].buffer.element();
         } else {
             self.measured.push(self.contract.regression_outputs(outputs, row).map_err(|error| error.to_string())?);
         }
@@ -237,6 +239,8 @@ impl RowCollector {
                     kind: self.contract.score_kind().unwrap_or(ScoreKind::Probabilities),
                     scores: self.scores,
                     labels: std::mem::take(&mut truths.labels),
+                    decision: self.contract.output.decision(),
+                    element: self.element,
                     draws: self.draws.map(|(_, draws)| draws).unwrap_or_default(),
                     groups,
                 };

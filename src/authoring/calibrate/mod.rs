@@ -16,7 +16,7 @@ use super::{
     files, plot,
 };
 use crate::{
-    dataset::Table,
+    dataset::{Table, TableError},
     domain::{
         calibration::CalibrationErrors,
         name::{ModelName, VersionName},
@@ -88,29 +88,24 @@ pub fn calibrate(
     check_target(&table, options.target.as_deref())?;
     let sha256 = table.sha256()?;
     let trained_on = trained_on(&prepared, &sha256);
-    if let Some(what) = trained_on.filter(|_| !options.allow_training_data) {
-        return Err(table
-            .table_error(format!(
-                "is the table that {what} names as training data: a model is more certain of rows that it was trained \
-                 on than of new ones. Use held-out rows, or pass --allow-training-data if the model was not trained on \
-                 these"
-            ))
-            .into());
+    if !options.allow_training_data {
+        refuse_training_data(&table, trained_on)?;
     }
     let (rows, truths) =
         collect_rows(&mut prepared, &table, plan, options, &mut |rows| progress(ProgressEvent::Rows(rows)))?;
     progress(ProgressEvent::Fit);
     let classes = rows.classes();
     let (rule, report) = rows.fit().map_err(|faults| table_faults(&table, &faults))?;
-    let file = table.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
     let calibration = CalibrationDocument {
         format: FORMAT,
         model_sha256: prepared.model_sha256(),
+        contract: prepared.contract.calibration_basis(),
         created: time(options.created),
         data: CalibrationSource {
-            file,
+            file: table.file_name(),
             sha256: format!("sha256:{sha256}"),
-            rows: usize::try_from(truths.rows()).unwrap_or(0),
+            rows: usize::try_from(truths.usable()).unwrap_or(0),
+            skipped: truths.invalid.count(),
         },
         rule,
         report,
@@ -122,7 +117,8 @@ pub fn calibrate(
     })?;
     let mut notes: Vec<String> =
         trained_on.map(advice::calibrated_on_training_data).into_iter().chain(truths.reading()).collect();
-    notes.extend(advice::duplicate_rows(truths.copies, truths.rows()));
+    notes.extend(truths.left_out());
+    notes.extend(advice::duplicate_rows(truths.copies, truths.usable()));
     notes.extend(advice::worse_than_mean(rows.explained()));
     notes.extend(advice::of(&calibration, prepared.coverage, &classes));
     let written = if options.dry_run { Vec::new() } else { write(&prepared, &directory, &calibration, text)? };
@@ -139,6 +135,14 @@ pub fn calibrate(
         notes,
         written,
     })
+}
+
+fn refuse_training_data(table: &Table, trained_on: Option<&str>) -> Result<(), TableError> {
+    let Some(what) = trained_on else { return Ok(()) };
+    Err(table.table_error(format!(
+        "is the table that {what} names as training data: a model is more certain of rows that it was trained on than of \
+         new ones. Use held-out rows, or pass --allow-training-data if the model was not trained on these"
+    )))
 }
 
 /// Runs the rows of a table through the version in a directory and returns what [`calibrate`] would fit to, for

@@ -4,6 +4,7 @@ use crate::{dataset::ReadOptions, domain::calibration::MethodChoice};
 
 /// The options of `calibrate`.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent choice")]
 pub struct CalibrateOptions {
     /// The name of the target column.
     pub target: Option<String>,
@@ -17,6 +18,10 @@ pub struct CalibrateOptions {
     pub reading: ReadOptions,
     /// Whether to accept the table that the model was trained on.
     pub allow_training_data: bool,
+    /// Whether to leave out rows that cannot be used.
+    pub skip_invalid: bool,
+    /// Whether to use a requested method although it makes the answers worse.
+    pub force: bool,
     /// Whether to skip writing the files.
     pub dry_run: bool,
     /// The creation time recorded in the file, in seconds since 1970.

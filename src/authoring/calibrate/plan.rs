@@ -50,10 +50,11 @@ fn classification(classes: usize, options: &CalibrateOptions, problems: &mut Vec
             MethodChoice::Auto
         }
     };
-    if classes != 2 && matches!(method, MethodChoice::Isotonic | MethodChoice::VennAbers) {
+    if classes != 2 && method.two_classes_only() {
         let method = method.as_str();
         problems.push(format!(
-            "--method {method} is for two classes, the contract has {classes}; use temperature, or auto"
+            "--method {method} is for two classes, the contract has {classes}; use top-label-{method}, temperature, or \
+             auto"
         ));
     }
     let sets = match options.sets {
@@ -77,7 +78,7 @@ fn classification(classes: usize, options: &CalibrateOptions, problems: &mut Vec
     if method == MethodChoice::Uncalibrated && sets.is_none() {
         problems.push("--method uncalibrated with --prediction-sets none leaves nothing to calibrate".to_owned());
     }
-    CalibrationPlan::Classification(ClassificationOptions { method, sets })
+    CalibrationPlan::Classification(ClassificationOptions { method, sets, force: options.force })
 }
 
 fn regression(options: &CalibrateOptions, problems: &mut Vec<String>) -> CalibrationPlan {

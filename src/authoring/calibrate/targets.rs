@@ -1,10 +1,21 @@
-//! Reads the targets of a table as classes or numbers. Invalid targets are counted and reported once per kind.
+//! Reads the targets of a table as classes or numbers, and counts the rows that cannot be used.
 
 use crate::{
-    authoring::target::{ClassEncoding, class_index, number, text},
+    authoring::{
+        invalid_rows::{InvalidCell, InvalidRows},
+        target::{ClassEncoding, class_index, number, text},
+    },
     dataset::{Cell, RowLocation, Table},
     domain::contract::{Contract, Task},
 };
+
+/// The true value of a row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Truth {
+    /// The index of its class.
+    Label(usize),
+    Number(f64),
+}
 
 /// The targets read so far.
 pub(super) struct Targets {
@@ -14,30 +25,17 @@ pub(super) struct Targets {
     classes: Vec<String>,
     classification: bool,
     rows: u64,
-    /// Classification: the class index of each row.
+    /// Classification: the class index of each usable row.
     pub(super) labels: Vec<usize>,
-    /// Regression: the target value of each row.
+    /// Regression: the target value of each usable row.
     pub(super) numbers: Vec<f64>,
     /// The number of rows whose features equal those of an earlier row.
     pub(super) copies: u64,
-    missing: InvalidTargets,
-    unknown: InvalidTargets,
-    named: InvalidTargets,
-    numbered: InvalidTargets,
-}
-
-/// Rows with the same property: their number, and the first one.
-#[derive(Default)]
-struct InvalidTargets {
-    count: u64,
-    first: Option<(RowLocation, String)>,
-}
-
-impl InvalidTargets {
-    fn add(&mut self, place: RowLocation, cell: &Cell) {
-        self.count += 1;
-        self.first.get_or_insert_with(|| (place, cell.text()));
-    }
+    /// The rows that cannot be used, because of the target or of a feature.
+    pub(super) invalid: InvalidRows,
+    /// The first class name and the first class number.
+    named: Option<(RowLocation, String)>,
+    numbered: Option<(RowLocation, String)>,
 }
 
 impl Targets {
@@ -50,71 +48,93 @@ impl Targets {
             labels: Vec::new(),
             numbers: Vec::new(),
             copies: 0,
-            missing: InvalidTargets::default(),
-            unknown: InvalidTargets::default(),
-            named: InvalidTargets::default(),
-            numbered: InvalidTargets::default(),
+            invalid: InvalidRows::default(),
+            named: None,
+            numbered: None,
         }
     }
 
-    pub(super) fn add(&mut self, place: RowLocation, cell: &Cell) {
-        self.rows += 1;
-        if matches!(cell, Cell::Missing) || matches!(cell, Cell::Untyped(text) if text.trim().is_empty()) {
-            self.missing.add(place, cell);
+    /// Reads the target of a row, or says why it is invalid.
+    pub(super) fn read(&mut self, place: RowLocation, cell: &Cell) -> Result<Truth, InvalidCell> {
+        let target = &self.target;
+        let missing = matches!(cell, Cell::Missing) || matches!(cell, Cell::Untyped(text) if text.trim().is_empty());
+        let detail = if missing {
+            format!("the target {target:?} has no value: a calibration needs rows with a known outcome")
         } else if !self.classification {
             match number(cell) {
-                Some(number) => self.numbers.push(number),
-                None => self.unknown.add(place, cell),
+                Some(number) => return Ok(Truth::Number(number)),
+                None => format!("the target {target:?} holds {:?}, {}", cell.text(), self.right()),
             }
         } else if let Some((label, manner)) = class_index(&self.classes, &text(cell)) {
-            self.labels.push(label);
-            let counted = if manner == ClassEncoding::Name { &mut self.named } else { &mut self.numbered };
-            counted.add(place, cell);
+            let first = if manner == ClassEncoding::Name { &mut self.named } else { &mut self.numbered };
+            first.get_or_insert_with(|| (place, cell.text()));
+            return Ok(Truth::Label(label));
         } else {
-            self.unknown.add(place, cell);
+            format!("the target {target:?} holds {:?}, {}", cell.text(), self.right())
+        };
+        let column = if missing { format!("{target} (missing)") } else { target.clone() };
+        Err(InvalidCell { column, detail })
+    }
+
+    /// Keeps the target of a usable row.
+    pub(super) fn keep(&mut self, truth: Truth) {
+        self.rows += 1;
+        match truth {
+            Truth::Label(label) => self.labels.push(label),
+            Truth::Number(number) => self.numbers.push(number),
         }
     }
 
-    /// The number of rows read.
-    pub(super) fn rows(&self) -> u64 {
+    /// The number of usable rows so far.
+    pub(super) fn usable(&self) -> u64 {
         self.rows
     }
 
-    /// Whether all targets so far are valid.
-    pub(super) fn all_valid(&self) -> bool {
-        self.missing.count == 0 && self.unknown.count == 0 && (self.named.count == 0 || self.numbered.count == 0)
+    /// The number of rows so far.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows + self.invalid.count()
     }
 
-    /// Returns all problems, one sentence each.
-    pub(super) fn problems(&self, table: &Table) -> Vec<String> {
-        let (target, rows) = (&self.target, self.rows);
+    /// Whether some targets are class names and others class numbers.
+    pub(super) fn mixes_names_and_numbers(&self) -> bool {
+        self.named.is_some() && self.numbered.is_some()
+    }
+
+    /// Returns all problems, one sentence each. With `skip_invalid`, rows may be invalid.
+    pub(super) fn problems(&self, table: &Table, skip_invalid: bool) -> Vec<String> {
+        let (target, rows) = (&self.target, self.rows());
         let mut problems = Vec::new();
         if rows == 0 {
-            problems.push(table.table_error("has columns but no rows".to_owned()));
+            problems.push(table.table_error("has columns but no rows".to_owned()).to_string());
         }
-        if let Some((place, _)) = &self.missing.first {
-            problems.push(table.table_error(format!(
-                "the target {target:?} has no value in {} of {rows} rows, first in {place}: a calibration needs rows \
-                 with a known outcome",
-                self.missing.count
-            )));
+        if self.invalid.count() > 0 && (!skip_invalid || self.rows == 0) {
+            problems.extend(self.invalid.problems(table));
+            let advice =
+                if skip_invalid { "none is left" } else { "correct them, or leave them out with --skip-invalid" };
+            let count = self.invalid.count();
+            problems.push(table.table_error(format!("{count} of {rows} rows cannot be used: {advice}")).to_string());
         }
-        if let Some((place, found)) = &self.unknown.first {
-            let others = match self.unknown.count - 1 {
-                0 => String::new(),
-                others => format!(", and {others} more such rows"),
-            };
-            let right = self.right();
-            problems.push(table.row_error(*place, format!("the target {target:?} holds {found:?}, {right}{others}")));
-        }
-        if let (Some((named_at, named)), Some((numbered_at, numbered))) = (&self.named.first, &self.numbered.first) {
-            problems.push(table.table_error(format!(
+        if let (Some((named_at, named)), Some((numbered_at, numbered))) = (&self.named, &self.numbered) {
+            let detail = format!(
                 "the target {target:?} mixes class names ({named:?} in {named_at}) and class numbers ({numbered:?} in \
                  {numbered_at}): use one or the other; the classes are {}",
                 self.classes.join(", ")
-            )));
+            );
+            problems.push(table.table_error(detail).to_string());
         }
-        problems.into_iter().map(|problem| problem.to_string()).collect()
+        problems
+    }
+
+    /// Returns a note on the rows that were left out, if there are any.
+    pub(super) fn left_out(&self) -> Option<String> {
+        let (invalid, rows) = (self.invalid.count(), self.rows());
+        (invalid > 0).then(|| {
+            format!(
+                "{invalid} of {rows} rows are left out because they cannot be used ({}): if such rows are served, the \
+                 figures here say nothing about them",
+                self.invalid.summary()
+            )
+        })
     }
 
     fn right(&self) -> String {
@@ -130,7 +150,7 @@ impl Targets {
 
     /// Returns a note on how class numbers were interpreted, if the table has any.
     pub(super) fn reading(&self) -> Option<String> {
-        self.numbered.first.as_ref()?;
+        self.numbered.as_ref()?;
         let pairs: Vec<String> =
             self.classes.iter().enumerate().map(|(index, class)| format!("{index} is {class}")).collect();
         Some(format!("the target {:?} holds class numbers: {}", self.target, pairs.join(", ")))

@@ -35,8 +35,12 @@ pub fn coverage(name: &str, calibration: &CalibrationDocument, unit: Option<&str
     let mut sheet = SvgCanvas::new(WIDTH);
     let title = format!("{name}: do its {thing} contain the truth as often as requested?");
     sheet.text("title", (MARGIN, 40.0), &title);
-    let from =
-        format!("{}, {} cross-fitted over {} of them", rows(calibration), made(calibration), report.conformal_rows);
+    let from = format!(
+        "{}, {} cross-fitted over {} of them",
+        rows(calibration),
+        method::of(calibration),
+        report.conformal_rows
+    );
     sheet.text("note", (MARGIN, 62.0), &from);
 
     let frame = PlotArea {
@@ -85,17 +89,6 @@ fn things(calibration: &CalibrationDocument, unit: Option<&str>) -> (&'static st
         (CalibrationRule::Regression { .. }, None) => {
             ("intervals", "mean width", "narrower is more informative".to_owned())
         }
-    }
-}
-
-/// Returns the name of the method, as in responses.
-fn made(calibration: &CalibrationDocument) -> &'static str {
-    let grouped = calibration.groups().is_some();
-    match &calibration.rule {
-        CalibrationRule::Classification { probabilities, sets, .. } => {
-            method::classification(probabilities, sets.as_ref().map(|sets| sets.method), grouped)
-        }
-        CalibrationRule::Regression { intervals, .. } => method::regression(intervals, grouped),
     }
 }
 

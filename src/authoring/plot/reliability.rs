@@ -9,7 +9,7 @@ use crate::{
     authoring::plot::layout::{FIRST, MARGIN, WIDTH, captions, rows},
     domain::{
         calibration::accuracy_band,
-        uncertainty::{Bin, CalibrationDocument, CalibrationRule, ProbabilityMap, ProbabilityMetrics},
+        uncertainty::{Bin, CalibrationDocument, CalibrationRule, ConfidenceMap, ProbabilityMap, ProbabilityMetrics},
     },
 };
 
@@ -21,17 +21,18 @@ const STRIP: f64 = 24.0;
 
 /// Draws the reliability diagram of a calibration of `name`; `None` for a regression.
 pub fn reliability(name: &str, calibration: &CalibrationDocument) -> Option<String> {
-    let CalibrationRule::Classification { probabilities, .. } = &calibration.rule else { return None };
+    let CalibrationRule::Classification { probabilities, confidence, .. } = &calibration.rule else { return None };
     let (before, after) = (calibration.report.before.as_ref()?, calibration.report.after.as_ref()?);
-    let changed = *probabilities != ProbabilityMap::Uncalibrated;
+    let changed = *probabilities != ProbabilityMap::Uncalibrated || confidence.is_some();
+    let method = confidence.as_deref().map_or(probabilities.name(), ConfidenceMap::name);
     let of_groups = calibration.report.groups.iter().flat_map(|group| &group.after);
     let (axis, small) = (Axis::share_from(least([before, after])), Axis::share_from(least(of_groups)));
     let mut sheet = SvgCanvas::new(WIDTH);
-    let title = format!("{name}: do its probabilities match the observed frequencies?");
+    let title = format!("{name}: is it right as often as it claims?");
     sheet.text("title", (MARGIN, 40.0), &title);
     panel(&mut sheet, (FIRST, axis), ("before", "model output"), before);
     if changed {
-        panel(&mut sheet, (SECOND, axis), ("after", &format!("calibrated: {}", probabilities.name())), after);
+        panel(&mut sheet, (SECOND, axis), ("after", &format!("calibrated: {method}")), after);
         let rows = format!("{}, each scored by a fit that excludes it", rows(calibration));
         sheet.text("note", (MARGIN, 62.0), &rows);
     } else {
@@ -98,7 +99,7 @@ fn bars(sheet: &mut SvgCanvas, frame: &PlotArea, (class, quality): (&str, &Proba
 
 fn dots(sheet: &mut SvgCanvas, frame: &PlotArea, (series, quality): (&str, &ProbabilityMetrics), radius: f64) {
     for bin in &quality.bins {
-        let says = format!("{} rows: predicted {:.3}, correct {:.3}", bin.rows, bin.confidence, bin.accuracy);
+        let says = format!("{} rows: claimed {:.3}, right {:.3}", bin.rows, bin.confidence, bin.accuracy);
         sheet.dot(series, frame.at(bin.confidence, bin.accuracy), radius, &says);
     }
 }
@@ -114,11 +115,12 @@ fn mass(sheet: &mut SvgCanvas, frame: &PlotArea, series: &str, quality: &Probabi
 }
 
 /// Returns the metrics with their names.
-fn measures(quality: &ProbabilityMetrics) -> [(&'static str, f64); 4] {
+fn measures(quality: &ProbabilityMetrics) -> [(&'static str, f64); 5] {
     [
         ("calibration error (ECE)", quality.ece),
-        ("log loss", quality.log_loss),
+        ("at most by chance", quality.ece_by_chance.limit),
         ("Brier score", quality.brier),
+        ("log loss", quality.log_loss),
         ("accuracy", quality.accuracy),
     ]
 }
@@ -148,8 +150,8 @@ fn tooltip(
     let rows = || last.bins.iter().map(|bin| bin.rows);
     let each = match (rows().min().unwrap_or(0), rows().max().unwrap_or(0)) {
         (_, 1) => "1 row".to_owned(),
-        (fewest, most) if fewest == most => format!("{most} rows of similar probability"),
-        (fewest, most) => format!("{fewest} to {most} rows of similar probability"),
+        (fewest, most) if fewest == most => format!("{most} rows of similar confidence"),
+        (fewest, most) => format!("{fewest} to {most} rows of similar confidence"),
     };
     let inside = |quality: &ProbabilityMetrics| {
         let inside = quality.bins.iter().filter(|bin| by_chance(bin)).count();
@@ -161,7 +163,9 @@ fn tooltip(
     };
     let mut lines = vec![
         format!("In all: {}.", measured.join(", ")),
-        format!("Each dot: {each}. On the dashed line, the probability equals the share that was correct."),
+        format!(
+            "Each dot: {each}. On the dashed line, the confidence (1 − uncertainty) equals the share of right predictions."
+        ),
         format!("Bars: the 95 % range by chance alone around the line. Dots inside: {inside}."),
     ];
     lines.extend(groups::hidden_note(calibration));

@@ -34,6 +34,7 @@ const MAX_TIMESTAMP: i64 = 253_402_300_799;
 /// intervals at each level. calibration.json and its plots are written together, after the version has been verified to
 /// serve with them, or not at all. The creation time in the file is that of `SOURCE_DATE_EPOCH`, if it is set.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(in crate::cli) struct Calibrate {
     /// Directory of the version, such as `models/churn/1`, or of a model that has a single version.
     #[arg(value_name = "VERSION")]
@@ -56,6 +57,12 @@ pub(in crate::cli) struct Calibrate {
     /// Accept the table even if profile.json or version.json names it as training data.
     #[arg(long)]
     allow_training_data: bool,
+    /// Leave out rows that cannot be used, such as rows with missing values, and report how many.
+    #[arg(long)]
+    skip_invalid: bool,
+    /// Use the requested method even if it makes the answers worse.
+    #[arg(long)]
+    force: bool,
     /// Print the report without writing any file.
     #[arg(long)]
     dry_run: bool,
@@ -67,14 +74,22 @@ pub(in crate::cli) struct Calibrate {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum MethodFlag {
-    /// The method with the lowest log loss on rows that it was not fitted to.
+    /// The simplest method that no other improves by more than chance.
     Auto,
     /// Temperature scaling: a single parameter that sharpens or softens all probabilities.
     Temperature,
+    /// Beta calibration: a curve of three parameters, for two classes.
+    Beta,
     /// Isotonic regression: a non-decreasing curve, for two classes.
     Isotonic,
     /// Venn-Abers: two non-decreasing curves that bound the probability, for two classes.
     VennAbers,
+    /// Beta calibration of the confidence of the predicted class; the probabilities stay as they are.
+    TopLabelBeta,
+    /// Isotonic regression of the confidence of the predicted class; the probabilities stay as they are.
+    TopLabelIsotonic,
+    /// Venn-Abers on the confidence of the predicted class; the probabilities stay as they are.
+    TopLabelVennAbers,
     /// The probabilities of the model, unchanged.
     Uncalibrated,
     /// For regression: intervals of constant width around the prediction, even if the model outputs more than a value.
@@ -117,8 +132,12 @@ impl Calibrate {
             method: self.method.map(|method| match method {
                 MethodFlag::Auto => CalibrationMethod::Classifier(MethodChoice::Auto),
                 MethodFlag::Temperature => CalibrationMethod::Classifier(MethodChoice::Temperature),
+                MethodFlag::Beta => CalibrationMethod::Classifier(MethodChoice::Beta),
                 MethodFlag::Isotonic => CalibrationMethod::Classifier(MethodChoice::Isotonic),
                 MethodFlag::VennAbers => CalibrationMethod::Classifier(MethodChoice::VennAbers),
+                MethodFlag::TopLabelBeta => CalibrationMethod::Classifier(MethodChoice::TopLabelBeta),
+                MethodFlag::TopLabelIsotonic => CalibrationMethod::Classifier(MethodChoice::TopLabelIsotonic),
+                MethodFlag::TopLabelVennAbers => CalibrationMethod::Classifier(MethodChoice::TopLabelVennAbers),
                 MethodFlag::Uncalibrated => CalibrationMethod::Classifier(MethodChoice::Uncalibrated),
                 MethodFlag::SplitConformal => CalibrationMethod::SplitConformal,
             }),
@@ -130,6 +149,8 @@ impl Calibrate {
             group: self.group_by.clone(),
             reading: self.table.reading()?,
             allow_training_data: self.allow_training_data,
+            skip_invalid: self.skip_invalid,
+            force: self.force,
             dry_run: self.dry_run,
             created: created()?,
         })

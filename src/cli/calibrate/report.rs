@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use crate::{
     authoring::CalibrationReport,
     domain::{
-        calibration::coverage_band,
-        uncertainty::{CalibrationRule, GroupReport, LevelReport, ProbabilityMetrics, Report},
+        calibration::coverage_law,
+        uncertainty::{CalibrationRule, CandidateScores, GroupReport, LevelReport, ProbabilityMetrics, Report},
     },
 };
 
@@ -65,25 +65,47 @@ fn probabilities(before: &ProbabilityMetrics, after: &ProbabilityMetrics) -> Str
         vec![name.to_owned(), value(before), value(after), meaning.to_owned()]
     };
     table(&[
-        ["probabilities", "before", "after", ""].map(str::to_owned).to_vec(),
-        row("ECE", |quality| decimals(quality.ece), "gap between predicted and observed frequencies; 0 is best"),
+        ["uncertainty", "before", "after", ""].map(str::to_owned).to_vec(),
+        row("ECE", |quality| decimals(quality.ece), "gap between claimed and observed errors; 0 is best"),
+        row(
+            "  by chance",
+            |quality| decimals(quality.ece_by_chance.mean),
+            "what a perfect calibration shows on so many rows, on average",
+        ),
+        row("  at most", |quality| decimals(quality.ece_by_chance.limit), "and in 99 of 100 cases"),
+        row(
+            "Brier score",
+            |quality| decimals(quality.uncertainty_brier),
+            "mean squared difference of 1 − uncertainty and being right; 0 is best",
+        ),
+        row("accuracy", |quality| percent(quality.accuracy), "how often the prediction is right"),
+        ["probabilities", "", "", ""].map(str::to_owned).to_vec(),
         row("Brier score", |quality| decimals(quality.brier), "mean squared error of the probabilities; 0 is best"),
         row(
             "log loss",
             |quality| decimals(quality.log_loss),
             "mean negative log probability of the true class, in nats; 0 is best",
         ),
-        row("accuracy", |quality| percent(quality.accuracy), "how often the most likely class is the true one"),
     ])
 }
 
 fn candidates(report: &Report) -> String {
     let measured = format!("on the {} fitting rows, each left out of the fit that scores it", report.fitted_rows);
-    let mut rows = vec![vec!["method".to_owned(), "log loss".to_owned(), measured]];
+    let titles = ["method", "ECE", "Brier, uncertainty", "Brier, probabilities"].map(str::to_owned);
+    let mut rows = vec![titles.into_iter().chain([measured]).collect::<Vec<_>>()];
     for candidate in &report.candidates {
+        let name = match candidate.probabilities_method.as_str() {
+            "uncalibrated" => candidate.method.clone(),
+            own if own == candidate.method => candidate.method.clone(),
+            own => format!("{} on {own}", candidate.method),
+        };
+        let score = |value: fn(&CandidateScores) -> f64| {
+            candidate.scores.as_ref().map_or_else(|| "-".to_owned(), |scores| decimals(value(scores)))
+        };
         let mark = if candidate.chosen { "<- selected" } else { "" };
-        let loss = candidate.log_loss.map_or_else(|| "-".to_owned(), decimals);
-        rows.push(vec![candidate.method.clone(), loss, mark.to_owned()]);
+        let scores =
+            [score(|scores| scores.ece), score(|scores| scores.uncertainty_brier), score(|scores| scores.brier)];
+        rows.push([name].into_iter().chain(scores).chain([mark.to_owned()]).collect());
     }
     table(&rows)
 }
@@ -93,43 +115,39 @@ fn levels(made: &CalibrationReport) -> String {
     let grouped = made.calibration.groups().is_some();
     let size = if is_regression(made) { "mean width" } else { "mean set size" };
     let empties = report.levels.iter().any(|level| level.empty > 0.0);
-    let mut titles = vec!["coverage", "observed"];
-    titles.extend((!grouped).then_some("99 % range"));
-    titles.push(size);
+    let mut titles = vec!["coverage", "really", "9 in 10 times", "later rows", size];
     titles.extend(empties.then_some("empty"));
     titles.extend(["rows needed", ""]);
     let mut rows: Vec<Vec<String>> = vec![titles.into_iter().map(str::to_owned).collect()];
     for level in &report.levels {
-        // The band holds for as many new rows; the cross-fitted rows measured here vary rather less.
-        let rows_used = report.conformal_rows;
-        let band = coverage_band(level.coverage, rows_used, rows_used).filter(|_| !grouped);
-        let held = if level.unbounded < 1.0 { percent(level.empirical) } else { "-".to_owned() };
-        let mut row = vec![level.coverage.as_f64().to_string(), held];
-        let allowed =
-            || band.map_or_else(|| "-".to_owned(), |(low, high)| format!("{} to {}", percent(low), percent(high)));
-        row.extend((!grouped).then(allowed));
-        row.push(size_text(made, level));
+        let law = coverage_law(level.coverage, report.conformal_rows).filter(|_| !grouped);
+        let text = |of: Option<String>| of.unwrap_or_else(|| "-".to_owned());
+        let mut row = vec![
+            level.coverage.as_f64().to_string(),
+            text(law.map(|law| percent(law.mean))),
+            text(law.map(|law| format!("{} to {}", percent(law.low), percent(law.high)))),
+            text(level.later.map(|later| percent(later.covered as f64 / later.rows as f64))),
+            size_text(made, level),
+        ];
         row.extend(empties.then(|| percent(level.empty)));
         row.push(level.rows_needed.to_string());
-        row.push(level_notes(level, band, made));
+        row.push(level_notes(level, made));
         rows.push(row);
     }
-    table(&rows)
+    let rest = "really      the coverage on new rows like these: the mean, and the range of 9 in 10 calibrations of so many \
+                rows\nlater rows  the last half of these rows, covered by the quantile of the first half: differs if the \
+                rows change along the table\n";
+    table(&rows) + rest
 }
 
 /// Returns the notes in the last column of a level.
-fn level_notes(level: &LevelReport, band: Option<(f64, f64)>, made: &CalibrationReport) -> String {
+fn level_notes(level: &LevelReport, made: &CalibrationReport) -> String {
     let mut said = Vec::new();
     if level.coverage == made.coverage {
         said.push("<- served");
     }
-    match band {
-        _ if made.calibration.report.conformal_rows < level.rows_needed => said.push("too few rows for a bound"),
-        // Each fifth of the rows is left out in turn to measure the others.
-        _ if level.unbounded > 0.0 => said.push("too few rows to measure the bound"),
-        Some((low, _)) if level.empirical < low => said.push("below the 99 % range"),
-        Some((_, high)) if level.empirical > high => said.push("above the 99 % range (tied scores)"),
-        _ => {}
+    if made.calibration.report.conformal_rows < level.rows_needed {
+        said.push("too few rows for a bound");
     }
     said.join(", ")
 }

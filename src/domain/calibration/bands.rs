@@ -23,6 +23,26 @@ pub fn coverage_band(coverage: Coverage, rows: usize, new_rows: usize) -> Option
     Some(central_interval(&count_distribution(new_rows, |count, rest| (count + a) / (rest - 1.0 + b)), COVERAGE_TAIL))
 }
 
+/// The law of the coverage that a bound really has on new rows, over the calibrations that could have been made from
+/// `rows` rows: Beta(k, n + 1 − k) for continuous scores, with k the rank of the quantile (Vovk 2012).
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct CoverageLaw {
+    /// The mean.
+    pub mean: f64,
+    /// The 5 % quantile: one calibration in twenty covers less.
+    pub low: f64,
+    /// The 95 % quantile: one calibration in twenty covers more.
+    pub high: f64,
+}
+
+/// The law of the coverage of the conformal quantile of `rows` scores; `None` if the quantile has no bound.
+pub fn coverage_law(coverage: Coverage, rows: usize) -> Option<CoverageLaw> {
+    let rank = coverage.rank(rows)?;
+    let (a, b) = (rank as f64, (rows + 1 - rank) as f64);
+    let quantile = |share| statrs::function::beta::inv_beta_reg(a, b, share);
+    Some(CoverageLaw { mean: a / (a + b), low: quantile(0.05), high: quantile(0.95) })
+}
+
 /// The band that contains the share of correct rows with probability 0.95, if each is correct with the given
 /// probability: quantiles of the binomial distribution, the consistency bars of Bröcker and Smith (2007). `None` if
 /// there are no rows or `probability` is not in [0, 1].
@@ -85,6 +105,21 @@ mod tests {
             width = high - low;
         }
         assert!(width < 0.02, "{width}");
+    }
+
+    #[test]
+    fn the_real_coverage_varies_with_the_calibration() {
+        // scipy.stats.beta.ppf([0.05, 0.95], k, n + 1 - k).
+        for (rows, mean, low, high) in [
+            (9, 0.9, 0.716_871_164_436_886_5, 0.994_316_955_011_951_9),
+            (100, 91.0 / 101.0, 0.848_204_571_386_406_5, 0.944_736_762_317_1),
+            (5000, 4501.0 / 5001.0, 0.892_953_617_956_347, 0.906_904_471_061_866_1),
+        ] {
+            let law = coverage_law(Coverage::DEFAULT, rows).expect("it is bounded");
+            let near = |left: f64, right: f64| (left - right).abs() < 1e-6;
+            assert!(near(law.mean, mean) && near(law.low, low) && near(law.high, high), "{rows}: {law:?}");
+        }
+        assert_eq!(coverage_law(Coverage::DEFAULT, 8), None);
     }
 
     #[test]

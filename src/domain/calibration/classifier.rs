@@ -3,10 +3,12 @@
 
 use super::{
     MIN_CONFORMAL_ROWS, MIN_FITTED_ROWS,
+    assessed_row::{AssessedRow, ClassifierMaps},
     calibration_metrics::probability_metrics,
     conformal_fit::{ConformityScores, RowCoverage},
     error::{CalibrationError, CalibrationErrors},
-    method_selection::{FittedMethod, MethodChoice, select_method},
+    method_choice::MethodChoice,
+    method_selection::{FittedMethod, select_method},
     rows::ClassificationRows,
     split::shuffled,
 };
@@ -21,11 +23,13 @@ pub struct ClassificationOptions {
     pub method: MethodChoice,
     /// The method of prediction sets; `None` for no sets.
     pub sets: Option<SetMethod>,
+    /// Whether to use a method although it makes the answers worse.
+    pub force: bool,
 }
 
 impl Default for ClassificationOptions {
     fn default() -> Self {
-        Self { method: MethodChoice::Auto, sets: Some(SetMethod::Lac) }
+        Self { method: MethodChoice::Auto, sets: Some(SetMethod::Lac), force: false }
     }
 }
 
@@ -40,22 +44,22 @@ pub fn calibrate_classifier(
     check(rows, options)?;
     let order = shuffled(rows.len());
     let (fitting, conformal) = split(&order, options)?;
-    let chosen = select_method(rows, fitting, options.method)?;
-    let before: Vec<Vec<f64>> = (0..rows.len()).map(|row| rows.scores(row).probabilities()).collect();
+    let chosen = select_method(rows, fitting, options.method, options.force)?;
+    let before: Vec<AssessedRow> = (0..rows.len()).map(|row| ClassifierMaps::UNCALIBRATED.assess(rows, row)).collect();
     let after = out_of_sample(rows, fitting, &chosen);
-    let served: Vec<Vec<f64>> = (0..rows.len()).map(|row| chosen.map.apply(rows.scores(row)).0).collect();
+    let served: Vec<Vec<f64>> =
+        (0..rows.len()).map(|row| chosen.maps.probabilities.apply(rows.scores(row)).0).collect();
     let (sets, levels, by_group) = match options.sets {
         Some(method) => conform(rows, conformal, &served, method)?,
         None => (None, Vec::new(), Vec::new()),
     };
-    let measure = |probabilities: &[Vec<f64>], group: Option<usize>| {
+    let measure = |assessed: &[AssessedRow], group: Option<usize>| {
         let inside = |row: &usize| group.is_none_or(|group| group_of(rows, *row) == Some(group));
-        let chosen = (0..rows.len()).filter(inside).map(|row| (probabilities[row].as_slice(), rows.labels[row]));
-        probability_metrics(&chosen.collect::<Vec<_>>())
+        probability_metrics(&(0..rows.len()).filter(inside).map(|row| &assessed[row]).collect::<Vec<_>>())
     };
     let groups = rows.groups.iter().flat_map(|groups| groups.values.iter().enumerate()).map(|(group, value)| {
         let count = (0..rows.len()).filter(|row| group_of(rows, *row) == Some(group)).count();
-        let some = |probabilities: &[Vec<f64>]| (count > 0).then(|| measure(probabilities, Some(group)));
+        let some = |assessed: &[AssessedRow]| (count > 0).then(|| measure(assessed, Some(group)));
         let levels = by_group.get(group).cloned().unwrap_or_default();
         let (before, after) = (some(&before), some(&after));
         GroupReport { value: value.clone(), rows: count, before, after, error: None, levels }
@@ -75,7 +79,8 @@ pub fn calibrate_classifier(
     let rule = CalibrationRule::Classification {
         classes: rows.classes.clone(),
         scores: rows.kind,
-        probabilities: chosen.map,
+        probabilities: chosen.maps.probabilities,
+        confidence: chosen.maps.confidence.map(Box::new),
         sets,
     };
     Ok((rule, report))
@@ -122,16 +127,15 @@ fn split(order: &[usize], options: ClassificationOptions) -> Result<(&[usize], &
     Ok((fitting, conformal))
 }
 
-/// The calibrated probabilities of every row, each from a fit that did not see the row.
-fn out_of_sample(rows: &ClassificationRows, fitting: &[usize], chosen: &FittedMethod) -> Vec<Vec<f64>> {
-    let mut probabilities: Vec<Vec<f64>> = vec![Vec::new(); rows.len()];
-    for (row, values) in fitting.iter().zip(&chosen.cross_fitted) {
-        probabilities[*row].clone_from(values);
+/// Every row, assessed by a fit that did not see it.
+fn out_of_sample(rows: &ClassificationRows, fitting: &[usize], chosen: &FittedMethod) -> Vec<AssessedRow> {
+    let mut assessed: Vec<Option<AssessedRow>> = vec![None; rows.len()];
+    for (row, cross_fitted) in fitting.iter().zip(&chosen.cross_fitted) {
+        assessed[*row] = Some(cross_fitted.clone());
     }
-    for (row, values) in probabilities.iter_mut().enumerate().filter(|(_, values)| values.is_empty()) {
-        *values = chosen.map.apply(rows.scores(row)).0;
-    }
-    probabilities
+    let rest =
+        |(row, assessed): (usize, Option<AssessedRow>)| assessed.unwrap_or_else(|| chosen.maps.assess(rows, row));
+    assessed.into_iter().enumerate().map(rest).collect()
 }
 
 type Conformed = (Option<Sets>, Vec<LevelReport>, Vec<Vec<LevelReport>>);

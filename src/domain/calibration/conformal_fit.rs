@@ -2,7 +2,7 @@
 //! applied to that fold, in turn.
 
 use super::{error::CalibrationError, rows::RowGroups, split::folds};
-use crate::domain::uncertainty::{Coverage, Group, Groups, LevelReport, Quantiles, quantile_of_sorted};
+use crate::domain::uncertainty::{Coverage, Group, Groups, LaterRows, LevelReport, Quantiles, quantile_of_sorted};
 
 /// The scores of the rows that give the quantiles, in shuffled order, with their groups.
 pub(super) struct ConformityScores<'a> {
@@ -97,7 +97,27 @@ impl ConformityScores<'_> {
                 }
             }
         }
-        (report(&overall), by_group.iter().map(|sums| report(sums)).collect())
+        let mut levels = report(&overall);
+        for (level, later) in levels.iter_mut().zip(self.later_rows()) {
+            level.later = later;
+        }
+        (levels, by_group.iter().map(|sums| report(sums)).collect())
+    }
+
+    /// For each level: how many later rows of the table the pooled quantile of the earlier ones covers.
+    fn later_rows(&self) -> Vec<Option<LaterRows>> {
+        let mut in_order: Vec<(usize, f64)> = self.rows.iter().copied().zip(self.scores.iter().copied()).collect();
+        in_order.sort_unstable_by_key(|(row, _)| *row);
+        let scores: Vec<f64> = in_order.into_iter().map(|(_, score)| score).collect();
+        let (earlier, later) = scores.split_at(scores.len().div_ceil(2));
+        let mut sorted = earlier.to_vec();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let level = |coverage: Coverage| {
+            let quantile = quantile_of_sorted(&sorted, coverage)?;
+            let covered = later.iter().filter(|score| **score <= quantile).count();
+            Some(LaterRows { earlier: earlier.len(), rows: later.len(), covered })
+        };
+        Coverage::GRID.into_iter().map(level).collect()
     }
 
     /// The sorted scores at some positions: pooled, and by group.
@@ -139,6 +159,7 @@ fn report(sums: &[CoverageSums]) -> Vec<LevelReport> {
             mean_size: (sum.bounded > 0).then(|| sum.size / sum.bounded as f64),
             empty: share(sum.empty),
             unbounded: share(sum.rows - sum.bounded),
+            later: None,
         }
     };
     Coverage::GRID.into_iter().zip(sums).map(level).collect()

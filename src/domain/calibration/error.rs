@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::domain::uncertainty::Coverage;
+use crate::domain::uncertainty::{CandidateScores, Coverage};
 
 /// Maximum number of errors listed; further ones are only counted.
 const MAX_LISTED: usize = 20;
@@ -69,7 +69,7 @@ pub enum CalibrationError {
         rows: usize,
     },
     /// The method supports two classes only.
-    #[error("{method} is for two classes, the contract has {classes}; use temperature, or auto")]
+    #[error("{method} is for two classes, the contract has {classes}; use top-label-{method}, temperature, or auto")]
     TwoClassesOnly {
         /// The method.
         method: &'static str,
@@ -83,6 +83,21 @@ pub enum CalibrationError {
         method: String,
         /// The reason.
         reason: String,
+    },
+    /// A forced method makes the answers worse.
+    #[error(
+        "{method} makes the answers worse on rows that it was not fitted to: ECE {:.4} instead of the model's own {:.4}, \
+         Brier score of the uncertainty {:.4} instead of {:.4}, of the probabilities {:.4} instead of {:.4}; the method \
+         auto chooses one that does not, and --force writes this one all the same",
+        forced.ece, own.ece, forced.uncertainty_brier, own.uncertainty_brier, forced.brier, own.brier
+    )]
+    Worsens {
+        /// The method.
+        method: &'static str,
+        /// The scores of the model's own probabilities.
+        own: CandidateScores,
+        /// The scores of the method.
+        forced: CandidateScores,
     },
     /// No group has enough rows for its own quantile at the default coverage.
     #[error(

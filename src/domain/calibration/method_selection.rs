@@ -1,161 +1,145 @@
 //! Selects the calibration method by cross-fitting: each candidate is fitted to all folds but one and evaluated on that
-//! fold, in turn; the one with the lowest log loss wins.
+//! fold, in turn.
+//!
+//! `auto` starts from the model's own probabilities and takes the candidates from the simplest to the most flexible. A
+//! candidate replaces the method so far only if it is better by more than chance, on the Brier score and on the top-label
+//! calibration error together. Otherwise a flexible method would be taken for a difference that is noise, and make new
+//! rows worse.
 
 use super::{
-    calibration_metrics::log_loss,
+    assessed_row::{AssessedRow, ClassifierMaps},
+    calibration_metrics::{brier, candidate_scores, uncertainty_brier},
+    confidence_bins::ConfidenceBins,
     error::{CalibrationError, CalibrationErrors},
+    method_choice::{FitError, MethodChoice, MethodPair},
+    paired_test::{Comparison, compare},
     rows::ClassificationRows,
     split::folds,
 };
-use crate::domain::uncertainty::{Candidate, Isotonic, ProbabilityMap, Scores, Temperature, VennAbers};
-
-/// A method cannot be fitted to the rows: why.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct FitError(pub(super) String);
-
-impl From<String> for FitError {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-/// A method that the user can request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum MethodChoice {
-    /// The method with the lowest cross-fitted log loss.
-    #[default]
-    Auto,
-    /// The graph's probabilities, unchanged.
-    Uncalibrated,
-    /// Temperature scaling.
-    Temperature,
-    /// Isotonic regression, for two classes.
-    Isotonic,
-    /// Venn-Abers prediction, for two classes.
-    VennAbers,
-}
-
-impl MethodChoice {
-    /// Every choice, in the order of the documentation.
-    pub const ALL: [Self; 5] = [Self::Auto, Self::Uncalibrated, Self::Temperature, Self::Isotonic, Self::VennAbers];
-
-    /// The candidates of `auto`, simplest first; ties go to the first.
-    const METHODS: [Self; 4] = [Self::Uncalibrated, Self::Temperature, Self::VennAbers, Self::Isotonic];
-
-    /// The choice as written on the command line and in reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Uncalibrated => "uncalibrated",
-            Self::Temperature => "temperature",
-            Self::Isotonic => "isotonic",
-            Self::VennAbers => "venn-abers",
-        }
-    }
-
-    /// Parses the text form of a choice.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|choice| choice.as_str() == text)
-    }
-
-    fn two_classes_only(self) -> bool {
-        matches!(self, Self::Isotonic | Self::VennAbers)
-    }
-
-    /// Fits the method to the chosen rows.
-    fn fit(self, rows: &ClassificationRows, chosen: &[usize]) -> Result<ProbabilityMap, FitError> {
-        let positives = chosen.iter().filter(|row| rows.labels[**row] == 1).count();
-        if self.two_classes_only() && (positives == 0 || positives == chosen.len()) {
-            return Err("the rows to fit it on have only one class".to_owned().into());
-        }
-        let scored = chosen
-            .iter()
-            .map(|row| (crate::domain::uncertainty::positive_probability(rows.scores(*row)), rows.labels[*row] == 1));
-        Ok(match self {
-            Self::Auto | Self::Uncalibrated => ProbabilityMap::Uncalibrated,
-            Self::Temperature => {
-                let logits: Vec<f64> = chosen.iter().flat_map(|row| rows.scores(*row).logits()).collect();
-                let labels: Vec<usize> = chosen.iter().map(|row| rows.labels[*row]).collect();
-                ProbabilityMap::Temperature(Temperature::fit(&logits, rows.classes.len(), &labels))
-            }
-            Self::Isotonic => ProbabilityMap::Isotonic(Isotonic::fit(scored)),
-            Self::VennAbers => ProbabilityMap::VennAbers(VennAbers::fit(scored)),
-        })
-    }
-}
+use crate::domain::uncertainty::{Candidate, CandidateScores};
 
 /// A fitted method with its evaluation.
 pub(super) struct FittedMethod {
-    pub(super) map: ProbabilityMap,
+    pub(super) maps: ClassifierMaps,
     /// All candidates tried.
     pub(super) candidates: Vec<Candidate>,
-    /// Out-of-fold probabilities of the chosen rows, in their order.
-    pub(super) cross_fitted: Vec<Vec<f64>>,
+    /// The chosen rows in their order, each assessed by a fit without its fold.
+    pub(super) cross_fitted: Vec<AssessedRow>,
 }
 
-/// Selects and fits a method on the chosen rows, which must be in shuffled order.
+/// A method on its way through the selection.
+struct Tried {
+    method: MethodPair,
+    scores: CandidateScores,
+    rows: Vec<AssessedRow>,
+}
+
+impl Tried {
+    /// Whether the calibration error is greater than a perfect calibration shows in 99 of 100 cases.
+    fn is_beyond_chance(&self) -> bool {
+        let by_chance = ConfidenceBins::new(&self.rows.iter().collect::<Vec<_>>()).ece_by_chance();
+        self.scores.ece > by_chance.limit
+    }
+}
+
+/// Selects and fits a method on the chosen rows, which must be in shuffled order. A forced method that makes the answers
+/// worse is an error, unless `force` is set.
 pub(super) fn select_method(
     rows: &ClassificationRows,
     chosen: &[usize],
     choice: MethodChoice,
+    force: bool,
 ) -> Result<FittedMethod, CalibrationErrors> {
     let classes = rows.classes.len();
     if choice.two_classes_only() && classes != 2 {
         return Err(CalibrationError::TwoClassesOnly { method: choice.as_str(), classes }.into());
     }
-    let mut tried: Vec<(Candidate, Vec<Vec<f64>>)> = Vec::new();
-    for method in MethodChoice::METHODS {
-        let wanted = choice == MethodChoice::Auto || choice == method || method == MethodChoice::Uncalibrated;
-        if !wanted || (method.two_classes_only() && classes != 2) {
-            continue;
-        }
-        let (log_loss, unusable, probabilities) = match cross_fit(rows, chosen, method) {
-            Ok(probabilities) => (Some(mean_loss(rows, chosen, &probabilities)), None, probabilities),
-            Err(reason) => (None, Some(reason), Vec::new()),
-        };
-        let method = method.as_str().to_owned();
-        tried.push((
-            Candidate { method, log_loss, chosen: false, unusable: unusable.map(|error| error.0) },
-            probabilities,
-        ));
-    }
-    let eligible = tried
-        .iter()
-        .enumerate()
-        .filter(|(_, (candidate, _))| choice == MethodChoice::Auto || candidate.method == choice.as_str());
-    let losses = eligible.filter_map(|(index, (candidate, _))| Some((index, candidate.log_loss?)));
-    let Some((best, _)) = losses.min_by(|left, right| left.1.total_cmp(&right.1)) else {
-        let reason = tried.iter().find_map(|(candidate, _)| candidate.unusable.clone()).unwrap_or_default();
-        return Err(CalibrationError::Unusable { method: choice.as_str().to_owned(), reason }.into());
+    let own = cross_fit(rows, chosen, MethodPair::UNCALIBRATED).map_err(|reason| unusable(choice, &reason))?;
+    let mut candidates = vec![candidate(MethodPair::UNCALIBRATED, Ok(&own))];
+    let mut best = own;
+    let methods = match choice {
+        MethodChoice::Auto => MethodChoice::candidates(classes, chosen.len()),
+        _ => &[choice],
     };
-    tried[best].0.chosen = true;
-    let method = MethodChoice::parse(&tried[best].0.method).unwrap_or_default();
-    let map = method.fit(rows, chosen).map_err(|reason| {
-        CalibrationErrors::from(CalibrationError::Unusable {
-            method: method.as_str().to_owned(),
-            reason: reason.to_string(),
-        })
-    })?;
-    let cross_fitted = std::mem::take(&mut tried[best].1);
-    Ok(FittedMethod { map, candidates: tried.into_iter().map(|(candidate, _)| candidate).collect(), cross_fitted })
+    for method in methods.iter().filter(|method| **method != MethodChoice::Uncalibrated) {
+        let method = best.method.extended_by(*method);
+        match cross_fit(rows, chosen, method) {
+            Ok(tried) => {
+                candidates.push(candidate(method, Ok(&tried)));
+                let better = choice != MethodChoice::Auto || improves(&best, &tried);
+                if choice != MethodChoice::Auto && !force {
+                    refuse_worse(&best, &tried)?;
+                }
+                if better {
+                    best = tried;
+                }
+            }
+            Err(reason) if choice == MethodChoice::Auto => candidates.push(candidate(method, Err(reason))),
+            Err(reason) => return Err(unusable(choice, &reason)),
+        }
+    }
+    for tried in &mut candidates {
+        tried.chosen = (tried.method.as_str(), tried.probabilities_method.as_str()) == best.method.names();
+    }
+    let maps = best.method.fit(rows, chosen).map_err(|reason| unusable(choice, &reason))?;
+    Ok(FittedMethod { maps, candidates, cross_fitted: best.rows })
 }
 
-/// The out-of-fold probabilities of the chosen rows: each from a fit without its fold.
-fn cross_fit(rows: &ClassificationRows, chosen: &[usize], method: MethodChoice) -> Result<Vec<Vec<f64>>, FitError> {
-    let mut probabilities = vec![Vec::new(); chosen.len()];
+fn unusable(choice: MethodChoice, reason: &FitError) -> CalibrationErrors {
+    CalibrationError::Unusable { method: choice.as_str().to_owned(), reason: reason.to_string() }.into()
+}
+
+fn candidate(method: MethodPair, tried: Result<&Tried, FitError>) -> Candidate {
+    let (name, probabilities) = method.names();
+    let (scores, unusable) = match tried {
+        Ok(tried) => (Some(tried.scores), None),
+        Err(reason) => (None, Some(reason.to_string())),
+    };
+    let (method, probabilities_method) = (name.to_owned(), probabilities.to_owned());
+    Candidate { method, probabilities_method, scores, chosen: false, unusable }
+}
+
+/// Whether a candidate is better than the method so far by more than chance: its calibration error is not greater, and
+/// its Brier score is lower by more than chance, or lower at all while the calibration error so far is beyond chance and
+/// the candidate's is not. The score is that of what the candidate calibrates: the probabilities, or the uncertainty.
+fn improves(current: &Tried, candidate: &Tried) -> bool {
+    let loss = if candidate.method.confidence.is_some() { uncertainty_brier } else { brier };
+    if candidate.scores.ece > current.scores.ece {
+        return false;
+    }
+    let (comparison, difference) = paired(current, candidate, loss);
+    comparison == Comparison::Better
+        || (difference > 0.0 && current.is_beyond_chance() && !candidate.is_beyond_chance())
+}
+
+fn paired(current: &Tried, candidate: &Tried, loss: fn(&AssessedRow) -> f64) -> (Comparison, f64) {
+    compare(current.rows.iter().zip(&candidate.rows).map(|(current, candidate)| (loss(current), loss(candidate))))
+}
+
+/// Refuses a forced method whose Brier score is worse by more than chance, or whose calibration error is greater and
+/// beyond chance without a better Brier score.
+fn refuse_worse(own: &Tried, forced: &Tried) -> Result<(), CalibrationErrors> {
+    let paired = [brier, uncertainty_brier].map(|loss| paired(own, forced, loss));
+    let significant = paired.iter().any(|(comparison, _)| *comparison == Comparison::Worse);
+    let improved = paired.iter().any(|(_, difference)| *difference > 0.0);
+    let dishonest = !improved && forced.scores.ece > own.scores.ece && forced.is_beyond_chance();
+    if !significant && !dishonest {
+        return Ok(());
+    }
+    let (method, _) = forced.method.names();
+    Err(CalibrationError::Worsens { method, own: own.scores, forced: forced.scores }.into())
+}
+
+/// Assesses the chosen rows, each by a fit without its fold.
+fn cross_fit(rows: &ClassificationRows, chosen: &[usize], method: MethodPair) -> Result<Tried, FitError> {
+    let mut assessed: Vec<Option<AssessedRow>> = vec![None; chosen.len()];
     for (held, left) in folds(chosen.len()) {
         let left: Vec<usize> = left.into_iter().map(|position| chosen[position]).collect();
-        let map = method.fit(rows, &left)?;
+        let maps = method.fit(rows, &left)?;
         for position in held {
-            let scores: Scores<'_> = rows.scores(chosen[position]);
-            probabilities[position] = map.apply(scores).0;
+            assessed[position] = Some(maps.assess(rows, chosen[position]));
         }
     }
-    Ok(probabilities)
-}
-
-fn mean_loss(rows: &ClassificationRows, chosen: &[usize], probabilities: &[Vec<f64>]) -> f64 {
-    let losses = chosen.iter().zip(probabilities).map(|(row, values)| log_loss(values, rows.labels[*row]));
-    losses.sum::<f64>() / chosen.len() as f64
+    let assessed: Vec<AssessedRow> = assessed.into_iter().flatten().collect();
+    Ok(Tried { method, scores: candidate_scores(&assessed), rows: assessed })
 }

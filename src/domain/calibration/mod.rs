@@ -22,20 +22,24 @@
 //! labels, splits the rows into halves: one chooses and fits the probabilities, the other gives the quantiles. With
 //! `uncalibrated`, and in a regression, nothing is fitted and every row contributes to the quantiles.
 
+mod assessed_row;
 mod bands;
 mod calibration_metrics;
 mod classifier;
+mod confidence_bins;
 mod conformal_fit;
 mod error;
+mod method_choice;
 mod method_selection;
+mod paired_test;
 mod regressor;
 mod rows;
 mod split;
 
-pub use bands::{accuracy_band, coverage_band};
+pub use bands::{CoverageLaw, accuracy_band, coverage_band, coverage_law};
 pub use classifier::{ClassificationOptions, calibrate_classifier};
 pub use error::{CalibrationError, CalibrationErrors};
-pub use method_selection::MethodChoice;
+pub use method_choice::MethodChoice;
 pub use regressor::{RegressionOptions, calibrate_regressor};
 pub use rows::{ClassificationRows, RegressionRows, RowGroups, ScaleSource};
 
@@ -43,7 +47,7 @@ pub use rows::{ClassificationRows, RegressionRows, RowGroups, ScaleSource};
 pub const BINS: usize = 15;
 
 /// Number of folds in cross-fitting.
-pub(crate) const FOLDS: usize = 5;
+const FOLDS: usize = 5;
 
 /// Minimum number of rows for conformal quantiles. Five rows bound coverages up to 0.8; see `Coverage::rows_needed`.
 pub const MIN_CONFORMAL_ROWS: usize = 5;

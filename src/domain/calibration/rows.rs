@@ -2,7 +2,10 @@
 
 use super::error::{CalibrationError, CalibrationErrors};
 use crate::domain::{
+    contract::DecisionRule,
+    float::Float,
     json::JsonValue,
+    tensor::ElementType,
     uncertainty::{RegressionOutputs, ScoreKind, Scores},
 };
 
@@ -17,6 +20,10 @@ pub struct ClassificationRows {
     pub scores: Vec<f64>,
     /// The true class of each row, as an index into `classes`.
     pub labels: Vec<usize>,
+    /// How the class is chosen.
+    pub decision: DecisionRule,
+    /// The element type of the graph's scores, in which the decision compares probabilities.
+    pub element: ElementType,
     /// The APS random number of each row, derived from its `features_hash`; only needed for APS.
     pub draws: Vec<f64>,
     /// The groups of the rows, for quantiles by group.
@@ -72,6 +79,12 @@ impl ClassificationRows {
     pub fn scores(&self, row: usize) -> Scores<'_> {
         let width = self.classes.len();
         Scores { kind: self.kind, values: &self.scores[row * width..(row + 1) * width] }
+    }
+
+    /// The class that is predicted from these probabilities.
+    pub(super) fn decide(&self, probabilities: &[f64]) -> usize {
+        let rounded = |class: usize| Float::round(probabilities[class], self.element).as_f64();
+        self.decision.decide(probabilities.len(), self.element, rounded)
     }
 
     /// Number of rows.

@@ -1,12 +1,14 @@
 //! The content of calibration.json: how outputs are calibrated, for which model, and from which rows.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Isotonic, Quantiles, Report, ScoreKind, Scores, Temperature, VennAbers};
+use super::{Beta, ConfidenceMap, Isotonic, Quantiles, Report, ScoreKind, Scores, Temperature, VennAbers};
 use crate::domain::json::JsonValue;
 
 /// The format version.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// A calibration, as stored in its file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,6 +18,8 @@ pub struct CalibrationDocument {
     pub format: u32,
     /// The digest of the model.onnx that it belongs to: `sha256:` and hexadecimal.
     pub model_sha256: String,
+    /// What it depends on in the contract: the role of each output and the features of each input, as text.
+    pub contract: BTreeMap<String, String>,
     /// Creation time (RFC 3339).
     pub created: String,
     /// The rows that it was computed from.
@@ -36,6 +40,14 @@ pub struct CalibrationSource {
     pub sha256: String,
     /// Number of rows used.
     pub rows: usize,
+    /// Number of rows left out because they could not be used.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// How outputs are calibrated, by task.
@@ -50,6 +62,9 @@ pub enum CalibrationRule {
         scores: ScoreKind,
         /// The map from the graph's scores to probabilities.
         probabilities: ProbabilityMap,
+        /// The map from the probability of the predicted class to the probability that it is right; `None` if the
+        /// probabilities themselves say so.
+        confidence: Option<Box<ConfidenceMap>>,
         /// The prediction sets.
         sets: Option<Sets>,
     },
@@ -72,6 +87,8 @@ pub enum ProbabilityMap {
     Uncalibrated,
     /// Temperature scaling.
     Temperature(Temperature),
+    /// A beta curve, for two classes.
+    Beta(Beta),
     /// Isotonic regression, for two classes.
     Isotonic(Isotonic),
     /// Venn-Abers prediction, for two classes.
@@ -157,6 +174,7 @@ impl ProbabilityMap {
         match self {
             Self::Uncalibrated => (scores.probabilities(), None),
             Self::Temperature(temperature) => (temperature.apply(scores), None),
+            Self::Beta(curve) => (two(curve.apply(positive_probability(scores))), None),
             Self::Isotonic(curve) => (two(curve.apply(positive_probability(scores))), None),
             Self::VennAbers(tables) => {
                 let bounds = tables.bounds(positive_probability(scores));
@@ -170,6 +188,7 @@ impl ProbabilityMap {
         match self {
             Self::Uncalibrated => "uncalibrated",
             Self::Temperature(_) => "temperature",
+            Self::Beta(_) => "beta",
             Self::Isotonic(_) => "isotonic",
             Self::VennAbers(_) => "venn-abers",
         }
@@ -197,11 +216,13 @@ impl CalibrationDocument {
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if self.format != FORMAT {
-            problems.push(format!("format must be {FORMAT}; found {}", self.format));
+            problems.push(format!("format must be {FORMAT}; found {}: run `candor calibrate` again", self.format));
         }
         let quantiles = match &self.rule {
-            CalibrationRule::Classification { classes, probabilities, sets, .. } => {
+            CalibrationRule::Classification { classes, probabilities, confidence, sets, .. } => {
                 problems.extend(map_problems(probabilities, classes.len()));
+                let checked = confidence.as_deref().map_or(Ok(()), ConfidenceMap::check);
+                problems.extend(checked.err().map(|error| error.to_string()));
                 let misplaced = |sets: &Sets| sets.method == SetMethod::Aps && sets.groups.is_some();
                 if sets.as_ref().is_some_and(misplaced) {
                     problems.push("groups require lac; aps does not support them".to_owned());
@@ -233,10 +254,11 @@ fn map_problems(map: &ProbabilityMap, classes: usize) -> Option<String> {
     let checked = match map {
         ProbabilityMap::Uncalibrated => Ok(()),
         ProbabilityMap::Temperature(temperature) => temperature.check(),
+        ProbabilityMap::Beta(curve) => curve.check(),
         ProbabilityMap::Isotonic(curve) => curve.check(),
         ProbabilityMap::VennAbers(tables) => tables.check(),
     };
-    let two = matches!(map, ProbabilityMap::Isotonic(_) | ProbabilityMap::VennAbers(_));
+    let two = matches!(map, ProbabilityMap::Beta(_) | ProbabilityMap::Isotonic(_) | ProbabilityMap::VennAbers(_));
     match checked {
         Ok(()) if two && classes != 2 => Some(format!("{} is for two classes; found {classes}", map.name())),
         Ok(()) if classes < 2 => Some(format!("classes must list at least two; found {classes}")),

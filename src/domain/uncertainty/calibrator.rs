@@ -1,8 +1,9 @@
 //! A calibration compiled for one coverage, so that each row costs a few comparisons.
 
 use super::{
-    ApsRandomizer, CalibrationDocument, CalibrationRule, Coverage, Groups, Intervals, ProbabilityMap, Quantiles, Scale,
-    Scores, SetMethod, aps_set, cqr, lac_set, method, normalized, quantiles::InvalidCalibrationError, split,
+    ApsRandomizer, CalibrationDocument, CalibrationRule, ConfidenceMap, Coverage, Groups, Intervals, ProbabilityMap,
+    Quantiles, Scale, Scores, SetMethod, aps_set, cqr, lac_set, method, normalized, quantiles::InvalidCalibrationError,
+    split,
 };
 
 /// A notice that accompanies an assessment; it becomes a warning in the response.
@@ -81,8 +82,15 @@ pub struct Calibrator {
 
 #[derive(Debug, Clone)]
 enum CompiledRule {
-    Classification { map: ProbabilityMap, sets: Option<(SetMethod, Thresholds, ApsRandomizer)> },
-    Regression { intervals: Intervals, bounds: Thresholds },
+    Classification {
+        map: ProbabilityMap,
+        confidence: Option<Box<ConfidenceMap>>,
+        sets: Option<(SetMethod, Thresholds, ApsRandomizer)>,
+    },
+    Regression {
+        intervals: Intervals,
+        bounds: Thresholds,
+    },
 }
 
 /// The quantiles at the chosen coverage; infinite if there is no bound.
@@ -131,7 +139,7 @@ impl Calibrator {
     /// Returns a message if the coverage is not on the grid; the message lists the grid.
     pub fn new(calibration: &CalibrationDocument, coverage: Coverage) -> Result<Self, InvalidCalibrationError> {
         let rule = match &calibration.rule {
-            CalibrationRule::Classification { probabilities, sets, .. } => {
+            CalibrationRule::Classification { probabilities, confidence, sets, .. } => {
                 let key = ApsRandomizer::new(&calibration.model_sha256);
                 let bounds = |sets: &super::Sets| {
                     Thresholds::new(&sets.quantiles, sets.groups.as_ref(), coverage)
@@ -139,6 +147,7 @@ impl Calibrator {
                 };
                 CompiledRule::Classification {
                     map: probabilities.clone(),
+                    confidence: confidence.clone(),
                     sets: sets.as_ref().map(bounds).transpose()?,
                 }
             }
@@ -168,9 +177,9 @@ impl Calibrator {
     /// The method name, marked as grouped if the calibration has groups.
     pub fn method(&self) -> &'static str {
         match &self.rule {
-            CompiledRule::Classification { map, sets } => {
+            CompiledRule::Classification { map, confidence, sets } => {
                 let grouped = sets.as_ref().is_some_and(|(_, bounds, _)| bounds.by_group.is_some());
-                method::classification(map, sets.as_ref().map(|sets| sets.0), grouped)
+                method::classification(map, confidence.as_deref(), sets.as_ref().map(|sets| sets.0), grouped)
             }
             CompiledRule::Regression { intervals, bounds } => method::regression(intervals, bounds.by_group.is_some()),
         }
@@ -178,15 +187,15 @@ impl Calibrator {
 
     /// The calibrated probabilities and the set of one row; `None` if the calibration is for a regression.
     pub fn classify(&self, scores: Scores<'_>, of: AssessContext<'_>) -> Option<CalibratedClassification> {
-        let CompiledRule::Classification { map, sets } = &self.rule else { return None };
+        let CompiledRule::Classification { map, confidence, sets } = &self.rule else { return None };
         let (probabilities, bounds) = map.apply(scores);
+        let named = |sets, grouped| method::classification(map, confidence.as_deref(), sets, grouped);
         let Some((set_method, quantiles, key)) = sets else {
-            let method = method::classification(map, None, false);
             return Some(CalibratedClassification {
                 probabilities,
                 bounds,
                 set: None,
-                method,
+                method: named(None, false),
                 coverage: None,
                 notices: Vec::new(),
             });
@@ -204,10 +213,29 @@ impl Calibrator {
             probabilities,
             bounds,
             set: Some(set),
-            method: method::classification(map, Some(*set_method), grouped),
+            method: named(Some(*set_method), grouped),
             coverage: Some(self.coverage.as_f64()),
             notices,
         })
+    }
+
+    /// The method of the probabilities; `None` for a regression.
+    pub fn probabilities_method(&self) -> Option<&'static str> {
+        match &self.rule {
+            CompiledRule::Classification { map, .. } => Some(map.name()),
+            CompiledRule::Regression { .. } => None,
+        }
+    }
+
+    /// The probability that the prediction of a class is right, with its bounds if the method has them.
+    pub fn confidence(&self, found: &CalibratedClassification, class: usize) -> (f64, Option<(f64, f64)>) {
+        let probability = found.probabilities[class];
+        if let CompiledRule::Classification { confidence: Some(map), .. } = &self.rule {
+            return map.apply(probability);
+        }
+        // The bounds belong to the second class; those of the first are their complements.
+        let of_class = |(low, high): (f64, f64)| if class == 1 { (low, high) } else { (1.0 - high, 1.0 - low) };
+        (probability, found.bounds.map(of_class))
     }
 
     /// The interval of one row; `None` if the calibration is for a classification.

@@ -1,6 +1,7 @@
 //! The meaning of `uncertainty` for each task and the statistics behind it: calibrated probabilities, prediction sets
 //! and intervals with coverage. Pure; contains only what serving applies. `domain::calibration` does the fitting.
 
+mod beta;
 mod calibration;
 mod calibrator;
 mod coverage;
@@ -12,8 +13,10 @@ mod quantiles;
 mod report;
 mod scores;
 mod temperature;
+mod top_label;
 mod venn_abers;
 
+pub use beta::Beta;
 pub(in crate::domain) use calibration::positive_probability;
 pub use calibration::{
     CalibrationDocument, CalibrationRule, CalibrationSource, FORMAT, Group, Groups, Intervals, ProbabilityMap, Scale,
@@ -29,9 +32,13 @@ pub use prediction_set::{ApsRandomizer, aps_score, aps_set, lac_score, lac_set};
 pub use quantiles::InvalidCalibrationError;
 pub(in crate::domain) use quantiles::quantile_of_sorted;
 pub use quantiles::{QuantileAt, Quantiles};
-pub use report::{Bin, Candidate, GroupReport, LevelReport, PointError, ProbabilityMetrics, Report};
+pub use report::{
+    Bin, Candidate, CandidateScores, EceByChance, GroupReport, LaterRows, LevelReport, PointError, ProbabilityMetrics,
+    Report,
+};
 pub use scores::{MIN_PROBABILITY, ScoreKind, Scores, softmax};
 pub use temperature::Temperature;
+pub use top_label::ConfidenceMap;
 pub use venn_abers::{StepFunction, VennAbers};
 
 use super::float::Float;
@@ -50,7 +57,7 @@ pub struct Assessment {
     pub prediction_set: Option<Vec<usize>>,
     /// The interval with that coverage; `None` if it has no bound.
     pub interval: Option<(Float, Float)>,
-    /// Venn-Abers only: the lower and upper bound of the predicted class's probability.
+    /// Venn-Abers only: the lower and upper bound of the probability that the prediction is right.
     pub probability_interval: Option<(Float, Float)>,
     /// Notices for the caller.
     pub notices: Vec<AssessmentNotice>,

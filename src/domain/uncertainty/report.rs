@@ -20,7 +20,7 @@ pub struct Report {
     /// Classification: metrics of the calibrated probabilities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<ProbabilityMetrics>,
-    /// Classification: the methods tried, with their cross-fitted log loss.
+    /// Classification: the methods tried, with their cross-fitted scores.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<Candidate>,
     /// Regression: the error of the predicted value.
@@ -40,16 +40,39 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProbabilityMetrics {
-    /// The share of rows whose most likely class is the true one.
+    /// The share of rows whose prediction is right.
     pub accuracy: f64,
-    /// Expected calibration error of the most likely class's probability, over the bins.
+    /// Top-label expected calibration error of `1 − uncertainty`, over the bins.
     pub ece: f64,
-    /// Brier score: the mean squared error of the second class's probability, or the sum over more than two classes.
+    /// The error that a perfect calibration shows on as many rows of the same confidence.
+    pub ece_by_chance: EceByChance,
+    /// Brier score of the uncertainty: the mean squared difference of `1 − uncertainty` and whether the prediction is
+    /// right.
+    pub uncertainty_brier: f64,
+    /// Brier score of the probabilities: the mean squared error of the second class's probability, or the sum over more
+    /// than two classes.
     pub brier: f64,
-    /// Mean log loss, in nats.
+    /// Mean log loss of the probabilities, in nats.
     pub log_loss: f64,
     /// Equal-mass bins by ascending confidence, as in a reliability diagram.
     pub bins: Vec<Bin>,
+}
+
+impl ProbabilityMetrics {
+    /// Whether the calibration error is greater than a perfect calibration shows in 99 of 100 such sets of rows.
+    pub fn is_miscalibrated(&self) -> bool {
+        self.ece > self.ece_by_chance.limit
+    }
+}
+
+/// The expected calibration error of a perfect calibration, by consistency resampling (Bröcker and Smith 2007).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EceByChance {
+    /// The mean over the resamples.
+    pub mean: f64,
+    /// The value that 99 of 100 resamples do not exceed.
+    pub limit: f64,
 }
 
 /// A bin of rows with similar confidence.
@@ -58,9 +81,9 @@ pub struct ProbabilityMetrics {
 pub struct Bin {
     /// Number of rows.
     pub rows: usize,
-    /// The mean probability of the most likely class.
+    /// The mean of `1 − uncertainty`.
     pub confidence: f64,
-    /// The share of correct rows.
+    /// The share of rows whose prediction is right.
     pub accuracy: f64,
 }
 
@@ -68,15 +91,31 @@ pub struct Bin {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Candidate {
-    /// The method name.
+    /// The method of the uncertainty.
     pub method: String,
-    /// The cross-fitted mean log loss; `None` if the method cannot be used here.
-    pub log_loss: Option<f64>,
+    /// The method of the probabilities, which a top-label method leaves as they are.
+    pub probabilities_method: String,
+    /// Its cross-fitted scores; `None` if the method cannot be used here.
+    pub scores: Option<CandidateScores>,
     /// Whether it was chosen.
     pub chosen: bool,
     /// Why it cannot be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unusable: Option<String>,
+}
+
+/// The cross-fitted scores of a method.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CandidateScores {
+    /// Brier score of the uncertainty.
+    pub uncertainty_brier: f64,
+    /// Brier score of the probabilities.
+    pub brier: f64,
+    /// Mean log loss of the probabilities, in nats.
+    pub log_loss: f64,
+    /// Top-label expected calibration error.
+    pub ece: f64,
 }
 
 /// The error of a regression's predicted values.
@@ -106,6 +145,23 @@ pub struct LevelReport {
     pub empty: f64,
     /// The share of rows without a bound.
     pub unbounded: f64,
+    /// The later rows of the table, covered by the quantile of the earlier ones; `None` if the earlier rows are too few
+    /// for a bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub later: Option<LaterRows>,
+}
+
+/// The second half of the rows that give the quantiles, in the order of the table. Unlike cross-fitting, whose coverage
+/// is right by construction, it shows whether the rows change along the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaterRows {
+    /// Number of earlier rows, which give the quantile.
+    pub earlier: usize,
+    /// Number of later rows.
+    pub rows: usize,
+    /// Number of later rows covered.
+    pub covered: usize,
 }
 
 /// The report of one group.

@@ -44,10 +44,11 @@ impl Scores<'_> {
         }
     }
 
-    /// The logits, or the logarithms of the probabilities, which are logits of the same distribution.
-    pub fn logits(self) -> Vec<f64> {
+    /// The logits, or the logarithms of the probabilities, which are logits of the same distribution. A probability
+    /// below `floor` counts as `floor`.
+    pub fn logits(self, floor: f64) -> Vec<f64> {
         match self.kind {
-            ScoreKind::Probabilities => self.values.iter().map(|value| value.max(MIN_PROBABILITY).ln()).collect(),
+            ScoreKind::Probabilities => self.values.iter().map(|value| value.max(floor).ln()).collect(),
             ScoreKind::Logits => self.values.to_vec(),
         }
     }
@@ -79,10 +80,10 @@ mod tests {
     #[test]
     fn logarithms_of_probabilities_are_logits_of_the_same_distribution() {
         let scores = Scores { kind: ScoreKind::Probabilities, values: &[0.2, 0.5, 0.3] };
-        for (found, expected) in softmax(scores.logits()).iter().zip(scores.values) {
+        for (found, expected) in softmax(scores.logits(MIN_PROBABILITY)).iter().zip(scores.values) {
             assert!((found - expected).abs() < 1e-15);
         }
         let hard = Scores { kind: ScoreKind::Probabilities, values: &[0.0, 1.0] };
-        assert!(hard.logits()[0].is_finite());
+        assert!(hard.logits(MIN_PROBABILITY)[0].is_finite());
     }
 }

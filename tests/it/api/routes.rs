@@ -24,6 +24,7 @@ fn the_envelope_of_a_classification() {
     let wanted = [
         "prediction",
         "probabilities",
+        "probabilities_method",
         "uncertainty",
         "uncertainty_method",
         "coverage",
@@ -41,7 +42,10 @@ fn the_envelope_of_a_classification() {
     assert_eq!(members(&body), wanted, "the members and their order");
     assert_eq!(body["prediction"], "churn");
     assert_eq!(members(&body["probabilities"]), ["stay", "churn"]);
-    assert_eq!(body["uncertainty_method"], "uncalibrated+lac");
+    assert_eq!(
+        (&body["probabilities_method"], &body["uncertainty_method"]),
+        (&json!("uncalibrated"), &json!("uncalibrated+lac"))
+    );
     assert_eq!((&body["coverage"], &body["explanation"]), (&json!(0.9), &Value::Null));
     assert_eq!(body["prediction_set"], json!(["churn"]), "the other class is too unlikely");
     assert_eq!(body["training_data"], "churn-2026-02-28");

@@ -1,5 +1,6 @@
 //! `candor calibrate`: from a version and held-out rows to answers with calibrated uncertainty; and what it refuses.
 
+mod honesty;
 mod kinds;
 mod refused;
 mod served;

@@ -4,6 +4,7 @@ pub(crate) mod external_tools;
 pub(crate) mod fake_executor;
 pub(crate) mod http2_client;
 pub(crate) mod http_client;
+pub(crate) mod loader;
 pub(crate) mod matching;
 pub(crate) mod metrics;
 pub(crate) mod packages;

@@ -13,6 +13,8 @@ use candor::domain::{
 fn good(classes: usize) -> ClassificationRows {
     let score = |row: usize, class: usize| if row % classes == class { 0.5 + 0.01 * row as f64 } else { 0.1 };
     ClassificationRows {
+        decision: candor::domain::contract::DecisionRule::Greatest,
+        element: candor::domain::tensor::ElementType::F64,
         classes: (0..classes).map(|class| format!("class {class}")).collect(),
         kind: ScoreKind::Probabilities,
         scores: (0..30).flat_map(|row| (0..classes).map(move |class| score(row, class))).collect(),
@@ -23,7 +25,7 @@ fn good(classes: usize) -> ClassificationRows {
 }
 
 fn told(rows: &ClassificationRows, method: MethodChoice, sets: SetMethod) -> String {
-    let options = ClassificationOptions { method, sets: Some(sets) };
+    let options = ClassificationOptions { method, sets: Some(sets), ..ClassificationOptions::default() };
     calibrate_classifier(rows, options).map_or_else(|faults| faults.to_string(), |_| "nothing".to_owned())
 }
 
@@ -64,7 +66,9 @@ fn rows_of_a_classifier_are_checked() {
 fn methods_that_do_not_fit_the_rows_are_refused_by_name() {
     for (method, name) in [(MethodChoice::Isotonic, "isotonic"), (MethodChoice::VennAbers, "venn-abers")] {
         let found = told(&good(3), method, SetMethod::Lac);
-        assert_eq!(found, format!("{name} is for two classes, the contract has 3; use temperature, or auto"));
+        let expected =
+            format!("{name} is for two classes, the contract has 3; use top-label-{name}, temperature, or auto");
+        assert_eq!(found, expected);
         // One row of the second class: whichever part it falls into, the other has none.
         let mut rows = good(2);
         rows.labels.fill(0);

@@ -38,6 +38,8 @@ fn classified(rows: usize, names: &[&str], options: ClassificationOptions) -> Ca
     let truth: Vec<f64> = (0..rows).map(|row| 1.0 / (1.0 + (-6.0 * (uniform(row, 0.618_034) - 0.5)).exp())).collect();
     let model = |p: &f64| 1.0 / (1.0 + (-(2.2 * (p / (1.0 - p)).ln() + 0.4)).exp());
     let held_out = ClassificationRows {
+        decision: candor::domain::contract::DecisionRule::Greatest,
+        element: candor::domain::tensor::ElementType::F64,
         classes: vec!["stay".into(), "churn".into()],
         kind: ScoreKind::Probabilities,
         scores: truth.iter().map(model).flat_map(|p| [1.0 - p, p]).collect(),

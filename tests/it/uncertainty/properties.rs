@@ -128,7 +128,7 @@ proptest! {
 
     #[test]
     fn temperature_keeps_the_order_of_classes(p in probabilities(), temperature in 0.01..100.0_f64) {
-        let found = Temperature { temperature }.apply(Scores { kind: ScoreKind::Probabilities, values: &p });
+        let found = Temperature { temperature, floor: 1e-9 }.apply(Scores { kind: ScoreKind::Probabilities, values: &p });
         prop_assert!((found.iter().sum::<f64>() - 1.0).abs() < 1e-9);
         for left in 0..p.len() {
             for right in 0..p.len() {
@@ -167,6 +167,7 @@ fn no_rows_and_one_row_bound_little() {
         classes: vec!["a".into(), "b".into()],
         scores: ScoreKind::Probabilities,
         probabilities: ProbabilityMap::Uncalibrated,
+        confidence: None,
         sets: Some(Sets { method: SetMethod::Lac, quantiles: none, groups: None }),
     };
     let calibrator = Calibrator::new(&calibration(rule), Coverage::DEFAULT).expect("on the grid");

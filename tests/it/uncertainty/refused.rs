@@ -41,62 +41,77 @@ fn the_nearest_to_the_model_chooses_the_coverage() {
     assert!(reason.contains("coverage must be one of 0.5, 0.6") && reason.contains("found 0.42"), "{reason}");
 }
 
+type Change = fn(&mut CalibrationDocument);
+
+/// What makes a calibration stale or wrong, and what the reason says.
+const CASES: [(Change, &str); 9] = [
+    (
+        |made| made.model_sha256 = "sha256:other".into(),
+        "was made for a model.onnx with digest sha256:other; this one has",
+    ),
+    (|made| made.format = 1, "format must be 2; found 1: run `candor calibrate` again"),
+    (
+        |made| drop(made.contract.insert("decision".into(), "\"churn\" from a probability of 0.3".into())),
+        "it was made with decision: \"churn\" from a probability of 0.3; the contract has the most likely class",
+    ),
+    (
+        |made| drop(made.contract.insert("input plan".into(), "payment_method".into())),
+        "it was made with input plan: payment_method; the contract has plan",
+    ),
+    (
+        |made| {
+            if let CalibrationRule::Classification { classes, .. } = &mut made.rule {
+                classes.reverse();
+            }
+        },
+        "it is for the classes churn, stay; the contract has stay, churn",
+    ),
+    (
+        |made| {
+            if let CalibrationRule::Classification { scores, .. } = &mut made.rule {
+                *scores = ScoreKind::Logits;
+            }
+        },
+        "it is for logits; the contract has probabilities",
+    ),
+    (
+        |made| {
+            made.rule = CalibrationRule::Regression {
+                intervals: Intervals::SplitConformal,
+                quantiles: hundredths(9),
+                groups: Some(numbered(&[vec![1.0]])),
+            };
+        },
+        "it is for a regression; the contract's task is classification",
+    ),
+    (
+        |made| {
+            if let CalibrationRule::Classification { sets: Some(sets), .. } = &mut made.rule {
+                sets.groups = Some(numbered(&[vec![1.0]]));
+            }
+        },
+        "groups are by \"group\", which is not a feature of the contract",
+    ),
+    (
+        |made| {
+            if let CalibrationRule::Classification { sets: Some(sets), .. } = &mut made.rule {
+                sets.quantiles.levels = vec![QuantileAt { coverage: Coverage::DEFAULT, quantile: None }];
+            }
+        },
+        "quantiles must have the levels 0.5, 0.6",
+    ),
+];
+
 #[test]
 fn a_calibration_for_something_else_is_refused() {
-    type Change = fn(&mut CalibrationDocument);
-    let cases: [(Change, &str); 7] = [
-        (
-            |made| made.model_sha256 = "sha256:other".into(),
-            "was made for a model.onnx with digest sha256:other; this one has",
-        ),
-        (|made| made.format = 2, "format must be 1; found 2"),
-        (
-            |made| {
-                if let CalibrationRule::Classification { classes, .. } = &mut made.rule {
-                    classes.reverse();
-                }
-            },
-            "it is for the classes churn, stay; the contract has stay, churn",
-        ),
-        (
-            |made| {
-                if let CalibrationRule::Classification { scores, .. } = &mut made.rule {
-                    *scores = ScoreKind::Logits;
-                }
-            },
-            "it is for logits; the contract has probabilities",
-        ),
-        (
-            |made| {
-                made.rule = CalibrationRule::Regression {
-                    intervals: Intervals::SplitConformal,
-                    quantiles: hundredths(9),
-                    groups: Some(numbered(&[vec![1.0]])),
-                };
-            },
-            "it is for a regression; the contract's task is classification",
-        ),
-        (
-            |made| {
-                if let CalibrationRule::Classification { sets: Some(sets), .. } = &mut made.rule {
-                    sets.groups = Some(numbered(&[vec![1.0]]));
-                }
-            },
-            "groups are by \"group\", which is not a feature of the contract",
-        ),
-        (
-            |made| {
-                if let CalibrationRule::Classification { sets: Some(sets), .. } = &mut made.rule {
-                    sets.quantiles.levels = vec![QuantileAt { coverage: Coverage::DEFAULT, quantile: None }];
-                }
-            },
-            "quantiles must have the levels 0.5, 0.6",
-        ),
-    ];
     let (rows, digest) = held_out(30);
-    let options = ClassificationOptions { method: MethodChoice::Uncalibrated, sets: Some(SetMethod::Lac) };
+    let options = ClassificationOptions {
+        method: MethodChoice::Uncalibrated,
+        sets: Some(SetMethod::Lac),
+        ..ClassificationOptions::default()
+    };
     let (rule, _) = calibrate_classifier(&rows, options).expect("a calibration");
-    for (change, expected) in cases {
+    for (change, expected) in CASES {
         let models = copy_models(&["churn"]);
         let version = models.path().join("churn/1");
         let mut made = write(&version, rule.clone(), None, &digest);

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::calibration;
 use crate::support::{
+    loader::calibration_basis,
     packages::{ask, contract, copy_models, package, uncalibrated_models},
     server::Server,
 };
@@ -32,6 +33,8 @@ fn subscriber(row: usize) -> Value {
 pub(super) fn held_out(count: usize) -> (ClassificationRows, String) {
     let server = Server::shared();
     let mut rows = ClassificationRows {
+        decision: candor::domain::contract::DecisionRule::Greatest,
+        element: candor::domain::tensor::ElementType::F64,
         classes: vec!["stay".into(), "churn".into()],
         kind: ScoreKind::Probabilities,
         scores: Vec::new(),
@@ -71,7 +74,8 @@ pub(super) fn write(
 ) -> CalibrationDocument {
     let made = calibration(rule);
     let report = report.unwrap_or_else(|| made.report.clone());
-    let made = CalibrationDocument { model_sha256: digest.to_owned(), report, ..made };
+    let made =
+        CalibrationDocument { model_sha256: digest.to_owned(), contract: calibration_basis(version), report, ..made };
     fs::write(version.join("calibration.json"), serde_json::to_string_pretty(&made).expect("JSON")).expect("written");
     made
 }
@@ -93,7 +97,11 @@ fn parts(rule: &CalibrationRule) -> (&ProbabilityMap, &Quantiles) {
 
 #[test]
 fn a_classification_answers_calibrated() {
-    let options = ClassificationOptions { method: MethodChoice::Temperature, sets: Some(SetMethod::Lac) };
+    let options = ClassificationOptions {
+        method: MethodChoice::Temperature,
+        sets: Some(SetMethod::Lac),
+        ..ClassificationOptions::default()
+    };
     let (server, rule) = churn(options, |_| {});
     let (map, quantiles) = parts(&rule);
     let quantile = quantiles.at(Coverage::DEFAULT).expect("on the grid");
@@ -122,10 +130,14 @@ fn a_classification_answers_calibrated() {
     assert_eq!((&told["method"], &told["rows"]), (&json!("temperature+lac"), &told["data"]["rows"]));
     assert_eq!(version["profile"]["rows"], 20_000);
     let brief = server.get("/models").json()["models"][0]["versions"][0].clone();
-    let calibrated = json!({ "method": "temperature+lac", "coverage": 0.9, "rows": told["rows"] });
-    let expected = json!({ "version": "1", "state": "ready", "uncertainty_method": "temperature+lac",
-        "calibration": calibrated, "profile": { "rows": 20_000 } });
-    assert_eq!(brief, expected);
+    for member in ["method", "probabilities_method", "coverage", "real_coverage", "uncertainty", "rows"] {
+        assert_eq!(brief["calibration"][member], told[member], "{member}");
+    }
+    assert_eq!((&brief["state"], &brief["profile"]["rows"]), (&json!("ready"), &json!(20_000)));
+    let good = &told["uncertainty"];
+    assert_eq!((&good["within_chance"], &good["ece"]), (&json!(true), &told["report"]["after"]["ece"]));
+    // 30 rows give the quantiles: Beta(28, 3).
+    assert!(near(&told["real_coverage"]["mean"], 28.0 / 31.0), "{told:#}");
     let metrics = server.get("/metrics").text();
     assert!(metrics.contains("uncertainty_method=\"temperature+lac\""), "{metrics}");
     let schema = server.get("/openapi.json").text();
@@ -134,7 +146,8 @@ fn a_classification_answers_calibrated() {
 
 #[test]
 fn venn_abers_answers_with_its_bounds() {
-    let options = ClassificationOptions { method: MethodChoice::VennAbers, sets: None };
+    let options =
+        ClassificationOptions { method: MethodChoice::VennAbers, sets: None, ..ClassificationOptions::default() };
     let (server, _) = churn(options, |_| {});
     let mut classes = std::collections::BTreeSet::new();
     for row in 0..20 {
@@ -155,7 +168,11 @@ fn venn_abers_answers_with_its_bounds() {
 
 #[test]
 fn aps_gives_a_replay_the_same_set() {
-    let options = ClassificationOptions { method: MethodChoice::Uncalibrated, sets: Some(SetMethod::Aps) };
+    let options = ClassificationOptions {
+        method: MethodChoice::Uncalibrated,
+        sets: Some(SetMethod::Aps),
+        ..ClassificationOptions::default()
+    };
     let (server, rule) = churn(options, |_| {});
     let quantile = parts(&rule).1.at(Coverage::DEFAULT).expect("on the grid");
     let (again, digest) = held_out(20);
@@ -174,7 +191,11 @@ fn aps_gives_a_replay_the_same_set() {
 
 #[test]
 fn groups_answer_by_their_own_quantile_and_say_when_not() {
-    let options = ClassificationOptions { method: MethodChoice::Uncalibrated, sets: Some(SetMethod::Lac) };
+    let options = ClassificationOptions {
+        method: MethodChoice::Uncalibrated,
+        sets: Some(SetMethod::Lac),
+        ..ClassificationOptions::default()
+    };
     let (server, _) = churn(options, |rows| {
         // 20 rows of each plan; only four of business are left for its own group.
         let values = ["basic", "plus", "business"].map(|plan| JsonValue::Text(plan.into())).to_vec();
@@ -202,7 +223,11 @@ fn groups_answer_by_their_own_quantile_and_say_when_not() {
 
 #[test]
 fn an_empty_set_is_shown_as_empty() {
-    let options = ClassificationOptions { method: MethodChoice::Uncalibrated, sets: Some(SetMethod::Lac) };
+    let options = ClassificationOptions {
+        method: MethodChoice::Uncalibrated,
+        sets: Some(SetMethod::Lac),
+        ..ClassificationOptions::default()
+    };
     // From a model that was always right with certainty: any less certain instance gets an empty set.
     let (server, _) = churn(options, |rows| {
         rows.scores.chunks_mut(2).zip(&rows.labels).enumerate().for_each(|(row, (scores, label))| {

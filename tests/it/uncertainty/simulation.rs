@@ -256,6 +256,8 @@ fn the_whole_calibration_of_a_classifier_covers_as_the_law_says() {
     for _ in 0..300 {
         let chosen: Vec<usize> = (0..rows).map(|_| draws.index(POOL)).collect();
         let held_out = ClassificationRows {
+            decision: candor::domain::contract::DecisionRule::Greatest,
+            element: candor::domain::tensor::ElementType::F64,
             classes: ["a", "b", "c", "d"].map(str::to_owned).to_vec(),
             kind: ScoreKind::Probabilities,
             scores: chosen.iter().flat_map(|row| pool[*row].0.clone()).collect(),

@@ -5,7 +5,7 @@ use crate::domain::{
     contract::{Contract, DecisionRule, OutputPlan, PointEstimate},
     float::Float,
     prediction::{InterpretError, Outcome, Prediction},
-    tensor::Tensor,
+    tensor::{ElementType, Tensor},
     uncertainty::{
         AssessContext, Assessment, AssessmentNotice, CalibratedClassification, Calibrator, Interval, RegressionOutputs,
         ScoreKind, Scores, method,
@@ -64,7 +64,8 @@ impl Contract {
                 let probabilities: Vec<Float> =
                     found.probabilities.iter().map(|value| Float::round(*value, element)).collect();
                 let class = decide_class(&probabilities, *decision);
-                let assessment = assess_class(found, class, probabilities[class]);
+                let confidence = calibrator.confidence(&found, class);
+                let assessment = assess_class(found, confidence, element);
                 Ok(Prediction { outcome: Outcome::Classification { class, probabilities }, assessment })
             }
             OutputPlan::Regression { .. } => {
@@ -152,19 +153,20 @@ impl Contract {
     }
 }
 
-/// Builds the assessment of a calibrated class.
-fn assess_class(found: CalibratedClassification, class: usize, predicted: Float) -> Assessment {
-    let element = predicted.element();
-    // The bounds belong to the second class; those of the first are their complements.
-    let of_class = |(lower, upper): (f64, f64)| if class == 1 { (lower, upper) } else { (1.0 - upper, 1.0 - lower) };
+/// Builds the assessment of a calibrated class from the probability that it is right, and its bounds.
+fn assess_class(
+    found: CalibratedClassification,
+    (confidence, bounds): (f64, Option<(f64, f64)>),
+    element: ElementType,
+) -> Assessment {
     Assessment {
         // Computed in f64: the complement of a float32 near 1 would lose its digits.
-        uncertainty: Some(Float::round(1.0 - found.probabilities[class], element).at_least_zero()),
+        uncertainty: Some(Float::round(1.0 - confidence, element).at_least_zero()),
         method: found.method,
         coverage: found.coverage,
         prediction_set: found.set,
         interval: None,
-        probability_interval: found.bounds.map(of_class).and_then(|bounds| Float::outward_interval(bounds, element)),
+        probability_interval: bounds.and_then(|bounds| Float::outward_interval(bounds, element)),
         notices: found.notices,
     }
 }
@@ -188,44 +190,6 @@ fn assess_value(found: Interval, value: Float) -> Assessment {
 }
 
 fn decide_class(probabilities: &[Float], decision: DecisionRule) -> usize {
-    let greatest = |skipped: Option<usize>| {
-        let mut best: Option<usize> = None;
-        for (index, probability) in probabilities.iter().enumerate() {
-            let better = best.is_none_or(|best| probability.as_f64() > probabilities[best].as_f64());
-            if better && Some(index) != skipped {
-                best = Some(index);
-            }
-        }
-        best.unwrap_or(0)
-    };
-    // Compare in the graph's element type: its 0.7 differs from the f64 0.7, and the caller sees 0.7.
-    let reaches = |value: Float, threshold: f64| value.as_f64() >= Float::round(threshold, value.element()).as_f64();
-    match decision {
-        DecisionRule::Greatest => greatest(None),
-        DecisionRule::Threshold { positive, threshold } if reaches(probabilities[positive], threshold) => positive,
-        DecisionRule::Threshold { positive, .. } => greatest(Some(positive)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_decision_keeps_its_rule() {
-        let p = |values: &[f32]| values.iter().map(|value| Float::F32(*value)).collect::<Vec<_>>();
-        let low = DecisionRule::Threshold { positive: 1, threshold: 0.3 };
-        let cases = [
-            (p(&[0.5, 0.5]), DecisionRule::Greatest, 0),
-            (p(&[0.2, 0.8]), DecisionRule::Greatest, 1),
-            (p(&[0.7, 0.3]), low, 1),
-            (p(&[0.3, 0.7]), DecisionRule::Threshold { positive: 1, threshold: 0.7 }, 1),
-            (p(&[0.71, 0.29]), low, 0),
-            (p(&[0.69, 0.31]), low, 1),
-            (p(&[0.1, 0.29, 0.61]), low, 2),
-        ];
-        for (probabilities, decision, class) in cases {
-            assert_eq!(decide_class(&probabilities, decision), class, "{probabilities:?} {decision:?}");
-        }
-    }
+    let element = probabilities.first().map_or(ElementType::F32, |probability| probability.element());
+    decision.decide(probabilities.len(), element, |class| probabilities[class].as_f64())
 }

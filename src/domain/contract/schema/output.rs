@@ -1,5 +1,7 @@
 //! The plan of the outputs: which outputs of the graph make the prediction, and how.
 
+use crate::domain::{float::Float, tensor::ElementType};
+
 /// The kind of prediction that a model makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {
@@ -45,6 +47,52 @@ pub enum DecisionRule {
         /// The minimum probability of the positive class, in [0, 1].
         threshold: f64,
     },
+}
+
+impl ScoreEncoding {
+    /// Describes the encoding.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Probabilities => "probabilities",
+            Self::PositiveProbability => "probability of the second class",
+            Self::Logits => "logits",
+        }
+    }
+}
+
+impl DecisionRule {
+    /// Describes the rule for these classes.
+    pub fn describe(self, classes: &[String]) -> String {
+        match self {
+            Self::Greatest => "the most likely class".to_owned(),
+            Self::Threshold { positive, threshold } => {
+                format!("{:?} from a probability of {threshold}", classes.get(positive).map_or("", String::as_str))
+            }
+        }
+    }
+
+    /// Returns the predicted class of `classes` probabilities, given as values of the element type.
+    pub fn decide(self, classes: usize, element: ElementType, probability: impl Fn(usize) -> f64) -> usize {
+        let greatest = |skipped: Option<usize>| {
+            let mut best: Option<usize> = None;
+            for class in (0..classes).filter(|class| Some(*class) != skipped) {
+                if best.is_none_or(|best| probability(class) > probability(best)) {
+                    best = Some(class);
+                }
+            }
+            best.unwrap_or(0)
+        };
+        match self {
+            Self::Greatest => greatest(None),
+            // Compare in the element type: the float32 0.7 differs from the double 0.7, and the caller sees 0.7.
+            Self::Threshold { positive, threshold }
+                if probability(positive) >= Float::round(threshold, element).as_f64() =>
+            {
+                positive
+            }
+            Self::Threshold { positive, .. } => greatest(Some(positive)),
+        }
+    }
 }
 
 /// How a regression's value is computed.
@@ -130,6 +178,14 @@ impl OutputPlan {
         }
     }
 
+    /// How a classification's class is chosen.
+    pub fn decision(&self) -> DecisionRule {
+        match self {
+            Self::Classification { decision, .. } => *decision,
+            _ => DecisionRule::Greatest,
+        }
+    }
+
     /// The unit of a regression's value.
     pub fn unit(&self) -> Option<&str> {
         match self {
@@ -143,6 +199,29 @@ impl OutputPlan {
         match self {
             Self::Classification { classes, .. } => classes,
             _ => &[],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_decision_keeps_its_rule() {
+        let low = DecisionRule::Threshold { positive: 1, threshold: 0.3 };
+        let cases: [(&[f32], DecisionRule, usize); 7] = [
+            (&[0.5, 0.5], DecisionRule::Greatest, 0),
+            (&[0.2, 0.8], DecisionRule::Greatest, 1),
+            (&[0.7, 0.3], low, 1),
+            (&[0.3, 0.7], DecisionRule::Threshold { positive: 1, threshold: 0.7 }, 1),
+            (&[0.71, 0.29], low, 0),
+            (&[0.69, 0.31], low, 1),
+            (&[0.1, 0.29, 0.61], low, 2),
+        ];
+        for (probabilities, rule, class) in cases {
+            let decided = rule.decide(probabilities.len(), ElementType::F32, |class| probabilities[class].into());
+            assert_eq!(decided, class, "{probabilities:?} {rule:?}");
         }
     }
 }

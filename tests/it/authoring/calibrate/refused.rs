@@ -100,21 +100,21 @@ const CLASSIFIER: &[Case] = &[
         "empty.csv",
         "a,b,y\n1,2,no\n2,1,\n0,1,NaN\n",
         plain,
-        "{t}: the target \"y\" has no value in 2 of 3 rows, first in line 3: a calibration needs rows with a known \
-         outcome",
+        "{t}, line 3: the target \"y\" has no value: a calibration needs rows with a known outcome (and in 1 more row: \
+         line 4)\n{t}: 2 of 3 rows cannot be used: correct them, or leave them out with --skip-invalid",
     ),
     (
         "null.jsonl",
         "{\"a\":1,\"b\":2,\"y\":\"no\"}\n{\"a\":1,\"b\":2,\"y\":null}\n",
         plain,
-        "{t}: the target \"y\" has no value in 1 of 2 rows, first in line 2",
+        "{t}, line 2: the target \"y\" has no value: a calibration needs rows with a known outcome",
     ),
     (
         "unknown.csv",
         "a,b,y\n1,2,no\n2,1,maybe\n0,1,perhaps\n",
         plain,
         "{t}, line 3: the target \"y\" holds \"maybe\", which is not a class of the contract: expected one of no, yes, \
-         or a class number from 0 to 1, and 1 more such rows",
+         or a class number from 0 to 1 (and in 1 more row: line 4)",
     ),
     (
         "third.csv",
@@ -141,8 +141,8 @@ const CLASSIFIER: &[Case] = &[
         "range.csv",
         "a,b,y\n1,2,no\n1,10,no\n1,11,\n",
         plain,
-        "line 4: a calibration needs rows with a known outcome\n{t}, line 3: the contract rejects it: b must be \
-         at most 9; got 10\n{t}, line 4: the contract rejects it: b must be at most 9; got 11",
+        "{t}, line 3: the contract rejects it: b must be at most 9; got 10 (and in 1 more row: line 4)\n{t}, line 4: the \
+         target \"y\" has no value: a calibration needs rows with a known outcome\n{t}: 2 of 3 rows cannot be used",
     ),
     (
         "group.csv",
@@ -202,7 +202,9 @@ fn tables_that_make_no_calibration_of_a_classifier() {
 fn many_rows_that_the_contract_does_not_admit_are_counted() {
     let output = json!({ "task": "classification", "classes": ["no", "yes"], "probabilities": { "tensor": "p" } });
     let document = contract("x", &json!({ "a": number(), "b": { "type": "number", "maximum": 0 } }), &output);
-    let counted = "{t}: the contract rejects 8 rows in total; the first ones are listed above";
+    let counted = "{t}, line 2: the contract rejects it: b must be at most 0; got 2 (and in 7 more rows: line 3, line 4, \
+                   line 6, line 7, line 8, line 9, line 11)\n{t}: 8 of 11 rows cannot be used: correct them, or leave \
+                   them out with --skip-invalid";
     refuses("binary_single", &document, &[("counted.csv", GOOD, plain, counted)]);
 }
 
@@ -221,9 +223,17 @@ fn tables_that_make_no_calibration_of_a_regression() {
             "text.csv",
             "x,y\n1,1\n2,high\n3,inf\n",
             plain,
-            "{t}, line 3: the target \"y\" holds \"high\", which is not a finite number, and 1 more such rows",
+            "{t}, line 3: the target \"y\" holds \"high\", which is not a finite number (and in 1 more row: \
+             line 4)",
         ),
-        ("nan.csv", "x,y\n1,1\n2,NaN\n", plain, "{t}: the target \"y\" has no value in 1 of 2 rows, first in line 3"),
+        ("nan.csv", "x,y\n1,1\n2,NaN\n", plain, "{t}, line 3: the target \"y\" has no value: a calibration needs rows"),
+        (
+            "none-left.csv",
+            "x,y\n1,NaN\n",
+            |wishes| wishes.skip_invalid = true,
+            "{t}, line 2: the target \"y\" has no value: a calibration needs rows with a known outcome\n{t}: 1 of 1 rows \
+             cannot be used: none is left",
+        ),
         (
             "constant.csv",
             "x,y\n1,1\n1,2\n1,3\n1,4\n1,5\n",
@@ -271,7 +281,8 @@ fn tasks_and_methods_that_do_not_go_together() {
             "three.jsonl",
             rows,
             |wishes| wishes.method = Some(CalibrationMethod::Classifier(MethodChoice::VennAbers)),
-            "{v}: --method venn-abers is for two classes, the contract has 3; use temperature, or auto",
+            "{v}: --method venn-abers is for two classes, the contract has 3; use top-label-venn-abers, temperature, or \
+             auto",
         ),
     ];
     refuses("logits", &contract("x", &features, &output), cases);

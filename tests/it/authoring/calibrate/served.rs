@@ -38,7 +38,7 @@ fn a_version_is_calibrated_and_serves_so() {
         "model     churn 1, temperature+lac",
         "rows      200 of churn.csv: stay (168), churn (32)",
         "          100 rows choose and fit the probabilities, the other 100 give the quantiles of the sets;",
-        "probabilities  before   after",
+        "uncertainty    before   after",
         "serves    at coverage 0.9, as set by repository.coverage; the contract or model.toml may set another",
     ] {
         assert!(told.lines().any(|told| told == line), "{line}\n{told}");

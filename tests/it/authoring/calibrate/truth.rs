@@ -76,6 +76,8 @@ fn distorted(row: &Row, factor: f64) -> Vec<f64> {
 
 fn fit(rows: &[&Row], factor: f64, method: MethodChoice) -> ProbabilityMap {
     let rows = ClassificationRows {
+        decision: candor::domain::contract::DecisionRule::Greatest,
+        element: candor::domain::tensor::ElementType::F64,
         classes: ["stay", "churn"].map(str::to_owned).to_vec(),
         kind: ScoreKind::Probabilities,
         scores: rows.iter().flat_map(|row| distorted(row, factor)).collect(),
@@ -83,7 +85,9 @@ fn fit(rows: &[&Row], factor: f64, method: MethodChoice) -> ProbabilityMap {
         draws: Vec::new(),
         groups: None,
     };
-    let made = calibrate_classifier(&rows, ClassificationOptions { method, sets: None }).expect("a calibration");
+    let made =
+        calibrate_classifier(&rows, ClassificationOptions { method, sets: None, ..ClassificationOptions::default() })
+            .expect("a calibration");
     let (CalibrationRule::Classification { probabilities, .. }, _) = made else { panic!("a classification") };
     probabilities
 }
