@@ -14,7 +14,7 @@ use crate::{
         prediction::{Outcome, Prediction},
         tensor::Inputs,
     },
-    repository::admit_features,
+    repository::{VerifiedVersion, admit_features},
     runtime::{Executor, OrtExecutor},
 };
 
@@ -60,6 +60,25 @@ pub(super) fn predict(
     let inputs = inputs(contract, instance).map_err(|error| wrong(&error))?;
     let outputs = executor.run(&inputs).map_err(|error| wrong(&error))?;
     contract.interpret(&outputs, 0).map_err(|error| wrong(&error))
+}
+
+/// Records the cases of golden.jsonl again: the same features, with what the model predicts now.
+pub(super) fn record_again(prepared: &mut VerifiedVersion, path: &Path, text: &str) -> Result<String, AuthoringError> {
+    let mut recorded = String::new();
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let place = |detail: &dyn std::fmt::Display| {
+            AuthoringError::NeedsDecision(format!("{}: case {}: {detail}", path.display(), index + 1))
+        };
+        let mut case: Value = serde_json::from_str(line).map_err(|error| place(&error))?;
+        let features = serde_json::from_value(case["features"].clone()).map_err(|error| place(&error))?;
+        let inputs = prepared.admit(&features).map_err(|error| place(&error))?;
+        let (outputs, row) = prepared.run(&[&inputs]).remove(0).map_err(|error| place(&error))?;
+        let prediction = prepared.contract.interpret(&outputs, row).map_err(|error| place(&error))?;
+        case["expect"] = expect(&prepared.contract, &prediction);
+        case["source"] = json!("recorded");
+        let _ = writeln!(recorded, "{case}");
+    }
+    Ok(recorded)
 }
 
 fn expect(contract: &Contract, prediction: &Prediction) -> Value {

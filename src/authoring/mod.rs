@@ -7,8 +7,10 @@ mod golden_cases;
 mod init;
 mod instances;
 mod invalid_rows;
+mod locate_version;
 pub mod plot;
 mod profile;
+mod seal;
 mod target;
 
 pub use calibrate::{
@@ -19,3 +21,4 @@ pub use init::{InitOptions, InitReport, init};
 pub use instances::{Instance, InstanceError, Instances};
 pub use invalid_rows::InvalidCell;
 pub use profile::{ProfileReport, rebuild_profile};
+pub use seal::{FileChange, SealOptions, SealReport, seal};

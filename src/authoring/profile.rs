@@ -10,6 +10,7 @@ use super::{
     files,
     instances::{Instance, InstanceError, Instances},
     invalid_rows::InvalidRows,
+    locate_version,
 };
 use crate::{
     dataset::{ReadOptions, Table},
@@ -17,7 +18,7 @@ use crate::{
         contract::Contract,
         profile::{Profile, ProfileBuilder, ProfileSource, Reservoir},
     },
-    repository::{Loader, Settings, VerifiedVersion, verify_all},
+    repository::Loader,
 };
 
 /// The number of random rows that are sampled for checks and golden cases.
@@ -96,7 +97,8 @@ pub fn rebuild_profile(
         ));
     }
     let path = directory.join("profile.json");
-    let prepared = load(loader, directory, &path)?;
+    // The profile will be replaced, and a calibration does not concern it.
+    let prepared = locate_version::load(&loader.clone().without_profiles().without_calibrations(), directory)?;
     let table = Table::open(data, reading)?;
     let (profile, drawn) = profile_table(&table, &prepared.contract, None)?;
     let mut notes = Vec::new();
@@ -115,23 +117,4 @@ pub fn rebuild_profile(
     written.extend(files::update_version_json(directory, &[("profile.json", text)]));
     files::replace_all(&written)?;
     Ok(ProfileReport { path, profile, notes })
-}
-
-/// Loads the version. If its present profile is what fails to load, for example because it belongs to an older
-/// contract, the error says to move it away.
-fn load(loader: &Loader, directory: &Path, profile: &Path) -> Result<VerifiedVersion, AuthoringError> {
-    let settings = Settings::at(directory.to_path_buf());
-    let mut outcome = Err(AuthoringError::NeedsDecision(format!("{}: contains no model.onnx", directory.display())));
-    verify_all(&settings, loader, |_, result| {
-        let path_text = profile.display().to_string();
-        outcome = match result {
-            Ok(prepared) => Ok(prepared),
-            Err(errors) if errors.iter().any(|error| error.starts_with(&path_text)) => {
-                Err(AuthoringError::NeedsDecision(format!("{}; move it away first", errors.join("\n"))))
-            }
-            Err(errors) => Err(AuthoringError::NeedsDecision(errors.join("\n"))),
-        };
-    })
-    .map_err(|error| AuthoringError::NeedsDecision(error.to_string()))?;
-    outcome
 }

@@ -12,6 +12,7 @@ mod markdown;
 mod output;
 mod profile;
 mod progress;
+mod seal;
 mod serve;
 mod table_args;
 mod version;
@@ -40,6 +41,7 @@ enum Command {
     Profile(profile::ProfileCommand),
     Calibrate(calibrate::Calibrate),
     Check(check::Check),
+    Seal(seal::Seal),
     Config(config::ConfigCommand),
     Health(health::Health),
     Completions(completions::Completions),
@@ -50,7 +52,9 @@ impl Command {
     /// Whether the command loads ONNX Runtime.
     fn loads_models(&self) -> bool {
         match self {
-            Self::Serve(_) | Self::Init(_) | Self::Profile(_) | Self::Calibrate(_) | Self::Check(_) => true,
+            Self::Serve(_) | Self::Init(_) | Self::Profile(_) | Self::Calibrate(_) | Self::Check(_) | Self::Seal(_) => {
+                true
+            }
             Self::Config(_) | Self::Health(_) | Self::Completions(_) | Self::Man(_) => false,
         }
     }
@@ -71,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Profile(profile) => profile.run(),
         Command::Calibrate(calibrate) => calibrate.run(),
         Command::Check(check) => check.run(),
+        Command::Seal(seal) => seal.run(),
         Command::Config(show) => show.run(),
         Command::Health(health) => health.run(),
         Command::Completions(completions) => completions.run(Cli::command()),

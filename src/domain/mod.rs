@@ -18,6 +18,8 @@ pub mod error_code; // every error code of the service
 pub mod float; // numbers with the precision of their tensor
 pub mod signature; // the declared inputs and outputs of a graph
 
+pub mod json_difference; // what an edit of a JSON document changed
+
 pub mod json; // JSON values that keep order and precision
 pub mod tensor; // typed buffers with a shape
 pub mod violation; // what is wrong with a request

@@ -1,6 +1,11 @@
 //! Errors that keep a model or a version from being served: the file, what was found and what was expected.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::scan::PACKAGE;
 
 use crate::{
     domain::contract::ContractProblem,
@@ -27,7 +32,7 @@ pub enum LoadError {
         detail: String,
     },
     /// The digest of a file differs from the one in version.json.
-    #[error("{}: its digest is sha256:{found}, version.json lists {expected}", path.display())]
+    #[error("{}: its digest is sha256:{found}, version.json lists {expected}{}", path.display(), digest_advice(path))]
     Digest {
         /// The file.
         path: PathBuf,
@@ -101,6 +106,22 @@ pub enum LoadError {
     },
 }
 
+impl LoadError {
+    /// The file that the error is about, if it is about one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Read { path, .. }
+            | Self::Content { path, .. }
+            | Self::Digest { path, .. }
+            | Self::Graph { path, .. }
+            | Self::Contract { path, .. }
+            | Self::Golden { path, .. }
+            | Self::Run { path, .. } => Some(path),
+            Self::Workers { .. } | Self::TimedOut { .. } | Self::Stopped | Self::Panicked { .. } => None,
+        }
+    }
+}
+
 /// The reason why a model, or the repository itself, cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
@@ -120,6 +141,17 @@ pub enum ModelError {
         /// What is wrong and what is expected.
         detail: String,
     },
+}
+
+/// What to do about a file that differs from its digest.
+fn digest_advice(path: &Path) -> String {
+    let directory = path.parent().unwrap_or(path).display();
+    match path.file_name().and_then(|name| name.to_str()) {
+        Some(name) if PACKAGE.contains(&name) => {
+            format!("; if the change is intended, review and accept it with `candor seal {directory}`")
+        }
+        _ => "; another graph is another version: create it with `candor init`".to_owned(),
+    }
 }
 
 /// The error for a text that is not a JSON object.

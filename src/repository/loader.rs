@@ -15,7 +15,7 @@ use super::{
     files,
     load_supervisor::LoadSupervisor,
     model_settings::ModelSettings,
-    package::{self, Package},
+    package::{self, Package, PassedOver},
     scan::VersionDirectory,
     schema_validator::SchemaValidator,
     served_calibration::ServedCalibration,
@@ -48,8 +48,8 @@ pub struct Loader {
     coverage: Coverage,
     /// Maximum number of elements that a graph may return for one row.
     pub(super) max_elements: usize,
-    /// A package file to ignore, as if it did not exist.
-    passed_over: Option<&'static str>,
+    /// What to ignore of a package.
+    passed_over: PassedOver,
     pub(super) loads: LoadSupervisor,
     /// Enforces the deadlines of the versions that this loader starts.
     pub(super) watchdog: Watchdog,
@@ -61,7 +61,7 @@ impl Loader {
         let (loads, watchdog) =
             (LoadSupervisor::new(Duration::from_millis(LOAD_TIMEOUT_MS.get())), Watchdog::default());
         let (coverage, max_elements) = (Coverage::DEFAULT, usize::MAX);
-        Self { library, settings, coverage, max_elements, passed_over: None, loads, watchdog }
+        Self { library, settings, coverage, max_elements, passed_over: PassedOver::default(), loads, watchdog }
     }
 
     /// Sets the coverage.
@@ -84,8 +84,30 @@ impl Loader {
 
     /// Ignores existing calibrations. Used to make new ones.
     #[must_use]
-    pub fn without_calibrations(self) -> Self {
-        Self { passed_over: Some(package::CALIBRATION), ..self }
+    pub fn without_calibrations(mut self) -> Self {
+        self.passed_over.calibration = true;
+        self
+    }
+
+    /// Ignores existing profiles. Used to make new ones.
+    #[must_use]
+    pub fn without_profiles(mut self) -> Self {
+        self.passed_over.profile = true;
+        self
+    }
+
+    /// Ignores existing golden cases. Used to record them again.
+    #[must_use]
+    pub fn without_golden_cases(mut self) -> Self {
+        self.passed_over.golden = true;
+        self
+    }
+
+    /// Accepts text files that were edited since their digests were made. Used to renew the digests.
+    #[must_use]
+    pub fn without_text_digests(mut self) -> Self {
+        self.passed_over.text_digests = true;
+        self
     }
 
     /// Reads, builds and verifies a version.

@@ -26,6 +26,12 @@ use crate::{
 /// The file that defines how outputs are converted to uncertainty.
 pub const CALIBRATION: &str = "calibration.json";
 
+/// The file of reference statistics of the training data.
+pub const PROFILE: &str = "profile.json";
+
+/// The file of cases that a version must answer as written.
+pub const GOLDEN: &str = "golden.jsonl";
+
 /// The provenance of a version (version.json).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -44,6 +50,9 @@ pub struct Provenance {
     pub notes: Option<String>,
     /// The author.
     pub author: Option<String>,
+    /// The contract that the digests are of, so that `candor seal` can show what an edit changed. Not shown elsewhere.
+    #[serde(skip_serializing)]
+    pub contract: Option<JsonValue>,
 }
 
 /// The data that a version was trained on.
@@ -82,11 +91,35 @@ pub(super) struct ContractFile {
     pub(super) document: JsonValue,
 }
 
+/// What is passed over when a package is read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct PassedOver {
+    /// calibration.json is treated as absent.
+    pub(super) calibration: bool,
+    /// profile.json is treated as absent.
+    pub(super) profile: bool,
+    /// golden.jsonl is treated as absent.
+    pub(super) golden: bool,
+    /// The digests of contract.json and the other text files are not compared; those of the graph and its weights are.
+    pub(super) text_digests: bool,
+}
+
+impl PassedOver {
+    fn hides(self, name: &str) -> bool {
+        match name {
+            CALIBRATION => self.calibration,
+            PROFILE => self.profile,
+            GOLDEN => self.golden,
+            _ => false,
+        }
+    }
+}
+
 /// Reads the files of a version and reports every problem. Returns `None` if there is no graph that may be opened: it
-/// cannot be read, or it differs from version.json. A `passed_over` file is treated as absent.
+/// cannot be read, or it differs from version.json.
 pub(super) fn read(
     version: &VersionDirectory,
-    passed_over: Option<&str>,
+    passed_over: PassedOver,
     errors: &mut Vec<LoadError>,
 ) -> Option<Package> {
     let snapshot = Snapshot::read(&version.graph).map_err(|found| errors.extend(found)).ok();
@@ -98,7 +131,8 @@ pub(super) fn read(
         package = Files::read(directory, passed_over);
         read.provenance = package.read_optional("version.json", errors, provenance).unwrap_or_default();
         let mut listed = read.provenance.files.clone();
-        listed.retain(|name, _| Some(name.as_str()) != passed_over);
+        let compared = |name: &str| !(passed_over.text_digests && PACKAGE.contains(&name));
+        listed.retain(|name, _| !passed_over.hides(name) && compared(name));
         trusted = package.check_digests(&listed, snapshot.as_ref(), errors);
         read.take_from(&mut package, graph.as_deref(), errors);
     }
@@ -135,12 +169,11 @@ impl Documents {
             Ok(ContractFile { path: path.to_path_buf(), document })
         });
         let mut cases = Vec::new();
-        self.golden = files.read_optional("golden.jsonl", errors, |path, text| {
-            Ok((path.to_path_buf(), read_cases(path, text, &mut cases)))
-        });
+        self.golden = files
+            .read_optional(GOLDEN, errors, |path, text| Ok((path.to_path_buf(), read_cases(path, text, &mut cases))));
         errors.append(&mut cases);
-        self.profile = files
-            .read_optional("profile.json", errors, |path, text| Ok((path.to_path_buf(), read_profile(path, text)?)));
+        self.profile =
+            files.read_optional(PROFILE, errors, |path, text| Ok((path.to_path_buf(), read_profile(path, text)?)));
         let read = |path: &Path, text: &str| served_calibration::read(path.to_path_buf(), text, graph);
         self.calibration = files.read_optional(CALIBRATION, errors, read);
     }
@@ -156,8 +189,8 @@ struct Files {
 }
 
 impl Files {
-    fn read(directory: &Path, passed_over: Option<&str>) -> Self {
-        let there = PACKAGE.iter().filter(|name| Some(**name) != passed_over);
+    fn read(directory: &Path, passed_over: PassedOver) -> Self {
+        let there = PACKAGE.iter().filter(|name| !passed_over.hides(name));
         let there = there.map(|name| (*name, directory.join(name))).filter(|(_, path)| path.exists());
         let read = there.map(|(name, path)| (name, files::read(&path, MAX_TEXT_BYTES))).collect();
         Self { directory: directory.to_path_buf(), read, broken: Vec::new() }

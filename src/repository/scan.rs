@@ -12,8 +12,7 @@ use crate::domain::name::{MAX_NAME_LENGTH, ModelName, VersionName};
 pub(super) const GRAPH: &str = "model.onnx";
 
 /// The other files of a package. They mark a directory as a version even if the graph is missing.
-pub(super) const PACKAGE: &[&str] =
-    &["contract.json", "version.json", "golden.jsonl", "calibration.json", "profile.json"];
+pub const PACKAGE: &[&str] = &["contract.json", "version.json", "golden.jsonl", "calibration.json", "profile.json"];
 
 /// The settings file of a model, next to its versions.
 pub(super) const MODEL_SETTINGS: &str = "model.toml";

@@ -64,6 +64,11 @@ impl VerifiedVersion {
         self.package.profile.as_ref().map(|(_, profile)| profile)
     }
 
+    /// The number of golden cases.
+    pub fn golden_cases(&self) -> usize {
+        self.package.golden.as_ref().map_or(0, |(_, cases)| cases.len())
+    }
+
     /// The digest of model.onnx: `sha256:` followed by hexadecimal.
     pub fn model_sha256(&self) -> String {
         format!("sha256:{}", self.package.graph_digest)

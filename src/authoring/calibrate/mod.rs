@@ -4,7 +4,6 @@
 
 mod advice;
 mod collect_rows;
-mod locate_version;
 mod options;
 mod plan;
 mod targets;
@@ -13,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     error::{AuthoringError, DecisionError},
-    files, plot,
+    files, locate_version, plot,
 };
 use crate::{
     dataset::{Table, TableError},
@@ -78,7 +77,7 @@ pub fn calibrate(
     progress: &mut dyn FnMut(ProgressEvent),
 ) -> Result<CalibrationReport, AuthoringError> {
     let directory = locate_version::version_directory(place)?;
-    let mut prepared = locate_version::load(loader, &directory)?;
+    let mut prepared = locate_version::load(&loader.clone().without_calibrations(), &directory)?;
     let about = |problems: Vec<DecisionError>| {
         let lines: Vec<String> = problems.iter().map(|problem| format!("{}: {problem}", directory.display())).collect();
         AuthoringError::NeedsDecision(lines.join("\n"))
@@ -156,7 +155,8 @@ pub fn load_held_out(
     data: &Path,
     options: &CalibrateOptions,
 ) -> Result<HeldOut, AuthoringError> {
-    let mut prepared = locate_version::load(loader, &locate_version::version_directory(place)?)?;
+    let mut prepared =
+        locate_version::load(&loader.clone().without_calibrations(), &locate_version::version_directory(place)?)?;
     let plan = plan(&prepared.contract, options).map_err(|problems| {
         AuthoringError::NeedsDecision(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     })?;

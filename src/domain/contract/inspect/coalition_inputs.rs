@@ -2,7 +2,7 @@
 //! explanation.
 
 use crate::domain::{
-    contract::{Contract, Feature, schema::feature::NullHandling},
+    contract::{Contract, Feature},
     json::JsonValue,
     tensor::Inputs,
     text::truncate,
@@ -43,14 +43,13 @@ impl Contract {
 }
 
 impl Feature {
-    /// The value to show next to the feature's contribution: the default if none is given, null for sensitive features
-    /// and for arrays, which would only be repeated. A long text is truncated, because the client chose its length.
+    /// The value to show next to the feature's contribution: as given, or the default if the feature is left out. Null for
+    /// sensitive features and for arrays, which would only be repeated. A long text is truncated, because the client chose
+    /// its length.
     pub fn display_value(&self, given: Option<&JsonValue>) -> JsonValue {
-        let default = || self.default.clone().unwrap_or(JsonValue::Null);
         match given {
             _ if self.sensitive || !self.dimensions.is_empty() => JsonValue::Null,
-            None => default(),
-            Some(JsonValue::Null) if self.null == NullHandling::Default => default(),
+            None => self.default.clone().unwrap_or(JsonValue::Null),
             Some(JsonValue::Text(text)) => JsonValue::Text(truncate(text).into_owned()),
             Some(value) => value.clone(),
         }

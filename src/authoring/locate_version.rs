@@ -1,10 +1,11 @@
-//! Locates the version to calibrate and loads it as `serve` would.
+//! Locates the version that a command works on and loads it as `serve` would.
 
 use std::path::{Path, PathBuf};
 
 use crate::{
     authoring::error::AuthoringError,
-    repository::{Loader, ModelSettings, VerifiedVersion, scan},
+    domain::name::ModelName,
+    repository::{LoadError, Loader, ModelSettings, VerifiedVersion, VersionDirectory, scan},
 };
 
 /// Returns the version directory for a path: the path itself, or the only version in a model directory.
@@ -39,19 +40,34 @@ pub(super) fn version_directory(path: &Path) -> Result<PathBuf, AuthoringError> 
     }
 }
 
-/// Loads the version as `serve` would, with the settings of its model, but ignores an existing calibration: it will be
-/// replaced and may belong to another model.
+/// A version on disk, with the settings of its model.
+pub(super) struct LocatedVersion {
+    model: ModelName,
+    version: VersionDirectory,
+    settings: ModelSettings,
+}
+
+impl LocatedVersion {
+    /// Finds the version in a directory.
+    pub(super) fn find(directory: &Path) -> Result<Self, AuthoringError> {
+        let undecided = |error: &dyn std::fmt::Display| AuthoringError::NeedsDecision(error.to_string());
+        let listing = scan(directory).map_err(|error| undecided(&error))?;
+        let found =
+            listing.models.into_iter().next().and_then(|model| Some((model.name, model.versions.into_iter().next()?)));
+        let (model, version) =
+            found.ok_or_else(|| undecided(&format!("{}: contains no model.onnx", directory.display())))?;
+        let above = directory.canonicalize().ok().and_then(|path| path.parent().map(Path::to_path_buf));
+        let settings = ModelSettings::read(above.as_deref()).map_err(|error| undecided(&error))?;
+        Ok(Self { model, version, settings })
+    }
+
+    /// Loads and verifies it as `serve` would.
+    pub(super) fn verify(&self, loader: &Loader) -> Result<VerifiedVersion, Vec<LoadError>> {
+        loader.verify_package(&self.model, &self.version, &self.settings)
+    }
+}
+
+/// Loads the version in a directory as `serve` would, except for what the loader passes over.
 pub(super) fn load(loader: &Loader, directory: &Path) -> Result<VerifiedVersion, AuthoringError> {
-    let undecided = |error: &dyn std::fmt::Display| AuthoringError::NeedsDecision(error.to_string());
-    let listing = scan(directory).map_err(|error| undecided(&error))?;
-    let found = listing.models.first().and_then(|model| Some((model, model.versions.first()?)));
-    let (model, version) =
-        found.ok_or_else(|| undecided(&format!("{}: contains no model.onnx", directory.display())))?;
-    let above = directory.canonicalize().ok().and_then(|path| path.parent().map(Path::to_path_buf));
-    let settings = ModelSettings::read(above.as_deref()).map_err(|error| undecided(&error))?;
-    loader
-        .clone()
-        .without_calibrations()
-        .verify_package(&model.name, version, &settings)
-        .map_err(|errors| AuthoringError::refused(&errors))
+    LocatedVersion::find(directory)?.verify(loader).map_err(|errors| AuthoringError::refused(&errors))
 }
