@@ -3,6 +3,7 @@
 mod calibrate;
 mod error;
 mod files;
+mod flag_value;
 mod golden_cases;
 mod init;
 mod instances;
@@ -17,7 +18,8 @@ pub use calibrate::{
     CalibrateOptions, CalibrationMethod, CalibrationReport, HeldOut, ProgressEvent, SetChoice, calibrate, load_held_out,
 };
 pub use error::AuthoringError;
-pub use init::{InitOptions, InitReport, init};
+pub use flag_value::{FlagListError, parse_list, shell_quoted};
+pub use init::{InitOptions, InitReport, OpenCategories, QuantileOption, init};
 pub use instances::{Instance, InstanceError, Instances};
 pub use invalid_rows::InvalidCell;
 pub use profile::{ProfileReport, rebuild_profile};

@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 use super::{error::AuthoringError, files, golden_cases, locate_version};
 use crate::{
     dataset::sha256,
-    domain::{json::JsonValue, json_difference::differences},
+    domain::{
+        json::JsonValue,
+        json_difference::{Difference, differences},
+    },
     repository::{CALIBRATION, GOLDEN, LoadError, Loader, PACKAGE, PROFILE, VerifiedVersion},
     telemetry::error_chain,
 };
@@ -123,11 +126,21 @@ fn changes(directory: &Path, version: &Value) -> Vec<FileChange> {
 fn contract_changes(content: &[u8], version: &Value) -> Vec<String> {
     let old = version.get("contract").and_then(|old| serde_json::from_value::<JsonValue>(old.clone()).ok());
     match (old, serde_json::from_slice::<JsonValue>(content)) {
-        (Some(old), Ok(new)) => differences(&old, &new),
+        (Some(old), Ok(new)) => differences(&old, &new).iter().map(describe).collect(),
         (None, _) => {
             vec!["version.json does not have the earlier contract to compare with; it will have this one".to_owned()]
         }
         (_, Err(_)) => Vec::new(),
+    }
+}
+
+fn describe(difference: &Difference<'_>) -> String {
+    let text = |value: &JsonValue| serde_json::to_string(value).unwrap_or_default();
+    let place = &difference.pointer;
+    match (difference.old.map(text), difference.new.map(text)) {
+        (Some(old), Some(new)) => format!("{place}: {old} -> {new}"),
+        (Some(old), None) => format!("{place}: {old} removed"),
+        (None, new) => format!("{place}: {} added", new.unwrap_or_default()),
     }
 }
 

@@ -23,14 +23,21 @@ pub(super) fn class_name(value: &str) -> String {
     }
 }
 
-/// Returns the index of the class that a target value denotes: by class name first, then by class number.
+/// Returns the index of the class that a target value denotes: by class name first, then by class number. True and false
+/// match class names in any case; else they are the numbers 1 and 0.
 pub(super) fn class_index(classes: &[String], value: &str) -> Option<(usize, ClassEncoding)> {
     let find = |value: &str| classes.iter().position(|name| name == value);
     let short = class_name(value);
     if let Some(index) = find(value).or_else(|| find(&short)) {
         return Some((index, ClassEncoding::Name));
     }
-    let index = match ParsedText::read(value) {
+    let parsed = ParsedText::read(value);
+    if let ParsedText::Boolean(_) = parsed
+        && let Some(index) = classes.iter().position(|name| ParsedText::read(name) == parsed)
+    {
+        return Some((index, ClassEncoding::Name));
+    }
+    let index = match parsed {
         ParsedText::Boolean(flag) if classes.len() == 2 => Some(usize::from(flag)),
         _ => short.parse().ok(),
     };
@@ -75,6 +82,8 @@ mod tests {
     fn a_class_is_its_name_else_its_number() {
         let named = ["no", "yes", "0"].map(str::to_owned);
         let two = ["stay", "churn"].map(str::to_owned);
+        let flags = ["True", "False"].map(str::to_owned);
+        let zero_one = ["0", "1"].map(str::to_owned);
         for (classes, value, expected) in [
             (named.as_slice(), "yes", Some((1, ClassEncoding::Name))),
             (&named, "1", Some((1, ClassEncoding::Number))),
@@ -85,6 +94,10 @@ mod tests {
             (&named, "true", None),
             (&two, "True", Some((1, ClassEncoding::Number))),
             (&two, "false", Some((0, ClassEncoding::Number))),
+            (&flags, "true", Some((0, ClassEncoding::Name))),
+            (&flags, "FALSE", Some((1, ClassEncoding::Name))),
+            (&zero_one, "true", Some((1, ClassEncoding::Number))),
+            (&zero_one, "False", Some((0, ClassEncoding::Number))),
             (&two, "0.5", None),
             (&two, "", None),
             (&two, "-1", None),

@@ -37,7 +37,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
-    Init(init::Init),
+    Init(Box<init::Init>),
     Profile(profile::ProfileCommand),
     Calibrate(calibrate::Calibrate),
     Check(check::Check),

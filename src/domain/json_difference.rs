@@ -2,35 +2,44 @@
 
 use super::{json::JsonValue, violation::escape_pointer};
 
-/// Lists the differences: the place as a JSON Pointer, then the old and the new value. Members that moved within an object
-/// do not differ.
-pub fn differences(old: &JsonValue, new: &JsonValue) -> Vec<String> {
+/// A place in which two values differ.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference<'a> {
+    /// The place, as a JSON Pointer.
+    pub pointer: String,
+    /// The old value; `None` if it was added.
+    pub old: Option<&'a JsonValue>,
+    /// The new value; `None` if it was removed.
+    pub new: Option<&'a JsonValue>,
+}
+
+/// Lists the differences. Members that moved within an object do not differ.
+pub fn differences<'a>(old: &'a JsonValue, new: &'a JsonValue) -> Vec<Difference<'a>> {
     let mut found = Vec::new();
-    compare("", old, new, &mut found);
+    compare(String::new(), Some(old), Some(new), &mut found);
     found
 }
 
-fn compare(place: &str, old: &JsonValue, new: &JsonValue, found: &mut Vec<String>) {
+fn compare<'a>(
+    pointer: String,
+    old: Option<&'a JsonValue>,
+    new: Option<&'a JsonValue>,
+    found: &mut Vec<Difference<'a>>,
+) {
     match (old, new) {
-        (JsonValue::Object(before), JsonValue::Object(after)) => {
-            for (name, value) in before {
-                let place = format!("{place}/{}", escape_pointer(name));
-                match new.get(name) {
-                    Some(changed) => compare(&place, value, changed, found),
-                    None => found.push(format!("{place}: {value} removed")),
-                }
-            }
-            for (name, value) in after.iter().filter(|(name, _)| old.get(name).is_none()) {
-                found.push(format!("{place}/{}: {value} added", escape_pointer(name)));
+        (Some(before @ JsonValue::Object(members)), Some(after @ JsonValue::Object(others))) => {
+            let added = others.iter().filter(|(name, _)| before.get(name).is_none());
+            for (name, _) in members.iter().chain(added) {
+                compare(format!("{pointer}/{}", escape_pointer(name)), before.get(name), after.get(name), found);
             }
         }
-        (JsonValue::List(before), JsonValue::List(after)) if before.len() == after.len() => {
+        (Some(JsonValue::List(before)), Some(JsonValue::List(after))) if before.len() == after.len() => {
             for (index, (before, after)) in before.iter().zip(after).enumerate() {
-                compare(&format!("{place}/{index}"), before, after, found);
+                compare(format!("{pointer}/{index}"), Some(before), Some(after), found);
             }
         }
         _ if old == new => {}
-        _ => found.push(format!("{place}: {old} -> {new}")),
+        _ => found.push(Difference { pointer, old, new }),
     }
 }
 
@@ -45,16 +54,18 @@ mod tests {
             read(r#"{"a/b": {"type": "number"}, "list": [1, 2], "grown": [1], "gone": true, "same": {"x": null}}"#);
         let new =
             read(r#"{"same": {"x": null}, "a/b": {"type": "integer"}, "list": [1, 3], "grown": [1, 2], "new": {}}"#);
-        assert_eq!(
-            differences(&old, &new),
-            [
-                r#"/a~1b/type: "number" -> "integer""#,
-                "/list/1: 2 -> 3",
-                "/grown: [1] -> [1,2]",
-                "/gone: true removed",
-                "/new: {} added",
-            ]
-        );
+        let found: Vec<(String, bool, bool)> = differences(&old, &new)
+            .into_iter()
+            .map(|difference| (difference.pointer, difference.old.is_some(), difference.new.is_some()))
+            .collect();
+        let expected = [
+            ("/a~1b/type", true, true),
+            ("/list/1", true, true),
+            ("/grown", true, true),
+            ("/gone", true, false),
+            ("/new", false, true),
+        ];
+        assert_eq!(found, expected.map(|(place, old, new)| (place.to_owned(), old, new)));
         assert!(differences(&old, &old).is_empty());
     }
 }

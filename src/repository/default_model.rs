@@ -3,8 +3,9 @@
 use super::{
     Settings,
     error::ModelError,
+    file_names::MODEL_SETTINGS,
     model_settings::ModelSettings,
-    scan::{MODEL_SETTINGS, ModelDirectory, scan},
+    scan::{ModelDirectory, scan},
 };
 use crate::domain::text::did_you_mean;
 
@@ -79,7 +80,7 @@ mod tests {
     use std::{fs, path::Path};
 
     use super::*;
-    use crate::repository::scan::GRAPH;
+    use crate::repository::file_names::GRAPH;
 
     /// A repository of two models with these contents of model.toml.
     fn repository(settings: [&str; 2]) -> tempfile::TempDir {

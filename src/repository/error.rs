@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::scan::PACKAGE;
+use super::file_names::PACKAGE;
 
 use crate::{
     domain::contract::ContractProblem,

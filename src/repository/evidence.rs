@@ -29,6 +29,10 @@ const MIN_LABELLED_ROWS: usize = 8;
 /// Limits the memory for outputs: no further random instance is run once the outputs hold this many values.
 const MAX_VALUES: usize = 2_000_000;
 
+/// The remedy for scores in 0 to 1 whose rows do not sum to 1.
+const UNNORMALIZED: &str = "If exactly one class is true per row, add \"normalize\": true to `probabilities`; several \
+                            labels at once (multi-label) are not supported. ";
+
 /// The source of an instance, which decides what its failure means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RowOrigin {
@@ -141,9 +145,17 @@ impl Evidence {
 
     /// Problems of the contract's `x-output`: invalid probabilities, or a label that contradicts them.
     pub(super) fn score_problems(&self, contract: &Contract) -> Vec<ContractProblem> {
-        let OutputPlan::Classification { classes, requested: [name], label, .. } = &contract.output else {
+        let OutputPlan::Classification { classes, requested: [name], label, scores, .. } = &contract.output else {
             return Vec::new();
         };
+        let normalized = *scores == ScoreEncoding::NormalizedProbabilities;
+        let right = if normalized {
+            "scores to normalize must be between 0 and 1, and not all of them 0"
+        } else {
+            "probabilities must be between 0 and 1 and sum to 1 over all classes"
+        };
+        let sigmoids = !normalized && self.summary.as_ref().is_some_and(ProbabilitySummary::are_unnormalized);
+        let hint = if sigmoids { UNNORMALIZED } else { "" };
         let mut problems = Vec::new();
         if self.has_invalid_probabilities()
             && let Some(summary) = &self.summary
@@ -154,8 +166,7 @@ impl Evidence {
                 pointer: "/x-output/probabilities".to_owned(),
                 detail: format!(
                     "the output {name:?} does not hold probabilities: {summary}, over {} instances{distances}; \
-                     probabilities must be between 0 and 1 and sum to 1 over all classes. {}; for other scores use \
-                     the task \"tensors\"",
+                     {right}. {hint}{}; for other scores use the task \"tensors\"",
                     summary.rows,
                     remedy(&self.labels)
                 ),

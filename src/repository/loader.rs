@@ -12,6 +12,7 @@ use super::{
     checked_version::{self, CheckedVersion},
     contract_document::{contract_errors, contract_json, full_validation_keywords, problem, profile_errors},
     error::LoadError,
+    file_names::{CALIBRATION, GOLDEN, PROFILE},
     files,
     load_supervisor::LoadSupervisor,
     model_settings::ModelSettings,
@@ -85,21 +86,21 @@ impl Loader {
     /// Ignores existing calibrations. Used to make new ones.
     #[must_use]
     pub fn without_calibrations(mut self) -> Self {
-        self.passed_over.calibration = true;
+        self.passed_over.files.push(CALIBRATION);
         self
     }
 
     /// Ignores existing profiles. Used to make new ones.
     #[must_use]
     pub fn without_profiles(mut self) -> Self {
-        self.passed_over.profile = true;
+        self.passed_over.files.push(PROFILE);
         self
     }
 
     /// Ignores existing golden cases. Used to record them again.
     #[must_use]
     pub fn without_golden_cases(mut self) -> Self {
-        self.passed_over.golden = true;
+        self.passed_over.files.push(GOLDEN);
         self
     }
 
@@ -190,9 +191,10 @@ impl Loader {
     ) -> Option<VerifiedVersion> {
         let started = Instant::now();
         load.enter(READING).ok()?;
-        let package = package::read(version, self.passed_over, errors)?;
+        let package = package::read(version, &self.passed_over, errors)?;
         load.enter(OPENING).ok()?;
-        let options = SessionOptions::new(&self.library, 1, &self.settings.providers);
+        let log_id = format!("{}/{}", model.as_str(), version.name.as_str());
+        let options = SessionOptions::new(&self.library, 1, &self.settings.providers).with_log_id(&log_id);
         let opened = OrtExecutor::open(&self.library, package.snapshot.model(), &options.silence_ort(), load);
         let graph_error = |source| LoadError::Graph { path: package.graph.clone(), source };
         let mut executor = opened.map_err(|source| errors.push(graph_error(source))).ok()?;

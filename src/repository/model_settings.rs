@@ -9,8 +9,9 @@ use serde::Deserialize;
 
 use super::{
     error::ModelError,
+    file_names::MODEL_SETTINGS,
     files::read_text,
-    scan::{MODEL_SETTINGS, ModelDirectory, VersionDirectory},
+    scan::{ModelDirectory, VersionDirectory},
 };
 use crate::{domain::uncertainty::Coverage, runtime::ThreadCount};
 

@@ -29,7 +29,8 @@ impl Loader {
             begin(READING)?;
             let snapshot = Snapshot::read(&path)?;
             begin(OPENING)?;
-            let options = SessionOptions::new(&loader.library, 1, &loader.settings.providers);
+            let options = SessionOptions::new(&loader.library, 1, &loader.settings.providers)
+                .with_log_id(&path.display().to_string());
             let mut executor = OrtExecutor::open(&loader.library, snapshot.model(), &options, load)
                 .map_err(|source| vec![LoadError::Graph { path, source }])?;
             executor.limit_runs(&loader.watchdog, loader.loads.limit);

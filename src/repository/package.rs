@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     error::{LoadError, not_an_object},
+    file_names::{CALIBRATION, GOLDEN, GRAPH, PACKAGE, PROFILE},
     files::{self, MAX_TEXT_BYTES, digest, digest_file},
     golden::{Case, read_cases},
     profile::read_profile,
-    scan::{GRAPH, PACKAGE, VersionDirectory},
+    scan::VersionDirectory,
     served_calibration::{self, CalibrationFile},
     snapshot::Snapshot,
 };
@@ -22,15 +23,6 @@ use crate::{
     domain::{json::JsonValue, profile::Profile},
     telemetry::reason,
 };
-
-/// The file that defines how outputs are converted to uncertainty.
-pub const CALIBRATION: &str = "calibration.json";
-
-/// The file of reference statistics of the training data.
-pub const PROFILE: &str = "profile.json";
-
-/// The file of cases that a version must answer as written.
-pub const GOLDEN: &str = "golden.jsonl";
 
 /// The provenance of a version (version.json).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
@@ -92,34 +84,20 @@ pub(super) struct ContractFile {
 }
 
 /// What is passed over when a package is read.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct PassedOver {
-    /// calibration.json is treated as absent.
-    pub(super) calibration: bool,
-    /// profile.json is treated as absent.
-    pub(super) profile: bool,
-    /// golden.jsonl is treated as absent.
-    pub(super) golden: bool,
-    /// The digests of contract.json and the other text files are not compared; those of the graph and its weights are.
+    /// The files that are treated as absent.
+    pub(super) files: Vec<&'static str>,
+    /// Whether the digests of contract.json and the other text files are not compared. Those of the graph and its weights
+    /// always are.
     pub(super) text_digests: bool,
-}
-
-impl PassedOver {
-    fn hides(self, name: &str) -> bool {
-        match name {
-            CALIBRATION => self.calibration,
-            PROFILE => self.profile,
-            GOLDEN => self.golden,
-            _ => false,
-        }
-    }
 }
 
 /// Reads the files of a version and reports every problem. Returns `None` if there is no graph that may be opened: it
 /// cannot be read, or it differs from version.json.
 pub(super) fn read(
     version: &VersionDirectory,
-    passed_over: PassedOver,
+    passed_over: &PassedOver,
     errors: &mut Vec<LoadError>,
 ) -> Option<Package> {
     let snapshot = Snapshot::read(&version.graph).map_err(|found| errors.extend(found)).ok();
@@ -132,7 +110,7 @@ pub(super) fn read(
         read.provenance = package.read_optional("version.json", errors, provenance).unwrap_or_default();
         let mut listed = read.provenance.files.clone();
         let compared = |name: &str| !(passed_over.text_digests && PACKAGE.contains(&name));
-        listed.retain(|name, _| !passed_over.hides(name) && compared(name));
+        listed.retain(|name, _| !passed_over.files.contains(&name.as_str()) && compared(name));
         trusted = package.check_digests(&listed, snapshot.as_ref(), errors);
         read.take_from(&mut package, graph.as_deref(), errors);
     }
@@ -189,8 +167,8 @@ struct Files {
 }
 
 impl Files {
-    fn read(directory: &Path, passed_over: PassedOver) -> Self {
-        let there = PACKAGE.iter().filter(|name| !passed_over.hides(name));
+    fn read(directory: &Path, passed_over: &PassedOver) -> Self {
+        let there = PACKAGE.iter().filter(|name| !passed_over.files.contains(*name));
         let there = there.map(|name| (*name, directory.join(name))).filter(|(_, path)| path.exists());
         let read = there.map(|(name, path)| (name, files::read(&path, MAX_TEXT_BYTES))).collect();
         Self { directory: directory.to_path_buf(), read, broken: Vec::new() }

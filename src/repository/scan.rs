@@ -5,17 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::error::ModelError;
+use super::{
+    error::ModelError,
+    file_names::{GRAPH, MODEL_SETTINGS, PACKAGE},
+};
 use crate::domain::name::{MAX_NAME_LENGTH, ModelName, VersionName};
-
-/// The graph's file in a version directory.
-pub(super) const GRAPH: &str = "model.onnx";
-
-/// The other files of a package. They mark a directory as a version even if the graph is missing.
-pub const PACKAGE: &[&str] = &["contract.json", "version.json", "golden.jsonl", "calibration.json", "profile.json"];
-
-/// The settings file of a model, next to its versions.
-pub(super) const MODEL_SETTINGS: &str = "model.toml";
 
 /// One version on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]

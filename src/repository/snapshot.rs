@@ -9,8 +9,8 @@ use std::{
 
 use super::{
     error::LoadError,
+    file_names::{GRAPH, PACKAGE},
     files::{MAX_GRAPH_BYTES, digest, read},
-    scan::{GRAPH, PACKAGE},
 };
 use crate::runtime::ModelBytes;
 

@@ -135,7 +135,9 @@ fn open(path: &Path) -> Result<OrtLibrary, OpenLibraryError> {
     let environment = builder
         .with_name("candor")
         .with_telemetry(false)
-        .with_logger(Arc::new(|level, category, _, place, message| forward_log(level, category, place, message)))
+        .with_logger(Arc::new(|level, category, id, place, message| {
+            forward_log(level, (category, id), place, message);
+        }))
         .build()
         .map_err(|error| error.to_string())?;
     let version = onnxruntime_version::version(path);
@@ -143,15 +145,18 @@ fn open(path: &Path) -> Result<OrtLibrary, OpenLibraryError> {
 }
 
 /// Forwards ONNX Runtime's log lines to `tracing`, at a lower level: its information is detail here, and its error
-/// messages may quote feature values, so only a redacted form is logged as a warning.
-fn forward_log(level: ort::logging::LogLevel, category: &str, place: &str, message: &str) {
+/// messages may quote feature values, so only a redacted form is logged as a warning. `session` is the log id of the
+/// session: the model and version, or the file.
+fn forward_log(level: ort::logging::LogLevel, (category, session): (&str, &str), place: &str, message: &str) {
     use ort::logging::LogLevel;
     match level {
-        LogLevel::Verbose | LogLevel::Info => tracing::trace!(target: "onnxruntime", category, place, "{message}"),
-        LogLevel::Warning => tracing::debug!(target: "onnxruntime", category, place, "{message}"),
+        LogLevel::Verbose | LogLevel::Info => {
+            tracing::trace!(target: "onnxruntime", category, session, place, "{message}");
+        }
+        LogLevel::Warning => tracing::debug!(target: "onnxruntime", category, session, place, "{message}"),
         LogLevel::Error | LogLevel::Fatal => {
-            tracing::debug!(target: "onnxruntime", category, place, "{message}");
-            tracing::warn!(target: "onnxruntime", category, place, "{}", redact("error", message));
+            tracing::debug!(target: "onnxruntime", category, session, place, "{message}");
+            tracing::warn!(target: "onnxruntime", category, session, place, "{}", redact("error", message));
         }
     }
 }

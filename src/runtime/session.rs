@@ -47,12 +47,26 @@ pub struct SessionOptions {
     weights: Arc<PrepackedWeights>,
     /// Whether failing runs are left out of ONNX Runtime's own log.
     quiet: bool,
+    /// What ONNX Runtime's log lines call the session.
+    log_id: Arc<str>,
 }
 
 impl SessionOptions {
     /// Creates options for the sessions of one version. Takes the library as proof that it is loaded.
     pub fn new(_: &OrtLibrary, intra_threads: usize, providers: &[String]) -> Self {
-        Self { intra_threads, providers: providers.to_vec(), weights: Arc::new(PrepackedWeights::new()), quiet: false }
+        Self {
+            intra_threads,
+            providers: providers.to_vec(),
+            weights: Arc::new(PrepackedWeights::new()),
+            quiet: false,
+            log_id: "".into(),
+        }
+    }
+
+    /// Names the sessions in ONNX Runtime's log lines: `model/version`, or the file of a graph without a version.
+    #[must_use]
+    pub fn with_log_id(self, log_id: &str) -> Self {
+        Self { log_id: log_id.into(), ..self }
     }
 
     /// A copy that leaves failing runs out of ONNX Runtime's own log, for trial runs that are expected to fail.
@@ -273,6 +287,7 @@ fn with_weights(builder: SessionBuilder, model: &ModelBytes) -> Result<SessionBu
 /// Threads as planned, no spinning, and memory use that does not depend on earlier batch sizes.
 fn configure(builder: SessionBuilder, options: &SessionOptions) -> Result<SessionBuilder, ort::Error<SessionBuilder>> {
     builder
+        .with_log_id(&options.log_id)?
         .with_intra_threads(options.intra_threads)?
         .with_inter_threads(1)?
         .with_intra_op_spinning(false)?

@@ -4,6 +4,8 @@ mod calibrate;
 mod profiles;
 mod quickstart;
 mod refused;
+mod roles;
+mod sealed;
 mod streaming;
 mod tables;
 mod weights;

@@ -131,14 +131,14 @@ pub(super) fn collect_rows(
         if truths.mixes_names_and_numbers() || (truths.invalid.count() > 0 && !options.skip_invalid) {
             waiting.clear();
         } else if waiting.len() == most {
-            collected.run(prepared, &mut waiting)?;
+            collected.run(prepared, table, &mut waiting)?;
         }
     }
     let problems = truths.problems(table, options.skip_invalid);
     if !problems.is_empty() {
         return Err(AuthoringError::NeedsDecision(problems.join("\n")));
     }
-    collected.run(prepared, &mut waiting)?;
+    collected.run(prepared, table, &mut waiting)?;
     truths.copies = collected.copies;
     let rows = collected.rows(plan, &mut truths);
     Ok((rows, truths))
@@ -188,7 +188,12 @@ impl RowCollector {
     }
 
     /// Runs the batch and stores what is needed of each row.
-    fn run(&mut self, prepared: &mut VerifiedVersion, waiting: &mut PendingRow) -> Result<(), AuthoringError> {
+    fn run(
+        &mut self,
+        prepared: &mut VerifiedVersion,
+        table: &Table,
+        waiting: &mut PendingRow,
+    ) -> Result<(), AuthoringError> {
         let inputs: Vec<&Inputs> = waiting.iter().map(|(_, inputs)| inputs).collect();
         if inputs.is_empty() {
             return Ok(());
@@ -201,6 +206,9 @@ impl RowCollector {
             kept.map_err(|detail| AuthoringError::Run {
                 path: self.graph.clone(),
                 detail: format!("{place}: {detail}"),
+            })?;
+            self.add_group(inputs).map_err(|detail| {
+                AuthoringError::NeedsDecision(table.row_error(*place, detail.to_string()).to_string())
             })?;
         }
         waiting.clear();
@@ -220,14 +228,14 @@ impl RowCollector {
             draws.push(key.uniform(&fingerprint));
         }
         self.copies += u64::from(!self.fingerprints.insert(fingerprint));
-        match &mut self.groups {
-            Some(groups) => groups.add(
-                self.contract
-                    .group_value(&groups.feature, inputs)
-                    .map_err(|error| DecisionError::from(error.to_string()))?,
-            ),
-            None => Ok(()),
-        }
+        Ok(())
+    }
+
+    /// Adds the row to its group.
+    fn add_group(&mut self, inputs: &Inputs) -> Result<(), DecisionError> {
+        let Some(groups) = &mut self.groups else { return Ok(()) };
+        let value = self.contract.group_value(&groups.feature, inputs);
+        groups.add(value.map_err(|error| DecisionError(format!("--group-by: {error}")))?)
     }
 
     fn rows(self, plan: CalibrationPlan, truths: &mut Targets) -> CalibrationRows {
@@ -283,7 +291,8 @@ impl GroupIndex {
             if next == MAX_GROUPS {
                 let feature = &self.feature;
                 return Err(format!(
-                    "--group-by: {feature:?} has more than {MAX_GROUPS} values; choose a feature with fewer values"
+                    "--group-by: {feature:?} has more than {MAX_GROUPS} values; {value} is one too many. Choose a \
+                     feature with few values: a category, a boolean or a code"
                 )
                 .into());
             }

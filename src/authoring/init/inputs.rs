@@ -2,7 +2,7 @@
 
 use super::InitOptions;
 use crate::{
-    authoring::error::DecisionError,
+    authoring::{error::DecisionError, flag_value::shell_quoted},
     dataset::{Column, ColumnKind},
     domain::{
         signature::{Signature, TensorSpec},
@@ -49,21 +49,19 @@ fn input_arity(spec: &TensorSpec) -> InputArity {
     }
 }
 
-/// Assigns columns to every input.
-///
-/// # Errors
-/// Returns every unassigned column and input, each with the flag that decides it.
+/// Assigns columns to the inputs. Returns the inputs that have their columns, and every unassigned column and input,
+/// each with the flag that decides it.
 pub(super) fn assign_columns(
     signature: &Signature,
     columns: &[Column],
     options: &InitOptions,
-) -> Result<Vec<InputBinding>, Vec<DecisionError>> {
+) -> (Vec<InputBinding>, Vec<DecisionError>) {
     let mut table = UnassignedColumns { columns, left: Vec::new(), problems: Vec::new() };
     table.choose(options);
     let mut placed: Vec<InputBinding> = Vec::new();
     table.by_flag(signature, options, &mut placed);
     if !table.problems.is_empty() {
-        return Err(table.problems.into_iter().map(DecisionError).collect());
+        return (Vec::new(), table.problems.into_iter().map(DecisionError).collect());
     }
     for (tensor, spec) in signature.inputs.iter().enumerate() {
         let done = placed.iter().any(|placed| placed.tensor == tensor);
@@ -86,8 +84,8 @@ pub(super) fn assign_columns(
             for tensor in several {
                 let spec = &signature.inputs[*tensor];
                 table.problems.push(format!(
-                    "no column is named like the input {spec}: choose its columns with --input {}=COLUMN{}",
-                    spec.name,
+                    "no column is named like the input {spec}: choose its columns with --input {}{}",
+                    shell_quoted(&format!("{}=COLUMN", spec.name)),
                     if input_arity(spec) == InputArity::Scalars(1) { "" } else { ",COLUMN" }
                 ));
             }
@@ -96,7 +94,7 @@ pub(super) fn assign_columns(
         }
     }
     placed.sort_by_key(|placed| placed.tensor);
-    if table.problems.is_empty() { Ok(placed) } else { Err(table.problems.into_iter().map(DecisionError).collect()) }
+    (placed, table.problems.into_iter().map(DecisionError).collect())
 }
 
 /// The columns that are not assigned yet.
@@ -187,8 +185,8 @@ impl UnassignedColumns<'_> {
         let problem = match input_arity(spec) {
             InputArity::Array => format!(
                 "the input {spec} takes one column of arrays, but the remaining columns are {names}: a JSON lines or \
-                 Parquet table can hold arrays; name the column with --input {}=COLUMN",
-                spec.name
+                 Parquet table can hold arrays; name the column with --input {}",
+                shell_quoted(&format!("{}=COLUMN", spec.name))
             ),
             InputArity::Scalars(width) if found > width => format!(
                 "{found} columns are left for the input {spec}, which takes {width}: {names}. Name the target with \

@@ -14,7 +14,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-pub use options::InitOptions;
+pub use options::{InitOptions, OpenCategories, QuantileOption};
 use output::{OutputColumns, assign_output_roles};
 use plan::plan;
 use sanity_check::agreement;
@@ -31,7 +31,7 @@ use super::{
 use crate::{
     dataset::{Column, Table, describe, sha256},
     domain::{
-        contract::{self, Contract, Task},
+        contract::{self, Contract, OutputPlan, PointEstimate, Task},
         json::JsonValue,
         name::{ModelName, VersionName},
         profile::Profile,
@@ -92,14 +92,19 @@ pub fn init(
     let table = Table::open(data, &options.reading)?;
     let columns = describe(&table)?;
 
-    let mut plan = plan(&signature, &columns, options).map_err(|problems| needs_decision(&table, &problems))?;
+    let target = columns.columns.iter().find(|column| Some(&column.name) == options.target.as_ref());
+    let observe =
+        |rows| OutputColumns { rows, target: target.and_then(class_names), has_target: options.target.is_some() };
+    let mut plan = plan(&signature, &columns, options).map_err(|mut problems| {
+        // What the outputs leave open without a run is reported together with the columns.
+        problems.extend(assign_output_roles(&signature, &observe(Vec::new()), options).err().unwrap_or_default());
+        needs_decision(&table, &problems)
+    })?;
     let provisional = compile(&plan.document(&name, &signature, &json!({ "task": "tensors" }), None), &signature)?;
     let (profile, drawn) = profile_table(&table, &provisional, options.target.as_deref())?;
     let rows = answers(graph, &provisional, &signature, &mut executor, &drawn)?;
-    let target = columns.columns.iter().find(|column| Some(&column.name) == options.target.as_ref());
-    let observed = OutputColumns { rows, target: target.and_then(class_names), has_target: target.is_some() };
-    let (output, notes) =
-        assign_output_roles(&signature, &observed, options).map_err(|problem| needs_decision(&table, &[problem]))?;
+    let (output, notes) = assign_output_roles(&signature, &observe(rows), options)
+        .map_err(|problems| needs_decision(&table, &problems))?;
     plan.notes.extend(notes);
     let example = drawn.first().map_or(JsonValue::Null, |instance| provisional.instance(&instance.values));
     let document = plan.document(&name, &signature, &output, Some(&example));
@@ -123,7 +128,7 @@ pub fn init(
     for (file, text) in &written {
         draft.write(file, text)?;
     }
-    draft.write("version.json", &pretty(&verify(&snapshot, &profile, &written))?)?;
+    draft.write("version.json", &pretty(&version_json(&snapshot, &profile, &document, &written))?)?;
     prove(loader, &name, &version, &draft)?;
     draft.commit()?;
     Ok(InitReport {
@@ -197,9 +202,22 @@ fn describe_output(contract: &Contract) -> String {
             contract.output.requested()[0],
             contract.output.classes().join(", ")
         ),
-        Task::Regression => format!("regression from {:?}", contract.output.requested()[0]),
+        Task::Regression => describe_regression(&contract.output),
         Task::Tensors => format!("the tensors {}", contract.output.requested().join(", ")),
     }
+}
+
+fn describe_regression(output: &OutputPlan) -> String {
+    let OutputPlan::Regression { requested, point, auxiliary, .. } = output else { return String::new() };
+    let point = match point {
+        PointEstimate::Column(0) => String::new(),
+        PointEstimate::Column(column) => format!(", column {column}"),
+        PointEstimate::Mean => ", the mean of its columns".to_owned(),
+    };
+    let sigma = auxiliary.sigma.map(|(output, _)| format!("; sigma from {:?}", requested[output]));
+    let quantiles = auxiliary.band.map(|band| format!("; quantiles from {:?}", requested[band.output]));
+    let beside = [sigma, quantiles].into_iter().flatten().collect::<String>();
+    format!("regression from {:?}{point}{beside}", requested[0])
 }
 
 fn pretty(value: &Value) -> Result<String, AuthoringError> {
@@ -207,8 +225,8 @@ fn pretty(value: &Value) -> Result<String, AuthoringError> {
     Ok(text + "\n")
 }
 
-/// Builds version.json: creation time, training data, and the digests of the other files.
-fn verify(snapshot: &Snapshot, profile: &Profile, files: &[(&str, String)]) -> Value {
+/// Builds version.json: creation time, training data, the digests of the other files, and the contract that they are of.
+fn version_json(snapshot: &Snapshot, profile: &Profile, contract: &Value, files: &[(&str, String)]) -> Value {
     let mut digests = serde_json::Map::new();
     digests.insert("model.onnx".to_owned(), json!(format!("sha256:{}", snapshot.graph_digest())));
     for (place, bytes) in snapshot.weights() {
@@ -225,6 +243,7 @@ fn verify(snapshot: &Snapshot, profile: &Profile, files: &[(&str, String)]) -> V
         "files": digests,
         "notes": "Created by candor init. The golden cases are recorded: they are the model's own predictions for rows \
                   of the table.",
+        "contract": contract,
     })
 }
 

@@ -3,13 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    InitOptions,
     inputs::{InputBinding, MatchedBy, assign_columns},
-    schema::{self, Schema},
+    options::{InitOptions, OpenCategories},
+    schema::{self, ColumnOptions, Schema},
 };
 use crate::{
     authoring::error::DecisionError,
-    dataset::ColumnInference,
+    dataset::{Column, ColumnInference},
     domain::{json::JsonValue, name::ModelName, signature::Signature},
 };
 
@@ -30,8 +30,8 @@ pub(super) fn plan(
     columns: &ColumnInference,
     options: &InitOptions,
 ) -> Result<PackagePlan, Vec<DecisionError>> {
-    let placed = assign_columns(signature, &columns.columns, options)?;
-    let mut problems = Vec::new();
+    let (placed, mut problems) = assign_columns(signature, &columns.columns, options);
+    let assigned = problems.is_empty();
     let mut notes = Vec::new();
     let mut features = Vec::new();
     for input in &placed {
@@ -45,7 +45,8 @@ pub(super) fn plan(
         for index in &input.columns {
             let column = &columns.columns[*index];
             let default = options.defaults.iter().find(|(name, _)| *name == column.name).map(|(_, text)| text.as_str());
-            let made = if input.array { schema::array(column, spec) } else { schema::scalar(column, spec, default) };
+            let wishes = ColumnOptions { default, open: options.open_categories.includes(&column.name) };
+            let made = if input.array { schema::array(column, spec) } else { schema::scalar(column, spec, wishes) };
             match made {
                 Ok(mut schema) => {
                     notes.append(&mut schema.notes);
@@ -56,12 +57,46 @@ pub(super) fn plan(
         }
         features.push(group);
     }
-    let used = |name: &str| features.iter().flatten().any(|(feature, _)| feature == name);
-    if problems.is_empty() {
-        let unused = options.defaults.iter().filter(|(name, _)| !used(name));
-        problems.extend(unused.map(|(name, _)| format!("--fill: {name:?} is not a feature").into()));
+    if assigned {
+        problems.extend(misplaced(&placed, &columns.columns, &features, options));
     }
     if problems.is_empty() { Ok(PackagePlan { placed, features, notes }) } else { Err(problems) }
+}
+
+/// Returns the columns that `--fill` and `--open-categories` name although they cannot apply to them.
+fn misplaced(
+    placed: &[InputBinding],
+    columns: &[Column],
+    features: &[Vec<(String, Schema)>],
+    options: &InitOptions,
+) -> Vec<DecisionError> {
+    let used = |name: &str| placed.iter().flat_map(|input| &input.columns).any(|index| columns[*index].name == name);
+    let unused = options.defaults.iter().filter(|(name, _)| !used(name));
+    let mut problems: Vec<DecisionError> =
+        unused.map(|(name, _)| format!("--fill: {name:?} is not a feature").into()).collect();
+    let text = |(_, schema): &(String, Schema)| {
+        schema.members.get("type").is_some_and(|types| types.to_string().contains("\"string\""))
+    };
+    let complete = placed.iter().map(|input| input.columns.len()).sum::<usize>() == features.iter().flatten().count();
+    if options.open_categories == OpenCategories::All && complete && !features.iter().flatten().any(text) {
+        problems.push("--open-categories: no feature is a column of strings".to_owned().into());
+    }
+    let OpenCategories::Columns(opened) = &options.open_categories else { return problems };
+    for name in opened {
+        let made = features.iter().flatten().find(|(feature, _)| feature == name);
+        let types = made.filter(|made| !text(made)).and_then(|(_, schema)| schema.members.get("type"));
+        match types {
+            Some(types) => problems.push(
+                format!("--open-categories: {name:?} is of type {types}: only a column of strings has categories")
+                    .into(),
+            ),
+            None if !used(name) => {
+                problems.push(format!("--open-categories: {name:?} is not a feature").into());
+            }
+            _ => {}
+        }
+    }
+    problems
 }
 
 impl PackagePlan {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    authoring::error::DecisionError,
+    authoring::{error::DecisionError, flag_value::shell_quoted},
     dataset::{Column, ColumnKind, MAX_DISTINCT_VALUES},
     domain::{number::Number, signature::TensorSpec, tensor::ElementType},
 };
@@ -17,12 +17,21 @@ pub(super) struct Schema {
     pub(super) required: bool,
 }
 
-/// Infers the schema of a column of scalars. `default` is the value from `--fill`.
+/// What the operator decided about a column.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ColumnOptions<'a> {
+    /// The value from `--fill`.
+    pub(super) default: Option<&'a str>,
+    /// Whether any string is accepted, from `--open-categories`.
+    pub(super) open: bool,
+}
+
+/// Infers the schema of a column of scalars.
 ///
 /// # Errors
 /// Returns why the column cannot feed the tensor, and what would fix it.
-pub(super) fn scalar(column: &Column, spec: &TensorSpec, default: Option<&str>) -> Result<Schema, DecisionError> {
-    let name = &column.name;
+pub(super) fn scalar(column: &Column, spec: &TensorSpec, options: ColumnOptions<'_>) -> Result<Schema, DecisionError> {
+    let (name, default) = (&column.name, options.default);
     let kind = json_type(column, spec)?;
     let mut notes = Vec::new();
     let mut members = Map::new();
@@ -43,8 +52,9 @@ pub(super) fn scalar(column: &Column, spec: &TensorSpec, default: Option<&str>) 
         } else if default.is_none() {
             return Err(format!(
                 "column {name:?} has no value in {} rows, and the input {spec} cannot hold NaN: set a default with \
-                 --fill {name}=VALUE",
-                column.missing
+                 --fill {}",
+                column.missing,
+                shell_quoted(&format!("{name}=VALUE"))
             )
             .into());
         }
@@ -57,19 +67,7 @@ pub(super) fn scalar(column: &Column, spec: &TensorSpec, default: Option<&str>) 
                 notes.push(format!("{name}: is {low} in every row; any other value causes a warning"));
             }
         }
-        ("string", _) => match &column.values {
-            Some(values) => {
-                let listed: Vec<Value> = values.iter().map(|value| json!(value)).collect();
-                let null = (column.missing > 0).then_some(Value::Null);
-                if values.len() == 1 {
-                    notes.push(format!("{name}: is {} in every row; no other value is accepted", listed[0]));
-                }
-                members.insert("enum".to_owned(), listed.into_iter().chain(null).collect());
-            }
-            None => notes.push(format!(
-                "{name}: more than {MAX_DISTINCT_VALUES} different strings, or long ones; any string is accepted"
-            )),
-        },
+        ("string", _) => categories(column, options, &mut members, &mut notes),
         _ => {}
     }
     if kind == "integer" && spec.element.is_float() {
@@ -78,6 +76,38 @@ pub(super) fn scalar(column: &Column, spec: &TensorSpec, default: Option<&str>) 
         ));
     }
     Ok(Schema { members: ordered(members), notes, required })
+}
+
+/// Adds the strings of a column: as an `enum`, or as the expected ones if any string is accepted.
+fn categories(column: &Column, options: ColumnOptions<'_>, members: &mut Map<String, Value>, notes: &mut Vec<String>) {
+    let name = &column.name;
+    let Some(values) = &column.values else {
+        notes.push(format!(
+            "{name}: more than {MAX_DISTINCT_VALUES} different strings, or long ones; any string is accepted"
+        ));
+        return;
+    };
+    let mut listed: Vec<Value> = values.iter().map(|value| json!(value)).collect();
+    let unseen = options.default.filter(|default| !values.contains(*default));
+    if options.open {
+        listed.extend(unseen.map(|default| json!(default)));
+        members.insert("x-expected".to_owned(), json!({ "enum": listed }));
+        notes.push(format!(
+            "{name}: any string is accepted (--open-categories); one that the table does not contain causes a warning"
+        ));
+        return;
+    }
+    if let Some(default) = unseen {
+        notes.push(format!(
+            "{name}: no row contains {default:?}, the value of --fill; it is added to the accepted values, and the \
+             graph must know it"
+        ));
+        listed.push(json!(default));
+    } else if let [only] = listed.as_slice() {
+        notes.push(format!("{name}: is {only} in every row; no other value is accepted"));
+    }
+    let null = (column.missing > 0).then_some(Value::Null);
+    members.insert("enum".to_owned(), listed.into_iter().chain(null).collect());
 }
 
 /// Orders the members as people write them, with `type` first.

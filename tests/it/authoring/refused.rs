@@ -190,7 +190,8 @@ const GRAPHS: &[(&str, &str, Wish, &str)] = &[
         "tests/fixtures/graphs/binary_single.onnx",
         "a,b,y\n1,2,0\n2,1,1\n",
         |wishes| wishes.target = Some("y".to_owned()),
-        "the graph's outputs can be interpreted in more than one way: p float32[?, 1]. Choose one with --task",
+        "the graph's outputs can be interpreted in more than one way: p float32[?, 1]. Choose one with --task \
+         classification --classes 0,1, --task regression or --task tensors",
     ),
     (
         "tests/fixtures/graphs/types.onnx",

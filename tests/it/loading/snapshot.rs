@@ -119,7 +119,7 @@ const REFUSED: &[(&str, Change, &str)] = &[
             fs::write(version.join("version.json"), files.to_string()).expect("written");
         },
         "{v}/external_table.bin: its digest is \
-         sha256:{d}, version.json lists sha256:00",
+         sha256:{d}, version.json lists sha256:00; another graph is another version: create it with `candor init`",
     ),
 ];
 

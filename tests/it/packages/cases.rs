@@ -127,12 +127,12 @@ pub(super) const CASES: &[Case] = &[
     listed(case(
         "digest-differs",
         |version| append(version, "golden.jsonl", "\n"),
-        &["{v}/golden.jsonl: its digest is sha256:…, version.json lists sha256:…"],
+        &["{v}/golden.jsonl: its digest is sha256:…, version.json lists sha256:…; if the change is intended, …"],
     )),
     listed(case(
         "digest-no-sha256",
         |version| version_json(version, |value| value["files"] = json!({ "contract.json": "md5:1" })),
-        &["{v}/contract.json: its digest is sha256:…, version.json lists md5:1"],
+        &["{v}/contract.json: its digest is sha256:…, version.json lists md5:1; if the change is intended, …"],
     )),
     listed(case(
         "listed-file-missing",
@@ -215,8 +215,8 @@ pub(super) const CASES: &[Case] = &[
             append(version, "golden.jsonl", "{}\n");
         },
         &[
-            "{v}/golden.jsonl: its digest is sha256:…, version.json lists sha256:…",
-            "{v}/model.onnx: its digest is sha256:…, version.json lists sha256:…",
+            "{v}/golden.jsonl: its digest is sha256:…, version.json lists sha256:…; if the change is intended, …",
+            "{v}/model.onnx: its digest is sha256:…, version.json lists sha256:…; another graph is another …",
             "{v}/golden.jsonl: case 27: missing field `features` at line 1 column 2",
         ],
     )),
@@ -262,8 +262,8 @@ pub(super) const CASES: &[Case] = &[
         "several",
         several,
         &[
-            "{v}/contract.json: its digest is sha256:…, version.json lists sha256:…",
-            "{v}/golden.jsonl: its digest is sha256:…, version.json lists sha256:…",
+            "{v}/contract.json: its digest is sha256:…, version.json lists sha256:…; if the change is intended, …",
+            "{v}/golden.jsonl: its digest is sha256:…, version.json lists sha256:…; if the change is intended, …",
             "{v}/contract.json: EOF while parsing an object at line 1 column 1",
             "{v}/golden.jsonl: case 27: unknown field `features_`, expected one of …",
             "{v}/profile.json: missing field `rows` at line 1 column 2",

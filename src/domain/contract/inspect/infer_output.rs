@@ -2,6 +2,7 @@
 //! for random instances. Scores count as probabilities only if these outputs prove it, or if no instance could be run
 //! and there is a label.
 
+use super::output_name::{names_deviation, names_variance};
 use crate::domain::{
     contract::interpret::{Labels, ProbabilitySummary, label_text, numbers},
     json::JsonValue,
@@ -80,7 +81,7 @@ pub(in crate::domain::contract) fn infer_output(
     {
         return probabilities_alone(scores);
     }
-    single_output(outputs, observed).unwrap_or_else(|| {
+    single_output(outputs, observed).or_else(|| value_and_sigma(outputs, observed)).unwrap_or_else(|| {
         let names: Vec<String> = outputs.iter().map(ToString::to_string).collect();
         let mut unrecognised =
             tensors(format!("the outputs were not recognised and are passed on as they are: {}", names.join("; ")));
@@ -125,6 +126,34 @@ fn single_output(outputs: &[OutputSpec], observed: ObservedOutputs<'_>) -> Optio
     }
     let width = observed.rows.first().and_then(|row| row.first()).map(|value| value.buffer.len())?;
     Some(tensors(format!("output {single} has {width} values per row and is passed on as it is")))
+}
+
+/// Two outputs of one float per row, one of them named as a standard deviation: a regression with sigma.
+fn value_and_sigma(outputs: &[OutputSpec], observed: ObservedOutputs<'_>) -> Option<InferredOutput> {
+    let [first, second] = outputs else { return None };
+    let (value, sigma, index) = match (names_deviation(first.name()), names_deviation(second.name())) {
+        (false, true) => (first, second, 1),
+        (true, false) => (second, first, 0),
+        _ => return None,
+    };
+    let single = |spec: &OutputSpec| columns(spec) == Some(1) && spec.element().is_float();
+    let one_number = |row: &Vec<Tensor>| {
+        row.iter().all(|output| output.buffer.len() == 1)
+            && row.get(index).is_none_or(|sigma| numbers(sigma).iter().all(|number| *number >= 0.0))
+    };
+    if names_variance(value.name()) || !single(value) || !single(sigma) || !observed.rows.iter().all(one_number) {
+        return None;
+    }
+    let member = |spec: &OutputSpec| JsonValue::object(vec![("tensor", JsonValue::text(spec.name()))]);
+    let output = JsonValue::object(vec![
+        ("task", JsonValue::text("regression")),
+        ("value", member(value)),
+        ("sigma", member(sigma)),
+    ]);
+    let note = format!(
+        "output {value} is interpreted as the value of a regression, and {sigma} as its standard deviation, by its name"
+    );
+    Some(InferredOutput { output, notes: vec![note] })
 }
 
 /// Whether a signature has a label and scores. If so, its first dimension is the batch, even if it is fixed.

@@ -118,7 +118,9 @@ impl<'c> InstanceSampler<'c> {
         if style == Style::Varied && types.has(TypeSet::NULL) && random.next_below(NULL_SHARE) == 0 {
             return JsonValue::Null;
         }
-        let listed = feature.rule.choices.iter().flat_map(EnumValues::literals).chain(&self.categories[index]);
+        let expected = feature.expected.iter().filter_map(|expected| expected.choices.as_ref());
+        let choices = feature.rule.choices.iter().chain(expected);
+        let listed = choices.flat_map(EnumValues::literals).chain(&self.categories[index]);
         let usable: Vec<&JsonValue> =
             listed.filter(|choice| **choice != JsonValue::Null && feature.rule.admits(choice)).collect();
         if !usable.is_empty() {

@@ -9,9 +9,11 @@ mod group;
 mod infer_output;
 mod input_hasher;
 mod instance_sampler;
+mod output_name;
 
 pub use derive::{DerivedContract, derive};
 pub use group::Grouping;
 pub use infer_output::{ObservedOutputs, remedy};
 pub use input_hasher::InputHasher;
 pub use instance_sampler::{InstanceSampler, Style, lengths_of};
+pub use output_name::{names_deviation, names_variance};

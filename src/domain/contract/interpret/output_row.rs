@@ -1,6 +1,6 @@
 //! Reads one row of a run's outputs as numbers or as a tensor.
 
-use super::probability::{check_all, check_single};
+use super::probability::{check_all, check_single, normalize};
 use crate::domain::{
     contract::ScoreEncoding,
     float::Float,
@@ -88,6 +88,10 @@ impl OutputRow<'_> {
                 let mut values = self.floats(Some(classes))?;
                 check_all(&mut values).map_err(|found| self.not_probabilities(found.to_string()))?;
                 Ok(values)
+            }
+            ScoreEncoding::NormalizedProbabilities => {
+                let values = self.floats(Some(classes))?;
+                normalize(&values, element).map_err(|found| self.not_probabilities(found.to_string()))
             }
             ScoreEncoding::PositiveProbability => {
                 let positive = self.floats(Some(1))?[0];

@@ -68,6 +68,30 @@ pub(in crate::domain::contract) fn check_all(values: &mut [Float]) -> Result<(),
     Ok(())
 }
 
+/// Divides scores in 0 to 1 by their sum, in f64, and rounds to the element type. Rounding errors are clamped first.
+///
+/// # Errors
+/// Returns a description of the values if one lies outside 0 to 1, or if all are 0.
+pub(in crate::domain::contract) fn normalize(
+    values: &[Float],
+    element: ElementType,
+) -> Result<Vec<Float>, ProbabilityError> {
+    let Tolerance { bound, .. } = tolerance(element);
+    let scores: Vec<f64> = values.iter().map(|value| value.as_f64()).collect();
+    let (low, high) = scores
+        .iter()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), score| (low.min(*score), high.max(*score)));
+    let inside = !misses_unit(low, bound) && !misses_unit(high, bound);
+    let clamped: Vec<f64> = scores.iter().map(|score| score.clamp(0.0, 1.0)).collect();
+    let sum: f64 = clamped.iter().sum();
+    if !inside || sum <= 0.0 {
+        let (low, high, sum) = (ShortNumber(low), ShortNumber(high), ShortNumber(sum));
+        let why = if inside { "; a sum of 0 cannot be normalized" } else { "" };
+        return Err(format!("values from {low} to {high} that sum to {sum}{why}").into());
+    }
+    Ok(clamped.into_iter().map(|score| Float::round(score / sum, element)).collect())
+}
+
 /// Checks the probability of the second of two classes and clamps rounding errors.
 ///
 /// # Errors
@@ -157,6 +181,28 @@ impl ProbabilitySummary {
         }
     }
 
+    /// Whether every value lies in 0 to 1 although some row does not sum to 1, as for independent sigmoids.
+    pub fn are_unnormalized(&self) -> bool {
+        let Tolerance { bound, .. } = self.tolerance;
+        let inside = !misses_unit(self.low, bound) && !misses_unit(self.high, bound);
+        self.rows > 0 && self.width > 1 && inside && !self.are_probabilities()
+    }
+
+    /// Whether dividing every row by its sum gives probabilities.
+    pub fn can_be_normalized(&self) -> bool {
+        (self.are_unnormalized() || self.are_probabilities()) && self.width > 1 && self.least_sum > 0.0
+    }
+
+    /// The least and the greatest sum of a row.
+    pub fn sums(&self) -> String {
+        format!("{} to {}", ShortNumber(self.least_sum), ShortNumber(self.greatest_sum))
+    }
+
+    /// The least and the greatest value.
+    pub fn bounds(&self) -> (f64, f64) {
+        (self.low, self.high)
+    }
+
     /// Whether every row holds probabilities. A row of one value is the probability of the second of two classes.
     pub fn are_probabilities(&self) -> bool {
         let Tolerance { bound, sum } = self.tolerance;
@@ -170,12 +216,7 @@ impl fmt::Display for ProbabilitySummary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "values from {} to {}", ShortNumber(self.low), ShortNumber(self.high))?;
         if self.width > 1 {
-            write!(
-                formatter,
-                ", rows that sum to {} to {}",
-                ShortNumber(self.least_sum),
-                ShortNumber(self.greatest_sum)
-            )?;
+            write!(formatter, ", rows that sum to {}", self.sums())?;
         }
         Ok(())
     }
@@ -207,6 +248,41 @@ mod tests {
         let half = half::f16::from_f32(1.001);
         assert_eq!(check_single(Float::F16(half)), Ok(Float::F16(half::f16::ONE)));
         assert_eq!(check_single(Float::F32(1.5)), Err("1.5".to_owned().into()));
+    }
+
+    #[test]
+    fn scores_are_divided_by_their_sum() {
+        let of = |values: &[f32]| {
+            let values: Vec<Float> = values.iter().map(|value| Float::F32(*value)).collect();
+            let found = normalize(&values, ElementType::F32)?;
+            Ok::<_, ProbabilityError>(found.into_iter().map(Float::as_f64).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&[0.25, 0.25, 0.5]), Ok(vec![0.25, 0.25, 0.5]));
+        assert_eq!(of(&[1.0, 1.0, 0.0, 0.0]), Ok(vec![0.5, 0.5, 0.0, 0.0]));
+        assert_eq!(of(&[0.1, 0.0]), Ok(vec![1.0, 0.0]));
+        assert_eq!(of(&[-1e-6, 0.5, 0.5]), Ok(vec![0.0, 0.5, 0.5]), "a rounding error is clamped");
+        for (values, found) in [
+            (&[0.0_f32, 0.0][..], "values from 0 to 0 that sum to 0; a sum of 0 cannot be normalized"),
+            (&[-0.5, 0.5], "values from -0.5 to 0.5 that sum to 0.5"),
+            (&[2.0, 0.5], "values from 0.5 to 2 that sum to 1.5"),
+        ] {
+            assert_eq!(of(values), Err(found.to_owned().into()));
+        }
+        let half = [half::f16::from_f32(0.3), half::f16::from_f32(0.3)].map(Float::F16);
+        let divided = normalize(&half, ElementType::F16).map(|found| found[0]);
+        assert_eq!(divided, Ok(Float::F16(half::f16::from_f32(0.5))), "rounded to the element type");
+    }
+
+    #[test]
+    fn sigmoids_are_told_from_probabilities() {
+        let of = |rows: &[&[f64]]| ProbabilitySummary::of(ElementType::F32, rows.iter().copied());
+        let judged = |summary: &ProbabilitySummary| (summary.are_unnormalized(), summary.can_be_normalized());
+        assert_eq!(judged(&of(&[&[0.9, 0.8], &[0.1, 0.2]])), (true, true));
+        assert_eq!(judged(&of(&[&[0.9, 0.8], &[0.0, 0.0]])), (true, false));
+        assert_eq!(judged(&of(&[&[0.5, 0.5]])), (false, true));
+        assert_eq!(judged(&of(&[&[0.9, 1.8]])), (false, false));
+        assert_eq!(judged(&of(&[&[0.9]])), (false, false), "one column is the second class");
+        assert_eq!(of(&[&[0.9, 0.8], &[0.1, 0.2]]).sums(), "0.3 to 1.7");
     }
 
     #[test]

@@ -29,6 +29,8 @@ impl Task {
 pub enum ScoreEncoding {
     /// One probability per class.
     Probabilities,
+    /// One score in 0 to 1 per class; divided by their sum, they are the probabilities.
+    NormalizedProbabilities,
     /// The probability of the second of two classes.
     PositiveProbability,
     /// One logit per class, or the logit of the second of two classes.
@@ -54,6 +56,7 @@ impl ScoreEncoding {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Probabilities => "probabilities",
+            Self::NormalizedProbabilities => "normalized probabilities",
             Self::PositiveProbability => "probability of the second class",
             Self::Logits => "logits",
         }

@@ -14,7 +14,9 @@ pub(in crate::domain::contract) fn find<'s>(
     problems: &mut Vec<ContractProblem>,
 ) -> Option<&'s OutputSpec> {
     let member = node.child(key)?;
-    member.deny_unknown(&["tensor", "column", "levels"], problems);
+    let known: &[&str] =
+        if key == "probabilities" { &["tensor", "normalize"] } else { &["tensor", "column", "levels"] };
+    member.deny_unknown(known, problems);
     let Some(name) = member.text("tensor", problems) else {
         member.problem(problems, "must be an object with the member \"tensor\"");
         return None;

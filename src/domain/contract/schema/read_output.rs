@@ -6,7 +6,10 @@ use super::{
     regression::read_regression,
     schema_reader::{ContractProblem, SchemaNode},
 };
-use crate::domain::{signature::Signature, uncertainty::Coverage};
+use crate::domain::{
+    signature::{OutputSpec, Signature},
+    uncertainty::Coverage,
+};
 
 /// Reads `x-output`. If it returns `None`, it has added a problem.
 pub(in crate::domain::contract) fn read(
@@ -71,6 +74,18 @@ fn read_classification(
         node.problem(problems, format!("classes must list at least two different names, found {}", classes.len()));
     }
     let label = find(node, "label", signature, problems).map(|spec| spec.name().to_owned());
+    let (spec, scores) = read_scores(node, classes.len(), signature, problems)?;
+    let decision = read_decision(node, &classes, problems);
+    Some(OutputPlan::Classification { classes, requested: [spec.name().to_owned()], scores, decision, label })
+}
+
+/// Reads `probabilities` or `logits`: the output with the scores of this many classes, and their encoding.
+fn read_scores<'s>(
+    node: &SchemaNode<'_>,
+    classes: usize,
+    signature: &'s Signature,
+    problems: &mut Vec<ContractProblem>,
+) -> Option<(&'s OutputSpec, ScoreEncoding)> {
     let (key, spec) = match (node.child("probabilities"), node.child("logits")) {
         (Some(_), None) => ("probabilities", find(node, "probabilities", signature, problems)?),
         (None, Some(_)) => ("logits", find(node, "logits", signature, problems)?),
@@ -82,24 +97,28 @@ fn read_classification(
     if !spec.element().is_float() {
         node.problem(problems, format!("{key} must be a floating-point output, the graph has {spec}"));
     }
-    let single = columns(spec) == Some(Some(1)) && classes.len() == 2;
+    let single = columns(spec) == Some(Some(1)) && classes == 2;
     match columns(spec) {
-        Some(Some(found)) if found != classes.len() && !single => {
-            node.problem(
-                problems,
-                format!("classes lists {} names, the output {spec} has {found} columns", classes.len()),
-            );
+        Some(Some(found)) if found != classes && !single => {
+            node.problem(problems, format!("classes lists {classes} names, the output {spec} has {found} columns"));
         }
-        None => node.problem(problems, format!("the output {spec} must have the dimensions [N, {}]", classes.len())),
+        None => node.problem(problems, format!("the output {spec} must have the dimensions [N, {classes}]")),
         _ => {}
+    }
+    let normalize = node.child("probabilities").and_then(|member| member.flag("normalize", problems)).unwrap_or(false);
+    if normalize && single {
+        node.problem(
+            problems,
+            format!("normalize divides by the sum of all classes, but the output {spec} has one column"),
+        );
     }
     let scores = match key {
         "logits" => ScoreEncoding::Logits,
         _ if single => ScoreEncoding::PositiveProbability,
+        _ if normalize => ScoreEncoding::NormalizedProbabilities,
         _ => ScoreEncoding::Probabilities,
     };
-    let decision = read_decision(node, &classes, problems);
-    Some(OutputPlan::Classification { classes, requested: [spec.name().to_owned()], scores, decision, label })
+    Some((spec, scores))
 }
 
 fn read_decision(node: &SchemaNode<'_>, classes: &[String], problems: &mut Vec<ContractProblem>) -> DecisionRule {

@@ -289,6 +289,24 @@ fn tasks_and_methods_that_do_not_go_together() {
 }
 
 #[test]
+fn a_group_of_a_continuous_number_is_refused_by_its_name() {
+    let features = json!({ "a": number(), "b": number() });
+    let output = json!({ "task": "regression", "value": { "tensor": "value" } });
+    let models = package("sigma", &[("contract.json", &contract("x", &features, &output).to_string())]);
+    let data = models.path().join("t.csv");
+    let rows: Vec<String> = (0..1100).map(|row| format!("{row}.5,1,{row}")).collect();
+    fs::write(&data, format!("a,b,y\n{}\n", rows.join("\n"))).expect("written");
+    let version = models.path().join("model/1");
+    let refused = calibrated(&version, &data, |wishes| wishes.group = Some("a".into())).err().expect("refused");
+    let expected = format!(
+        "{}, line 1002: --group-by: \"a\" has more than 1000 values; 1000.5 is one too many. Choose a feature with few \
+         values: a category, a boolean or a code",
+        data.display()
+    );
+    assert_eq!(refused.to_string(), expected);
+}
+
+#[test]
 fn what_names_no_version_is_refused() {
     let models = copy_models(&["wine", "diabetes"]);
     let place = models.path();
