@@ -115,7 +115,7 @@ fn levels(made: &CalibrationReport) -> String {
     let grouped = made.calibration.groups().is_some();
     let size = if is_regression(made) { "mean width" } else { "mean set size" };
     let empties = report.levels.iter().any(|level| level.empty > 0.0);
-    let mut titles = vec!["coverage", "really", "9 in 10 times", "later rows", size];
+    let mut titles = vec!["coverage", "expected", "90 % range", "later rows", size];
     titles.extend(empties.then_some("empty"));
     titles.extend(["rows needed", ""]);
     let mut rows: Vec<Vec<String>> = vec![titles.into_iter().map(str::to_owned).collect()];
@@ -134,9 +134,9 @@ fn levels(made: &CalibrationReport) -> String {
         row.push(level_notes(level, made));
         rows.push(row);
     }
-    let rest = "really      the coverage on new rows like these: the mean, and the range of 9 in 10 calibrations of so many \
-                rows\nlater rows  the last half of these rows, covered by the quantile of the first half: differs if the \
-                rows change along the table\n";
+    let rest = "expected    the coverage on new rows like these: its mean and its central 90 % range over all calibrations of so \
+                many rows\nlater rows  the last half of these rows, covered by the quantile of the first half: far from the \
+                coverage if the rows change along the table\n";
     table(&rows) + rest
 }
 
