@@ -7,7 +7,7 @@ OVERLOAD ?=
 # The binary that `make survey` tests, and its options, as in: make survey SURVEY="--filter silero"
 SURVEY_BINARY ?= target/debug/candor
 SURVEY ?=
-.PHONY: help run test lint bench bench-overload hostile bench-soak bench-overload-deps coverage selection-study docs models profiles calibrations churn-truth-report survey fixtures clean need-rust need-python need-pip runtime
+.PHONY: help run test lint bench bench-overload hostile bench-soak bench-overload-deps coverage matrix-study selection-study docs models profiles calibrations churn-truth-report survey fixtures clean need-rust need-python need-pip runtime
 
 # The flags for `candor serve`, as in: make run ARGS="--port 9000 my-models"
 ARGS ?=
@@ -79,6 +79,11 @@ coverage: need-rust need-pip runtime .venv-models/stamp ## Measure held-out cove
 	cargo build --release --locked --bin candor --example coverage
 	@$(WITH_ORT) python3 studies/coverage/answers.py target/release/candor target/tables/churn-test.jsonl docs/uncertainty/churn-answers.md
 	@$(WITH_ORT) target/release/examples/coverage docs/uncertainty target/tables $(SPLITS)
+
+# Splits the rows of each model kind SPLITS times, as in: make matrix-study SPLITS=20
+matrix-study: need-rust runtime ## Measure models of many kinds, for docs/uncertainty
+	cargo build --release --locked --bin candor --example matrix
+	@$(WITH_ORT) target/release/examples/matrix target/release/candor docs/uncertainty/matrix.md $(SPLITS)
 
 # How many data sets of each kind, as in: make selection-study DATASETS=100
 DATASETS ?= 1000

@@ -18,7 +18,7 @@ use candor::{
 const KEY: &str = "sha256:coverage";
 
 /// The rows with what the version says of them.
-pub(crate) struct Rows(HeldOut);
+pub(crate) struct Rows(pub(crate) HeldOut);
 
 /// The set or the interval of a row.
 pub(crate) struct Asked {

@@ -19,6 +19,7 @@ mod hostile;
 mod loading;
 mod logged;
 mod malformed;
+mod matrix;
 mod metrics;
 mod model_paths;
 mod no_phone_home;

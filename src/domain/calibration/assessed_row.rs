@@ -1,7 +1,7 @@
 //! A held-out row as the server would answer it with some calibration.
 
 use super::rows::ClassificationRows;
-use crate::domain::uncertainty::{ConfidenceMap, ProbabilityMap};
+use crate::domain::uncertainty::{CalibrationRule, ConfidenceMap, ProbabilityMap};
 
 /// The answer for one row, and its truth.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,4 +36,17 @@ impl ClassifierMaps {
         let label = rows.labels[row];
         AssessedRow { probabilities, confidence, right: predicted == label, label }
     }
+}
+
+/// The answers of a classifier to some of the rows: `1 − uncertainty`, and whether the prediction is right. Without a
+/// calibration they are the model's own.
+pub fn answers(rows: &ClassificationRows, chosen: &[usize], rule: Option<&CalibrationRule>) -> Vec<(f64, bool)> {
+    let maps = match rule {
+        Some(CalibrationRule::Classification { probabilities, confidence, .. }) => {
+            ClassifierMaps { probabilities: probabilities.clone(), confidence: confidence.as_deref().cloned() }
+        }
+        _ => ClassifierMaps::UNCALIBRATED,
+    };
+    let assessed = chosen.iter().map(|row| maps.assess(rows, *row));
+    assessed.map(|row| (row.confidence, row.right)).collect()
 }

@@ -17,6 +17,13 @@ const MIN_RESAMPLES: usize = 200;
 /// Arbitrary, but fixed, so that the same rows give the same limit.
 const SEED: u64 = 0x636f_6e73_6973_7431;
 
+/// The top-label expected calibration error of answers, and that of a perfect calibration with the same confidences. Each
+/// answer is its confidence, `1 − uncertainty`, and whether the prediction is right. `answers` must not be empty.
+pub fn calibration_error(answers: &[(f64, bool)]) -> (f64, EceByChance) {
+    let bins = ConfidenceBins::sorted(answers.to_vec());
+    (bins.ece(&bins.found()), bins.ece_by_chance())
+}
+
 /// Rows in ascending order of confidence.
 pub(super) struct ConfidenceBins {
     confidences: Vec<f64>,
@@ -27,7 +34,10 @@ pub(super) struct ConfidenceBins {
 impl ConfidenceBins {
     /// Sorts the rows, which must not be empty.
     pub(super) fn new(rows: &[&AssessedRow]) -> Self {
-        let mut sorted: Vec<(f64, bool)> = rows.iter().map(|row| (row.confidence, row.right)).collect();
+        Self::sorted(rows.iter().map(|row| (row.confidence, row.right)).collect())
+    }
+
+    fn sorted(mut sorted: Vec<(f64, bool)>) -> Self {
         sorted.sort_unstable_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
         let (confidences, right) =
             sorted.into_iter().map(|(confidence, right)| (confidence, f64::from(u8::from(right)))).unzip();

@@ -36,8 +36,10 @@ mod regressor;
 mod rows;
 mod split;
 
+pub use assessed_row::answers;
 pub use bands::{CoverageLaw, accuracy_band, coverage_band, coverage_law};
 pub use classifier::{ClassificationOptions, calibrate_classifier};
+pub use confidence_bins::calibration_error;
 pub use error::{CalibrationError, CalibrationErrors};
 pub use method_choice::MethodChoice;
 pub use regressor::{RegressionOptions, calibrate_regressor};
