@@ -8,6 +8,7 @@ use candor::{
     domain::{
         calibration::{calibration_error, coverage_band},
         contract::Contract,
+        float::Float,
         json::JsonValue,
         prediction::{Outcome, Prediction},
         uncertainty::{AssessContext, EceByChance},
@@ -139,18 +140,15 @@ impl Package<'_> {
                 asked.push((features, answer));
             }
         }
-        let measured = match self.case.outcome.as_str() {
-            "classification" => {
-                Measured::Errors { before: calibration_error(&before), after: calibration_error(&after) }
-            }
-            _ => {
-                let method = calibrated.calibrator.method();
-                assert_eq!(Some(method), self.case.uncertainty.as_deref(), "{}", self.case.name);
-                let covered = after.iter().filter(|(_, inside)| *inside).count();
-                let rows = calibrated.calibration.report.conformal_rows;
-                let band = coverage_band(calibrated.calibrator.coverage(), rows, after.len()).expect("a band");
-                Measured::Coverage { share: covered as f64 / after.len() as f64, band }
-            }
+        let measured = if self.case.outcome == "classification" {
+            Measured::Errors { before: calibration_error(&before), after: calibration_error(&after) }
+        } else {
+            let method = calibrated.calibrator.method();
+            assert_eq!(Some(method), self.case.uncertainty.as_deref(), "{}", self.case.name);
+            let covered = after.iter().filter(|(_, inside)| *inside).count();
+            let rows = calibrated.calibration.report.conformal_rows;
+            let band = coverage_band(calibrated.calibrator.coverage(), rows, after.len()).expect("a band");
+            Measured::Coverage { share: covered as f64 / after.len() as f64, band }
         };
         Judged { asked, measured, said }
     }
@@ -177,19 +175,14 @@ impl Package<'_> {
 /// value.
 fn claim(contract: &Contract, answer: &Prediction, target: &Cell) -> (f64, bool) {
     let truth = target.text();
-    let number = || truth.trim().parse::<f64>().unwrap_or(f64::NAN);
-    match &answer.outcome {
-        Outcome::Classification { class, .. } => {
-            let name = &contract.output.classes()[*class];
-            let right = *name == truth.trim() || name.parse::<f64>().is_ok_and(|name| (name - number()).abs() < 1e-9);
-            (1.0 - answer.assessment.uncertainty.map_or(0.0, |uncertainty| uncertainty.as_f64()), right)
-        }
-        _ => {
-            let inside =
-                answer.assessment.interval.is_none_or(|(low, high)| (low.as_f64()..=high.as_f64()).contains(&number()));
-            (0.0, inside)
-        }
-    }
+    let number = truth.trim().parse::<f64>().unwrap_or(f64::NAN);
+    let Outcome::Classification { class, .. } = &answer.outcome else {
+        let interval = answer.assessment.interval;
+        return (0.0, interval.is_none_or(|(low, high)| (low.as_f64()..=high.as_f64()).contains(&number)));
+    };
+    let name = &contract.output.classes()[*class];
+    let right = *name == truth.trim() || name.parse::<f64>().is_ok_and(|name| (name - number).abs() < 1e-9);
+    (1.0 - answer.assessment.uncertainty.map_or(0.0, Float::as_f64), right)
 }
 
 impl Judged {
