@@ -15,7 +15,8 @@ mod seal;
 mod target;
 
 pub use calibrate::{
-    CalibrateOptions, CalibrationMethod, CalibrationReport, HeldOut, ProgressEvent, SetChoice, calibrate, load_held_out,
+    CalibrateOptions, CalibrationMethod, CalibrationReport, EvaluateOptions, Evaluation, HeldOut, MeasuredCoverage,
+    ProgressEvent, SetChoice, calibrate, evaluate, load_held_out,
 };
 pub use error::AuthoringError;
 pub use flag_value::{FlagListError, parse_list, shell_quoted};

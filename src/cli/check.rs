@@ -1,16 +1,21 @@
 //! `candor check`: loads and verifies every version as `serve` would, reports every error, and assesses the versions
 //! that load.
 
-use std::{path::PathBuf, process::ExitCode, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
 
 use clap::Args;
 
-use super::output::Terminal;
+use super::{output::Terminal, progress::Progress, table_args::TableArgs};
 use crate::{
     app::name_faults,
+    authoring::{EvaluateOptions, Evaluation, ProgressEvent, evaluate},
     cli::{
         config_args::{ConfigArgs, warn},
-        errors::{print_error, print_start_error},
+        errors::{print_error, print_problem, print_start_error},
     },
     domain::findings::Severity,
     repository::{Loader, Settings, VerifiedVersion, check_all},
@@ -29,13 +34,25 @@ pub(super) struct Check {
     /// Exit with code 1 on warnings, too.
     #[arg(long)]
     strict: bool,
+    /// Table of rows with known outcomes that had no part in the calibration: measure whether the uncertainty and the
+    /// coverage of one version still hold on them, and exit with code 1 if they do not.
+    #[arg(long, value_name = "FILE", requires = "target", requires = "path")]
+    data: Option<PathBuf>,
+    /// Column of the table with the true values.
+    #[arg(long, value_name = "COLUMN", requires = "data")]
+    target: Option<String>,
+    /// Leave out rows of the table that cannot be used, and report how many.
+    #[arg(long, requires = "data")]
+    skip_invalid: bool,
+    #[command(flatten)]
+    table: TableArgs,
     #[command(flatten)]
     common: ConfigArgs,
 }
 
 impl Check {
     pub(super) fn run(self) -> ExitCode {
-        let flags = self.path.map(|path| ("repository.models".to_owned(), path.display().to_string()));
+        let flags = self.path.as_ref().map(|path| ("repository.models".to_owned(), path.display().to_string()));
         let config = match self.common.load_to_serve(flags.into_iter().collect()) {
             Ok(loaded) => {
                 warn(&loaded.warnings);
@@ -55,7 +72,56 @@ impl Check {
         let loader = Loader::new(library, config.runtime.clone())
             .with_coverage(settings.coverage)
             .with_time_limit(settings.load_timeout());
-        check(settings, &loader, &names, self.strict)
+        let code = check(settings, &loader, &names, self.strict);
+        match (&self.path, &self.data) {
+            (Some(path), Some(data)) if code == ExitCode::SUCCESS => self.evaluate(&loader, path, data),
+            _ => code,
+        }
+    }
+
+    /// Measures the answers of the version on the rows of a table.
+    fn evaluate(&self, loader: &Loader, path: &Path, data: &Path) -> ExitCode {
+        let mut progress = Progress::on_terminal();
+        let made = self.table.reading().map_err(|problem| print_problem(&problem)).and_then(|reading| {
+            let options = EvaluateOptions { target: self.target.clone(), reading, skip_invalid: self.skip_invalid };
+            let made = evaluate(loader, path, data, &options, &mut |rows| progress.show(ProgressEvent::Rows(rows)));
+            progress.clear();
+            made.map_err(|error| print_error(&error))
+        });
+        match made {
+            Ok(made) => {
+                let mut output = Terminal::standard();
+                print_evaluation(&mut output, &made, data);
+                let holds = made.is_calibrated() && made.is_covered();
+                output.finish(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            }
+            Err(code) => code,
+        }
+    }
+}
+
+fn print_evaluation(output: &mut Terminal, made: &Evaluation, data: &Path) {
+    let skipped = if made.skipped > 0 { format!(", {} left out", made.skipped) } else { String::new() };
+    output.line(format_args!("\n{} rows of {}{skipped}", made.rows, data.display()));
+    if let Some((ece, by_chance)) = &made.ece {
+        let verdict = if made.is_calibrated() { "holds" } else { "does not hold" };
+        output.line(format_args!(
+            "uncertainty  {verdict}: its top-label ECE is {ece:.3}; that of a perfect calibration is {:.3} on average, and at \
+             most {:.3} in 99 of 100 cases",
+            by_chance.mean, by_chance.limit
+        ));
+    }
+    if let Some(found) = &made.coverage {
+        let verdict = if made.is_covered() { "holds" } else { "does not hold" };
+        let band = found.band.map_or_else(
+            || "there is no bound, so every row is".to_owned(),
+            |(low, high)| format!("in 99 of 100 cases it is {low:.3} to {high:.3}"),
+        );
+        let claimed = found.claimed.as_f64();
+        output.line(format_args!(
+            "coverage     {verdict}: {:.3} of the rows are covered at {claimed}; {band}",
+            found.share
+        ));
     }
 }
 

@@ -70,7 +70,7 @@ impl CalibrationRows {
 }
 
 /// The current batch: rows that are admitted but not yet run.
-type PendingRow = Vec<(RowLocation, Inputs)>;
+pub(super) type PendingRows = Vec<(RowLocation, Inputs)>;
 
 /// Accumulates what a calibration needs of the rows.
 struct RowCollector {
@@ -100,8 +100,7 @@ struct GroupIndex {
     of_row: Vec<usize>,
 }
 
-/// Reads the whole table and runs its rows. All problems of the rows are reported together; with `skip_invalid`, invalid
-/// rows are left out and counted.
+/// Reads the whole table and collects what a calibration needs of its rows.
 pub(super) fn collect_rows(
     prepared: &mut VerifiedVersion,
     table: &Table,
@@ -110,10 +109,27 @@ pub(super) fn collect_rows(
     seen: &mut dyn FnMut(u64),
 ) -> Result<(CalibrationRows, Targets), AuthoringError> {
     let contract = prepared.contract.clone();
-    let target = options.target.as_deref().unwrap_or_default();
-    let mut truths = Targets::new(&contract, target);
     let mut collected = RowCollector::new(prepared, &contract, plan, options);
-    let (most, mut waiting) = (prepared.max_rows().max(1), PendingRow::new());
+    let target = options.target.as_deref().unwrap_or_default();
+    let mut run = |prepared: &mut VerifiedVersion, waiting: &mut PendingRows| collected.run(prepared, table, waiting);
+    let mut truths = run_rows(prepared, table, (target, options.skip_invalid), seen, &mut run)?;
+    truths.copies = collected.copies;
+    let rows = collected.rows(plan, &mut truths);
+    Ok((rows, truths))
+}
+
+/// Reads the whole table and passes its rows to `run` in batches, in order. All problems of the rows are reported
+/// together; if invalid rows are skipped, they are left out and counted.
+pub(super) fn run_rows(
+    prepared: &mut VerifiedVersion,
+    table: &Table,
+    (target, skip_invalid): (&str, bool),
+    seen: &mut dyn FnMut(u64),
+    run: &mut dyn FnMut(&mut VerifiedVersion, &mut PendingRows) -> Result<(), AuthoringError>,
+) -> Result<Targets, AuthoringError> {
+    let contract = prepared.contract.clone();
+    let mut truths = Targets::new(&contract, target);
+    let (most, mut waiting) = (prepared.max_rows().max(1), PendingRows::new());
     for instance in Instances::new(table, &contract, Some(target))? {
         match instance {
             Ok(instance) => {
@@ -128,20 +144,18 @@ pub(super) fn collect_rows(
         seen(truths.rows());
         // If an invalid row prevents the calibration, nothing more is run, but the table is read to its end to report
         // every problem.
-        if truths.mixes_names_and_numbers() || (truths.invalid.count() > 0 && !options.skip_invalid) {
+        if truths.mixes_names_and_numbers() || (truths.invalid.count() > 0 && !skip_invalid) {
             waiting.clear();
         } else if waiting.len() == most {
-            collected.run(prepared, table, &mut waiting)?;
+            run(prepared, &mut waiting)?;
         }
     }
-    let problems = truths.problems(table, options.skip_invalid);
+    let problems = truths.problems(table, skip_invalid);
     if !problems.is_empty() {
         return Err(AuthoringError::NeedsDecision(problems.join("\n")));
     }
-    collected.run(prepared, table, &mut waiting)?;
-    truths.copies = collected.copies;
-    let rows = collected.rows(plan, &mut truths);
-    Ok((rows, truths))
+    run(prepared, &mut waiting)?;
+    Ok(truths)
 }
 
 /// Returns the truth and the inputs of a row; `None` if the row is invalid, which is then counted.
@@ -192,7 +206,7 @@ impl RowCollector {
         &mut self,
         prepared: &mut VerifiedVersion,
         table: &Table,
-        waiting: &mut PendingRow,
+        waiting: &mut PendingRows,
     ) -> Result<(), AuthoringError> {
         let inputs: Vec<&Inputs> = waiting.iter().map(|(_, inputs)| inputs).collect();
         if inputs.is_empty() {

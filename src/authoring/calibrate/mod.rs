@@ -4,6 +4,7 @@
 
 mod advice;
 mod collect_rows;
+mod evaluate;
 mod options;
 mod plan;
 mod targets;
@@ -27,6 +28,7 @@ use crate::{
 };
 pub use collect_rows::CalibrationRows as HeldOut;
 use collect_rows::collect_rows;
+pub use evaluate::{EvaluateOptions, Evaluation, MeasuredCoverage, evaluate};
 pub use options::{CalibrateOptions, CalibrationMethod, SetChoice};
 use plan::plan;
 

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::{calibrated, spread_out, written};
 use crate::support::{
     packages::{ask, contract, package},
+    process::candor,
     server::Server,
 };
 
@@ -26,15 +27,25 @@ fn proportions() -> TempDir {
 
 /// A table for it: the first class has the probability `claimed`, and is right with the probability `truth(claimed)`.
 fn rows(place: &TempDir, count: usize, truth: impl Fn(f64) -> f64) -> std::path::PathBuf {
+    rows_from(place, "rows.jsonl", 0..count, truth)
+}
+
+/// The same, of these row numbers.
+fn rows_from(
+    place: &TempDir,
+    name: &str,
+    numbers: std::ops::Range<usize>,
+    truth: impl Fn(f64) -> f64,
+) -> std::path::PathBuf {
     let mut text = String::new();
-    for row in 0..count {
+    for row in numbers {
         let claimed = 0.4 + 0.59 * spread_out(row, 0);
         let rest = (1.0 - claimed) / 2.0;
         let right = spread_out(row, 1) < truth(claimed);
         let label = if right { "x" } else { ["y", "z"][row % 2] };
         text += &(json!({ "v": [claimed, rest, rest], "y": label }).to_string() + "\n");
     }
-    let path = place.path().join("rows.jsonl");
+    let path = place.path().join(name);
     fs::write(&path, text).expect("written");
     path
 }
@@ -122,4 +133,28 @@ fn invalid_rows_are_left_out_only_on_request_and_counted() {
     assert!(note.starts_with("3 of 103 rows are left out because they cannot be used (\"v\" in 1, "), "{note}");
     let data: &Value = &written(&version)["data"];
     assert_eq!((&data["rows"], &data["skipped"]), (&json!(100), &json!(3)));
+}
+
+#[test]
+fn check_measures_whether_a_calibration_still_holds() {
+    let (models, tables) = (proportions(), tempfile::tempdir().expect("a directory"));
+    let version = models.path().join("model/1");
+    let data = rows(&tables, 1000, |claimed| claimed - 0.1);
+    calibrated(&version, &data, |_| {}).expect("a calibration");
+    let check = |data: &std::path::Path| {
+        let output = candor(&["check", "--target", "y", "--data"]).args([data, &version]).output().expect("it ran");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, told, _) = check(&rows_from(&tables, "later.jsonl", 1000..2000, |claimed| claimed - 0.1));
+    assert!(
+        code == Some(0) && told.contains("uncertainty  holds: ") && told.contains("coverage     holds: "),
+        "{told}"
+    );
+    let (code, told, _) = check(&rows_from(&tables, "other.jsonl", 1000..2000, |claimed| claimed - 0.35));
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("1000 rows of ") && told.contains("uncertainty  does not hold: "), "{told}");
+    assert!(told.contains("coverage     does not hold: "), "{told}");
+    let (code, _, error) = check(&data);
+    assert!(code == Some(1) && error.contains("is the table that calibration.json was made from"), "{error}");
 }
