@@ -3,7 +3,7 @@
 
 use super::{
     calibration::coverage_band,
-    uncertainty::{CalibrationDocument, CalibrationRule, Coverage, Groups, LevelReport, Quantiles},
+    uncertainty::{CalibrationDocument, CalibrationRule, Coverage, Groups, LevelReport, Quantiles, Report},
 };
 
 /// The severity of a finding. No severity rejects a package.
@@ -61,6 +61,7 @@ pub fn check_calibration(calibration: &CalibrationDocument, coverage: Coverage, 
              this shows; run `candor calibrate` with held-out rows"
         )));
     }
+    findings.extend(worse_than_constant(&calibration.report).map(Finding::warning));
     findings.extend(miscalibration(calibration).map(Finding::warning));
     let Some((quantiles, meaning)) = claimed_coverage(&calibration.rule) else { return findings };
     findings.extend(unbounded(calibration, quantiles, coverage, meaning));
@@ -68,6 +69,28 @@ pub fn check_calibration(calibration: &CalibrationDocument, coverage: Coverage, 
     findings.extend(report.and_then(changed_along_the_table));
     findings.extend(calibration.groups().and_then(|groups| small_groups(groups, coverage)));
     findings
+}
+
+/// Describes a model that a constant prediction beats: its columns or classes may be in the wrong order.
+fn worse_than_constant(report: &Report) -> Option<String> {
+    let constant = report.constant?;
+    if let Some(before) = &report.before {
+        return (before.accuracy < constant).then(|| {
+            format!(
+                "always predicting the most frequent class is right more often ({:.1} %) than the model ({:.1} %): check \
+                 the order of the features and of the classes in contract.json",
+                constant * 100.0,
+                before.accuracy * 100.0
+            )
+        });
+    }
+    let error = report.error?.root_mean_square;
+    (error > constant).then(|| {
+        format!(
+            "always predicting the mean of the target is closer (root mean square error {constant:.4}) than the model \
+             ({error:.4}): check the target, the column of the value, its unit, and the order of the features"
+        )
+    })
 }
 
 /// Describes an uncertainty that misses the observed errors by more than chance; `None` if it is within chance, or if

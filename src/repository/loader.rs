@@ -169,6 +169,8 @@ impl Loader {
     ) -> CheckedVersion {
         let mut errors = Vec::new();
         let prepared = self.stages((model, version), settings, load, &mut errors);
+        // What is wrong with the content comes before the digest that differs because of it.
+        errors.sort_by_key(|error| matches!(error, LoadError::Digest { .. }));
         let findings = prepared.as_ref().map(checked_version::findings).unwrap_or_default();
         let outcome = match prepared.filter(|_| errors.is_empty()) {
             Some(mut prepared) => {

@@ -26,6 +26,7 @@ fn calibration(rule: CalibrationRule) -> CalibrationDocument {
         before: None,
         after: None,
         candidates: Vec::new(),
+        constant: None,
         error: None,
         values: Vec::new(),
         levels: Vec::new(),

@@ -33,38 +33,12 @@ pub(super) fn duplicate_rows(copies: u64, rows: u64) -> Option<String> {
 /// Returns all notes that follow from the calibration itself.
 pub(super) fn of(calibration: &CalibrationDocument, served: Coverage, classes: &[(String, usize)]) -> Vec<String> {
     let report = &calibration.report;
-    let mut notes: Vec<String> =
-        worse_than_a_constant(report, classes).into_iter().chain(missing_classes(classes)).collect();
+    let mut notes: Vec<String> = missing_classes(classes).into_iter().collect();
     notes.extend(method(report));
     notes.extend(empty_sets(report, served));
     // Report the findings of `candor check` now, while they can still be fixed.
     notes.extend(check_calibration(calibration, served, &[]).into_iter().map(|finding| finding.detail));
     notes
-}
-
-/// Warns if always predicting the most frequent class would beat the classifier: its columns or classes may be in the
-/// wrong order.
-fn worse_than_a_constant(report: &Report, classes: &[(String, usize)]) -> Option<String> {
-    let (name, most) = classes.iter().max_by_key(|(_, rows)| *rows)?;
-    let rows: usize = classes.iter().map(|(_, rows)| rows).sum();
-    let (accuracy, constant) = (report.before.as_ref()?.accuracy, *most as f64 / rows as f64);
-    (accuracy < constant).then(|| {
-        format!(
-            "always predicting {name:?} would be correct more often ({}) than the model ({}): check the order of the \
-             columns and of the classes",
-            percent(constant),
-            percent(accuracy)
-        )
-    })
-}
-
-/// Warns if always predicting the mean would beat the regression; `share` is the R² of its values.
-pub(super) fn worse_than_mean(share: Option<f64>) -> Option<String> {
-    share.filter(|share| *share < 0.0).map(|_| {
-        "always predicting the mean of the target would do better than the model: check the order of the columns and \
-         the unit of the target"
-            .to_owned()
-    })
 }
 
 /// Warns about classes without rows.
@@ -84,10 +58,15 @@ fn method(report: &Report) -> Vec<String> {
     let uncalibrated = MethodChoice::Uncalibrated.as_str();
     let kept = report.candidates.iter().any(|candidate| candidate.chosen && candidate.method == uncalibrated);
     if kept && report.candidates.len() > 1 {
-        notes.push(
-            "no method is better than the model's own probabilities by more than chance, so they are served unchanged"
-                .to_owned(),
-        );
+        let more = match &report.after {
+            Some(after) if after.is_miscalibrated() => {
+                "; they are off by more than chance, so more rows would allow a correction"
+            }
+            _ => "",
+        };
+        notes.push(format!(
+            "no method is better than the model's own probabilities by more than chance, so they are served unchanged{more}"
+        ));
     }
     notes
 }

@@ -16,7 +16,6 @@ use crate::{
         error::{AuthoringError, DecisionError},
         instances::{Instance, InstanceError, Instances},
         invalid_rows::refused_cells,
-        target::r_squared,
     },
     dataset::{RowLocation, Table},
     domain::{
@@ -50,12 +49,6 @@ impl CalibrationRows {
             Self::Classification(rows, options) => calibrate_classifier(rows, *options),
             Self::Regression(rows, options) => calibrate_regressor(rows, *options),
         }
-    }
-
-    /// Returns the R² of a regression's values, or `None` for a classifier.
-    pub(super) fn explained(&self) -> Option<f64> {
-        let Self::Regression(rows, _) = self else { return None };
-        r_squared(&rows.values.iter().copied().zip(rows.targets.iter().copied()).collect::<Vec<_>>())
     }
 
     /// Returns the number of rows of each class.

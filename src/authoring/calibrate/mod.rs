@@ -120,7 +120,6 @@ pub fn calibrate(
         trained_on.map(advice::calibrated_on_training_data).into_iter().chain(truths.reading()).collect();
     notes.extend(truths.left_out());
     notes.extend(advice::duplicate_rows(truths.copies, truths.usable()));
-    notes.extend(advice::worse_than_mean(rows.explained()));
     notes.extend(advice::of(&calibration, prepared.coverage, &classes));
     let written = if options.dry_run { Vec::new() } else { write(&prepared, &directory, &calibration, text)? };
     Ok(CalibrationReport {

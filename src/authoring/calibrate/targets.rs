@@ -5,7 +5,7 @@ use crate::{
         invalid_rows::{InvalidCell, InvalidRows},
         target::{ClassEncoding, class_index, number, text},
     },
-    dataset::{Cell, RowLocation, Table},
+    dataset::{Cell, ParsedText, RowLocation, Table},
     domain::contract::{Contract, Task},
 };
 
@@ -148,11 +148,14 @@ impl Targets {
         }
     }
 
-    /// Returns a note on how class numbers were interpreted, if the table has any.
+    /// Returns a note on how class numbers, or true and false, were interpreted, if the table has any.
     pub(super) fn reading(&self) -> Option<String> {
-        self.numbered.as_ref()?;
+        let (_, first) = self.numbered.as_ref()?;
+        let flags = matches!(ParsedText::read(first), ParsedText::Boolean(_));
+        let shown = |index: usize| if flags { ["false", "true"][index.min(1)].to_owned() } else { index.to_string() };
         let pairs: Vec<String> =
-            self.classes.iter().enumerate().map(|(index, class)| format!("{index} is {class}")).collect();
-        Some(format!("the target {:?} holds class numbers: {}", self.target, pairs.join(", ")))
+            self.classes.iter().enumerate().map(|(index, class)| format!("{} is {class}", shown(index))).collect();
+        let kind = if flags { "true and false" } else { "class numbers" };
+        Some(format!("the target {:?} holds {kind}: {}", self.target, pairs.join(", ")))
     }
 }

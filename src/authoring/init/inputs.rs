@@ -56,7 +56,8 @@ pub(super) fn assign_columns(
     columns: &[Column],
     options: &InitOptions,
 ) -> (Vec<InputBinding>, Vec<DecisionError>) {
-    let mut table = UnassignedColumns { columns, left: Vec::new(), problems: Vec::new() };
+    let mut table =
+        UnassignedColumns { columns, has_target: options.target.is_some(), left: Vec::new(), problems: Vec::new() };
     table.choose(options);
     let mut placed: Vec<InputBinding> = Vec::new();
     table.by_flag(signature, options, &mut placed);
@@ -100,6 +101,7 @@ pub(super) fn assign_columns(
 /// The columns that are not assigned yet.
 struct UnassignedColumns<'a> {
     columns: &'a [Column],
+    has_target: bool,
     left: Vec<usize>,
     problems: Vec<String>,
 }
@@ -189,8 +191,13 @@ impl UnassignedColumns<'_> {
                 shell_quoted(&format!("{}=COLUMN", spec.name))
             ),
             InputArity::Scalars(width) if found > width => format!(
-                "{found} columns are left for the input {spec}, which takes {width}: {names}. Name the target with \
-                 --target, exclude others with --ignore, or list the {width} in order with --features"
+                "{found} columns are left for the input {spec}, which takes {width}: {names}. {}, or list the {width} \
+                 in order with --features",
+                if self.has_target {
+                    "Exclude identifiers and other targets with --ignore"
+                } else {
+                    "Name the target with --target, exclude others with --ignore"
+                }
             ),
             _ => format!("the input {spec} takes more columns than the {found} that remain: {names}"),
         };

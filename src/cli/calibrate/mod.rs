@@ -32,7 +32,7 @@ const MAX_TIMESTAMP: i64 = 253_402_300_799;
 ///
 /// Prints a report: the probabilities before and after, the methods tried, and the coverage of prediction sets or
 /// intervals at each level. calibration.json and its plots are written together, after the version has been verified to
-/// serve with them, or not at all. The creation time in the file is that of `SOURCE_DATE_EPOCH`, if it is set.
+/// serve with them, or not at all; they replace those of an earlier calibration. The creation time in the file is that of `SOURCE_DATE_EPOCH`, if it is set.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(in crate::cli) struct Calibrate {

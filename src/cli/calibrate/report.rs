@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{
     authoring::CalibrationReport,
     domain::{
-        calibration::coverage_law,
+        calibration::{coverage_band, coverage_law},
         uncertainty::{CalibrationRule, CandidateScores, GroupReport, LevelReport, ProbabilityMetrics, Report},
     },
 };
@@ -15,7 +15,7 @@ pub(super) fn text(made: &CalibrationReport) -> String {
     let report = &made.calibration.report;
     let mut sections = vec![header(made)];
     if let (Some(before), Some(after)) = (&report.before, &report.after) {
-        sections.push(probabilities(before, after));
+        sections.push(probabilities(before, after) + &verdict(after));
         sections.extend((report.candidates.len() > 1).then(|| candidates(report)));
     }
     if let Some(error) = &report.error {
@@ -53,10 +53,12 @@ fn header(made: &CalibrationReport) -> String {
             )
         }
     };
-    let _ = writeln!(
-        text,
-        "          {split};\n          everything below was measured on rows that were not used to fit what is measured"
-    );
+    let measured = if report.fitted_rows == 0 {
+        ""
+    } else {
+        ";\n          everything below was measured on rows that were not used to fit what is measured"
+    };
+    let _ = writeln!(text, "          {split}{measured}");
     text
 }
 
@@ -87,6 +89,16 @@ fn probabilities(before: &ProbabilityMetrics, after: &ProbabilityMetrics) -> Str
             "mean negative log probability of the true class, in nats; 0 is best",
         ),
     ])
+}
+
+/// Says in words how good the uncertainty is.
+fn verdict(after: &ProbabilityMetrics) -> String {
+    let points = |share: f64| format!("{:.1}", share * 100.0);
+    let (off, limit) = (points(after.ece), points(after.ece_by_chance.limit));
+    let explained = if after.is_miscalibrated() { "more than chance explains" } else { "which chance explains" };
+    format!(
+        "in short       `uncertainty` is off by {off} percentage points on average, {explained} (up to {limit} on so many rows)\n"
+    )
 }
 
 fn candidates(report: &Report) -> String {
@@ -148,6 +160,16 @@ fn level_notes(level: &LevelReport, made: &CalibrationReport) -> String {
     }
     if made.calibration.report.conformal_rows < level.rows_needed {
         said.push("too few rows for a bound");
+    } else if made.classes.len() > 1 && level.mean_size.is_some_and(|size| size >= made.classes.len() as f64) {
+        said.push("every set holds all classes (tied scores)");
+    }
+    let later = level.later.filter(|later| {
+        let band = coverage_band(level.coverage, later.earlier, later.rows);
+        let share = later.covered as f64 / later.rows as f64;
+        band.is_some_and(|(low, high)| !(low..=high).contains(&share))
+    });
+    if later.is_some() {
+        said.push("the later rows differ by more than chance");
     }
     said.join(", ")
 }

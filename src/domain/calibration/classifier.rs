@@ -4,16 +4,18 @@
 use super::{
     MIN_CONFORMAL_ROWS, MIN_FITTED_ROWS,
     assessed_row::{AssessedRow, ClassifierMaps},
-    calibration_metrics::probability_metrics,
+    calibration_metrics::{brier, probability_metrics, uncertainty_brier},
     conformal_fit::{ConformityScores, RowCoverage},
     error::{CalibrationError, CalibrationErrors},
     method_choice::MethodChoice,
     method_selection::{FittedMethod, select_method},
+    paired_test::{Comparison, compare},
     rows::ClassificationRows,
     split::shuffled,
 };
 use crate::domain::uncertainty::{
-    CalibrationRule, GroupReport, LevelReport, Report, SetMethod, Sets, aps_score, aps_set, lac_score, lac_set,
+    CalibrationRule, CandidateScores, GroupReport, LevelReport, ProbabilityMetrics, Report, SetMethod, Sets, aps_score,
+    aps_set, lac_score, lac_set,
 };
 
 /// Options set by the user.
@@ -44,7 +46,7 @@ pub fn calibrate_classifier(
     check(rows, options)?;
     let order = shuffled(rows.len());
     let (fitting, conformal) = split(&order, options)?;
-    let chosen = select_method(rows, fitting, options.method, options.force)?;
+    let chosen = select_method(rows, fitting, options.method)?;
     let before: Vec<AssessedRow> = (0..rows.len()).map(|row| ClassifierMaps::UNCALIBRATED.assess(rows, row)).collect();
     let after = out_of_sample(rows, fitting, &chosen);
     let served: Vec<Vec<f64>> =
@@ -65,12 +67,17 @@ pub fn calibrate_classifier(
         GroupReport { value: value.clone(), rows: count, before, after, error: None, levels }
     });
     let fitted = options.method != MethodChoice::Uncalibrated;
+    let (total_before, total_after) = (measure(&before, None), measure(&after, None));
+    if options.method != MethodChoice::Auto && !options.force {
+        refuse_worse(options.method, (&before, &total_before), (&after, &total_after))?;
+    }
     let report = Report {
         fitted_rows: if fitted { fitting.len() } else { 0 },
         conformal_rows: conformal.len(),
-        before: Some(measure(&before, None)),
-        after: Some(measure(&after, None)),
+        before: Some(total_before),
+        after: Some(total_after),
         candidates: chosen.candidates,
+        constant: Some(most_frequent(rows)),
         error: None,
         values: Vec::new(),
         levels,
@@ -84,6 +91,39 @@ pub fn calibrate_classifier(
         sets,
     };
     Ok((rule, report))
+}
+
+/// Refuses a requested method that makes the answers worse: a calibration error and a Brier score that are both greater,
+/// or a Brier score that is greater by more than chance.
+fn refuse_worse(
+    method: MethodChoice,
+    (own_rows, own): (&[AssessedRow], &ProbabilityMetrics),
+    (rows, metrics): (&[AssessedRow], &ProbabilityMetrics),
+) -> Result<(), CalibrationError> {
+    let is_worse = |loss: fn(&AssessedRow) -> f64| {
+        let pairs = own_rows.iter().zip(rows).map(|(own, row)| (loss(own), loss(row)));
+        let (comparison, difference) = compare(pairs);
+        comparison == Comparison::Worse || (difference < 0.0 && metrics.ece > own.ece)
+    };
+    if !is_worse(brier) && !is_worse(uncertainty_brier) {
+        return Ok(());
+    }
+    let scores = |metrics: &ProbabilityMetrics| CandidateScores {
+        uncertainty_brier: metrics.uncertainty_brier,
+        brier: metrics.brier,
+        log_loss: metrics.log_loss,
+        ece: metrics.ece,
+    };
+    Err(CalibrationError::Worsens { method: method.as_str(), own: scores(own), forced: scores(metrics) })
+}
+
+/// The share of the most frequent class: the accuracy of always predicting it.
+fn most_frequent(rows: &ClassificationRows) -> f64 {
+    let mut counts = vec![0_usize; rows.classes.len()];
+    for label in &rows.labels {
+        counts[*label] += 1;
+    }
+    counts.into_iter().max().unwrap_or(0) as f64 / rows.len() as f64
 }
 
 fn check(rows: &ClassificationRows, options: ClassificationOptions) -> Result<(), CalibrationErrors> {

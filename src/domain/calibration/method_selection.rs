@@ -42,13 +42,11 @@ impl Tried {
     }
 }
 
-/// Selects and fits a method on the chosen rows, which must be in shuffled order. A forced method that makes the answers
-/// worse is an error, unless `force` is set.
+/// Selects and fits a method on the chosen rows, which must be in shuffled order.
 pub(super) fn select_method(
     rows: &ClassificationRows,
     chosen: &[usize],
     choice: MethodChoice,
-    force: bool,
 ) -> Result<FittedMethod, CalibrationErrors> {
     let classes = rows.classes.len();
     if choice.two_classes_only() && classes != 2 {
@@ -67,9 +65,6 @@ pub(super) fn select_method(
             Ok(tried) => {
                 candidates.push(candidate(method, Ok(&tried)));
                 let better = choice != MethodChoice::Auto || improves(&best, &tried);
-                if choice != MethodChoice::Auto && !force {
-                    refuse_worse(&best, &tried)?;
-                }
                 if better {
                     best = tried;
                 }
@@ -107,27 +102,10 @@ fn improves(current: &Tried, candidate: &Tried) -> bool {
     if candidate.scores.ece > current.scores.ece {
         return false;
     }
-    let (comparison, difference) = paired(current, candidate, loss);
+    let pairs = current.rows.iter().zip(&candidate.rows);
+    let (comparison, difference) = compare(pairs.map(|(current, candidate)| (loss(current), loss(candidate))));
     comparison == Comparison::Better
         || (difference > 0.0 && current.is_beyond_chance() && !candidate.is_beyond_chance())
-}
-
-fn paired(current: &Tried, candidate: &Tried, loss: fn(&AssessedRow) -> f64) -> (Comparison, f64) {
-    compare(current.rows.iter().zip(&candidate.rows).map(|(current, candidate)| (loss(current), loss(candidate))))
-}
-
-/// Refuses a forced method whose Brier score is worse by more than chance, or whose calibration error is greater and
-/// beyond chance without a better Brier score.
-fn refuse_worse(own: &Tried, forced: &Tried) -> Result<(), CalibrationErrors> {
-    let paired = [brier, uncertainty_brier].map(|loss| paired(own, forced, loss));
-    let significant = paired.iter().any(|(comparison, _)| *comparison == Comparison::Worse);
-    let improved = paired.iter().any(|(_, difference)| *difference > 0.0);
-    let dishonest = !improved && forced.scores.ece > own.scores.ece && forced.is_beyond_chance();
-    if !significant && !dishonest {
-        return Ok(());
-    }
-    let (method, _) = forced.method.names();
-    Err(CalibrationError::Worsens { method, own: own.scores, forced: forced.scores }.into())
 }
 
 /// Assesses the chosen rows, each by a fit without its fold.

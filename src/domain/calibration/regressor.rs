@@ -66,6 +66,7 @@ pub fn calibrate_regressor(
         before: None,
         after: None,
         candidates: Vec::new(),
+        constant: constant_error(&rows.targets),
         error: Some(point_error(rows, &order)),
         values: deciles(&rows.values),
         levels,
@@ -80,6 +81,13 @@ fn deciles(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     (0..=QUANTILE_BINS).map(|part| sorted[part * (sorted.len() - 1) / QUANTILE_BINS]).collect()
+}
+
+/// The root mean square error of always predicting the mean of the target.
+fn constant_error(targets: &[f64]) -> Option<f64> {
+    let mean = targets.iter().sum::<f64>() / targets.len() as f64;
+    let error = (targets.iter().map(|target| (target - mean).powi(2)).sum::<f64>() / targets.len() as f64).sqrt();
+    error.is_finite().then_some(error)
 }
 
 fn point_error(rows: &RegressionRows, chosen: &[usize]) -> PointError {

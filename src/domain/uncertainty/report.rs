@@ -23,6 +23,10 @@ pub struct Report {
     /// Classification: the methods tried, with their cross-fitted scores.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<Candidate>,
+    /// What a constant prediction achieves on the same rows: the accuracy of the most frequent class, or the root mean
+    /// square error of the mean.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub constant: Option<f64>,
     /// Regression: the error of the predicted value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<PointError>,

@@ -54,7 +54,8 @@ pub(super) fn name_classes(
             )
             .into());
         }
-        return Ok((given.clone(), Vec::new()));
+        let notes = read_target(given, target, ("--classes names", &suggestion))?;
+        return Ok((given.clone(), notes));
     }
     let Some(names) = graph else {
         return Err(format!(
@@ -62,7 +63,7 @@ pub(super) fn name_classes(
         )
         .into());
     };
-    let mut notes = read_target(&names, target, &suggestion)?;
+    let mut notes = read_target(&names, target, ("the graph names its classes", &suggestion))?;
     if names.iter().all(|name| name.parse::<i64>().is_ok()) {
         notes.push(format!("the classes are only numbered ({}): name them with --classes", names.join(", ")));
     }
@@ -73,7 +74,7 @@ pub(super) fn name_classes(
 fn read_target(
     names: &[String],
     target: Option<&BTreeSet<String>>,
-    suggestion: &str,
+    (named_by, suggestion): (&str, &str),
 ) -> Result<Vec<String>, DecisionError> {
     let (mut by_name, mut by_number) = (None, Vec::new());
     for value in target.into_iter().flatten() {
@@ -82,8 +83,8 @@ fn read_target(
             Some((index, ClassEncoding::Number)) => by_number.push((value, &names[index])),
             None => {
                 return Err(format!(
-                    "the target holds {value:?}, but the graph names its classes {}: list their names in the graph's \
-                     order with {suggestion}",
+                    "the target holds {value:?}, but {named_by} {}: list the names of the target in the graph's order with \
+                     {suggestion}",
                     names.join(", ")
                 )
                 .into());
@@ -92,8 +93,8 @@ fn read_target(
     }
     if let (Some(named), Some((number, _))) = (by_name, by_number.first()) {
         return Err(format!(
-            "the target mixes class names ({named:?}) and class numbers ({number:?}); the graph names its classes {}: \
-             write one or the other in the table, or list their names in the graph's order with {suggestion}",
+            "the target mixes class names ({named:?}) and class numbers ({number:?}); {named_by} {}: write one or the \
+             other in the table, or list their names in the graph's order with {suggestion}",
             names.join(", ")
         )
         .into());

@@ -81,9 +81,10 @@ fn member(
         }
         DeclaredScores::Logits => {
             let note = format!(
-                "the output {spec} holds {summary}; softmax turns them into probabilities, which is right for logits \
+                "the output {spec} holds {summary}; {} turns them into probabilities, which is right for logits \
                  (log-odds). Decision values (LinearSVC, SGDClassifier, RidgeClassifier) are scores, not log-odds: run \
-                 `candor calibrate` before `uncertainty` means anything"
+                 `candor calibrate` before `uncertainty` means anything",
+                if table.width(scores) == Some(1) { "a sigmoid" } else { "softmax" }
             );
             ("logits", json!({ "tensor": name }), Some(note))
         }

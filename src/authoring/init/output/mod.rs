@@ -126,7 +126,8 @@ fn ambiguous(table: OutputTable<'_>) -> String {
         }
     }
     format!(
-        "the graph's outputs can be interpreted in more than one way: {}. Choose one with {} or --task tensors",
+        "the graph's outputs can be interpreted in more than one way: {}. Choose one with {} or --task tensors; classes \
+         are named in the order of training",
         table.listed(),
         choices.join(", ")
     )

@@ -160,7 +160,7 @@ impl<'a> OutputTable<'a> {
         match (self.is_observed().then(|| self.width(index)).flatten(), self.declared(index)) {
             (Some(found), Some(declared)) if found != declared => Err(format!(
                 "the output {} declares {declared} columns, but each row has {found} values: correct its shape in the \
-                 graph",
+                 graph, in Python with model.graph.output[{index}].type.tensor_type.shape.dim[1].dim_value = {found}",
                 self.spec(index)
             )
             .into()),
