@@ -12,7 +12,7 @@ use super::{
     checked_version::{self, CheckedVersion},
     contract_document::{contract_errors, contract_json, full_validation_keywords, problem, profile_errors},
     error::LoadError,
-    file_names::{CALIBRATION, GOLDEN, PROFILE},
+    file_names::{CALIBRATION, GOLDEN, PACKAGE, PROFILE},
     files,
     load_supervisor::LoadSupervisor,
     model_settings::ModelSettings,
@@ -170,7 +170,9 @@ impl Loader {
         let mut errors = Vec::new();
         let prepared = self.stages((model, version), settings, load, &mut errors);
         // What is wrong with the content comes before the digest that differs because of it.
-        errors.sort_by_key(|error| matches!(error, LoadError::Digest { .. }));
+        let of_text =
+            |error: &LoadError| error.path().is_some_and(|path| PACKAGE.iter().any(|name| path.ends_with(name)));
+        errors.sort_by_key(|error| matches!(error, LoadError::Digest { .. }) && of_text(error));
         let findings = prepared.as_ref().map(checked_version::findings).unwrap_or_default();
         let outcome = match prepared.filter(|_| errors.is_empty()) {
             Some(mut prepared) => {

@@ -26,6 +26,7 @@ use crate::{
         contract::{Contract, InputHasher, OutputPlan},
         json::JsonValue,
         tensor::{ElementType, Inputs, Tensor},
+        text::did_you_mean,
         uncertainty::{ApsRandomizer, CalibrationRule, RegressionOutputs, Report, ScoreKind, SetMethod},
     },
     repository::VerifiedVersion,
@@ -91,6 +92,23 @@ struct GroupIndex {
     /// Maps the JSON text of each value to its index.
     known: HashMap<String, usize>,
     of_row: Vec<usize>,
+}
+
+/// Checks that the target is given and is a column of the table.
+pub(super) fn check_target(table: &Table, target: Option<&str>) -> Result<(), AuthoringError> {
+    let columns = table.columns().join(", ");
+    match target {
+        None => Err(table
+            .table_error(format!("--target is required: the column with the true values, one of: {columns}"))
+            .into()),
+        Some(target) if !table.columns().iter().any(|column| column == target) => {
+            let near = did_you_mean(target, table.columns().iter().map(String::as_str));
+            Err(table
+                .table_error(format!("--target: the table has no column {target:?}{near}; it has: {columns}"))
+                .into())
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 /// Reads the whole table and collects what a calibration needs of its rows.

@@ -3,7 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{check_target, collect_rows::run_rows, targets::Targets};
+use super::{
+    collect_rows::{check_target, run_rows},
+    targets::Targets,
+};
 use crate::{
     authoring::{error::AuthoringError, locate_version},
     dataset::{ReadOptions, Table},

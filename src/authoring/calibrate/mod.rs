@@ -20,14 +20,13 @@ use crate::{
     domain::{
         calibration::CalibrationErrors,
         name::{ModelName, VersionName},
-        text::did_you_mean,
         uncertainty::{CalibrationDocument, CalibrationSource, Coverage, FORMAT},
     },
     repository::{CALIBRATION, Loader, VerifiedVersion},
     telemetry::error_chain,
 };
 pub use collect_rows::CalibrationRows as HeldOut;
-use collect_rows::collect_rows;
+use collect_rows::{check_target, collect_rows};
 pub use evaluate::{EvaluateOptions, Evaluation, MeasuredCoverage, evaluate};
 pub use options::{CalibrateOptions, CalibrationMethod, SetChoice};
 use plan::plan;
@@ -164,23 +163,6 @@ pub fn load_held_out(
     let table = Table::open(data, &options.reading)?;
     check_target(&table, options.target.as_deref())?;
     Ok(collect_rows(&mut prepared, &table, plan, options, &mut |_| ())?.0)
-}
-
-/// Checks that the target is given and is a column of the table.
-fn check_target(table: &Table, target: Option<&str>) -> Result<(), AuthoringError> {
-    let columns = table.columns().join(", ");
-    match target {
-        None => Err(table
-            .table_error(format!("--target is required: the column with the true values, one of: {columns}"))
-            .into()),
-        Some(target) if !table.columns().iter().any(|column| column == target) => {
-            let near = did_you_mean(target, table.columns().iter().map(String::as_str));
-            Err(table
-                .table_error(format!("--target: the table has no column {target:?}{near}; it has: {columns}"))
-                .into())
-        }
-        Some(_) => Ok(()),
-    }
 }
 
 /// Returns the name of the file that lists this table as training data.

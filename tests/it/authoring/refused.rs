@@ -183,7 +183,7 @@ const GRAPHS: &[(&str, &str, Wish, &str)] = &[
         "tests/fixtures/graphs/zipmap_int.onnx",
         "a,b,y\n1,2,low\n2,1,mid\n0,1,high\n",
         |wishes| wishes.target = Some("y".to_owned()),
-        "but the graph names its classes 0, 1, 2: list their names in the graph's order with --classes high,low,mid, \
+        "but the graph names its classes 0, 1, 2: list the names of the target in the graph's order with --classes high,low,mid, \
          if it was trained on them in that order",
     ),
     (

@@ -338,13 +338,17 @@ fn lists_are_records_of_csv() {
     assert_eq!(made.output()["classes"], json!(["x,1", "y", "z"]));
     assert_eq!(made.contract()["x-inputs"][0]["features"], json!(["a,b", "c"]));
     let made = Made::new("zipmap_int", table, &["--target", "y", "--ignore", "d"]);
-    made.refuses("list their names in the graph's order with --classes '\"x,1\",y,z', if it was trained on them");
+    made.refuses(
+        "list the names of the target in the graph's order with --classes '\"x,1\",y,z', if it was trained on them",
+    );
     let made = Made::new(
         "zipmap_int",
         table,
-        &["--target", "y", "--input", "X=\"a,b\",c", "--ignore", "d", "--classes", "p,q,r"],
+        &["--target", "y", "--input", "X=\"a,b\",c", "--ignore", "d", "--classes", "y,\"x,1\",z"],
     );
     assert_eq!(made.contract()["x-inputs"][0]["features"], json!(["a,b", "c"]));
+    let made = Made::new("zipmap_int", table, &["--target", "y", "--ignore", "d", "--classes", "x,y,z"]);
+    made.refuses("the target holds \"x,1\", but --classes names x, y, z: list the names of the target");
     let made = Made::new("zipmap_int", table, &["--classes", "a,\"b"]);
     made.refuses("--classes expects names separated by commas, found \"a,\\\"b\": a quote is never closed");
 }

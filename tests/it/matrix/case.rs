@@ -158,7 +158,8 @@ impl Package<'_> {
         for (features, answer) in &judged.asked {
             let features: Value = serde_json::to_value(features).expect("JSON");
             let found = ask(server, &self.case.name, &features).json();
-            let uncertainty = serde_json::to_value(answer.assessment.uncertainty).expect("JSON");
+            let uncertainty = serde_json::to_string(&answer.assessment.uncertainty).expect("JSON");
+            let uncertainty: Value = serde_json::from_str(&uncertainty).expect("JSON");
             assert_eq!(found["uncertainty"], uncertainty, "{}: {found:#}", self.case.name);
             assert_eq!(found["uncertainty_method"], json!(answer.assessment.method), "{}", self.case.name);
             let warned = found["warnings"]

@@ -215,9 +215,9 @@ pub(super) const CASES: &[Case] = &[
             append(version, "golden.jsonl", "{}\n");
         },
         &[
-            "{v}/golden.jsonl: its digest is sha256:…, version.json lists sha256:…; if the change is intended, …",
             "{v}/model.onnx: its digest is sha256:…, version.json lists sha256:…; another graph is another …",
             "{v}/golden.jsonl: case 27: missing field `features` at line 1 column 2",
+            "{v}/golden.jsonl: its digest is sha256:…, version.json lists sha256:…; if the change is intended, …",
         ],
     )),
     listed(case(
@@ -262,11 +262,11 @@ pub(super) const CASES: &[Case] = &[
         "several",
         several,
         &[
-            "{v}/contract.json: its digest is sha256:…, version.json lists sha256:…; if the change is intended, …",
-            "{v}/golden.jsonl: its digest is sha256:…, version.json lists sha256:…; if the change is intended, …",
             "{v}/contract.json: EOF while parsing an object at line 1 column 1",
             "{v}/golden.jsonl: case 27: unknown field `features_`, expected one of …",
             "{v}/profile.json: missing field `rows` at line 1 column 2",
+            "{v}/contract.json: its digest is sha256:…, version.json lists sha256:…; if the change is intended, …",
+            "{v}/golden.jsonl: its digest is sha256:…, version.json lists sha256:…; if the change is intended, …",
         ],
     )),
 ];

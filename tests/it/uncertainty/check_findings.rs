@@ -240,11 +240,11 @@ const CASES: &[Case] = &[
             });
         },
         told: &[
-            "{v}/golden.jsonl: its digest is sha256:…, version.json lists sha256:…; if the change is intended, …",
             "{v}/golden.jsonl: case 27: missing field `features` at line 1 column 2",
             "{v}/profile.json: feature \"sex\": lists the category 3, which the contract does not admit",
             "{v}/golden.jsonl: case 1: alone: prediction must be 216.4 within 0.000001; got 216.34644083275944",
             "{v}/golden.jsonl: case 1: in a batch: prediction must be 216.4 within 0.000001; got 216.34644083275944",
+            "{v}/golden.jsonl: its digest is sha256:…, version.json lists sha256:…; if the change is intended, …",
             "warning: {v}/calibration.json: its quantiles come from 8 rows, …",
         ],
     },

@@ -76,7 +76,7 @@ fn a_method_that_is_asked_for_is_used() {
     let (rows, _) = two_classes(200, 2.0, 0.0);
     for method in MethodChoice::ALL {
         for sets in [None, Some(SetMethod::Lac), Some(SetMethod::Aps)] {
-            let options = ClassificationOptions { method, sets, ..ClassificationOptions::default() };
+            let options = ClassificationOptions { method, sets, force: true };
             let (rule, report) = calibrate_classifier(&rows, options).expect("a calibration");
             let made = calibration(rule);
             assert!(method == MethodChoice::Auto || method::of(&made).split('+').next() == Some(method.as_str()));
@@ -179,7 +179,7 @@ fn groups_get_their_own_quantiles_where_they_have_rows() {
 fn a_calibration_is_the_same_every_time_and_reads_back() {
     let (rows, _) = two_classes(300, 2.0, 0.5);
     for method in MethodChoice::ALL {
-        let options = ClassificationOptions { method, sets: Some(SetMethod::Lac), ..ClassificationOptions::default() };
+        let options = ClassificationOptions { method, sets: Some(SetMethod::Lac), force: true };
         let (rule, report) = calibrate_classifier(&rows, options).expect("a calibration");
         assert_eq!(calibrate_classifier(&rows, options), Ok((rule.clone(), report.clone())));
         let written = CalibrationDocument { report, ..calibration(rule) };

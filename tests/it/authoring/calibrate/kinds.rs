@@ -96,10 +96,12 @@ fn a_target_may_hold_the_numbers_of_classes_or_truth_values() {
     for (no, yes) in [("0", "1"), ("0.0", "1.0"), ("false", "TRUE")] {
         let (numbered, notes) = rule("numbered.csv", no, yes);
         assert_eq!(named, numbered, "{no} {yes}");
-        assert_eq!(notes[0], "the target \"y\" holds class numbers: 0 is no, 1 is yes");
+        let kind =
+            if no == "false" { "true and false: false is no, true is yes" } else { "class numbers: 0 is no, 1 is yes" };
+        assert_eq!(notes[0], format!("the target \"y\" holds {kind}"));
     }
     let (_, notes) = rule("turned.csv", "yes", "no");
-    assert!(notes.iter().any(|note| note.contains("check the order of the columns and of the classes")), "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("check the order of the features and of the classes")), "{notes:?}");
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn a_version_is_calibrated_and_serves_so() {
     let version = models.path().join("churn/1");
     let _ = fs::remove_file(version.join("calibration.json"));
     edit(&version.join("version.json"), |version| version["files"]["calibration.json"] = json!("sha256:0"));
-    let output = candor(&["calibrate", "--data", CHURN, "--target", "churned", "--method", "temperature"])
+    let output = candor(&["calibrate", "--data", CHURN, "--target", "churned", "--method", "temperature", "--force"])
         .arg(&version)
         .env("SOURCE_DATE_EPOCH", "1795219200")
         .output()
