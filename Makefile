@@ -15,6 +15,8 @@ ARGS ?=
 PROFILED := breast-cancer/1 churn/1 diabetes/1 diabetes/2 digits/1 wine/1 wine/2
 # The filter for `cargo test`, as in: make test TESTS=contract
 TESTS ?=
+# The features of the crate to test with, as in: make test FEATURES=arrow TESTS=tables
+FEATURES ?=
 
 ifeq ($(shell uname -s),Darwin)
 ORT_LIBRARY := $(CURDIR)/.onnxruntime/libonnxruntime.dylib
@@ -32,7 +34,7 @@ run: need-rust runtime ## Build in release mode and serve models/ with config/ca
 	cargo run --release --locked -- serve $(ARGS)
 
 test: need-rust need-pip runtime .venv-test/stamp ## Run every test
-	@$(WITH_ORT) $(WITH_PYTHON) cargo test --locked --lib --bins --test it $(TESTS)
+	@$(WITH_ORT) $(WITH_PYTHON) cargo test --locked --features "$(FEATURES)" --lib --bins --test it $(TESTS)
 
 lint: need-rust ## Check format, lints, documentation and dependencies
 	cargo fmt --check

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     output::Terminal,
-    table_args::{TableArgs, print_features},
+    table_args::{TableArgs, print_features, table_help},
 };
 use crate::{
     authoring::{InitOptions, InitReport, OpenCategories, QuantileOption, init, parse_list, shell_quoted},
@@ -80,8 +80,7 @@ pub(super) struct Init {
     /// ONNX model.
     #[arg(value_name = "MODEL.ONNX")]
     graph: PathBuf,
-    /// Table that the model was trained on: .csv, .tsv, .jsonl, .ndjson or .parquet.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = table_help("Table that the model was trained on"))]
     data: PathBuf,
     /// Column that the model predicts; it is not a feature.
     #[arg(long, value_name = "COLUMN")]

@@ -10,7 +10,7 @@ use crate::{
     cli::{
         config_args::{ConfigArgs, loader},
         errors::{exists, print_error, print_problem},
-        table_args::{TableArgs, print_features},
+        table_args::{TableArgs, print_features, table_help},
     },
 };
 
@@ -22,8 +22,7 @@ pub(super) struct ProfileCommand {
     /// Directory of the version, such as `models/churn/1`.
     #[arg(value_name = "VERSION")]
     version: PathBuf,
-    /// Table that the model was trained on: .csv, .tsv, .jsonl, .ndjson or .parquet.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = table_help("Table that the model was trained on"))]
     data: PathBuf,
     #[command(flatten)]
     table: TableArgs,

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::output::Terminal;
 use crate::{
-    dataset::ReadOptions,
+    dataset::{ReadOptions, TABLE_EXTENSIONS},
     domain::{
         json::JsonValue,
         profile::{FeatureProfile, Profile},
@@ -20,6 +20,11 @@ impl From<String> for UsageError {
     fn from(text: String) -> Self {
         Self(text)
     }
+}
+
+/// The help text of `--data`: what the table is, and the file extensions that are read.
+pub(super) fn table_help(what: &str) -> String {
+    format!("{what}: {TABLE_EXTENSIONS}")
 }
 
 /// Options for reading a CSV file.

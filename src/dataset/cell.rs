@@ -67,6 +67,17 @@ impl Cell {
     }
 }
 
+/// Converts a number of a typed format; NaN is a missing value.
+pub(super) fn float(value: f64) -> Result<JsonValue, &'static str> {
+    if value.is_nan() {
+        Ok(JsonValue::Null)
+    } else if value.is_infinite() {
+        Err("an infinite number")
+    } else {
+        Ok(JsonValue::Number(Number::from(value)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -51,6 +51,8 @@ impl ColumnKind {
 pub struct Column {
     /// Its name.
     pub name: String,
+    /// Whether it is an index that pandas wrote, which is a feature only if the operator names it.
+    pub is_index: bool,
     /// The common type of its values.
     pub kind: ColumnKind,
     /// Rows without a value.
@@ -80,7 +82,8 @@ pub struct ColumnInference {
 /// # Errors
 /// Returns [`TableError`] if a row cannot be read or the table has no rows.
 pub fn describe(table: &Table) -> Result<ColumnInference, TableError> {
-    let mut columns: Vec<Column> = table.columns().iter().map(|name| Column::new(name)).collect();
+    let mut columns: Vec<Column> =
+        table.columns().iter().enumerate().map(|(index, name)| Column::new(name, table.is_index(index))).collect();
     let mut rows = 0;
     for row in table.rows()? {
         let row = row?;
@@ -96,9 +99,10 @@ pub fn describe(table: &Table) -> Result<ColumnInference, TableError> {
 }
 
 impl Column {
-    fn new(name: &str) -> Self {
+    fn new(name: &str, is_index: bool) -> Self {
         Self {
             name: name.to_owned(),
+            is_index,
             kind: ColumnKind::Empty,
             missing: 0,
             range: None,

@@ -3,11 +3,7 @@
 //!
 //! Records are parsed by `csv-core` into a bounded buffer, so that an unclosed quote cannot exhaust memory.
 
-use std::{
-    fs::File,
-    io::Read as _,
-    path::{Path, PathBuf},
-};
+use std::io::Read as _;
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
@@ -15,6 +11,7 @@ use super::{
     cell::Cell,
     error::{RowLocation, TableError},
     row::{ReadOptions, Row, Rows},
+    text_file::TextFile,
 };
 
 /// A field cannot be read: what was found.
@@ -35,8 +32,7 @@ const MAX_FIELDS: usize = 1 << 16;
 
 /// Iterates over the records of a file with one reused buffer.
 struct Records {
-    path: PathBuf,
-    file: File,
+    file: TextFile,
     reader: Reader,
     input: Vec<u8>,
     /// Start and end of the unconsumed bytes in `input`.
@@ -54,10 +50,8 @@ struct Record<'a> {
 }
 
 impl Records {
-    fn open(path: &Path, separator: u8) -> Result<Self, TableError> {
-        let file = File::open(path).map_err(|source| TableError::Read { path: path.to_path_buf(), source })?;
-        Ok(Self {
-            path: path.to_path_buf(),
+    fn new(file: TextFile, separator: u8) -> Self {
+        Self {
             file,
             reader: ReaderBuilder::new().delimiter(separator).build(),
             input: vec![0; 1 << 16],
@@ -65,17 +59,16 @@ impl Records {
             closed: false,
             output: vec![0; 1 << 10],
             ends: vec![0; 64],
-        })
+        }
     }
 
     fn row_error(&self, line: u64, detail: String) -> TableError {
-        TableError::Row { path: self.path.clone(), place: RowLocation::Line(line), detail }
+        TableError::Row { path: self.file.path().to_path_buf(), place: RowLocation::Line(line), detail }
     }
 
     /// Refills the input buffer. At the end of the file it appends a line break, which reveals an unclosed quote.
     fn fill(&mut self) -> Result<(), TableError> {
-        let count =
-            self.file.read(&mut self.input).map_err(|source| TableError::Read { path: self.path.clone(), source })?;
+        let count = self.file.read(&mut self.input).map_err(|source| self.file.error(source))?;
         self.unread = (0, count);
         if count == 0 {
             self.closed = true;
@@ -159,17 +152,16 @@ fn text<'a>(field: &'a [u8], name: &str) -> Result<&'a str, FieldError> {
         .map_err(FieldError)
 }
 
-/// Reads the column names from the header.
-pub(super) fn columns(path: &Path, separator: u8) -> Result<Vec<String>, TableError> {
-    let mut records = Records::open(path, separator)?;
-    let content = |detail: &str| TableError::Content { path: path.to_path_buf(), detail: detail.to_owned() };
+/// Reads the column names from the header; a column without a name has an empty one.
+pub(super) fn columns(file: TextFile, separator: u8) -> Result<Vec<String>, TableError> {
+    let path = file.path().to_path_buf();
+    let mut records = Records::new(file, separator);
+    let content = |detail: &str| TableError::Content { path: path.clone(), detail: detail.to_owned() };
     let Some(header) = records.next()? else { return Err(content("is empty: it has no columns and no rows")) };
     let mut names = Vec::with_capacity(header.fields.len());
     for (index, field) in header.fields.iter().enumerate() {
         let name = text(field, &format!("{}", index + 1)).map_err(|detail| content(&format!("line 1: {detail}")))?;
-        // pandas writes its index under an empty column name.
-        let name = name.trim();
-        names.push(if name.is_empty() { format!("unnamed_{}", index + 1) } else { name.to_owned() });
+        names.push(name.trim().to_owned());
     }
     let other = [(b';', "';'"), (b'\t', "a tab"), (b',', "','")]
         .into_iter()
@@ -183,8 +175,13 @@ pub(super) fn columns(path: &Path, separator: u8) -> Result<Vec<String>, TableEr
 }
 
 /// Returns an iterator over the rows after the header.
-pub(super) fn rows(path: &Path, separator: u8, columns: Vec<String>, reading: ReadOptions) -> Result<Rows, TableError> {
-    let mut records = Records::open(path, separator)?;
+pub(super) fn rows(
+    file: TextFile,
+    separator: u8,
+    columns: Vec<String>,
+    reading: ReadOptions,
+) -> Result<Rows, TableError> {
+    let mut records = Records::new(file, separator);
     records.next()?;
     let mut ended = false;
     Ok(Box::new(std::iter::from_fn(move || {
@@ -198,7 +195,7 @@ pub(super) fn rows(path: &Path, separator: u8, columns: Vec<String>, reading: Re
 }
 
 fn next_row(records: &mut Records, columns: &[String], reading: &ReadOptions) -> Result<Option<Row>, TableError> {
-    let path = records.path.clone();
+    let path = records.file.path().to_path_buf();
     let Some(record) = records.next()? else { return Ok(None) };
     let place = RowLocation::Line(record.line);
     let wrong = |detail| TableError::Row { path: path.clone(), place, detail };
@@ -221,8 +218,9 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("t.csv");
         std::fs::write(&path, text).expect("written");
-        let columns = columns(&path, b',').map_err(|error| error.to_string())?;
-        let rows = rows(&path, b',', columns, ReadOptions::default()).map_err(|error| error.to_string())?;
+        let open = || TextFile::open(&path, None).expect("a file");
+        let columns = columns(open(), b',').map_err(|error| error.to_string())?;
+        let rows = rows(open(), b',', columns, ReadOptions::default()).map_err(|error| error.to_string())?;
         let rows = rows.map(|row| row.map(|row| (row.place, row.cells))).collect::<Result<_, _>>();
         rows.map_err(|error| error.to_string().replace(&path.display().to_string(), "t.csv"))
     }

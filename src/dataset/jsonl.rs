@@ -1,139 +1,88 @@
-//! Reads JSON Lines, one object per line. The first row defines the columns; later rows may omit columns but not add
-//! any.
-//!
-//! `{"features": {…}, "target": …}`, the shape of a request, is flattened into the members of `features`, then
-//! `target`.
+//! Reads JSON Lines: one object per line.
 
-use std::{
-    fs::File,
-    io::{BufRead as _, BufReader, Read as _},
-    path::{Path, PathBuf},
-};
+use std::io::{BufRead as _, BufReader, Read as _};
 
 use super::{
-    cell::Cell,
     error::{RowLocation, TableError},
+    json_row::{self, JsonRowError, MAX_ROW_BYTES, Members},
     row::{Row, Rows},
+    text_file::TextFile,
 };
-use crate::domain::{json::JsonValue, text::did_you_mean};
-
-/// The maximum line length in bytes.
-const MAX_LINE_BYTES: u64 = 8 << 20;
 
 struct Lines {
-    path: PathBuf,
-    reader: BufReader<File>,
+    reader: BufReader<TextFile>,
     line: u64,
 }
 
 impl Lines {
-    fn open(path: &Path) -> Result<Self, TableError> {
-        let file = File::open(path).map_err(|source| TableError::Read { path: path.to_path_buf(), source })?;
-        Ok(Self { path: path.to_path_buf(), reader: BufReader::new(file), line: 0 })
+    fn new(file: TextFile) -> Self {
+        Self { reader: BufReader::new(file), line: 0 }
     }
 
-    fn row_error(&self, detail: String) -> TableError {
-        TableError::Row { path: self.path.clone(), place: RowLocation::Line(self.line), detail }
+    fn row_error(&self, error: JsonRowError) -> TableError {
+        let path = self.reader.get_ref().path().to_path_buf();
+        TableError::Row { path, place: RowLocation::Line(self.line), detail: error.0 }
     }
 
     /// Returns the members of the next object; blank lines are skipped.
-    fn next(&mut self) -> Result<Option<Vec<(String, JsonValue)>>, TableError> {
+    fn next(&mut self) -> Result<Option<Members>, TableError> {
         loop {
             let mut line = Vec::new();
-            let count = (&mut self.reader)
-                .take(MAX_LINE_BYTES)
-                .read_until(b'\n', &mut line)
-                .map_err(|source| TableError::Read { path: self.path.clone(), source })?;
-            if count == 0 {
+            let read = (&mut self.reader).take(MAX_ROW_BYTES as u64).read_until(b'\n', &mut line);
+            if read.map_err(|source| self.reader.get_ref().error(source))? == 0 {
                 return Ok(None);
             }
             self.line += 1;
-            if count as u64 == MAX_LINE_BYTES && line.last() != Some(&b'\n') {
-                return Err(self.row_error(format!("is longer than {} MiB", MAX_LINE_BYTES >> 20)));
+            if line.len() == MAX_ROW_BYTES && line.last() != Some(&b'\n') {
+                return Err(self.row_error(JsonRowError(format!("is longer than {} MiB", MAX_ROW_BYTES >> 20))));
             }
-            let Ok(text) = std::str::from_utf8(&line) else {
-                return Err(self.row_error("is not UTF-8 text; save the table as UTF-8".to_owned()));
-            };
-            let text = text.trim_start_matches('\u{feff}').trim();
-            if text.is_empty() {
-                continue;
+            let text = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line).trim_ascii();
+            if !text.is_empty() {
+                return json_row::parse(text).map(Some).map_err(|error| self.row_error(error));
             }
-            return match serde_json::from_str(text) {
-                Ok(JsonValue::Object(members)) => Ok(Some(flatten(members))),
-                Ok(other) => Err(self.row_error(format!("must be a JSON object, found {}", other.kind()))),
-                Err(error) => {
-                    let place = format!(" at line 1 column {}", error.column());
-                    let nan = text.contains("NaN") || text.contains("Infinity");
-                    let hint = if nan { "; JSON has no NaN or Infinity: write null for a missing value" } else { "" };
-                    let detail = error.to_string().replace(&place, &format!(" at character {}", error.column()));
-                    Err(self.row_error(format!("is not JSON: {detail}{hint}")))
-                }
-            };
         }
     }
 }
 
-fn flatten(members: Vec<(String, JsonValue)>) -> Vec<(String, JsonValue)> {
-    let mut flat = Vec::with_capacity(members.len());
-    for (name, value) in members {
-        match value {
-            JsonValue::Object(features) if name == "features" => flat.extend(features),
-            value => flat.push((name, value)),
-        }
-    }
-    flat
-}
-
-pub(super) fn columns(path: &Path) -> Result<Vec<String>, TableError> {
-    let first = Lines::open(path)?.next()?;
-    let first = first.ok_or_else(|| TableError::Content {
-        path: path.to_path_buf(),
+pub(super) fn columns(file: TextFile) -> Result<Vec<String>, TableError> {
+    let mut lines = Lines::new(file);
+    let first = lines.next()?.ok_or_else(|| TableError::Content {
+        path: lines.reader.get_ref().path().to_path_buf(),
         detail: "is empty: it has no columns and no rows".to_owned(),
     })?;
     Ok(first.into_iter().map(|(name, _)| name).collect())
 }
 
-pub(super) fn rows(path: &Path, columns: Vec<String>) -> Result<Rows, TableError> {
-    let mut lines = Lines::open(path)?;
+pub(super) fn rows(file: TextFile, columns: Vec<String>) -> Rows {
+    let mut lines = Lines::new(file);
     let mut ended = false;
-    Ok(Box::new(std::iter::from_fn(move || {
+    Box::new(std::iter::from_fn(move || {
         if ended {
             return None;
         }
         let row = next_row(&mut lines, &columns).transpose();
         ended = !matches!(row, Some(Ok(_)));
         row
-    })))
+    }))
 }
 
 fn next_row(lines: &mut Lines, columns: &[String]) -> Result<Option<Row>, TableError> {
     let Some(members) = lines.next()? else { return Ok(None) };
-    let mut cells = vec![Cell::Missing; columns.len()];
-    for (place, (name, value)) in members.into_iter().enumerate() {
-        // Fast path: rows usually keep the member order of the first row.
-        let expected = columns.get(place).filter(|column| **column == name).map(|_| place);
-        let Some(index) = expected.or_else(|| columns.iter().position(|column| *column == name)) else {
-            let near = did_you_mean(&name, columns.iter().map(String::as_str));
-            return Err(lines.row_error(format!("has the member {name:?}, that the first row does not have{near}")));
-        };
-        cells[index] = match value {
-            JsonValue::Null => Cell::Missing,
-            JsonValue::Object(_) => Cell::Unsupported("an object"),
-            value => Cell::Value(value),
-        };
-    }
+    let cells = json_row::cells(members, columns).map_err(|error| lines.row_error(error))?;
     Ok(Some(Row { place: RowLocation::Line(lines.line), cells }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{dataset::cell::Cell, domain::json::JsonValue};
 
     fn read(text: &[u8]) -> Result<Vec<Vec<Cell>>, String> {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("t.jsonl");
         std::fs::write(&path, text).expect("written");
-        let rows = columns(&path).and_then(|columns| rows(&path, columns)).map_err(|error| error.to_string())?;
+        let open = || TextFile::open(&path, None).expect("a file");
+        let rows = columns(open()).map(|columns| rows(open(), columns)).map_err(|error| error.to_string())?;
         let rows = rows.map(|row| row.map(|row| row.cells)).collect::<Result<_, _>>();
         rows.map_err(|error| error.to_string().replace(&path.display().to_string(), "t.jsonl"))
     }

@@ -11,25 +11,25 @@ use sha2::{Digest as _, Sha256};
 use super::{
     csv,
     error::{RowLocation, TableError},
-    jsonl, parquet,
+    feather,
+    format::{self, Format},
+    json_array, jsonl, pandas, parquet,
     row::{ReadOptions, Rows},
+    text_file::{Compression, TextFile, examine},
 };
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    /// Text with separated fields (CSV, TSV); the value is the separator.
-    Separated(u8),
-    Jsonl,
-    Parquet,
-}
 
 /// A table on disk.
 #[derive(Debug, Clone)]
 pub struct Table {
     path: PathBuf,
     format: Format,
+    /// The compression of a text.
+    compression: Option<Compression>,
     reading: ReadOptions,
     columns: Vec<String>,
+    /// For each column, whether it is an index that pandas wrote.
+    indexes: Vec<bool>,
+    notes: Vec<String>,
 }
 
 impl Table {
@@ -39,30 +39,27 @@ impl Table {
     /// Returns [`TableError`] if the file cannot be read, its format is unknown, or its column names are not unique.
     pub fn open(path: &Path, reading: &ReadOptions) -> Result<Self, TableError> {
         let content = |detail: String| TableError::Content { path: path.to_path_buf(), detail };
-        let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-        let format = match extension.as_str() {
-            "csv" => Format::Separated(reading.separator.unwrap_or(b',')),
-            "tsv" => Format::Separated(reading.separator.unwrap_or(b'\t')),
-            "jsonl" | "ndjson" => Format::Jsonl,
-            "parquet" | "pq" => Format::Parquet,
-            _ => {
-                let found = if extension.is_empty() { "none".to_owned() } else { format!(".{extension}") };
-                return Err(content(format!(
-                    "the file extension must be .csv, .tsv, .jsonl, .ndjson or .parquet; found {found}"
-                )));
-            }
-        };
+        let (format, named) = format::of(path, reading).map_err(|error| content(error.to_string()))?;
         let empty = std::fs::metadata(path)
             .map(|metadata| metadata.is_file() && metadata.len() == 0)
             .map_err(|source| TableError::Read { path: path.to_path_buf(), source })?;
         if empty {
             return Err(content("is empty: it has no columns and no rows".to_owned()));
         }
-        let columns = match format {
-            Format::Separated(separator) => csv::columns(path, separator)?,
-            Format::Jsonl => jsonl::columns(path)?,
+        let is_text = !matches!(format, Format::Parquet | Format::Feather);
+        let storage = is_text.then(|| examine(path, named)).transpose()?.unwrap_or_default();
+        let text = || TextFile::open(path, storage.compression);
+        let mut columns = match format {
+            Format::Separated(separator) => csv::columns(text()?, separator)?,
+            Format::Jsonl => jsonl::columns(text()?)?,
+            Format::JsonArray => json_array::columns(text()?)?,
             Format::Parquet => parquet::columns(path)?,
+            Format::Feather => feather::columns(path)?,
         };
+        let indexes = pandas::index_columns(&columns);
+        for (index, name) in columns.iter_mut().enumerate().filter(|(_, name)| name.is_empty()) {
+            *name = format!("unnamed_{}", index + 1);
+        }
         for (index, name) in columns.iter().enumerate() {
             if let Some(first) = columns[..index].iter().position(|other| other == name) {
                 return Err(content(format!(
@@ -72,7 +69,15 @@ impl Table {
                 )));
             }
         }
-        Ok(Self { path: path.to_path_buf(), format, reading: reading.clone(), columns })
+        Ok(Self {
+            path: path.to_path_buf(),
+            format,
+            compression: storage.compression,
+            reading: reading.clone(),
+            columns,
+            indexes,
+            notes: storage.note.into_iter().collect(),
+        })
     }
 
     /// The name of the file, without its directory.
@@ -90,6 +95,16 @@ impl Table {
         &self.columns
     }
 
+    /// Whether a column is an index that pandas wrote, or the row names of R, rather than data.
+    pub fn is_index(&self, column: usize) -> bool {
+        self.indexes.get(column).copied().unwrap_or(false)
+    }
+
+    /// What the operator should know about the file, one sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// Whether the format has no types, so that all cells are text, as in CSV.
     pub fn is_untyped(&self) -> bool {
         matches!(self.format, Format::Separated(_))
@@ -100,12 +115,13 @@ impl Table {
     /// # Errors
     /// Returns [`TableError`] if the file can no longer be opened.
     pub fn rows(&self) -> Result<Rows, TableError> {
+        let text = || TextFile::open(&self.path, self.compression);
         match self.format {
-            Format::Separated(separator) => {
-                csv::rows(&self.path, separator, self.columns.clone(), self.reading.clone())
-            }
-            Format::Jsonl => jsonl::rows(&self.path, self.columns.clone()),
+            Format::Separated(separator) => csv::rows(text()?, separator, self.columns.clone(), self.reading.clone()),
+            Format::Jsonl => Ok(jsonl::rows(text()?, self.columns.clone())),
+            Format::JsonArray => Ok(json_array::rows(text()?, self.columns.clone())),
             Format::Parquet => parquet::rows(&self.path, self.columns.len()),
+            Format::Feather => feather::rows(&self.path),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Packages made from a model and a table: the quickstart of the README, every type and format, and what is refused.
 
 mod calibrate;
+mod columns;
 mod profiles;
 mod quickstart;
 mod refused;

@@ -43,9 +43,12 @@ enum InputArity {
 fn input_arity(spec: &TensorSpec) -> InputArity {
     match spec.instance_shape() {
         [] => InputArity::Scalars(1),
-        [Some(width)] => InputArity::Scalars(*width),
         [None] => InputArity::Open,
-        _ => InputArity::Array,
+        // An array of fixed shape takes its elements as columns, too.
+        shape => {
+            let elements = shape.iter().try_fold(1_usize, |count, size| count.checked_mul((*size)?));
+            elements.map_or(InputArity::Array, InputArity::Scalars)
+        }
     }
 }
 
@@ -128,7 +131,9 @@ impl UnassignedColumns<'_> {
                 self.columns[target].name
             ));
         }
-        let all = if chosen.is_empty() { (0..self.columns.len()).collect() } else { chosen };
+        // An index of pandas is a feature only if it is named.
+        let data = || (0..self.columns.len()).filter(|column| !self.columns[*column].is_index).collect();
+        let all = if chosen.is_empty() { data() } else { chosen };
         self.left = all.into_iter().filter(|column| Some(*column) != target && !ignored.contains(column)).collect();
     }
 
@@ -186,8 +191,8 @@ impl UnassignedColumns<'_> {
         let names = self.names(&self.left);
         let problem = match input_arity(spec) {
             InputArity::Array => format!(
-                "the input {spec} takes one column of arrays, but the remaining columns are {names}: a JSON lines or \
-                 Parquet table can hold arrays; name the column with --input {}",
+                "the input {spec} takes one column of arrays, but the remaining columns are {names}: a JSON, Parquet \
+                 or Feather table can hold arrays; name the column with --input {}",
                 shell_quoted(&format!("{}=COLUMN", spec.name))
             ),
             InputArity::Scalars(width) if found > width => format!(
@@ -198,6 +203,12 @@ impl UnassignedColumns<'_> {
                 } else {
                     "Name the target with --target, exclude others with --ignore"
                 }
+            ),
+            InputArity::Scalars(width) if spec.instance_shape().len() > 1 => format!(
+                "the input {spec} takes one column of arrays, or {width} columns of single values in row-major order, \
+                 but the remaining columns are {names}: a JSON, Parquet or Feather table can hold arrays; name the \
+                 columns with --input {}=COLUMN,COLUMN",
+                spec.name
             ),
             _ => format!("the input {spec} takes more columns than the {found} that remain: {names}"),
         };

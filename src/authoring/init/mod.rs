@@ -38,7 +38,7 @@ use crate::{
         signature::Signature,
         tensor::Tensor,
     },
-    repository::{Loader, ModelSettings, Opened, Snapshot, VersionDirectory},
+    repository::{GOLDEN, Loader, ModelSettings, Opened, PROFILE, Snapshot, VersionDirectory},
     runtime::{Executor, OrtExecutor},
 };
 
@@ -106,6 +106,7 @@ pub fn init(
     let (output, notes) = assign_output_roles(&signature, &observe(rows), options)
         .map_err(|problems| needs_decision(&table, &problems))?;
     plan.notes.extend(notes);
+    plan.notes.extend_from_slice(table.notes());
     let example = drawn.first().map_or(JsonValue::Null, |instance| provisional.instance(&instance.values));
     let document = plan.document(&name, &signature, &output, Some(&example));
     let contract = compile(&document, &signature)?;
@@ -115,20 +116,10 @@ pub fn init(
     let golden = golden_cases::golden(graph, &contract, &mut executor, &cases)?;
     let agreement = agreement(graph, &contract, &mut executor, &drawn)?;
 
-    let draft = StagedDirectory::create(&out)?;
-    draft.write_bytes(Path::new("model.onnx"), &snapshot.model().graph)?;
-    for (place, bytes) in snapshot.weights() {
-        draft.write_bytes(place, bytes)?;
-    }
-    let written = [
-        ("contract.json", pretty(&document)?),
-        ("profile.json", text(&profile).map_err(|error| needs_decision(&table, &[error.to_string()]))?),
-        ("golden.jsonl", golden),
-    ];
-    for (file, text) in &written {
-        draft.write(file, text)?;
-    }
-    draft.write("version.json", &pretty(&version_json(&snapshot, &profile, &document, &written))?)?;
+    let profile_text = text(&profile).map_err(|error| needs_decision(&table, &[error.to_string()]))?;
+    let texts = [("contract.json", pretty(&document)?), (PROFILE, profile_text), (GOLDEN, golden)];
+    let version_json = version_json(&snapshot, &profile, &document, &texts);
+    let draft = stage(&out, &snapshot, &texts, &pretty(&version_json)?)?;
     prove(loader, &name, &version, &draft)?;
     draft.commit()?;
     Ok(InitReport {
@@ -143,6 +134,25 @@ pub fn init(
         golden: cases.len(),
         agreement,
     })
+}
+
+/// Writes the files of the package to a hidden directory.
+fn stage(
+    out: &Path,
+    snapshot: &Snapshot,
+    texts: &[(&str, String)],
+    version_json: &str,
+) -> Result<StagedDirectory, AuthoringError> {
+    let draft = StagedDirectory::create(out)?;
+    draft.write_bytes(Path::new("model.onnx"), &snapshot.model().graph)?;
+    for (place, bytes) in snapshot.weights() {
+        draft.write_bytes(place, bytes)?;
+    }
+    for (file, text) in texts {
+        draft.write(file, text)?;
+    }
+    draft.write("version.json", version_json)?;
+    Ok(draft)
 }
 
 fn needs_decision(table: &Table, problems: &[impl ToString]) -> AuthoringError {

@@ -32,7 +32,7 @@ pub(super) fn plan(
 ) -> Result<PackagePlan, Vec<DecisionError>> {
     let (placed, mut problems) = assign_columns(signature, &columns.columns, options);
     let assigned = problems.is_empty();
-    let mut notes = Vec::new();
+    let mut notes = left_out(columns, &placed, options);
     let mut features = Vec::new();
     for input in &placed {
         let spec = &signature.inputs[input.tensor];
@@ -97,6 +97,21 @@ fn misplaced(
         }
     }
     problems
+}
+
+/// Returns a note on each index of pandas that is neither used nor mentioned by the operator.
+fn left_out(columns: &ColumnInference, placed: &[InputBinding], options: &InitOptions) -> Vec<String> {
+    let used = |index: usize| placed.iter().any(|input| input.columns.contains(&index));
+    let mentioned = |name: &String| options.target.as_ref() == Some(name) || options.ignore.contains(name);
+    let indexes = columns.columns.iter().enumerate().filter(|(index, column)| column.is_index && !used(*index));
+    let note = |(_, column): (usize, &Column)| {
+        format!(
+            "left out the pandas index {}: it numbers the rows or names them; if the model takes it, list it with \
+             --features or --input",
+            column.name
+        )
+    };
+    indexes.filter(|(_, column)| !mentioned(&column.name)).map(note).collect()
 }
 
 impl PackagePlan {

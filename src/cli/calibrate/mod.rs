@@ -17,7 +17,7 @@ use crate::{
     cli::{
         config_args::{ConfigArgs, loader},
         errors::{exists, print_error, print_problem},
-        table_args::{TableArgs, UsageError},
+        table_args::{TableArgs, UsageError, table_help},
     },
     domain::calibration::MethodChoice,
 };
@@ -39,8 +39,7 @@ pub(in crate::cli) struct Calibrate {
     /// Directory of the version, such as `models/churn/1`, or of a model that has a single version.
     #[arg(value_name = "VERSION")]
     version: PathBuf,
-    /// Held-out rows that the model was not trained on: .csv, .tsv, .jsonl, .ndjson or .parquet.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = table_help("Held-out rows that the model was not trained on"))]
     data: PathBuf,
     /// Column with the true values: class names or class numbers, or the target of a regression.
     #[arg(long, value_name = "COLUMN")]

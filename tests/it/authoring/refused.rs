@@ -27,7 +27,8 @@ const CASES: &[Case] = &[
         "table.xlsx",
         b"PK",
         species,
-        "{t}: the file extension must be .csv, .tsv, .jsonl, .ndjson or .parquet; found .xlsx",
+        "{t}: the extension .xlsx is not that of a table; tables are read from .csv, .tsv, .jsonl, .ndjson, .json (each \
+         also with .gz or .zst), .parquet; with the feature arrow also .feather, .arrow, .ipc",
     ),
     ("bad.parquet", b"PAR1 and no more", species, "{t}: cannot be read as Parquet; is it damaged?"),
     (

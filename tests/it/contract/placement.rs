@@ -156,6 +156,28 @@ fn arrays_of_open_length() {
 }
 
 #[test]
+fn scalars_fill_an_array_row_by_row() {
+    for (input, shape) in [
+        ("t float32[?, 2, 3]", "[1, 2, 3]"),
+        ("t float32[1, 3, 2]", "[1, 3, 2]"),
+        ("t float32[?, 6, 1]", "[1, 6, 1]"),
+        ("t float32[2, 3]", "[2, 3]"),
+    ] {
+        let names = ["a", "b", "c", "d", "e", "f"];
+        let properties: serde_json::Map<String, Value> =
+            names.iter().map(|name| ((*name).to_owned(), json!({"type": "number"}))).collect();
+        let document = json!({
+            "type": "object", "properties": properties, "required": names,
+            "x-inputs": [{"tensor": "t", "features": names}],
+            "x-output": {"task": "regression", "value": {"tensor": "y"}},
+        });
+        let contract = compiled(&document, &signature(&[input], &["y float32[?, 1]"]));
+        let inputs = admitted(&contract, r#"{"features": {"f": 6, "e": 5, "d": 4, "c": 3, "b": 2, "a": 1}}"#).inputs;
+        assert_eq!(words(&inputs), format!("{shape} F32([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])"), "{input}");
+    }
+}
+
+#[test]
 fn numbers_that_do_not_fit_are_refused() {
     let cases = [
         ("number", "t float32[?]", "1e39"),

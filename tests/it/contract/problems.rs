@@ -255,7 +255,7 @@ fn arrays_against_the_tensor() {
             json!({"type": "number"}),
             "t float32[?, 2, 2]".to_owned(),
             "/x-inputs/0",
-            "takes one array feature of its shape",
+            "takes one array feature of its shape or 4 scalar features, but x-inputs gives it 1 scalar feature",
         ),
         (
             json!({"type": "array", "items": {"type": ["number", "null"]}}),
@@ -324,4 +324,13 @@ fn whole_arrays_are_compared_by_full_validation() {
         json!({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2, "enum": [[1, 2], [3, 4]]});
     let (document, signature) = single(&schema, "t float32[?, 2]");
     assert_eq!(super::compiled(&document, &signature).full_validation_keywords, ["enum"]);
+}
+
+#[test]
+fn scalars_do_not_fill_an_array_of_open_shape() {
+    let (document, signature) = single(&json!({"type": "number"}), "t float32[?, ?, 2]");
+    assert_eq!(
+        problems(&document, &signature)[0].detail,
+        "the tensor t float32[?, ?, 2] takes one array feature of its shape, but x-inputs gives it 1 scalar feature"
+    );
 }

@@ -157,21 +157,18 @@ fn assign_offsets(
     match features.as_mut_slice() {
         [array] if !array.dimensions.is_empty() => check_array_shape(group[0].0, array, spec, problems),
         scalars if scalars.iter().all(|feature| feature.dimensions.is_empty()) => {
-            let room = match spec.instance_shape() {
-                [] => Some(1),
-                // An open width takes any number of features, but at least one.
-                [size] => size.or(Some(scalars.len().max(1))),
-                _ => None,
-            };
+            let room = scalar_count(spec, scalars.len());
             if room != Some(scalars.len()) {
+                let array = spec.instance_shape().len() > 1;
+                let takes = match room {
+                    Some(room) if array => format!("one array feature of its shape or {room} scalar features"),
+                    Some(room) => format!("{room} scalar features"),
+                    None => "one array feature of its shape".to_owned(),
+                };
                 input.problem(
                     problems,
                     format!(
-                        "the tensor {spec} takes {}, but x-inputs gives it {} scalar feature{}",
-                        room.map_or_else(
-                            || "one array feature of its shape".to_owned(),
-                            |room| format!("{room} scalar features")
-                        ),
+                        "the tensor {spec} takes {takes}, but x-inputs gives it {} scalar feature{}",
                         scalars.len(),
                         if scalars.len() == 1 { "" } else { "s" },
                     ),
@@ -189,6 +186,15 @@ fn assign_offsets(
         feature.check_default(schema, spec.element, problems);
     }
     features
+}
+
+/// Returns the number of scalar features that a tensor takes, in row-major order: its elements per instance; any number
+/// but zero for an open width. `None` if the number of elements is open in several dimensions.
+fn scalar_count(spec: &TensorSpec, given: usize) -> Option<usize> {
+    match spec.instance_shape() {
+        [None] => Some(given.max(1)),
+        shape => shape.iter().try_fold(1_usize, |count, size| count.checked_mul((*size)?)),
+    }
 }
 
 /// Checks the lengths of an array feature against the tensor's dimensions, and sets those that the tensor fixes.
