@@ -49,7 +49,7 @@ pub(crate) fn run(recipe: Recipe, seed: u64) -> Trial {
         let class = largest(&calibrated);
         (class, confidence.as_ref().map_or(calibrated[class], |map| map.apply(calibrated[class]).0))
     });
-    let chosen = report.candidates.iter().find(|candidate| candidate.chosen).expect("a method");
+    let chosen = report.candidates.iter().rfind(|candidate| candidate.chosen).expect("a method");
     let said = |metrics: &Option<candor::domain::uncertainty::ProbabilityMetrics>| {
         metrics.as_ref().is_some_and(candor::domain::uncertainty::ProbabilityMetrics::is_miscalibrated)
     };

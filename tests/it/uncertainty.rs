@@ -22,6 +22,7 @@ use candor::domain::{
 fn calibration(rule: CalibrationRule) -> CalibrationDocument {
     let report = Report {
         fitted_rows: 0,
+        confidence_rows: 0,
         conformal_rows: 0,
         before: None,
         after: None,

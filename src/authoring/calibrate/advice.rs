@@ -56,7 +56,8 @@ fn method(report: &Report) -> Vec<String> {
         }
     }
     let uncalibrated = MethodChoice::Uncalibrated.as_str();
-    let kept = report.candidates.iter().any(|candidate| candidate.chosen && candidate.method == uncalibrated);
+    let last = report.candidates.iter().rfind(|candidate| candidate.chosen);
+    let kept = last.is_some_and(|candidate| candidate.method == uncalibrated);
     if kept && report.candidates.len() > 1 {
         let more = match &report.after {
             Some(after) if after.is_miscalibrated() => {

@@ -6,7 +6,9 @@ use crate::{
     authoring::CalibrationReport,
     domain::{
         calibration::{coverage_band, coverage_law},
-        uncertainty::{CalibrationRule, CandidateScores, GroupReport, LevelReport, ProbabilityMetrics, Report},
+        uncertainty::{
+            CalibrationRule, Candidate, CandidateScores, GroupReport, LevelReport, ProbabilityMetrics, Report,
+        },
     },
 };
 
@@ -44,16 +46,21 @@ fn header(made: &CalibrationReport) -> String {
     let counts = if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) };
     let _ = writeln!(text, "rows      {} of {}{counts}", calibration.data.rows, calibration.data.file);
     let what = if is_regression(made) { "intervals" } else { "sets" };
-    let split = match (report.fitted_rows, report.conformal_rows) {
-        (0, all) => format!("nothing is fitted, so all {all} rows give the quantiles of the {what}"),
-        (fitted, _) if report.levels.is_empty() => format!("all {fitted} rows fit the probabilities"),
+    let nothing = if is_regression(made) { "nothing is fitted" } else { "no probabilities are fitted" };
+    let mut split = match (report.fitted_rows, report.conformal_rows) {
+        (0, 0) => nothing.to_owned(),
+        (0, all) => format!("{nothing}, so all {all} rows give the quantiles of the {what}"),
+        (fitted, 0) => format!("all {fitted} rows choose and fit the probabilities"),
         (fitted, conformal) => {
             format!(
                 "{fitted} rows choose and fit the probabilities, the other {conformal} give the quantiles of the {what}"
             )
         }
     };
-    let measured = if report.fitted_rows == 0 {
+    if report.confidence_rows > 0 {
+        let _ = write!(split, ";\n          all {} rows choose and fit a top-label method", report.confidence_rows);
+    }
+    let measured = if report.fitted_rows + report.confidence_rows == 0 {
         ""
     } else {
         ";\n          everything below was measured on rows that were not used to fit what is measured"
@@ -101,23 +108,30 @@ fn verdict(after: &ProbabilityMetrics) -> String {
     )
 }
 
+/// The methods tried: one table of those of the probabilities, and one of the top-label methods.
 fn candidates(report: &Report) -> String {
-    let measured = format!("on the {} fitting rows, each left out of the fit that scores it", report.fitted_rows);
-    let titles = ["method", "ECE", "Brier, uncertainty", "Brier, probabilities"].map(str::to_owned);
-    let mut rows = vec![titles.into_iter().chain([measured]).collect::<Vec<_>>()];
-    for candidate in &report.candidates {
-        let name = match candidate.probabilities_method.as_str() {
-            "uncalibrated" => candidate.method.clone(),
-            own if own == candidate.method => candidate.method.clone(),
-            own => format!("{} on {own}", candidate.method),
-        };
-        let score = |value: fn(&CandidateScores) -> f64| {
+    let top_label = |candidate: &Candidate| candidate.method.starts_with("top-label");
+    let first = report.candidates.iter().position(top_label).map_or(report.candidates.len(), |first| first - 1);
+    let (probabilities, uncertainty) = report.candidates.split_at(first);
+    let mut tables = vec![candidate_table(probabilities, "Brier, probabilities", |scores| scores.brier)];
+    if !uncertainty.is_empty() {
+        tables.push(candidate_table(uncertainty, "Brier, uncertainty", |scores| scores.uncertainty_brier));
+    }
+    tables.join("\n")
+}
+
+fn candidate_table(candidates: &[Candidate], score: &str, value: fn(&CandidateScores) -> f64) -> String {
+    let measured = match candidates {
+        [first, ..] => format!("on {} rows, each left out of the fit that scores it", first.rows),
+        [] => String::new(),
+    };
+    let mut rows = vec![vec!["method".to_owned(), "ECE".to_owned(), score.to_owned(), measured]];
+    for candidate in candidates {
+        let text = |value: fn(&CandidateScores) -> f64| {
             candidate.scores.as_ref().map_or_else(|| "-".to_owned(), |scores| decimals(value(scores)))
         };
         let mark = if candidate.chosen { "<- selected" } else { "" };
-        let scores =
-            [score(|scores| scores.ece), score(|scores| scores.uncertainty_brier), score(|scores| scores.brier)];
-        rows.push([name].into_iter().chain(scores).chain([mark.to_owned()]).collect());
+        rows.push(vec![candidate.method.clone(), text(|scores| scores.ece), text(value), mark.to_owned()]);
     }
     table(&rows)
 }

@@ -5,17 +5,18 @@ use super::{
     MIN_CONFORMAL_ROWS, MIN_FITTED_ROWS,
     assessed_row::{AssessedRow, ClassifierMaps},
     calibration_metrics::{brier, probability_metrics, uncertainty_brier},
+    confidence_selection::{FittedConfidence, select_confidence},
     conformal_fit::{ConformityScores, RowCoverage},
     error::{CalibrationError, CalibrationErrors},
     method_choice::MethodChoice,
-    method_selection::{FittedMethod, select_method},
+    method_selection::{FittedProbabilities, select_probabilities},
     paired_test::{Comparison, compare},
     rows::ClassificationRows,
     split::shuffled,
 };
 use crate::domain::uncertainty::{
-    CalibrationRule, CandidateScores, GroupReport, LevelReport, ProbabilityMetrics, Report, SetMethod, Sets, aps_score,
-    aps_set, lac_score, lac_set,
+    CalibrationRule, Candidate, CandidateScores, GroupReport, LevelReport, ProbabilityMetrics, Report, SetMethod, Sets,
+    aps_score, aps_set, lac_score, lac_set,
 };
 
 /// Options set by the user.
@@ -46,11 +47,12 @@ pub fn calibrate_classifier(
     check(rows, options)?;
     let order = shuffled(rows.len());
     let (fitting, conformal) = split(&order, options)?;
-    let chosen = select_method(rows, fitting, options.method)?;
+    let chosen = select_probabilities(rows, fitting, options.method)?;
     let before: Vec<AssessedRow> = (0..rows.len()).map(|row| ClassifierMaps::UNCALIBRATED.assess(rows, row)).collect();
-    let after = out_of_sample(rows, fitting, &chosen);
-    let served: Vec<Vec<f64>> =
-        (0..rows.len()).map(|row| chosen.maps.probabilities.apply(rows.scores(row)).0).collect();
+    let served: Vec<Vec<f64>> = (0..rows.len()).map(|row| chosen.map.apply(rows.scores(row)).0).collect();
+    let confidence = select_confidence(out_of_sample(rows, &order, fitting, &chosen), options.method, chosen.method)?;
+    let candidates = judged(&chosen, &confidence);
+    let after = in_table_order(&order, confidence.rows);
     let (sets, levels, by_group) = match options.sets {
         Some(method) => conform(rows, conformal, &served, method)?,
         None => (None, Vec::new(), Vec::new()),
@@ -66,17 +68,17 @@ pub fn calibrate_classifier(
         let (before, after) = (some(&before), some(&after));
         GroupReport { value: value.clone(), rows: count, before, after, error: None, levels }
     });
-    let fitted = options.method != MethodChoice::Uncalibrated;
     let (total_before, total_after) = (measure(&before, None), measure(&after, None));
     if options.method != MethodChoice::Auto && !options.force {
         refuse_worse(options.method, (&before, &total_before), (&after, &total_after))?;
     }
     let report = Report {
-        fitted_rows: if fitted { fitting.len() } else { 0 },
+        fitted_rows: if options.method.fits_probabilities() { fitting.len() } else { 0 },
+        confidence_rows: if confidence.candidates.len() > 1 { rows.len() } else { 0 },
         conformal_rows: conformal.len(),
         before: Some(total_before),
         after: Some(total_after),
-        candidates: chosen.candidates,
+        candidates,
         constant: Some(most_frequent(rows)),
         error: None,
         values: Vec::new(),
@@ -86,8 +88,8 @@ pub fn calibrate_classifier(
     let rule = CalibrationRule::Classification {
         classes: rows.classes.clone(),
         scores: rows.kind,
-        probabilities: chosen.maps.probabilities,
-        confidence: chosen.maps.confidence.map(Box::new),
+        probabilities: chosen.map,
+        confidence: confidence.map.map(Box::new),
         sets,
     };
     Ok((rule, report))
@@ -146,20 +148,17 @@ fn group_of(rows: &ClassificationRows, row: usize) -> Option<usize> {
 /// Splits the rows into those that choose and fit the probabilities and those that give the quantiles.
 fn split(order: &[usize], options: ClassificationOptions) -> Result<(&[usize], &[usize]), CalibrationError> {
     let rows = order.len();
-    let (fitting, conformal) = match (options.method, options.sets) {
-        // Nothing is fitted, so every row can be used for the quantiles.
-        (MethodChoice::Uncalibrated, Some(_)) => (order, order),
-        (_, None) => order.split_at(rows),
-        (_, Some(_)) => order.split_at(rows / 2),
+    let fits = options.method.fits_probabilities();
+    let (fitting, conformal) = match options.sets {
+        // No probabilities are fitted, so every row can be used for the quantiles.
+        Some(_) if !fits => (order, order),
+        Some(_) => order.split_at(rows / 2),
+        None => order.split_at(rows),
     };
-    let needed = match (options.method, options.sets) {
-        (MethodChoice::Uncalibrated, _) => MIN_CONFORMAL_ROWS,
-        (_, None) => MIN_FITTED_ROWS,
-        (_, Some(_)) => 2 * MIN_FITTED_ROWS,
-    };
-    let purpose = match options.method {
-        MethodChoice::Uncalibrated => "the calibration of a classifier",
-        _ => "fitting probabilities (which the method uncalibrated does not)",
+    let (needed, purpose) = match (options.method, options.sets) {
+        (MethodChoice::Uncalibrated, _) => (MIN_CONFORMAL_ROWS, "the calibration of a classifier"),
+        (_, Some(_)) if fits => (2 * MIN_FITTED_ROWS, "fitting probabilities (which the method uncalibrated does not)"),
+        _ => (MIN_FITTED_ROWS, "fitting probabilities (which the method uncalibrated does not)"),
     };
     if rows < needed {
         return Err(CalibrationError::TooFewRows { rows, needed, purpose });
@@ -167,15 +166,39 @@ fn split(order: &[usize], options: ClassificationOptions) -> Result<(&[usize], &
     Ok((fitting, conformal))
 }
 
-/// Every row, assessed by a fit that did not see it.
-fn out_of_sample(rows: &ClassificationRows, fitting: &[usize], chosen: &FittedMethod) -> Vec<AssessedRow> {
-    let mut assessed: Vec<Option<AssessedRow>> = vec![None; rows.len()];
-    for (row, cross_fitted) in fitting.iter().zip(&chosen.cross_fitted) {
-        assessed[*row] = Some(cross_fitted.clone());
+/// Every row in shuffled order, with the probabilities of a fit that did not see it.
+fn out_of_sample(
+    rows: &ClassificationRows,
+    order: &[usize],
+    fitting: &[usize],
+    chosen: &FittedProbabilities,
+) -> Vec<AssessedRow> {
+    // The fitting rows are the first of the order.
+    let maps = ClassifierMaps { probabilities: chosen.map.clone(), confidence: None };
+    let rest = order[fitting.len()..].iter().map(|row| maps.assess(rows, *row));
+    chosen.cross_fitted.iter().cloned().chain(rest).collect()
+}
+
+/// Puts rows in shuffled order back into the order of the table.
+fn in_table_order(order: &[usize], shuffled: Vec<AssessedRow>) -> Vec<AssessedRow> {
+    let mut rows: Vec<(usize, AssessedRow)> = order.iter().copied().zip(shuffled).collect();
+    rows.sort_by_key(|(row, _)| *row);
+    rows.into_iter().map(|(_, assessed)| assessed).collect()
+}
+
+/// The candidates of both selections, with the chosen ones marked. If no top-label method was tried, there is nothing to
+/// tell of the second.
+fn judged(chosen: &FittedProbabilities, confidence: &FittedConfidence) -> Vec<Candidate> {
+    let mut candidates = chosen.candidates.clone();
+    for candidate in &mut candidates {
+        candidate.chosen = candidate.method == chosen.method.as_str();
     }
-    let rest =
-        |(row, assessed): (usize, Option<AssessedRow>)| assessed.unwrap_or_else(|| chosen.maps.assess(rows, row));
-    assessed.into_iter().enumerate().map(rest).collect()
+    if confidence.candidates.len() > 1 {
+        let method = confidence.method.unwrap_or(chosen.method).as_str();
+        let marked = |candidate: &Candidate| Candidate { chosen: candidate.method == method, ..candidate.clone() };
+        candidates.extend(confidence.candidates.iter().map(marked));
+    }
+    candidates
 }
 
 type Conformed = (Option<Sets>, Vec<LevelReport>, Vec<Vec<LevelReport>>);

@@ -1,6 +1,6 @@
 //! The calibration methods of a classifier, and how each is fitted.
 
-use super::{assessed_row::ClassifierMaps, rows::ClassificationRows};
+use super::rows::ClassificationRows;
 use crate::domain::uncertainty::{
     Beta, ConfidenceMap, Isotonic, ProbabilityMap, Temperature, VennAbers, positive_probability,
 };
@@ -54,17 +54,31 @@ impl MethodChoice {
         Self::TopLabelVennAbers,
     ];
 
-    /// The candidates of `auto` for so many rows, beside the model's own probabilities, simplest first. For two classes,
-    /// the curve of one probability calibrates the uncertainty too.
-    pub(super) fn candidates(classes: usize, rows: usize) -> &'static [Self] {
-        /// With fewer rows, a curve without a fixed form follows their noise.
-        const MIN_CURVE_ROWS: usize = 200;
-        let all = if classes == 2 {
-            &[Self::Temperature, Self::Beta, Self::VennAbers, Self::Isotonic]
-        } else {
-            &[Self::Temperature, Self::TopLabelBeta, Self::TopLabelVennAbers, Self::TopLabelIsotonic]
-        };
-        if rows < MIN_CURVE_ROWS { &all[..2] } else { all }
+    /// The methods of the probabilities to try for so many rows, beside the model's own probabilities, simplest first.
+    pub(super) fn probability_candidates(&self, classes: usize, rows: usize) -> &[Self] {
+        match self {
+            Self::Auto if classes == 2 => {
+                enough(&[Self::Temperature, Self::Beta, Self::VennAbers, Self::Isotonic], rows)
+            }
+            Self::Auto => &[Self::Temperature],
+            Self::Uncalibrated => &[],
+            top_label if top_label.is_top_label() => &[],
+            _ => std::slice::from_ref(self),
+        }
+    }
+
+    /// The top-label methods to try for so many rows, simplest first.
+    pub(super) fn confidence_candidates(&self, rows: usize) -> &[Self] {
+        match self {
+            Self::Auto => enough(&[Self::TopLabelBeta, Self::TopLabelVennAbers, Self::TopLabelIsotonic], rows),
+            top_label if top_label.is_top_label() => std::slice::from_ref(self),
+            _ => &[],
+        }
+    }
+
+    /// Whether the method fits probabilities.
+    pub(super) fn fits_probabilities(self) -> bool {
+        self != Self::Uncalibrated && !self.is_top_label()
     }
 
     /// The choice as written on the command line and in reports.
@@ -92,58 +106,45 @@ impl MethodChoice {
         matches!(self, Self::Beta | Self::Isotonic | Self::VennAbers)
     }
 
+    /// Whether the method has a fixed number of parameters.
+    fn is_parametric(self) -> bool {
+        matches!(self, Self::Temperature | Self::Beta | Self::TopLabelBeta)
+    }
+
     /// Whether the method calibrates the uncertainty alone.
     fn is_top_label(self) -> bool {
         matches!(self, Self::TopLabelBeta | Self::TopLabelIsotonic | Self::TopLabelVennAbers)
     }
 }
 
-/// The method of the probabilities, and that of the uncertainty if it has its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct MethodPair {
-    pub(super) probabilities: MethodChoice,
-    pub(super) confidence: Option<MethodChoice>,
+/// The methods that this many rows are enough for: with few rows, a curve of free form follows their noise.
+fn enough(methods: &'static [MethodChoice], rows: usize) -> &'static [MethodChoice] {
+    const MIN_CURVE_ROWS: usize = 200;
+    let simple = methods.iter().take_while(|method| method.is_parametric()).count();
+    if rows < MIN_CURVE_ROWS { &methods[..simple] } else { methods }
 }
 
-impl MethodPair {
-    /// The graph's own probabilities.
-    pub(super) const UNCALIBRATED: Self = Self { probabilities: MethodChoice::Uncalibrated, confidence: None };
-
-    /// This pair with another method: a top-label method keeps the probabilities.
-    pub(super) fn extended_by(self, method: MethodChoice) -> Self {
-        if method.is_top_label() {
-            Self { confidence: Some(method), ..self }
-        } else {
-            Self { probabilities: method, confidence: None }
-        }
+/// Fits a top-label method to rows of a confidence and whether the prediction is right.
+pub(super) fn fit_confidence(
+    method: MethodChoice,
+    rows: impl Iterator<Item = (f64, bool)>,
+) -> Result<ConfidenceMap, FitError> {
+    let rows: Vec<(f64, bool)> = rows.collect();
+    let right = rows.iter().filter(|row| row.1).count();
+    if right == 0 || right == rows.len() {
+        let all = if right == 0 { "wrong" } else { "right" };
+        return Err(format!("the model is {all} on every row to fit it on").into());
     }
-
-    /// The names of the uncertainty's method and of the probabilities' method.
-    pub(super) fn names(self) -> (&'static str, &'static str) {
-        (self.confidence.unwrap_or(self.probabilities).as_str(), self.probabilities.as_str())
-    }
-
-    /// Fits both methods to the chosen rows.
-    pub(super) fn fit(self, rows: &ClassificationRows, chosen: &[usize]) -> Result<ClassifierMaps, FitError> {
-        let probabilities = fit_probabilities(self.probabilities, rows, chosen)?;
-        let base = ClassifierMaps { probabilities, confidence: None };
-        let Some(method) = self.confidence else { return Ok(base) };
-        let assessed = || chosen.iter().map(|row| base.assess(rows, *row)).map(|row| (row.confidence, row.right));
-        let right = assessed().filter(|row| row.1).count();
-        if right == 0 || right == chosen.len() {
-            let all = if right == 0 { "wrong" } else { "right" };
-            return Err(format!("the model is {all} on every row to fit it on").into());
-        }
-        let confidence = match method {
-            MethodChoice::TopLabelIsotonic => ConfidenceMap::TopLabelIsotonic(Isotonic::fit(assessed())),
-            MethodChoice::TopLabelVennAbers => ConfidenceMap::TopLabelVennAbers(VennAbers::fit(assessed())),
-            _ => ConfidenceMap::TopLabelBeta(Beta::fit(assessed())),
-        };
-        Ok(ClassifierMaps { confidence: Some(confidence), ..base })
-    }
+    let rows = rows.into_iter();
+    Ok(match method {
+        MethodChoice::TopLabelIsotonic => ConfidenceMap::TopLabelIsotonic(Isotonic::fit(rows)),
+        MethodChoice::TopLabelVennAbers => ConfidenceMap::TopLabelVennAbers(VennAbers::fit(rows)),
+        _ => ConfidenceMap::TopLabelBeta(Beta::fit(rows)),
+    })
 }
 
-fn fit_probabilities(
+/// Fits a method of the probabilities to the chosen rows.
+pub(super) fn fit_probabilities(
     method: MethodChoice,
     rows: &ClassificationRows,
     chosen: &[usize],

@@ -27,6 +27,7 @@ mod bands;
 mod calibration_metrics;
 mod classifier;
 mod confidence_bins;
+mod confidence_selection;
 mod conformal_fit;
 mod error;
 mod method_choice;
@@ -35,6 +36,7 @@ mod paired_test;
 mod regressor;
 mod rows;
 mod split;
+mod tried_method;
 
 pub use assessed_row::answers;
 pub use bands::{CoverageLaw, accuracy_band, coverage_band, coverage_law};

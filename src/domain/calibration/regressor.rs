@@ -62,6 +62,7 @@ pub fn calibrate_regressor(
     });
     let report = Report {
         fitted_rows: 0,
+        confidence_rows: 0,
         conformal_rows: count,
         before: None,
         after: None,

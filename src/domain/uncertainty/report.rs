@@ -12,6 +12,9 @@ use crate::domain::json::JsonValue;
 pub struct Report {
     /// Number of rows that the probabilities were fitted to; 0 if nothing was fitted.
     pub fitted_rows: usize,
+    /// Number of rows that a top-label method was chosen and fitted on; 0 if none was tried.
+    #[serde(default)]
+    pub confidence_rows: usize,
     /// Number of rows that the quantiles come from.
     pub conformal_rows: usize,
     /// Classification: metrics of the graph's own probabilities.
@@ -101,7 +104,10 @@ pub struct Candidate {
     pub probabilities_method: String,
     /// Its cross-fitted scores; `None` if the method cannot be used here.
     pub scores: Option<CandidateScores>,
-    /// Whether it was chosen.
+    /// Number of rows that it was scored on. The methods of the probabilities are compared on the fitting rows, the
+    /// top-label methods on all rows.
+    pub rows: usize,
+    /// Whether it was chosen among those on the same rows.
     pub chosen: bool,
     /// Why it cannot be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
