@@ -177,14 +177,16 @@ fn level_notes(level: &LevelReport, made: &CalibrationReport) -> String {
     } else if made.classes.len() > 1 && level.mean_size.is_some_and(|size| size >= made.classes.len() as f64) {
         said.push("every set holds all classes (tied scores)");
     }
-    let later = level.later.filter(|later| {
-        let band = coverage_band(level.coverage, later.earlier, later.rows);
+    let later = level.later.and_then(|later| {
+        let (low, high) = coverage_band(level.coverage, later.earlier, later.rows)?;
         let share = later.covered as f64 / later.rows as f64;
-        band.is_some_and(|(low, high)| !(low..=high).contains(&share))
+        match () {
+            () if share < low => Some("fewer later rows than by chance"),
+            () if share > high => Some("more later rows than by chance (tied scores)"),
+            () => None,
+        }
     });
-    if later.is_some() {
-        said.push("the later rows differ by more than chance");
-    }
+    said.extend(later);
     said.join(", ")
 }
 
