@@ -51,13 +51,14 @@ pub(crate) fn row(recipe: Recipe, trials: &[Trial]) -> String {
 /// The whole document.
 pub(crate) fn markdown(times: usize, done: &[(Recipe, Vec<Trial>)]) -> String {
     let mut text = format!(
-        "# What `auto` selects\n\n{times} data sets of each kind, calibrated as `candor calibrate` does by default (half of \
+        "# What `auto` selects\n\n{times} data sets of each kind ({} of those with 10,000 rows), calibrated as `candor calibrate` does by default (half of \
          the rows fit the probabilities), and measured on 2,000 new rows whose true class probabilities are known. The \
          table shows the share of data sets for which each method was selected, the mean top-label ECE of the model's own \
          confidence and of the calibrated one, the share of data sets in which it grew by more than {SAME} and by how much \
          on average, and the share whose report says that the ECE is beyond chance. *Votes* are shares of 20 votes with \
          many exact zeros; *shifted* adds a constant to the logit of each class, which no temperature corrects. \
-         `make selection-study` writes this page.\n\n{HEAD}\n"
+         `make selection-study` writes this page.\n\n{HEAD}\n",
+        times * 3 / 10
     );
     for (recipe, trials) in done {
         let _ = writeln!(text, "{}", row(*recipe, trials));

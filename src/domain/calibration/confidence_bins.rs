@@ -9,7 +9,7 @@ use crate::domain::{
 
 /// The most resamples, and the most draws of all resamples together.
 const MAX_RESAMPLES: usize = 1000;
-const MAX_DRAWS: usize = 10_000_000;
+const MAX_DRAWS: usize = 5_000_000;
 
 /// The fewest resamples, for tables of many rows: enough for the value that 99 of 100 do not exceed.
 const MIN_RESAMPLES: usize = 200;

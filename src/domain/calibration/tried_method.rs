@@ -1,5 +1,7 @@
 //! A method with its cross-fitted answers, and whether it is better than another by more than chance.
 
+use std::cell::OnceCell;
+
 use super::{
     assessed_row::AssessedRow,
     calibration_metrics::candidate_scores,
@@ -13,17 +15,19 @@ use crate::domain::uncertainty::{Candidate, CandidateScores};
 pub(super) struct TriedMethod {
     pub(super) scores: CandidateScores,
     pub(super) rows: Vec<AssessedRow>,
+    /// The calibration error that a perfect calibration does not exceed in 99 of 100 cases, once it was asked for.
+    limit: OnceCell<f64>,
 }
 
 impl TriedMethod {
     pub(super) fn new(rows: Vec<AssessedRow>) -> Self {
-        Self { scores: candidate_scores(&rows), rows }
+        Self { scores: candidate_scores(&rows), rows, limit: OnceCell::new() }
     }
 
     /// Whether the calibration error is greater than a perfect calibration shows in 99 of 100 cases.
     fn is_beyond_chance(&self) -> bool {
-        let by_chance = ConfidenceBins::new(&self.rows.iter().collect::<Vec<_>>()).ece_by_chance();
-        self.scores.ece > by_chance.limit
+        let limit = || ConfidenceBins::new(&self.rows.iter().collect::<Vec<_>>()).ece_by_chance().limit;
+        self.scores.ece > *self.limit.get_or_init(limit)
     }
 
     /// Whether this method is better than the one so far by more than chance: its calibration error is not greater, and

@@ -6,9 +6,9 @@ use std::fs;
 use candor::domain::{
     calibration::{ClassificationOptions, ClassificationRows, MethodChoice, calibrate_classifier, coverage_band},
     uncertainty::{
-        AssessContext, CalibrationRule, Calibrator, Coverage, Intervals, Isotonic, Quantiles, RegressionOutputs, Scale,
-        ScoreKind, Scores, Temperature, VennAbers, aps_score, aps_set, cqr_score, lac_score, lac_set, normalized_score,
-        softmax, split_score,
+        AssessContext, Beta, CalibrationRule, Calibrator, Coverage, Intervals, Isotonic, Quantiles, RegressionOutputs,
+        Scale, ScoreKind, Scores, Temperature, VennAbers, aps_score, aps_set, cqr_score, lac_score, lac_set,
+        normalized_score, softmax, split_score,
     },
 };
 use serde_json::Value;
@@ -219,4 +219,18 @@ fn the_methods_for_two_classes_equal_scikit_learn_and_venn_abers() {
         assert!(near(VennAbers::merge((lower, upper)), merged), "at {score}");
     }
     assert_eq!(curve.scores, floats(&vectors["knots"]["scores"]));
+}
+
+#[test]
+fn the_beta_curve_equals_that_of_scipy() {
+    let cases = vectors("beta.json");
+    for case in cases.as_array().expect("cases") {
+        let positive =
+            case["positive"].as_array().expect("labels").iter().map(|label| label.as_bool().expect("a label"));
+        let curve = Beta::fit(floats(&case["scores"]).into_iter().zip(positive));
+        for (score, expected) in floats(&case["grid"]).iter().zip(floats(&case["probabilities"])) {
+            let found = curve.apply(*score);
+            assert!((found - expected).abs() < 1e-6, "{} at {score}: {found} for {expected}", case["name"]);
+        }
+    }
 }
