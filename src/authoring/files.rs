@@ -12,6 +12,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::error::AuthoringError;
+use crate::repository::PACKAGE;
 
 /// A directory under construction. It is removed on drop unless it was committed.
 #[derive(Debug)]
@@ -166,16 +167,18 @@ fn write_and_rename(files: &[(PathBuf, String)], drafts: &[PathBuf]) -> Result<(
     Ok(())
 }
 
-/// Returns version.json with updated digests of `files`, or `None` if it lists none of them.
+/// Returns version.json with updated digests of `files`, or `None` if it lists no digests, or none that changes. The files of
+/// a package are added to the list; others, such as plots, are only updated if they are listed.
 pub(super) fn update_version_json(directory: &Path, files: &[(&str, String)]) -> Option<(PathBuf, String)> {
     let path = directory.join("version.json");
     let found = fs::read_to_string(&path).ok()?;
     // Loading the version has already parsed it.
     let mut version: Value = serde_json::from_str(&found).ok()?;
+    let listed = version.get_mut("files").and_then(Value::as_object_mut).filter(|listed| !listed.is_empty())?;
     let mut changed = false;
     for (name, text) in files {
-        if let Some(listed) = version.get_mut("files").and_then(|files| files.get_mut(*name)) {
-            *listed = json!(format!("sha256:{}", crate::dataset::sha256(text.as_bytes())));
+        if PACKAGE.contains(name) || listed.contains_key(*name) {
+            listed.insert((*name).to_owned(), json!(format!("sha256:{}", crate::dataset::sha256(text.as_bytes()))));
             changed = true;
         }
     }

@@ -67,6 +67,9 @@ pub fn seal(loader: &Loader, place: &Path, options: SealOptions) -> Result<SealR
     let loader = if options.record_golden { loader.without_golden_cases() } else { loader };
     let (mut prepared, stale) = verify(&loader, &directory)?;
     let golden = directory.join(GOLDEN);
+    if options.record_golden && !golden.is_file() {
+        return Err(undecided(&golden, &"does not exist, so there are no cases to record again"));
+    }
     let recorded = match fs::read_to_string(&golden) {
         Ok(text) if options.record_golden => Some(golden_cases::record_again(&mut prepared, &golden, &text)?),
         _ => None,

@@ -106,8 +106,8 @@ fn print_evaluation(output: &mut Terminal, made: &Evaluation, data: &Path) {
     if let Some((ece, by_chance)) = &made.ece {
         let verdict = if made.is_calibrated() { "holds" } else { "does not hold" };
         output.line(format_args!(
-            "uncertainty  {verdict}: its top-label ECE is {ece:.3}; that of a perfect calibration is {:.3} on average, and at \
-             most {:.3} in 99 of 100 cases",
+            "uncertainty  {verdict}: its top-label ECE is {ece:.3}; that of a calibration from as many rows is {:.3} by \
+             chance, and at most {:.3} in 99 of 100 cases",
             by_chance.mean, by_chance.limit
         ));
     }

@@ -61,7 +61,8 @@ fn print(output: &mut Terminal, made: &SealReport, options: SealOptions) {
         }
     }
     let verb = if options.record_golden { "recorded" } else { "reproduced" };
-    output.line(format_args!("loads   as `candor serve` would; {} golden cases {verb}", made.golden));
+    let loads = if made.stale.is_empty() { "as `candor serve` would" } else { "once the stale files are made again" };
+    output.line(format_args!("loads   {loads}; {} golden cases {verb}", made.golden));
     for stale in &made.stale {
         output.line(format_args!("stale   {stale}"));
     }

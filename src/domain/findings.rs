@@ -134,7 +134,7 @@ fn unbounded(
     // If probabilities were fitted, only the other half of the rows gave the quantiles.
     let (all, why) = match calibration.report.fitted_rows {
         0 => (needed, String::new()),
-        _ => (2 * needed, format!(", of which one half fits the probabilities and the other gives the {needed}")),
+        _ => (2 * needed - 1, format!(", of which one half fits the probabilities and the other gives the {needed}")),
     };
     Some(Finding::warning(format!(
         "its quantiles come from {rows} rows, but coverage {level} needs {needed}: {meaning}; run `candor calibrate` \

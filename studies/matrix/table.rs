@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use candor::domain::uncertainty::EceByChance;
+use candor::{authoring::shell_quoted, domain::uncertainty::EceByChance};
 
 use crate::case::Case;
 
@@ -34,7 +34,7 @@ impl Line {
     pub(crate) fn new(case: &Case) -> Self {
         Self {
             kind: case.kind.clone(),
-            flags: case.init.join(" "),
+            flags: case.init.iter().map(|flag| shell_quoted(flag)).collect::<Vec<_>>().join(" "),
             refused: false,
             splits: 0,
             methods: BTreeMap::new(),
@@ -83,7 +83,7 @@ impl Line {
     }
 
     pub(crate) fn text(&self) -> String {
-        let flags = if self.flags.is_empty() { String::new() } else { format!("`{}`", self.flags) };
+        let flags = if self.flags.is_empty() { String::new() } else { format!("`{}`", self.flags.replace('|', "\\|")) };
         if self.refused {
             return format!("| {} | {flags} | refused by `init` | | | | | | | | | | |", self.kind);
         }

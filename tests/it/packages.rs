@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     matching::matches_pattern,
-    packages::{ask, copy_models},
+    packages::{ask, copy_models, unlist_calibrations},
     paths::root,
     process::candor,
     server::Server,
@@ -27,7 +27,9 @@ fn broken(settings: &str) -> TempDir {
         copy(&root().join("models").join(case.from).join("1"), &version);
         // Each change must be found by itself, not by its digest or by the calibration of another model.
         fs::remove_file(version.join("calibration.json")).expect("removed");
-        if !case.digests {
+        if case.digests {
+            unlist_calibrations(&model);
+        } else {
             fs::remove_file(version.join("version.json")).expect("removed");
         }
         if !settings.is_empty() {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{
     collect_rows::{check_target, run_rows},
     targets::Targets,
+    training_data::{refuse_training_data, trained_on},
 };
 use crate::{
     authoring::{error::AuthoringError, locate_version},
@@ -14,7 +15,7 @@ use crate::{
         calibration::{calibration_error, coverage_band},
         prediction::{Outcome, Prediction},
         tensor::Inputs,
-        uncertainty::{AssessContext, Coverage, EceByChance},
+        uncertainty::{AssessContext, CalibrationDocument, CalibrationRule, Coverage, EceByChance, ProbabilityMap},
     },
     repository::{Loader, VerifiedVersion},
 };
@@ -39,7 +40,8 @@ pub struct Evaluation {
     pub rows: usize,
     /// The number of rows left out because they could not be used.
     pub skipped: u64,
-    /// Classification: the top-label ECE, and that of a perfect calibration.
+    /// Classification: the top-label ECE, and that of a right calibration: its mean, and what it does not exceed in 99 of
+    /// 100 cases. Both allow for the error of a calibration that was itself fitted to a number of rows.
     pub ece: Option<(f64, EceByChance)>,
     /// The coverage of sets or intervals, if it is claimed.
     pub coverage: Option<MeasuredCoverage>,
@@ -84,8 +86,10 @@ pub fn evaluate(
     let mut prepared = locate_version::load(loader, &directory)?;
     let table = Table::open(data, &options.reading)?;
     check_target(&table, options.target.as_deref())?;
+    let sha256 = table.sha256()?;
+    refuse_training_data(&table, trained_on(&prepared, &sha256))?;
     if let Some(calibrated) = &prepared.calibrated
-        && calibrated.calibration.data.sha256 == format!("sha256:{}", table.sha256()?)
+        && calibrated.calibration.data.sha256 == format!("sha256:{sha256}")
     {
         let detail = "is the table that calibration.json was made from: only other rows can judge it".to_owned();
         return Err(table.table_error(detail).into());
@@ -143,7 +147,10 @@ fn measure(prepared: &VerifiedVersion, answers: &[Prediction], truths: &Targets)
             _ => None,
         })
         .collect();
-    let ece = (!classes.is_empty()).then(|| calibration_error(&classes));
+    let widening = prepared.calibrated.as_ref().map_or(1.0, |made| widening(&made.calibration, answers.len()));
+    let ece = (!classes.is_empty()).then(|| calibration_error(&classes)).map(|(ece, by_chance)| {
+        (ece, EceByChance { mean: by_chance.mean * widening, limit: by_chance.limit * widening })
+    });
     let claimed = prepared.calibrated.as_ref().and_then(|calibrated| calibrated.calibrator.claimed_coverage());
     let coverage = claimed.map(|claimed| {
         let covered = answers.iter().enumerate().filter(|(row, answer)| covers(answer, truths, *row)).count();
@@ -152,6 +159,18 @@ fn measure(prepared: &VerifiedVersion, answers: &[Prediction], truths: &Targets)
         MeasuredCoverage { claimed, share: covered as f64 / answers.len() as f64, band }
     });
     (ece.is_some() || coverage.is_some()).then_some((ece, coverage))
+}
+
+/// How much a fitted calibration widens what chance allows on new rows: the errors of the fit and of the rows add up, as
+/// for two samples.
+fn widening(calibration: &CalibrationDocument, rows: usize) -> f64 {
+    let report = &calibration.report;
+    let fitted = match &calibration.rule {
+        CalibrationRule::Classification { confidence: Some(_), .. } => report.confidence_rows,
+        CalibrationRule::Classification { probabilities: ProbabilityMap::Uncalibrated, .. } => return 1.0,
+        _ => report.fitted_rows,
+    };
+    (1.0 + rows as f64 / fitted.max(1) as f64).sqrt()
 }
 
 /// Whether the set or the interval of an answer contains the truth. One without a bound contains everything.

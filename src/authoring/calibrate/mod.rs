@@ -8,6 +8,7 @@ mod evaluate;
 mod options;
 mod plan;
 mod targets;
+mod training_data;
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ use super::{
     files, locate_version, plot,
 };
 use crate::{
-    dataset::{Table, TableError},
+    dataset::Table,
     domain::{
         calibration::CalibrationErrors,
         name::{ModelName, VersionName},
@@ -30,6 +31,7 @@ use collect_rows::{check_target, collect_rows};
 pub use evaluate::{EvaluateOptions, Evaluation, MeasuredCoverage, evaluate};
 pub use options::{CalibrateOptions, CalibrationMethod, SetChoice};
 use plan::plan;
+use training_data::{refuse_training_data, trained_on};
 
 /// The progress of a calibration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,14 +138,6 @@ pub fn calibrate(
     })
 }
 
-fn refuse_training_data(table: &Table, trained_on: Option<&str>) -> Result<(), TableError> {
-    let Some(what) = trained_on else { return Ok(()) };
-    Err(table.table_error(format!(
-        "is the table that {what} names as training data: a model is more certain of rows that it was trained on than of \
-         new ones. Use held-out rows, or pass --allow-training-data if the model was not trained on these"
-    )))
-}
-
 /// Runs the rows of a table through the version in a directory and returns what [`calibrate`] would fit to, for
 /// measuring how well calibration works.
 ///
@@ -163,19 +157,6 @@ pub fn load_held_out(
     let table = Table::open(data, &options.reading)?;
     check_target(&table, options.target.as_deref())?;
     Ok(collect_rows(&mut prepared, &table, plan, options, &mut |_| ())?.0)
-}
-
-/// Returns the name of the file that lists this table as training data.
-fn trained_on(prepared: &VerifiedVersion, sha256: &str) -> Option<&'static str> {
-    let profiled = prepared.profile().is_some_and(|profile| profile.source.sha256 == sha256);
-    let data = prepared.provenance().training_data.as_ref();
-    let listed = data.and_then(|data| data.sha256.as_deref());
-    let trained = listed.is_some_and(|listed| listed.strip_prefix("sha256:").unwrap_or(listed) == sha256);
-    match (profiled, trained) {
-        (true, _) => Some("profile.json"),
-        (_, true) => Some("version.json"),
-        _ => None,
-    }
 }
 
 fn table_faults(table: &Table, faults: &CalibrationErrors) -> AuthoringError {

@@ -150,9 +150,12 @@ impl UnassignedColumns<'_> {
             if let InputArity::Scalars(width) = input_arity(&signature.inputs[tensor])
                 && width != columns.len()
                 && !array
+                // A column that the table does not have is already reported.
+                && columns.len() == listed.len()
             {
                 let spec = &signature.inputs[tensor];
-                self.problems.push(format!("--input gives {} columns to {spec}, which takes {width}", columns.len()));
+                let (given, plural) = (columns.len(), if columns.len() == 1 { "" } else { "s" });
+                self.problems.push(format!("--input gives {given} column{plural} to {spec}, which takes {width}"));
             }
             placed.push(InputBinding { tensor, columns, array, how: MatchedBy::Flag });
         }

@@ -73,7 +73,7 @@ pub(in crate::cli) struct Calibrate {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum MethodFlag {
-    /// The simplest method that no other improves by more than chance.
+    /// Starts from the model's own probabilities and moves to a more flexible method only on evidence.
     Auto,
     /// Temperature scaling: a single parameter that sharpens or softens all probabilities.
     Temperature,

@@ -79,9 +79,13 @@ fn probabilities(before: &ProbabilityMetrics, after: &ProbabilityMetrics) -> Str
         row(
             "  by chance",
             |quality| decimals(quality.ece_by_chance.mean),
-            "what a perfect calibration shows on so many rows, on average",
+            "what to expect from a perfect calibration on so many rows",
         ),
-        row("  at most", |quality| decimals(quality.ece_by_chance.limit), "and in 99 of 100 cases"),
+        row(
+            "  at most",
+            |quality| decimals(quality.ece_by_chance.limit),
+            "99 % limit: the largest to expect from a perfect calibration by chance",
+        ),
         row(
             "Brier score",
             |quality| decimals(quality.uncertainty_brier),

@@ -22,7 +22,7 @@ use crate::domain::uncertainty::{
 /// Options set by the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClassificationOptions {
-    /// The calibration method of the probabilities.
+    /// The calibration method.
     pub method: MethodChoice,
     /// The method of prediction sets; `None` for no sets.
     pub sets: Option<SetMethod>,
@@ -158,7 +158,8 @@ fn split(order: &[usize], options: ClassificationOptions) -> Result<(&[usize], &
     let (needed, purpose) = match (options.method, options.sets) {
         (MethodChoice::Uncalibrated, _) => (MIN_CONFORMAL_ROWS, "the calibration of a classifier"),
         (_, Some(_)) if fits => (2 * MIN_FITTED_ROWS, "fitting probabilities (which the method uncalibrated does not)"),
-        _ => (MIN_FITTED_ROWS, "fitting probabilities (which the method uncalibrated does not)"),
+        _ if fits => (MIN_FITTED_ROWS, "fitting probabilities (which the method uncalibrated does not)"),
+        _ => (MIN_FITTED_ROWS, "fitting a top-label method"),
     };
     if rows < needed {
         return Err(CalibrationError::TooFewRows { rows, needed, purpose });

@@ -7,7 +7,7 @@ use crate::domain::{
     uncertainty::{Bin, EceByChance},
 };
 
-/// The most resamples, and the most draws of all resamples together.
+/// The most resamples, and the most draws of all resamples together, unless that leaves fewer than the minimum.
 const MAX_RESAMPLES: usize = 1000;
 const MAX_DRAWS: usize = 5_000_000;
 

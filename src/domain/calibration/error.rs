@@ -44,8 +44,16 @@ pub enum CalibrationError {
         /// The value found.
         value: f64,
     },
-    /// An output of the model is NaN or infinite.
-    #[error("row {row}: the model returned {value}, which is not a finite number")]
+    /// A target is too large to be squared.
+    #[error("row {row}: the target {value:e} is too large; it must be below 1e150")]
+    LargeTarget {
+        /// The row number, from 1.
+        row: usize,
+        /// The value found.
+        value: f64,
+    },
+    /// An output of the model is NaN, infinite or too large to be squared.
+    #[error("row {row}: the model returned {value:e}, which is not a finite number below 1e150")]
     NonFiniteOutput {
         /// The row number, from 1.
         row: usize,

@@ -2,9 +2,8 @@
 //! evaluated on that fold, in turn.
 //!
 //! `auto` starts from the model's own probabilities and takes the candidates from the simplest to the most flexible. A
-//! candidate replaces the method so far only if it is better by more than chance, on the Brier score and on the top-label
-//! calibration error together. Otherwise a flexible method would be taken for a difference that is noise, and make new
-//! rows worse.
+//! candidate replaces the method so far only if it is better by more than chance ([`TriedMethod::improves`]). Otherwise a
+//! flexible method would be taken for a difference that is noise, and make new rows worse.
 
 use super::{
     assessed_row::{AssessedRow, ClassifierMaps},

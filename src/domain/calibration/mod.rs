@@ -17,10 +17,12 @@
 //!    `CalibrationDocument` with the digests, and write it as JSON. `Contract::check_calibration` checks at load
 //!    whether it fits.
 //!
-//! **No row is used twice.** A conformal quantile is exact only if the scores were fixed before its rows were seen. The
-//! scores of a classifier come from the calibrated probabilities, the ones in responses. So a seeded shuffle, blind to
-//! labels, splits the rows into halves: one chooses and fits the probabilities, the other gives the quantiles. With
-//! `uncalibrated`, and in a regression, nothing is fitted and every row contributes to the quantiles.
+//! **No row both fits the probabilities and gives a quantile.** A conformal quantile is exact only if the scores were fixed
+//! before its rows were seen. The scores of a classifier come from the calibrated probabilities, the ones in responses. So a
+//! seeded shuffle, blind to labels, splits the rows into halves: one chooses and fits the probabilities, the other gives the
+//! quantiles. If `uncalibrated` or a top-label method is requested, and in a regression, no probabilities are fitted and
+//! every row contributes to the quantiles. A top-label method is chosen and fitted on all rows: it maps the confidence to
+//! `uncertainty`, on which the sets do not depend.
 
 mod assessed_row;
 mod bands;

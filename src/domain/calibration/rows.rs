@@ -9,6 +9,9 @@ use crate::domain::{
     uncertainty::{RegressionOutputs, ScoreKind, Scores},
 };
 
+/// Targets must be smaller in magnitude, so that squared errors are finite.
+const MAX_TARGET: f64 = 1e150;
+
 /// The rows of a classifier.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClassificationRows {
@@ -157,9 +160,17 @@ impl RegressionRows {
             if column.len() != rows {
                 faults.push(CalibrationError::Lengths { what, found: column.len(), rows });
             }
-            for (row, value) in column.iter().enumerate().filter(|(_, value)| !value.is_finite()) {
+            for (row, value) in
+                column.iter().enumerate().filter(|(_, value)| value.abs() >= MAX_TARGET || value.is_nan())
+            {
                 faults.push(CalibrationError::NonFiniteOutput { row: row + 1, value: *value });
             }
+        }
+        // The square of a larger one is not finite.
+        for (row, value) in
+            self.targets.iter().enumerate().filter(|(_, value)| value.is_finite() && value.abs() >= MAX_TARGET)
+        {
+            faults.push(CalibrationError::LargeTarget { row: row + 1, value: *value });
         }
         for (row, value) in self.targets.iter().enumerate().filter(|(_, value)| !value.is_finite()) {
             faults.push(CalibrationError::NonFiniteTarget { row: row + 1, value: *value });

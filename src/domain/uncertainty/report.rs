@@ -10,17 +10,18 @@ use crate::domain::json::JsonValue;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// Number of rows that the probabilities were fitted to; 0 if nothing was fitted.
+    /// Number of rows that the method of the probabilities was chosen and fitted on; 0 if `uncalibrated` or a top-label
+    /// method was requested.
     pub fitted_rows: usize,
     /// Number of rows that a top-label method was chosen and fitted on; 0 if none was tried.
     #[serde(default)]
     pub confidence_rows: usize,
     /// Number of rows that the quantiles come from.
     pub conformal_rows: usize,
-    /// Classification: metrics of the graph's own probabilities.
+    /// Classification: metrics of the uncalibrated answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<ProbabilityMetrics>,
-    /// Classification: metrics of the calibrated probabilities.
+    /// Classification: metrics of the calibrated answers, cross-fitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<ProbabilityMetrics>,
     /// Classification: the methods tried, with their cross-fitted scores.
@@ -43,7 +44,7 @@ pub struct Report {
     pub groups: Vec<GroupReport>,
 }
 
-/// Quality metrics of probabilities.
+/// Quality metrics of a classifier's answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProbabilityMetrics {
@@ -66,9 +67,11 @@ pub struct ProbabilityMetrics {
 }
 
 impl ProbabilityMetrics {
-    /// Whether the calibration error is greater than a perfect calibration shows in 99 of 100 such sets of rows.
+    /// Whether the calibration error is greater than a perfect calibration shows in 99 of 100 such sets of rows, and
+    /// greater than half a percentage point, which many rows would prove but nobody would act on.
     pub fn is_miscalibrated(&self) -> bool {
-        self.ece > self.ece_by_chance.limit
+        const NEGLIGIBLE: f64 = 0.005;
+        self.ece > self.ece_by_chance.limit.max(NEGLIGIBLE)
     }
 }
 
@@ -182,10 +185,10 @@ pub struct GroupReport {
     pub value: JsonValue,
     /// Number of rows in the group, out of all rows given.
     pub rows: usize,
-    /// Classification: metrics of the graph's own probabilities.
+    /// Classification: metrics of the uncalibrated answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<ProbabilityMetrics>,
-    /// Classification: metrics of the calibrated probabilities.
+    /// Classification: metrics of the calibrated answers, cross-fitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<ProbabilityMetrics>,
     /// Regression: the error of the predicted value.

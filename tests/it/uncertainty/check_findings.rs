@@ -81,7 +81,7 @@ const CASES: &[Case] = &[
             "calibration.json: temperature+lac at coverage 0.99, from 60 rows of held-out.csv",
             "profile.json: from 20000 rows of churn-train.jsonl",
             "warning: {v}/calibration.json: its quantiles come from 30 rows, but coverage 0.99 needs 99: every \
-             prediction set holds all classes; run `candor calibrate` with 198 rows or more, of which one half fits \
+             prediction set holds all classes; run `candor calibrate` with 197 rows or more, of which one half fits \
              the probabilities and the other gives the 99, or serve a lower coverage",
         ],
     },
