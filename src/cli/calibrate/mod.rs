@@ -77,6 +77,8 @@ enum MethodFlag {
     Auto,
     /// Temperature scaling: a single parameter that sharpens or softens all probabilities.
     Temperature,
+    /// Vector scaling: a scale and a bias for each class, for classes that are reported too often or too rarely.
+    VectorScaling,
     /// Beta calibration: a curve of three parameters, for two classes.
     Beta,
     /// Isotonic regression: a non-decreasing curve, for two classes.
@@ -131,6 +133,7 @@ impl Calibrate {
             method: self.method.map(|method| match method {
                 MethodFlag::Auto => CalibrationMethod::Classifier(MethodChoice::Auto),
                 MethodFlag::Temperature => CalibrationMethod::Classifier(MethodChoice::Temperature),
+                MethodFlag::VectorScaling => CalibrationMethod::Classifier(MethodChoice::VectorScaling),
                 MethodFlag::Beta => CalibrationMethod::Classifier(MethodChoice::Beta),
                 MethodFlag::Isotonic => CalibrationMethod::Classifier(MethodChoice::Isotonic),
                 MethodFlag::VennAbers => CalibrationMethod::Classifier(MethodChoice::VennAbers),

@@ -2,7 +2,8 @@
 
 use super::rows::ClassificationRows;
 use crate::domain::uncertainty::{
-    Beta, ConfidenceMap, Isotonic, ProbabilityMap, Temperature, VennAbers, positive_probability,
+    Beta, ConfidenceMap, Isotonic, MAX_CLASSES, ProbabilityMap, Temperature, VectorScaling, VennAbers,
+    positive_probability,
 };
 
 /// A method cannot be fitted to the rows: why.
@@ -26,6 +27,8 @@ pub enum MethodChoice {
     Uncalibrated,
     /// Temperature scaling.
     Temperature,
+    /// Vector scaling: a scale and a bias for each class.
+    VectorScaling,
     /// A beta curve, for two classes.
     Beta,
     /// Isotonic regression, for two classes.
@@ -42,10 +45,11 @@ pub enum MethodChoice {
 
 impl MethodChoice {
     /// Every choice, in the order of the documentation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Auto,
         Self::Uncalibrated,
         Self::Temperature,
+        Self::VectorScaling,
         Self::Beta,
         Self::Isotonic,
         Self::VennAbers,
@@ -60,6 +64,7 @@ impl MethodChoice {
             Self::Auto if classes == 2 => {
                 enough(&[Self::Temperature, Self::Beta, Self::VennAbers, Self::Isotonic], rows)
             }
+            Self::Auto if classes <= MAX_CLASSES => enough(&[Self::Temperature, Self::VectorScaling], rows),
             Self::Auto => &[Self::Temperature],
             Self::Uncalibrated => &[],
             top_label if top_label.is_top_label() => &[],
@@ -87,6 +92,7 @@ impl MethodChoice {
             Self::Auto => "auto",
             Self::Uncalibrated => "uncalibrated",
             Self::Temperature => "temperature",
+            Self::VectorScaling => "vector-scaling",
             Self::Beta => "beta",
             Self::Isotonic => "isotonic",
             Self::VennAbers => "venn-abers",
@@ -117,7 +123,8 @@ impl MethodChoice {
     }
 }
 
-/// The methods that this many rows are enough for: with few rows, a curve of free form follows their noise.
+/// The methods that this many rows are enough for: with few rows, a curve of free form, or a parameter for each class,
+/// follows their noise.
 fn enough(methods: &'static [MethodChoice], rows: usize) -> &'static [MethodChoice] {
     const MIN_CURVE_ROWS: usize = 200;
     let simple = methods.iter().take_while(|method| method.is_parametric()).count();
@@ -154,11 +161,14 @@ pub(super) fn fit_probabilities(
         return Err("the rows to fit it on have only one class".to_owned().into());
     }
     let scored = chosen.iter().map(|row| (positive_probability(rows.scores(*row)), rows.labels[*row] == 1));
+    if method == MethodChoice::VectorScaling && rows.classes.len() > MAX_CLASSES {
+        let classes = rows.classes.len();
+        return Err(format!("vector-scaling is for at most {MAX_CLASSES} classes, the contract has {classes}").into());
+    }
+    let labelled = chosen.iter().map(|row| (rows.scores(*row), rows.labels[*row]));
     Ok(match method {
-        MethodChoice::Temperature => {
-            let labelled = chosen.iter().map(|row| (rows.scores(*row), rows.labels[*row]));
-            ProbabilityMap::Temperature(Temperature::fit(labelled))
-        }
+        MethodChoice::VectorScaling => ProbabilityMap::VectorScaling(VectorScaling::fit(labelled)),
+        MethodChoice::Temperature => ProbabilityMap::Temperature(Temperature::fit(labelled)),
         MethodChoice::Beta => ProbabilityMap::Beta(Beta::fit(scored)),
         MethodChoice::Isotonic => ProbabilityMap::Isotonic(Isotonic::fit(scored)),
         MethodChoice::VennAbers => ProbabilityMap::VennAbers(VennAbers::fit(scored)),

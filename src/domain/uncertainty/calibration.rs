@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Beta, ConfidenceMap, Isotonic, Quantiles, Report, ScoreKind, Scores, Temperature, VennAbers};
+use super::{
+    Beta, ConfidenceMap, Isotonic, Quantiles, Report, ScoreKind, Scores, Temperature, VectorScaling, VennAbers,
+};
 use crate::domain::json::JsonValue;
 
 /// The format version.
@@ -87,6 +89,8 @@ pub enum ProbabilityMap {
     Uncalibrated,
     /// Temperature scaling.
     Temperature(Temperature),
+    /// Vector scaling.
+    VectorScaling(VectorScaling),
     /// A beta curve, for two classes.
     Beta(Beta),
     /// Isotonic regression, for two classes.
@@ -174,6 +178,7 @@ impl ProbabilityMap {
         match self {
             Self::Uncalibrated => (scores.probabilities(), None),
             Self::Temperature(temperature) => (temperature.apply(scores), None),
+            Self::VectorScaling(scaling) => (scaling.apply(scores), None),
             Self::Beta(curve) => (two(curve.apply(positive_probability(scores))), None),
             Self::Isotonic(curve) => (two(curve.apply(positive_probability(scores))), None),
             Self::VennAbers(tables) => {
@@ -188,6 +193,7 @@ impl ProbabilityMap {
         match self {
             Self::Uncalibrated => "uncalibrated",
             Self::Temperature(_) => "temperature",
+            Self::VectorScaling(_) => "vector-scaling",
             Self::Beta(_) => "beta",
             Self::Isotonic(_) => "isotonic",
             Self::VennAbers(_) => "venn-abers",
@@ -254,6 +260,7 @@ fn map_problems(map: &ProbabilityMap, classes: usize) -> Option<String> {
     let checked = match map {
         ProbabilityMap::Uncalibrated => Ok(()),
         ProbabilityMap::Temperature(temperature) => temperature.check(),
+        ProbabilityMap::VectorScaling(scaling) => scaling.check(classes),
         ProbabilityMap::Beta(curve) => curve.check(),
         ProbabilityMap::Isotonic(curve) => curve.check(),
         ProbabilityMap::VennAbers(tables) => tables.check(),

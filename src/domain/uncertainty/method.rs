@@ -30,6 +30,7 @@ pub fn classification(
         (Some(ConfidenceMap::TopLabelIsotonic(_)), _) => names!("top-label-isotonic"),
         (None, ProbabilityMap::Uncalibrated) => names!("uncalibrated"),
         (None, ProbabilityMap::Temperature(_)) => names!("temperature"),
+        (None, ProbabilityMap::VectorScaling(_)) => names!("vector-scaling"),
         (None, ProbabilityMap::Beta(_)) => names!("beta"),
         (None, ProbabilityMap::Isotonic(_)) => names!("isotonic"),
         (None, ProbabilityMap::VennAbers(_)) => names!("venn-abers"),

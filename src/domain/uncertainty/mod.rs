@@ -14,6 +14,7 @@ mod report;
 mod scores;
 mod temperature;
 mod top_label;
+mod vector_scaling;
 mod venn_abers;
 
 pub use beta::Beta;
@@ -39,6 +40,8 @@ pub use report::{
 pub use scores::{MIN_PROBABILITY, ScoreKind, Scores, softmax};
 pub use temperature::Temperature;
 pub use top_label::ConfidenceMap;
+pub(in crate::domain) use vector_scaling::MAX_CLASSES;
+pub use vector_scaling::VectorScaling;
 pub use venn_abers::{StepFunction, VennAbers};
 
 use super::float::Float;

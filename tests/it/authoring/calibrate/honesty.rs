@@ -25,7 +25,7 @@ fn proportions() -> TempDir {
     package("proportions", &[("contract.json", &document)])
 }
 
-/// A table for it: the first class has the probability `claimed`, and is right with the probability `truth(claimed)`.
+/// A table for it: the predicted class has the probability `claimed`, and is right with the probability `truth(claimed)`.
 fn rows(place: &TempDir, count: usize, truth: impl Fn(f64) -> f64) -> std::path::PathBuf {
     rows_from(place, "rows.jsonl", 0..count, truth)
 }
@@ -42,8 +42,11 @@ fn rows_from(
         let claimed = 0.4 + 0.59 * spread_out(row, 0);
         let rest = (1.0 - claimed) / 2.0;
         let right = spread_out(row, 1) < truth(claimed);
-        let label = if right { "x" } else { ["y", "z"][row % 2] };
-        text += &(json!({ "v": [claimed, rest, rest], "y": label }).to_string() + "\n");
+        // Each class is the predicted one in turn.
+        let top = row % 3;
+        let label = ["x", "y", "z"][if right { top } else { (top + 1 + row / 3 % 2) % 3 }];
+        let values: Vec<f64> = (0..3).map(|class| if class == top { claimed } else { rest }).collect();
+        text += &(json!({ "v": values, "y": label }).to_string() + "\n");
     }
     let path = place.path().join(name);
     fs::write(&path, text).expect("written");
