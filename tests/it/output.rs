@@ -166,7 +166,7 @@ fn the_long_version_tells_revision_runtime_and_features() {
         format!("revision=\"{revision}\""),
         format!("onnxruntime=\"{version}\""),
         "onnxruntime_built_for=\"1.31\"".to_owned(),
-        "features=\"\"".to_owned(),
+        format!("features=\"{}\"", if cfg!(feature = "arrow") { "arrow" } else { "" }),
     ] {
         assert!(info.contains(&label), "{label}\n{info}");
     }

@@ -110,7 +110,7 @@ fn at_the_deadline_it_says_what_is_reached() {
 fn stopped_after(answered: usize, reached: bool) {
     let (server, _, gate) = blocking_model(1024);
     thread::scope(|scope| {
-        let asked = ask_within(scope, &server, question(), "3000");
+        let asked = ask_within(scope, &server, question(), "6000");
         for _ in 0..=answered {
             gate.begun();
             gate.open();
