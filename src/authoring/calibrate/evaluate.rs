@@ -9,7 +9,10 @@ use super::{
     training_data::{refuse_training_data, trained_on},
 };
 use crate::{
-    authoring::{error::AuthoringError, locate_version},
+    authoring::{
+        error::{AuthoringError, DecisionError},
+        locate_version,
+    },
     dataset::{ReadOptions, Table},
     domain::{
         calibration::{calibration_error, coverage_band},
@@ -117,10 +120,7 @@ pub fn evaluate(
 }
 
 /// Answers one row as the server would.
-fn answer(
-    prepared: &mut VerifiedVersion,
-    inputs: &Inputs,
-) -> Result<Prediction, crate::authoring::error::DecisionError> {
+fn answer(prepared: &mut VerifiedVersion, inputs: &Inputs) -> Result<Prediction, DecisionError> {
     let (outputs, row) = prepared.run(&[inputs]).remove(0).map_err(|error| error.to_string())?;
     let found = match &prepared.calibrated {
         Some(calibrated) => {

@@ -20,7 +20,7 @@ impl From<String> for FitError {
 /// A method that the user can request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MethodChoice {
-    /// The simplest method that no other improves by more than chance.
+    /// Starts from the graph's own probabilities and moves to a more flexible method only on evidence.
     #[default]
     Auto,
     /// The graph's probabilities, unchanged.
