@@ -4,15 +4,14 @@
 //! before the rename, and the directory is synced before success is reported.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write as _},
+    fs,
     path::{Path, PathBuf},
 };
 
 use serde_json::{Value, json};
 
 use super::error::AuthoringError;
-use crate::repository::PACKAGE;
+use crate::repository::{PACKAGE, parent_of, sync_directory, write_and_sync};
 
 /// A directory under construction. It is removed on drop unless it was committed.
 #[derive(Debug)]
@@ -34,26 +33,6 @@ fn write_error(path: &Path) -> impl FnOnce(std::io::Error) -> AuthoringError {
 fn hidden_sibling(place: &Path, word: &str) -> PathBuf {
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     place.with_file_name(format!(".{name}.{word}-{}", std::process::id()))
-}
-
-/// Writes a file and syncs it to disk.
-fn write_and_sync(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(content)?;
-    file.sync_all()
-}
-
-/// Syncs the entries of a directory to disk. Errors of file systems without directory sync are ignored.
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    match File::open(directory)?.sync_all() {
-        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
-        settled => settled,
-    }
-}
-
-/// Returns the parent directory of a path; `.` if the path has none.
-fn parent_of(path: &Path) -> &Path {
-    path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 impl StagedDirectory {

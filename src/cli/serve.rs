@@ -19,8 +19,8 @@ use crate::{
 /// SIGTERM and SIGINT stop the server gracefully: /readyz reports not ready, new requests are rejected after
 /// `lifecycle.drain_delay_ms`, and requests in flight are finished. The exit code is then 0, even if
 /// `lifecycle.drain_timeout_ms` expired; the log then names each aborted request and their number. A second signal, at
-/// least one second after the first, stops the server at once with exit code 1. SIGHUP is logged and otherwise ignored, except
-/// when the terminal closes: then it stops the server like SIGTERM. The exit code is 1 if the server cannot start, and 2 for errors in the configuration or
+/// least one second after the first, stops the server at once with exit code 1. SIGHUP makes the server look for changed
+/// models at once, except when the terminal closes: then it stops the server like SIGTERM. The exit code is 1 if the server cannot start, and 2 for errors in the configuration or
 /// on the command line.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -101,14 +101,16 @@ async fn run_until_signal(config: &Config, log: &LogHandle) -> ExitCode {
         }
     };
     log_startup(config, &app);
-    let signal = signals.next().await;
+    let repository = Arc::clone(app.repository());
+    let reload = || repository.request_reload();
+    let signal = signals.next(reload).await;
     tracing::info!(signal, "stopping; a second signal, at least one second from now, stops immediately");
     tokio::select! {
         drained = app.drain() => {
             tracing::info!(finished = drained.finished, aborted = drained.aborted, "stopped");
             ExitCode::SUCCESS
         }
-        signal = signals.next() => {
+        signal = signals.next(reload) => {
             tracing::warn!(signal, "stopped at once");
             ExitCode::FAILURE
         }

@@ -1,4 +1,5 @@
-//! Signal handling: SIGTERM and SIGINT stop the process; SIGHUP does so only if the terminal is gone.
+//! Signal handling: SIGTERM and SIGINT stop the process; SIGHUP asks it to look for changed models, and stops it only if
+//! the terminal is gone.
 //!
 //! A process group often receives a signal twice: `timeout` sends it to its child and then to the group, and a
 //! supervisor and a shell may both forward it. So a second signal stops the process at once only if it arrives long
@@ -50,15 +51,15 @@ enum Response {
     StopAtOnce,
     /// Ignore: it repeats the first signal.
     Repeated,
-    /// Ignore: there is nothing to reload.
-    NoReload,
+    /// Look for changed models.
+    Reload,
 }
 
 fn respond(signal: Signal, situation: Situation) -> Response {
     // If the terminal is gone, nobody can stop the process by hand, so SIGHUP stops it. Otherwise SIGHUP is usually
     // meant as a request to reload.
     if signal == Signal::HangUp && !situation.terminal_gone {
-        return Response::NoReload;
+        return Response::Reload;
     }
     match situation.since_first {
         None => Response::Stop,
@@ -95,8 +96,9 @@ impl Signals {
     }
 
     /// Waits for the next stop signal and returns its name. The first signal asks for a graceful stop, the second one
-    /// for an immediate stop. Repeated signals, and a SIGHUP that does not stop the process, are logged and ignored.
-    pub async fn next(&mut self) -> &'static str {
+    /// for an immediate stop. Repeated signals are logged and ignored. Calls `reload` for each SIGHUP that does not stop
+    /// the process.
+    pub async fn next(&mut self, reload: impl Fn()) -> &'static str {
         loop {
             let signal = tokio::select! {
                 _ = self.terminate.recv() => Signal::Terminate,
@@ -118,11 +120,13 @@ impl Signals {
                     signal = name,
                     "signal ignored: received less than a second after the first one, possibly as a duplicate"
                 ),
-                Response::NoReload => tracing::warn!(
-                    signal = name,
-                    "signal ignored: models and configuration are read only at startup, and the log goes to stderr, so \
-                     there is no log file to reopen"
-                ),
+                Response::Reload => {
+                    tracing::info!(
+                        signal = name,
+                        "looking for changed models; the configuration is read at start only"
+                    );
+                    reload();
+                }
             }
         }
     }
@@ -144,8 +148,8 @@ mod tests {
             (Signal::Terminate, ms(999), false, Response::Repeated),
             (Signal::Terminate, ms(1000), false, Response::StopAtOnce),
             (Signal::Interrupt, ms(20_000), false, Response::StopAtOnce),
-            (Signal::HangUp, None, false, Response::NoReload),
-            (Signal::HangUp, ms(5000), false, Response::NoReload),
+            (Signal::HangUp, None, false, Response::Reload),
+            (Signal::HangUp, ms(5000), false, Response::Reload),
             // The terminal was closed: nobody can stop the process by hand any more.
             (Signal::HangUp, None, true, Response::Stop),
             (Signal::HangUp, ms(5000), true, Response::Repeated),

@@ -1,131 +1,16 @@
 //! The catalog: an immutable snapshot of every model and version. Resolves a request to the version that answers it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    admit::admit, baseline::BaselineState, model_settings::Limits, package::Provenance,
-    schema_validator::SchemaValidator, served_calibration::ServedCalibration,
+    model_version::ModelVersion,
+    routing::{RolloutStatus, Routing},
 };
-use crate::{
-    domain::{
-        contract::{AdmitError, Admitted, Contract, InputHasher, OutputPlan},
-        error_code::ErrorCode,
-        json::JsonValue,
-        name::{ModelName, VersionName},
-        prediction::{InterpretError, Prediction},
-        profile::Profile,
-        signature::Signature,
-        tensor::{Inputs, Tensor},
-        text::quote,
-        uncertainty::{AssessContext, method},
-    },
-    runtime::{Engine, ExecutionPlan, Probe},
-    telemetry::VersionMetrics,
+use crate::domain::{
+    error_code::ErrorCode,
+    name::{ModelName, VersionName},
+    text::quote,
 };
-
-/// A version that serves. A request pins one version and uses no other.
-pub struct ModelVersion {
-    /// The model's name.
-    pub model: ModelName,
-    /// The version's name.
-    pub version: VersionName,
-    /// The compiled contract.
-    pub contract: Contract,
-    /// The calibration, if there is one.
-    pub calibrated: Option<ServedCalibration>,
-    /// `sha256:` and the digest of the contract's canonical form.
-    pub contract_id: String,
-    /// Computes the fingerprints of instances.
-    pub fingerprint: InputHasher,
-    /// The contract's document.
-    pub document: JsonValue,
-    /// Full validation, if the contract needs it.
-    pub schema: Option<SchemaValidator>,
-    /// The content of version.json.
-    pub provenance: Provenance,
-    /// Statistics of the training data, if there is a profile.json.
-    pub profile: Option<Profile>,
-    /// The baseline that explanations compare an instance with.
-    pub baseline: BaselineState,
-    /// The SHA-256 of the graph's file, in hexadecimal.
-    pub graph_sha256: String,
-    /// The inputs and outputs of the graph.
-    pub signature: Signature,
-    /// The model's limits.
-    pub limits: Limits,
-    /// Notes for the operator.
-    pub notes: Vec<String>,
-    /// Placement, workers and threads.
-    pub plan: ExecutionPlan,
-    /// Costs measured at load.
-    pub probe: Probe,
-    /// The execution providers in use.
-    pub providers: Vec<String>,
-    /// The time that loading took.
-    pub load: Duration,
-    /// An example instance: one that was answered, if there is one.
-    pub example: JsonValue,
-    /// The version's own metrics.
-    pub metrics: Arc<VersionMetrics>,
-    /// The workers.
-    pub engine: Engine,
-}
-
-impl ModelVersion {
-    /// The tag of the training data, if it is known.
-    pub fn training_data(&self) -> Option<&str> {
-        self.provenance.training_data.as_ref().and_then(|data| data.tag.as_deref())
-    }
-
-    /// The uncertainty method that responses report.
-    pub fn uncertainty_method(&self) -> &'static str {
-        match (&self.calibrated, &self.contract.output) {
-            (Some(calibrated), _) => calibrated.calibrator.method(),
-            (None, OutputPlan::Classification { .. }) => method::UNCALIBRATED,
-            (None, OutputPlan::Regression { auxiliary: beside, .. }) if beside.members.is_some() => method::ENSEMBLE,
-            (None, OutputPlan::Regression { .. } | OutputPlan::Tensors { .. }) => method::NONE,
-        }
-    }
-
-    /// The method of the probabilities, which may differ from that of the uncertainty; `None` unless the task is
-    /// classification.
-    pub fn probabilities_method(&self) -> Option<&'static str> {
-        match (&self.calibrated, &self.contract.output) {
-            (Some(calibrated), _) => calibrated.calibrator.probabilities_method(),
-            (None, OutputPlan::Classification { .. }) => Some(method::UNCALIBRATED),
-            (None, _) => None,
-        }
-    }
-
-    /// Validates the body of a request and converts it to inputs.
-    ///
-    /// # Errors
-    /// Returns [`AdmitError`] with the JSON error, or with all violations.
-    pub fn admit(&self, body: &[u8]) -> Result<Admitted, AdmitError<serde_json::Error>> {
-        admit(&self.contract, self.schema.as_ref(), body)
-    }
-
-    /// The calibration group of an instance; `None` if there are no groups or it is in none of them.
-    pub fn group(&self, inputs: &Inputs) -> Option<usize> {
-        self.calibrated.as_ref()?.group(inputs)
-    }
-
-    /// Interprets row `row` of a run's outputs as a prediction, calibrated if there is a calibration.
-    ///
-    /// # Errors
-    /// As for [`Contract::interpret`].
-    pub fn interpret(
-        &self,
-        outputs: &[Tensor],
-        row: usize,
-        of: AssessContext<'_>,
-    ) -> Result<Prediction, InterpretError> {
-        match &self.calibrated {
-            Some(calibrated) => calibrated.assess(&self.contract, outputs, row, of),
-            None => self.contract.interpret(outputs, row),
-        }
-    }
-}
 
 /// The state of a version.
 #[derive(Clone)]
@@ -134,6 +19,8 @@ pub enum VersionState {
     Loading,
     /// The version serves.
     Ready(Arc<ModelVersion>),
+    /// The version finishes its requests and takes no new ones.
+    Unloading,
     /// The version cannot serve, for these reasons.
     Unavailable(Arc<[String]>),
 }
@@ -144,6 +31,7 @@ impl VersionState {
         match self {
             Self::Loading => "loading",
             Self::Ready(_) => "ready",
+            Self::Unloading => "unloading",
             Self::Unavailable(_) => "unavailable",
         }
     }
@@ -156,6 +44,8 @@ pub struct VersionEntry {
     pub name: VersionName,
     /// Its state.
     pub state: VersionState,
+    /// Why its files on disk cannot replace the ones that it serves; empty if they are the same.
+    pub problems: Arc<[String]>,
 }
 
 impl VersionEntry {
@@ -173,12 +63,17 @@ pub struct ModelEntry {
     pub required: bool,
     /// Its versions, oldest first.
     pub versions: Vec<VersionEntry>,
+    /// Which version serves a request that names none.
+    pub routing: Arc<Routing>,
+    /// The state of its rollout.
+    pub rollout: Arc<RolloutStatus>,
 }
 
 impl ModelEntry {
-    /// Returns the version with this name, if it is ready.
+    /// Returns the version with this name or alias, if it is ready.
     fn version(&self, name: &str) -> Result<&Arc<ModelVersion>, ResolveError> {
-        let found = self.versions.iter().find(|candidate| candidate.name.as_str() == name);
+        let named = |name: &str| self.versions.iter().find(|candidate| candidate.name.as_str() == name);
+        let found = named(name).or_else(|| named(self.rollout.alias(name)?.as_str()));
         match found.map(|found| (found, &found.state)) {
             Some((_, VersionState::Ready(version))) => Ok(version),
             Some((found, _)) => Err(self.not_ready(&found.describe(), Some(found.name.clone()))),
@@ -197,18 +92,9 @@ impl ModelEntry {
         ResolveError { code: ErrorCode::NotReady, detail, model: Some(self.name.clone()), version }
     }
 
-    /// Returns the stable version, which serves requests that name no version: the newest ready one, once no newer
-    /// version is still loading. Until then there is none, so that no response comes from a version that is about to be
-    /// superseded.
+    /// Returns the stable version, which serves requests that name no version, unless they are part of a canary.
     pub fn stable(&self) -> Option<&Arc<ModelVersion>> {
-        for entry in self.versions.iter().rev() {
-            match &entry.state {
-                VersionState::Loading => return None,
-                VersionState::Ready(version) => return Some(version),
-                VersionState::Unavailable(_) => {}
-            }
-        }
-        None
+        self.routing.stable.as_ref()
     }
 
     /// Describes why the model has no stable version.
@@ -220,7 +106,8 @@ impl ModelEntry {
             }
             state => format!("version {} is {}", entry.name, state.as_str()),
         });
-        states.collect::<Vec<_>>().join("; ")
+        let problem = self.rollout.problem.clone();
+        states.chain(problem).collect::<Vec<_>>().join("; ")
     }
 }
 

@@ -133,6 +133,12 @@ pub enum ModelError {
         /// The cause.
         source: std::io::Error,
     },
+    /// A thread cannot be started.
+    #[error("the threads of the repository cannot be started")]
+    Thread {
+        /// The cause.
+        source: std::io::Error,
+    },
     /// A file or a directory has invalid content.
     #[error("{}: {detail}", path.display())]
     Content {

@@ -17,3 +17,6 @@ pub const PACKAGE: &[&str] = &["contract.json", "version.json", GOLDEN, CALIBRAT
 
 /// The settings file of a model, next to its versions.
 pub(super) const MODEL_SETTINGS: &str = "model.toml";
+
+/// The state of a model's rollout, next to its versions.
+pub(super) const ROLLOUT: &str = "rollout.json";

@@ -1,10 +1,11 @@
-//! Reads the files of a package into memory. Accepts only regular files, up to a maximum size per kind.
+//! Reads the files of a package into memory, and writes files durably. Accepts only regular files, up to a maximum size
+//! per kind.
 //!
 //! A named pipe or a device in place of a file could block the reader or never end.
 
 use std::{
     fs::{self, File, FileType, OpenOptions},
-    io::{self, Read as _},
+    io::{self, Read as _, Write as _},
     os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
     path::Path,
     sync::Arc,
@@ -81,6 +82,26 @@ pub(super) fn read_text(path: &Path) -> io::Result<String> {
 pub(super) fn text(bytes: &[u8]) -> io::Result<String> {
     let text = std::str::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     Ok(text.to_owned())
+}
+
+/// Writes a file and syncs it to disk.
+pub(crate) fn write_and_sync(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+/// Syncs the entries of a directory to disk. Errors of file systems without directory sync are ignored.
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
+    match File::open(directory)?.sync_all() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        settled => settled,
+    }
+}
+
+/// Returns the parent directory of a path; `.` if the path has none.
+pub(crate) fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Returns the SHA-256 of a file of any size, in hexadecimal, without keeping its content in memory.

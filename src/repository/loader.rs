@@ -8,7 +8,6 @@ use std::{
 
 use super::{
     LOAD_TIMEOUT_MS,
-    catalog::ModelVersion,
     checked_version::{self, CheckedVersion},
     contract_document::{contract_errors, contract_json, full_validation_keywords, problem, profile_errors},
     error::LoadError,
@@ -16,6 +15,7 @@ use super::{
     files,
     load_supervisor::LoadSupervisor,
     model_settings::ModelSettings,
+    model_version::ModelVersion,
     package::{self, Package, PassedOver},
     scan::VersionDirectory,
     schema_validator::SchemaValidator,

@@ -3,22 +3,35 @@
 mod admit;
 mod baseline;
 mod catalog;
+mod check_repository;
 mod checked_version;
 mod contract_document;
+mod coordinator;
 mod default_model;
 mod error;
+mod event;
 mod evidence;
 mod file_names;
 mod files;
 mod golden;
 mod inferred_contract;
+mod listing;
+mod load_job;
 mod load_supervisor;
 mod loader;
+mod model_control;
 mod model_repository;
 mod model_settings;
+mod model_version;
+mod move_request;
+mod observer;
 mod open;
 mod package;
 mod profile;
+mod published;
+mod retirement;
+mod rollout_store;
+mod routing;
 mod scan;
 mod schema_validator;
 mod served_calibration;
@@ -28,6 +41,7 @@ mod start_version;
 mod text_pattern;
 mod verification;
 mod verified_version;
+mod watch;
 
 use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 
@@ -35,16 +49,21 @@ use serde::{Deserialize, Serialize};
 
 pub use admit::admit_features;
 pub use baseline::{Baseline, BaselineState};
-pub use catalog::{Catalog, ModelEntry, ModelVersion, ResolveError, VersionEntry, VersionState};
+pub use catalog::{Catalog, ModelEntry, ResolveError, VersionEntry, VersionState};
+pub use check_repository::{check_all, verify_all};
 pub use checked_version::CheckedVersion;
 pub use default_model::name_errors;
 pub use error::{LoadError, ModelError};
 pub use file_names::{CALIBRATION, GOLDEN, PACKAGE, PROFILE};
+pub(crate) use files::{parent_of, sync_directory, write_and_sync};
 pub use loader::Loader;
-pub use model_repository::{Repository, check_all, verify_all};
+pub use model_repository::{ReloadError, Repository};
 pub use model_settings::{Limits, ModelSettings};
+pub use model_version::ModelVersion;
+pub use move_request::{MoveOutcome, MoveRefused, MoveRequest, StoreError};
 pub use open::Opened;
 pub use package::{Provenance, TrainingData};
+pub use routing::{RolloutStatus, Routing};
 pub use scan::{ModelDirectory, ScanResult, VersionDirectory, scan};
 pub use schema_validator::SchemaValidator;
 pub use served_calibration::ServedCalibration;
@@ -68,13 +87,40 @@ pub struct Settings {
     pub coverage: Coverage,
     /// Load timeout of one version, in milliseconds. Commands also limit each single run to it.
     pub load_timeout_ms: NonZeroU64,
+    /// How often the repository is listed again, in milliseconds; 0 to list it only on request.
+    pub poll_interval_ms: u64,
+    /// How long the files of a version must not have changed before it is loaded, in milliseconds, unless version.json
+    /// lists digests that match.
+    pub settle_ms: u64,
+    /// The most bytes of files that are loaded at once. A larger version is loaded alone.
+    pub max_loading_bytes: u64,
+    /// The directory of the states of rollouts; empty: each is beside the versions of its model.
+    pub state_directory: PathBuf,
 }
 
 impl Settings {
     /// Returns the default settings for the models at a path.
     pub fn at(models: PathBuf) -> Self {
-        let load_timeout_ms = LOAD_TIMEOUT_MS;
-        Self { models, default_model: String::new(), coverage: Coverage::DEFAULT, load_timeout_ms }
+        Self {
+            models,
+            default_model: String::new(),
+            coverage: Coverage::DEFAULT,
+            load_timeout_ms: LOAD_TIMEOUT_MS,
+            poll_interval_ms: 5000,
+            settle_ms: 2000,
+            max_loading_bytes: 2 << 30,
+            state_directory: PathBuf::new(),
+        }
+    }
+
+    /// How often the repository is listed again; `None` to list it only on request.
+    pub fn poll_interval(&self) -> Option<Duration> {
+        (self.poll_interval_ms > 0).then(|| Duration::from_millis(self.poll_interval_ms))
+    }
+
+    /// How long the files of a version must not have changed before it is loaded.
+    pub fn settle(&self) -> Duration {
+        Duration::from_millis(self.settle_ms)
     }
 
     /// The load timeout of one version.

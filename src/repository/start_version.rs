@@ -3,7 +3,8 @@
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use super::{
-    baseline::BaselineState, catalog::ModelVersion, error::LoadError, loader::Loader, verified_version::VerifiedVersion,
+    baseline::BaselineState, error::LoadError, loader::Loader, model_version::ModelVersion,
+    verified_version::VerifiedVersion,
 };
 use crate::{
     domain::{contract::InputHasher, uncertainty::Calibrator},

@@ -176,7 +176,9 @@ fn calibration(calibrated: &ServedCalibration) -> Value {
 fn version_detail(entry: &ModelEntry, name: &str, state: &VersionState) -> Value {
     match state {
         VersionState::Ready(version) => ready_version_detail(entry, version),
-        VersionState::Loading => json!({ "version": name, "state": "loading", "reasons": [] }),
+        VersionState::Loading | VersionState::Unloading => {
+            json!({ "version": name, "state": state.as_str(), "reasons": [] })
+        }
         VersionState::Unavailable(reasons) => json!({ "version": name, "state": "unavailable", "reasons": &**reasons }),
     }
 }

@@ -197,7 +197,7 @@ fn repository_of(
 ) -> (Arc<Repository>, Arc<Metrics>) {
     let library = OrtLibrary::load(std::path::Path::new("")).expect("the library");
     let metrics = Arc::new(metrics(&library).expect("metrics"));
-    (Repository::from_versions(vec![version(executor, options, &metrics, model)], Arc::clone(&metrics)), metrics)
+    (Repository::from_versions(vec![version(executor, options, &metrics, model)]), metrics)
 }
 
 /// A server of the one model `fake`.

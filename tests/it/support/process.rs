@@ -50,6 +50,8 @@ impl Process {
     /// As [`Process::starting`], with a changed command.
     pub(crate) fn starting_with(arguments: &[&str], change: impl FnOnce(&mut Command)) -> Self {
         let mut command = candor(&[&["serve", "--port", "0"], arguments].concat());
+        // Packages are complete before the server starts.
+        command.env("CANDOR_REPOSITORY__SETTLE_MS", "0");
         change(&mut command);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
         let reader = BufReader::new(child.stderr.take().expect("its log"));

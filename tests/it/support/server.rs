@@ -41,6 +41,9 @@ pub(crate) fn config() -> Config {
         ("admin.port", "0".to_owned()),
         ("repository.models", root().join("models").display().to_string()),
         ("repository.default_model", "churn".to_owned()),
+        // Packages are complete before the server starts, and the tests that change them say what to watch.
+        ("repository.settle_ms", "0".to_owned()),
+        ("repository.poll_interval_ms", "0".to_owned()),
     ];
     let flags = flags.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     load(&Layers { flags, ..Layers::default() }).expect("a good configuration").config

@@ -1,0 +1,353 @@
+//! Decides and carries out changes of the repository: one thread that owns what is known of every model, and the only
+//! one that publishes catalogs.
+//!
+//! ```text
+//! lister ──Listed──▶ ┌─────────────┐ ──starts──▶ load threads ──Loaded──▶ (back)
+//! admin  ──Move────▶ │ coordinator │ ──versions─▶ retirement ───Retired──▶ (back)
+//!                    └─────────────┘ ──catalog──▶ requests
+//! ```
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+
+use super::{
+    catalog::{Catalog, VersionState},
+    error::LoadError,
+    event::{Event, ReloadReply},
+    listing::{ListedModel, Listing},
+    load_job::{LoadJob, LoadOutcome, Loads},
+    model_control::{Activity, ModelControl},
+    model_version::ModelVersion,
+    move_request::{MoveOutcome, MoveRefused, MoveRequest},
+    published::Published,
+    retirement::Retirement,
+    rollout_store::{RolloutStore, WriteStateError},
+};
+use crate::{
+    domain::{
+        name::{ModelName, VersionName},
+        rollout::{Action, Move, MoveContext},
+    },
+    telemetry::{Metrics, ModelState, error_chain},
+};
+
+/// What the coordinator owns.
+pub(super) struct Coordinator {
+    pub(super) published: Arc<Published>,
+    pub(super) store: Arc<dyn RolloutStore + Sync>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) loads: Loads,
+    pub(super) retirement: Retirement,
+    pub(super) settle: Duration,
+    models: BTreeMap<ModelName, ModelControl>,
+    default_model: String,
+    /// The problems of the last listing, which are logged once.
+    problems: Vec<String>,
+    stopping: bool,
+}
+
+impl Coordinator {
+    pub(super) fn new(
+        published: Arc<Published>,
+        store: Arc<dyn RolloutStore + Sync>,
+        metrics: Arc<Metrics>,
+        (loads, retirement): (Loads, Retirement),
+        settle: Duration,
+    ) -> Self {
+        let (models, default_model, problems) = (BTreeMap::new(), String::new(), Vec::new());
+        Self { published, store, metrics, loads, retirement, settle, models, default_model, problems, stopping: false }
+    }
+
+    /// Handles events until the server stops and the last load has ended.
+    pub(super) fn run(mut self, events: &mpsc::Receiver<Event>) {
+        while let Ok(event) = events.recv() {
+            self.handle(event);
+            if self.stopping && self.loads.is_idle() {
+                break;
+            }
+        }
+        self.published.set_settled();
+    }
+
+    pub(super) fn handle(&mut self, event: Event) {
+        match event {
+            Event::Listed(Ok(listing), replies) => {
+                self.take_listing(listing);
+                reply_to(replies, &Ok(()));
+            }
+            Event::Listed(Err(error), replies) => {
+                // What is loaded stays: a file system that is away for a moment must not unload every model.
+                let problem = error_chain(&error);
+                self.log_problems(vec![format!("the repository cannot be listed: {problem}")]);
+                reply_to(replies, &Err(problem));
+            }
+            Event::Loaded(outcome) => self.take_load(outcome),
+            Event::Retired(model, version) => self.take_retired(&model, &version),
+            Event::Move(request, reply) => {
+                // The receiver may have been dropped, with the connection of its caller; ignore the error.
+                let _ = reply.send(self.make_move(&request));
+            }
+            Event::Stop => self.stopping = true,
+        }
+        self.proceed();
+    }
+
+    /// Logs the problems that were not there before.
+    fn log_problems(&mut self, problems: Vec<String>) {
+        for problem in problems.iter().filter(|problem| !self.problems.contains(problem)) {
+            tracing::error!("{problem}");
+        }
+        self.problems = problems;
+    }
+
+    fn take_listing(&mut self, listing: Listing) {
+        let Listing { models, problems, default_model } = listing;
+        let of_models = models.iter().flat_map(|(name, listed)| {
+            let found = [listed.settings.as_ref().err(), listed.rollout.as_ref().err()];
+            found.into_iter().flatten().map(move |problem| format!("{name}: {problem}"))
+        });
+        let problems = problems.iter().cloned().chain(of_models).collect();
+        self.log_problems(problems);
+        self.default_model = default_model;
+        let initial_until = Instant::now() + self.settle;
+        let gone: Vec<ModelName> = self.models.keys().filter(|name| !models.contains_key(*name)).cloned().collect();
+        for name in gone {
+            if let Some(control) = self.models.get_mut(&name) {
+                // Without versions there is nothing to keep, so all of them are unloaded.
+                let ListedModel { directory, settings, .. } = &control.listed;
+                let (directory, settings) = (directory.clone(), settings.clone());
+                control.update(ListedModel { directory, settings, versions: Vec::new(), rollout: Ok(None) });
+            }
+        }
+        for (name, listed) in models {
+            match self.models.get_mut(&name) {
+                Some(control) => control.update(listed),
+                None => _ = self.models.insert(name, ModelControl::new(listed, initial_until)),
+            }
+        }
+    }
+
+    /// Starts what can be started, and publishes what has changed.
+    fn proceed(&mut self) {
+        let now = Instant::now();
+        for control in self.models.values_mut() {
+            control.decide_initial(now);
+        }
+        if !self.stopping {
+            self.start_actions();
+        }
+        self.models.retain(|_, control| !control.listed.versions.is_empty() || !control.versions.is_empty());
+        self.publish();
+        let waiting = self.models.values().any(|control| control.is_waiting());
+        if self.loads.is_idle() && !waiting && !self.models.is_empty() {
+            self.published.set_settled();
+        }
+    }
+
+    fn start_actions(&mut self) {
+        // Actions that need no thread come first, until only loads are left.
+        let mut to_load = Vec::new();
+        for (name, control) in &mut self.models {
+            loop {
+                match control.next_action() {
+                    None => break,
+                    Some(Action::Load(version)) => {
+                        let default = self.default_model == name.as_str();
+                        let serves = control.versions.values().any(|version| version.serving.is_some());
+                        to_load.push((!default, serves, name.clone(), version));
+                        break;
+                    }
+                    Some(Action::Forget(version)) => _ = control.versions.remove(&version),
+                    Some(Action::Unload(version)) => {
+                        if let Some(leaving) = control.versions.get_mut(&version) {
+                            leaving.activity = Activity::Unloading;
+                            self.metrics.set_state(name.as_str(), version.as_str(), ModelState::Unloading);
+                            tracing::info!(model = %name, %version, "unloading");
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+        to_load.sort();
+        for (_, _, model, version) in to_load {
+            let Some(control) = self.models.get_mut(&model) else { continue };
+            let Some((listed, directory)) = control.directory(&version).cloned() else { continue };
+            if !self.loads.has_room(listed.bytes) {
+                continue;
+            }
+            let settings = control.settings.0.clone();
+            control.versions.entry(version.clone()).or_default().activity = Activity::Loading;
+            if control.versions[&version].serving.is_none() {
+                self.metrics.set_state(model.as_str(), version.as_str(), ModelState::Loading);
+            }
+            self.loads.start(LoadJob { model, directory, content: listed.content, bytes: listed.bytes, settings });
+        }
+    }
+
+    fn take_load(&mut self, outcome: LoadOutcome) {
+        let LoadOutcome { model, version, content, bytes, result } = outcome;
+        self.loads.ended(bytes);
+        let Some(control) = self.models.get_mut(&model).and_then(|control| control.versions.get_mut(&version)) else {
+            return;
+        };
+        control.activity = Activity::None;
+        match result {
+            // Its files changed while they were read: they are loaded again once they are whole.
+            None => tracing::debug!(%model, %version, "its files changed while it was loaded"),
+            Some(Ok(loaded)) => {
+                control.rejected = None;
+                if let Some((_, replaced)) = control.serving.replace((content, Arc::new(loaded))) {
+                    self.retirement.replace(replaced);
+                }
+            }
+            Some(Err(errors)) => {
+                log_failure(&model, &version, &errors, &self.metrics);
+                let reasons = errors.iter().map(|error| error_chain(error)).collect();
+                control.rejected = Some((content, reasons));
+            }
+        }
+    }
+
+    fn take_retired(&mut self, model: &ModelName, version: &VersionName) {
+        self.metrics.remove_version(model.as_str(), version.as_str());
+        if let Some(control) = self.models.get_mut(model) {
+            control.versions.remove(version);
+        }
+        tracing::info!(%model, %version, "unloaded");
+    }
+
+    /// Makes a move: checks it, stores the new state, and follows it.
+    fn make_move(&mut self, request: &MoveRequest) -> Result<MoveOutcome, MoveRefused> {
+        let known: Vec<String> = self.models.keys().map(ToString::to_string).collect();
+        let Some(control) = self.models.get_mut(request.model.as_str()) else {
+            return Err(MoveRefused::UnknownModel { model: request.model.clone(), known });
+        };
+        let (rollout, stable) = (control.rollout.clone(), control.stable().cloned());
+        let standing = |version: &VersionName| control.standing(version);
+        let context = MoveContext { rollout: &rollout, stable: stable.as_ref(), standing: &standing };
+        let next = context.apply(&request.made, request.origin.clone())?;
+        if let Move::Load { version } = &request.made
+            && let Some(version) = control.versions.get_mut(version)
+        {
+            // Somebody asks to try again.
+            version.rejected = None;
+        }
+        let changed = next.is_some();
+        if let Some(next) = next {
+            let directory = control.listed.directory.clone();
+            match self.store.write(&directory, &next, control.tag.as_ref()) {
+                Ok(tag) => control.moved(next, Some(tag)),
+                Err(WriteStateError::Conflict) => {
+                    if let Ok(stored) = self.store.read(&directory) {
+                        control.adopt(stored);
+                    }
+                    let latest = control.rollout.history.first().cloned();
+                    return Err(MoveRefused::Conflict { model: request.model.clone(), latest: Box::new(latest) });
+                }
+                Err(error) => return Err(MoveRefused::Store { model: request.model.clone(), source: error.into() }),
+            }
+            log_move(request, control);
+        }
+        Ok(MoveOutcome { changed, rollout: control.rollout.clone(), stable: control.stable().cloned() })
+    }
+
+    fn publish(&mut self) {
+        let entries = self
+            .models
+            .iter()
+            .map(|(name, control)| (name.clone(), control.entry(self.store.place(&control.listed.directory))));
+        let catalog = Catalog { models: entries.collect(), default_model: self.default_model.clone() };
+        let newly_ready = newly_ready(&self.published.catalog.load(), &catalog);
+        let catalog = Arc::new(catalog);
+        self.published.catalog.store(Arc::clone(&catalog));
+        for version in newly_ready {
+            log_loaded(&version);
+            self.metrics.set_state(version.model.as_str(), version.version.as_str(), ModelState::Ready);
+        }
+        for (name, entry) in &catalog.models {
+            for version in &entry.versions {
+                if matches!(version.state, VersionState::Unavailable(_)) {
+                    self.metrics.set_state(name.as_str(), version.name.as_str(), ModelState::Unavailable);
+                }
+            }
+        }
+        // Only now can no further request find the versions that are unloading.
+        for (name, control) in &mut self.models {
+            for (version, control) in &mut control.versions {
+                if control.activity == Activity::Unloading
+                    && let Some((_, serving)) = control.serving.take()
+                {
+                    self.retirement.retire(name.clone(), version.clone(), serving);
+                }
+            }
+        }
+    }
+}
+
+fn reply_to(replies: Vec<ReloadReply>, outcome: &Result<(), String>) {
+    for reply in replies {
+        // The receiver may have been dropped; ignore the error.
+        let _ = reply.send(outcome.clone());
+    }
+}
+
+/// The versions that serve in the new catalog and did not in the old one.
+fn newly_ready(old: &Catalog, new: &Catalog) -> Vec<Arc<ModelVersion>> {
+    let ready = |catalog: &Catalog| -> Vec<Arc<ModelVersion>> {
+        let versions = catalog.models.values().flat_map(|entry| &entry.versions);
+        versions
+            .filter_map(|version| match &version.state {
+                VersionState::Ready(version) => Some(Arc::clone(version)),
+                _ => None,
+            })
+            .collect()
+    };
+    let before = ready(old);
+    ready(new).into_iter().filter(|version| !before.iter().any(|other| Arc::ptr_eq(other, version))).collect()
+}
+
+fn log_failure(model: &ModelName, version: &VersionName, errors: &[LoadError], metrics: &Metrics) {
+    for error in errors {
+        if matches!(error, LoadError::Stopped) {
+            tracing::info!(%model, %version, "{}", error_chain(error));
+        } else {
+            tracing::error!(%model, %version, "{}", error_chain(error));
+        }
+        if matches!(error, LoadError::TimedOut { stuck: true, .. }) {
+            metrics.count_abandoned_load();
+        }
+    }
+}
+
+fn log_move(request: &MoveRequest, control: &ModelControl) {
+    let MoveRequest { model, made, origin } = request;
+    let stable = control.stable().map(ToString::to_string).unwrap_or_default();
+    let (generation, name) = (control.rollout.generation, made.name());
+    tracing::info!(%model, stable, generation, by = origin.by, why = origin.why, "move: {name}");
+}
+
+/// Logs a loaded version and its notes.
+fn log_loaded(version: &ModelVersion) {
+    let cost = version.probe.cost.batch_time(1);
+    tracing::info!(
+        model = %version.model,
+        version = %version.version,
+        contract = version.contract_id,
+        providers = version.providers.join(","),
+        placement = version.plan.placement.as_str(),
+        workers = version.plan.workers,
+        intra_threads = version.plan.intra_threads,
+        row_cost_us = u64::try_from(cost.as_micros()).unwrap_or(u64::MAX),
+        batch_max_abs_diff = version.probe.largest_difference,
+        uncertainty_method = version.uncertainty_method(),
+        load_ms = u64::try_from(version.load.as_millis()).unwrap_or(u64::MAX),
+        "loaded"
+    );
+    for note in &version.notes {
+        tracing::warn!(model = %version.model, version = %version.version, "{note}");
+    }
+}

@@ -1,0 +1,127 @@
+//! Lists the repository: which models and versions there are, whether their files are whole, what their settings and
+//! their rollouts say. Reads; decides nothing.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    default_model::default_model,
+    error::ModelError,
+    model_settings::ModelSettings,
+    observer::{self, Observation, Observer},
+    rollout_store::{RolloutStore, StoredRollout},
+    scan::{ModelDirectory, ScanResult, VersionDirectory, scan},
+};
+use crate::{
+    domain::{
+        name::{ModelName, VersionName},
+        rollout::ListedVersion,
+    },
+    telemetry::error_chain,
+};
+
+/// Where models come from.
+pub(super) trait ModelSource: Send {
+    /// Returns the models, as directories on this machine.
+    fn scan(&mut self) -> Result<ScanResult, ModelError>;
+
+    /// The directory or file whose changes the operating system can announce; `None` if it must be polled.
+    fn watched(&self) -> Option<PathBuf>;
+}
+
+/// Models in a directory.
+pub(super) struct DirectorySource(pub(super) PathBuf);
+
+impl ModelSource for DirectorySource {
+    fn scan(&mut self) -> Result<ScanResult, ModelError> {
+        scan(&self.0)
+    }
+
+    fn watched(&self) -> Option<PathBuf> {
+        Some(self.0.clone())
+    }
+}
+
+/// The settings of a model, and the versions that they select.
+pub(super) type SelectedSettings = (ModelSettings, BTreeSet<VersionName>);
+
+/// One model as it is on disk.
+pub(super) struct ListedModel {
+    pub(super) directory: ModelDirectory,
+    pub(super) settings: Result<SelectedSettings, String>,
+    /// Each version with its directory, oldest first.
+    pub(super) versions: Vec<(ListedVersion, VersionDirectory)>,
+    /// Its state, `None` if there is none; or why it cannot be read.
+    pub(super) rollout: Result<Option<StoredRollout>, String>,
+}
+
+/// The repository as it is on disk.
+pub(super) struct Listing {
+    pub(super) models: BTreeMap<ModelName, ListedModel>,
+    /// What was found and cannot be served.
+    pub(super) problems: Vec<String>,
+    pub(super) default_model: String,
+}
+
+/// Lists the repository again and again.
+pub(super) struct Lister {
+    pub(super) source: Box<dyn ModelSource>,
+    pub(super) store: Arc<dyn RolloutStore + Sync>,
+    observer: Observer,
+    configured_default: String,
+}
+
+impl Lister {
+    pub(super) fn new(
+        source: Box<dyn ModelSource>,
+        store: Arc<dyn RolloutStore + Sync>,
+        settle: Duration,
+        configured_default: &str,
+    ) -> Self {
+        let configured_default = configured_default.to_owned();
+        Self { source, store, observer: Observer::new(settle), configured_default }
+    }
+
+    /// Lists the repository.
+    ///
+    /// # Errors
+    /// Returns [`ModelError`] if the repository itself cannot be read.
+    pub(super) fn list(&mut self) -> Result<Listing, ModelError> {
+        let found = self.source.scan()?;
+        let default_model = default_model(&self.configured_default, &found.models);
+        let problems = found.problems.iter().map(|problem| error_chain(problem)).collect();
+        let graphs: Vec<_> =
+            found.models.iter().flat_map(|model| &model.versions).map(|version| &*version.graph).collect();
+        self.observer.retain(&graphs);
+        let now = Instant::now();
+        let models = found.models.iter().map(|model| (model.name.clone(), self.list_model(model, now))).collect();
+        Ok(Listing { models, problems, default_model })
+    }
+
+    /// When a version that is being copied may be whole, if there is one.
+    pub(super) fn next_settled(&self) -> Option<Instant> {
+        self.observer.next_settled(Instant::now())
+    }
+
+    fn list_model(&mut self, model: &ModelDirectory, now: Instant) -> ListedModel {
+        let settings =
+            ModelSettings::for_model(model).map_err(|error| error_chain(&error)).map(|(settings, chosen)| {
+                (settings, chosen.into_iter().map(|version| version.name).collect::<BTreeSet<_>>())
+            });
+        let defaults = ModelSettings::default();
+        let loaded_by = settings.as_ref().map_or(&defaults, |(settings, _)| settings);
+        let versions = model.versions.iter().map(|version| {
+            let Observation { content, whole, bytes } = self.observer.observe(version, now);
+            // A version is loaded again if the settings that it is loaded with change.
+            let content = observer::loaded_with(&content, loaded_by);
+            (ListedVersion { name: version.name.clone(), content, whole, bytes }, version.clone())
+        });
+        let versions = versions.collect();
+        let rollout = self.store.read(model).map_err(|error| error_chain(&error));
+        ListedModel { directory: model.clone(), settings, versions, rollout }
+    }
+}
