@@ -1,22 +1,20 @@
 //! `candor health`: queries a running server over its socket, for containers that have no shell and no curl.
 
-use std::{
-    io::{self, BufRead as _, BufReader, Write as _},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
-use http::Uri;
+use http::{Method, StatusCode, Uri};
 
-use super::output::complain;
+use super::{
+    http_client::{ClientRequest, Target, send},
+    output::complain,
+};
 use crate::{
-    api::transport::Host,
     cli::{
         config_args::{ConfigArgs, warn},
         errors::print_problem,
     },
+    telemetry::error_chain,
 };
 
 /// The address to check cannot be used: why.
@@ -53,28 +51,30 @@ pub(super) struct Health {
 }
 
 /// Address and path of the health check.
-struct Target {
-    host: Host,
-    port: u16,
+struct HealthCheck {
+    target: Target,
     path: String,
 }
 
 impl Health {
     pub(super) fn run(self) -> ExitCode {
-        let target = match self.target() {
-            Ok(target) => target,
+        let check = match self.target() {
+            Ok(check) => check,
             Err(code) => return code,
         };
-        let url = format!("http://{}:{}{}", target.host, target.port, target.path);
-        match get_status_line(&target) {
-            Ok(status) if status.split(' ').nth(1) == Some("200") => return ExitCode::SUCCESS,
-            Ok(status) => complain(format_args!("candor: {url} answered {}", status.trim())),
-            Err(error) => complain(format_args!("candor: {url} cannot be reached: {error}")),
+        let HealthCheck { target, path } = check;
+        let url = format!("http://{}:{}{path}", target.host, target.port);
+        let request =
+            ClientRequest { method: Method::GET, path: &path, token: None, body: String::new(), timeout: TIMEOUT };
+        match send(&target, &request) {
+            Ok((status, _)) if status == StatusCode::OK => return ExitCode::SUCCESS,
+            Ok((status, _)) => complain(format_args!("candor: {url} answered {status}")),
+            Err(error) => complain(format_args!("candor: {url} {}", error_chain(&error))),
         }
         ExitCode::FAILURE
     }
 
-    fn target(&self) -> Result<Target, ExitCode> {
+    fn target(&self) -> Result<HealthCheck, ExitCode> {
         let route = if self.ready { "/readyz" } else { "/livez" };
         if let Some(url) = &self.url {
             return target_of(url, route).map_err(|reason| {
@@ -87,41 +87,19 @@ impl Health {
         let loaded = self.common.load(flags)?;
         warn(&loaded.warnings);
         let server = loaded.config.http.server;
-        let host = match server.host {
-            Host::Address(IpAddr::V4(address)) if address.is_unspecified() => Host::Address(Ipv4Addr::LOCALHOST.into()),
-            Host::Address(IpAddr::V6(address)) if address.is_unspecified() => Host::Address(Ipv6Addr::LOCALHOST.into()),
-            host => host,
-        };
-        Ok(Target { host, port: server.port, path: route.to_owned() })
+        let target = Target { host: server.host.reachable(), port: server.port };
+        Ok(HealthCheck { target, path: route.to_owned() })
     }
 }
 
 /// Returns the target of a URL: its own path, or `route` if it has none.
-fn target_of(url: &Uri, route: &str) -> Result<Target, TargetError> {
+fn target_of(url: &Uri, route: &str) -> Result<HealthCheck, TargetError> {
     let wrong = || format!("--url expects http://host, http://host:port or http://host:port/path, found \"{url}\"");
     let authority = url.authority().filter(|_| url.scheme_str() == Some("http")).ok_or_else(wrong)?;
     let host = authority.host().parse().map_err(|_| wrong())?;
     let path = url.path_and_query().map(http::uri::PathAndQuery::as_str).filter(|path| *path != "/");
-    Ok(Target { host, port: authority.port_u16().unwrap_or(80), path: path.unwrap_or(route).to_owned() })
-}
-
-/// Sends a GET request to the first address that accepts a connection, and returns the status line.
-fn get_status_line(target: &Target) -> io::Result<String> {
-    let mut refused = io::Error::from(io::ErrorKind::NotFound);
-    for address in target.host.addresses(target.port)? {
-        match TcpStream::connect_timeout(&address, TIMEOUT) {
-            Ok(mut stream) => {
-                stream.set_read_timeout(Some(TIMEOUT))?;
-                let (host, port, path) = (&target.host, target.port, &target.path);
-                write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: close\r\n\r\n")?;
-                let mut status = String::new();
-                BufReader::new(stream).read_line(&mut status)?;
-                return Ok(status);
-            }
-            Err(error) => refused = error,
-        }
-    }
-    Err(refused)
+    let target = Target { host, port: authority.port_u16().unwrap_or(80) };
+    Ok(HealthCheck { target, path: path.unwrap_or(route).to_owned() })
 }
 
 #[cfg(test)]
@@ -140,7 +118,7 @@ mod tests {
             ("/livez", None),
         ] {
             let target = target_of(&url.parse().expect("a URI"), "/livez").ok();
-            let found = target.map(|target| (target.host.to_string(), target.port, target.path));
+            let found = target.map(|HealthCheck { target, path }| (target.host.to_string(), target.port, path));
             assert_eq!(found, expected.map(|(host, port, path)| (host.to_owned(), port, path.to_owned())), "{url}");
         }
     }

@@ -7,11 +7,13 @@ mod config;
 mod config_args;
 mod errors;
 mod health;
+mod http_client;
 mod init;
 mod markdown;
 mod output;
 mod profile;
 mod progress;
+mod rollout;
 mod seal;
 mod serve;
 mod table_args;
@@ -42,6 +44,14 @@ enum Command {
     Calibrate(calibrate::Calibrate),
     Check(check::Check),
     Seal(seal::Seal),
+    Status(rollout::Status),
+    Promote(rollout::Promote),
+    Canary(rollout::CanaryCommand),
+    Shadow(rollout::ShadowCommand),
+    Rollback(rollout::Rollback),
+    Load(rollout::LoadCommand),
+    Unload(rollout::UnloadCommand),
+    Reload(rollout::Reload),
     Config(config::ConfigCommand),
     Health(health::Health),
     Completions(completions::Completions),
@@ -55,7 +65,18 @@ impl Command {
             Self::Serve(_) | Self::Init(_) | Self::Profile(_) | Self::Calibrate(_) | Self::Check(_) | Self::Seal(_) => {
                 true
             }
-            Self::Config(_) | Self::Health(_) | Self::Completions(_) | Self::Man(_) => false,
+            Self::Status(_)
+            | Self::Promote(_)
+            | Self::Canary(_)
+            | Self::Shadow(_)
+            | Self::Rollback(_)
+            | Self::Load(_)
+            | Self::Unload(_)
+            | Self::Reload(_)
+            | Self::Config(_)
+            | Self::Health(_)
+            | Self::Completions(_)
+            | Self::Man(_) => false,
         }
     }
 }
@@ -76,6 +97,14 @@ pub fn main() -> ExitCode {
         Command::Calibrate(calibrate) => calibrate.run(),
         Command::Check(check) => check.run(),
         Command::Seal(seal) => seal.run(),
+        Command::Status(status) => status.run(),
+        Command::Promote(promote) => promote.run(),
+        Command::Canary(canary) => canary.run(),
+        Command::Shadow(shadow) => shadow.run(),
+        Command::Rollback(rollback) => rollback.run(),
+        Command::Load(load) => load.run(),
+        Command::Unload(unload) => unload.run(),
+        Command::Reload(reload) => reload.run(),
         Command::Config(show) => show.run(),
         Command::Health(health) => health.run(),
         Command::Completions(completions) => completions.run(Cli::command()),

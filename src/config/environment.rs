@@ -13,8 +13,9 @@ const PREFIX: &str = "CANDOR_";
 /// The separator between the sections of a key.
 const SEPARATOR: &str = "__";
 
-/// Variables with the prefix that are not configuration: they are read by the build and by the test suite.
-const RESERVED_VARIABLES: &[&str] = &["CANDOR_REVISION", "CANDOR_TEST_PYTHON", "CANDOR_BLESS", "CANDOR_LONG"];
+/// Variables with the prefix that are not configuration: they are read by commands, by the build and by the test suite.
+const RESERVED_VARIABLES: &[&str] =
+    &["CANDOR_ADMIN_TOKEN", "CANDOR_REVISION", "CANDOR_TEST_PYTHON", "CANDOR_BLESS", "CANDOR_LONG"];
 
 /// The protocols of a Kubernetes Service, as they appear in variable names.
 const PROTOCOLS: &[&str] = &["TCP", "UDP", "SCTP"];

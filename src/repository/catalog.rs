@@ -168,10 +168,7 @@ impl Catalog {
                 "there is no default model; use /models/{{model}}/predict with one of: {names}"
             )));
         };
-        let Some(entry) = self.models.get(name) else {
-            let (name, names) = (quote(name), self.names(known));
-            return Err(unknown_model(format!("there is no model {name}; there are: {names}")));
-        };
+        let entry = self.entry_within(name, known)?;
         match version {
             None => entry.stable().ok_or_else(|| {
                 let states: Vec<String> = entry.versions.iter().map(VersionEntry::describe).collect();
@@ -179,6 +176,17 @@ impl Catalog {
             }),
             Some(version) => entry.version(version),
         }
+    }
+
+    /// Finds a model, for a caller who may only see the models that `known` admits: errors name no others.
+    ///
+    /// # Errors
+    /// Returns [`ResolveError`], which says what exists instead.
+    pub fn entry_within(&self, name: &str, known: &dyn Fn(&str) -> bool) -> Result<&ModelEntry, ResolveError> {
+        self.models.get(name).ok_or_else(|| {
+            let (name, names) = (quote(name), self.names(known));
+            unknown_model(format!("there is no model {name}; there are: {names}"))
+        })
     }
 
     /// Returns a version to show in an example: the default one, or any that is ready.

@@ -76,7 +76,9 @@ impl Coordinator {
         match event {
             Event::Listed(Ok(listing), replies) => {
                 self.take_listing(listing);
+                self.proceed();
                 reply_to(replies, &Ok(()));
+                return;
             }
             Event::Listed(Err(error), replies) => {
                 // What is loaded stays: a file system that is away for a moment must not unload every model.
@@ -87,8 +89,12 @@ impl Coordinator {
             Event::Loaded(outcome) => self.take_load(outcome),
             Event::Retired(model, version) => self.take_retired(&model, &version),
             Event::Move(request, reply) => {
+                let outcome = self.make_move(&request);
+                // Whoever is told of a move finds it made.
+                self.proceed();
                 // The receiver may have been dropped, with the connection of its caller; ignore the error.
-                let _ = reply.send(self.make_move(&request));
+                let _ = reply.send(outcome);
+                return;
             }
             Event::Stop => self.stopping = true,
         }

@@ -33,6 +33,15 @@ http_codes! {
     NOT_ACCEPTABLE, 406, "not_acceptable", "The response is not available in the requested format",
         "The Accept header excludes every media type that this route can return.",
         "Accept `application/json`, or omit the header.";
+    MOVE_REFUSED, 409, "move_refused", "The rollout does not allow this move",
+        "The version is not ready, serves already, or is worse than the gate of model.toml allows; the detail says which.",
+        "Resolve what the detail names. `candor status` shows the versions and their roles.";
+    MOVE_CONFLICT, 409, "move_conflict", "Another move was made at the same time",
+        "Another server or another person moved first, and nothing was changed; the detail names that move.",
+        "Look at the new state, and decide again.";
+    MOVE_NOT_RECORDED, 409, "move_not_recorded", "The move cannot be recorded",
+        "The state of the rollout cannot be written, so the move would be lost with the server. Nothing was changed.",
+        "Set `repository.state_directory` to a directory that the server can write.";
     BODY_TIMEOUT, 408, "body_timeout", "The body did not arrive in time",
         "The body was announced, but did not arrive completely within `http.body_timeout_ms`.",
         "Send the whole body at once; check for a slow or broken connection.";

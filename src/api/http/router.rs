@@ -18,7 +18,7 @@ use super::{
     context::Context,
     docs,
     error_codes::{METHOD_NOT_ALLOWED, NOT_FOUND},
-    health, index, metrics, models, openapi, predict,
+    health, index, metrics, models, moves, openapi, predict, rollouts,
     routes::{self, ADMIN_ROUTES, ROUTES, Route, RouteAccess, RouteName},
     service::HttpService,
 };
@@ -91,6 +91,15 @@ fn handler(name: RouteName) -> MethodRouter<SharedState> {
         RouteName::Root => get(index::index_text),
         RouteName::LogLevel => get(admin::get_log_level),
         RouteName::SetLogLevel => put(admin::set_log_level),
+        RouteName::Reload => post(rollouts::reload),
+        RouteName::Rollouts => get(rollouts::list),
+        RouteName::Rollout => get(rollouts::model),
+        RouteName::Promote => post(moves::promote),
+        RouteName::Canary => post(moves::canary),
+        RouteName::Shadow => post(moves::shadow),
+        RouteName::Rollback => post(moves::rollback),
+        RouteName::Load => post(moves::load),
+        RouteName::Unload => post(moves::unload),
     }
 }
 

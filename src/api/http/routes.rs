@@ -90,6 +90,15 @@ routes! {
     ADMIN_ROUTES {
         LogLevel: "GET" "/admin/log-level", Admin, "The log level";
         SetLogLevel: "PUT" "/admin/log-level", Admin, "Sets the log level at run time";
+        Reload: "POST" "/admin/reload", Admin, "Looks for changed models at once";
+        Rollouts: "GET" "/admin/models", Admin, "All models: versions, their roles, the latest moves";
+        Rollout: "GET" "/admin/models/{model}", Admin, "One model: versions, their roles, all moves";
+        Promote: "POST" "/admin/models/{model}/promote", Admin, "Makes a version stable";
+        Canary: "POST" "/admin/models/{model}/canary", Admin, "Lets a version serve a share of the callers, or ends that";
+        Shadow: "POST" "/admin/models/{model}/shadow", Admin, "Sends copies of requests to a version, or ends that";
+        Rollback: "POST" "/admin/models/{model}/rollback", Admin, "Ends the canary, or returns to the previous version";
+        Load: "POST" "/admin/models/{model}/load", Admin, "Loads a version that is not loaded, or tries it again";
+        Unload: "POST" "/admin/models/{model}/unload", Admin, "Unloads a version";
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    net::{IpAddr, SocketAddr, ToSocketAddrs as _},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _},
     str::FromStr,
 };
 
@@ -29,6 +29,16 @@ impl Host {
     /// Whether this is the unspecified address, which means every interface.
     pub fn is_unspecified(&self) -> bool {
         matches!(self, Self::Address(address) if address.is_unspecified())
+    }
+
+    /// Where a client on this machine reaches a server that listens here: loopback, if it listens on every interface.
+    #[must_use]
+    pub fn reachable(self) -> Self {
+        match self {
+            Self::Address(IpAddr::V4(address)) if address.is_unspecified() => Self::Address(Ipv4Addr::LOCALHOST.into()),
+            Self::Address(IpAddr::V6(address)) if address.is_unspecified() => Self::Address(Ipv6Addr::LOCALHOST.into()),
+            host => host,
+        }
     }
 
     /// Returns the addresses, IPv4 first: `localhost` is 127.0.0.1 before it is `::1`. Resolves a name with the

@@ -115,7 +115,16 @@ fn content(name: RouteName) -> Value {
         | RouteName::PredictModel
         | RouteName::PredictVersion
         | RouteName::LogLevel
-        | RouteName::SetLogLevel => {
+        | RouteName::SetLogLevel
+        | RouteName::Reload
+        | RouteName::Rollouts
+        | RouteName::Rollout
+        | RouteName::Promote
+        | RouteName::Canary
+        | RouteName::Shadow
+        | RouteName::Rollback
+        | RouteName::Load
+        | RouteName::Unload => {
             json!({ "application/json": object })
         }
     }

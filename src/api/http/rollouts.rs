@@ -1,0 +1,93 @@
+//! The admin routes that show rollouts, and the one that looks for changed models.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+use super::{SharedState, context::Context, path_params::PathParams};
+use crate::{
+    domain::error_code::ErrorCode,
+    repository::{Catalog, ModelEntry, VersionEntry, VersionState},
+    security::Principal,
+    serving::{ServeError, authorize},
+};
+
+/// The moves that the list of all models shows of each.
+const LATEST_MOVES: usize = 5;
+
+/// `GET /admin/models`
+pub(super) async fn list(State(state): State<SharedState>, Context(context): Context) -> impl IntoResponse {
+    let catalog = state.repository.catalog();
+    let visible = catalog.models.values().filter(|entry| context.visibility().covers(entry.name.as_str()));
+    let models: Vec<Value> = visible.map(|entry| rollout(entry, LATEST_MOVES)).collect();
+    Json(json!({ "default_model": catalog.default_name(), "models": models }))
+}
+
+/// `GET /admin/models/{model}`
+pub(super) async fn model(
+    State(state): State<SharedState>,
+    Context(context): Context,
+    PathParams(model): PathParams<String>,
+) -> Response {
+    let catalog = state.repository.catalog();
+    let found = find(&catalog, &model, context.caller());
+    context.respond(found.map(|entry| Json(rollout(entry, usize::MAX))))
+}
+
+/// `POST /admin/reload`
+pub(super) async fn reload(State(state): State<SharedState>, Context(context): Context) -> Response {
+    let outcome = state.repository.reload().await;
+    context.respond(outcome.map_err(|error| ServeError::new(ErrorCode::NotReady, error.to_string())).map(|()| {
+        let catalog = state.repository.catalog();
+        let not_ready: Vec<String> = catalog.not_ready();
+        Json(json!({ "models": catalog.models.len(), "not_ready": not_ready }))
+    }))
+}
+
+/// Finds a model that the caller may use.
+pub(super) fn find<'c>(
+    catalog: &'c Catalog,
+    model: &str,
+    caller: Option<&Principal>,
+) -> Result<&'c ModelEntry, ServeError> {
+    authorize(catalog, Some(model), caller)?;
+    let known = |model: &str| caller.is_none_or(|caller| caller.can_use(model));
+    catalog.entry_within(model, &known).map_err(ServeError::from_resolve_error)
+}
+
+/// Returns the rollout of a model, with this many of its latest moves.
+pub(super) fn rollout(entry: &ModelEntry, moves: usize) -> Value {
+    let status = &entry.rollout;
+    let document = &status.document;
+    json!({
+        "model": entry.name.as_str(),
+        "ready": entry.stable().is_some(),
+        "stable": status.stable,
+        "pinned": document.stable.is_some(),
+        "canary": document.canary,
+        "shadow": document.shadow,
+        "previous": document.earlier.first(),
+        "versions": entry.versions.iter().map(|version| version_json(entry, version)).collect::<Vec<_>>(),
+        "not_loaded": status.not_loaded,
+        "generation": document.generation,
+        "place": status.place,
+        "problem": status.problem,
+        "history": document.history.iter().take(moves).collect::<Vec<_>>(),
+    })
+}
+
+fn version_json(entry: &ModelEntry, version: &VersionEntry) -> Value {
+    let reasons: &[String] = match &version.state {
+        VersionState::Unavailable(reasons) => reasons,
+        _ => &version.problems,
+    };
+    json!({
+        "version": version.name,
+        "state": version.state.as_str(),
+        "roles": entry.rollout.document.roles(&version.name, entry.rollout.stable.as_ref()),
+        "reasons": reasons,
+    })
+}

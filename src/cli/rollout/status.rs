@@ -1,0 +1,123 @@
+//! `candor status`: which version of each model serves whom, as a table.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use http::Method;
+use serde_json::Value;
+
+use super::{super::output::Terminal, admin::AdminArgs};
+
+/// The moves that are printed of each model.
+const MOVES: usize = 5;
+
+/// Show which version of each model serves whom, and the latest moves.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Status {
+    /// Only this model.
+    model: Option<String>,
+    /// Print the JSON of the admin listener.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+impl Status {
+    pub(in crate::cli) fn run(self) -> ExitCode {
+        let path = self.model.as_ref().map_or_else(
+            || "/admin/models".to_owned(),
+            |model| format!("/admin/models/{}", super::moves::segment(model)),
+        );
+        let found = match self.admin.connect().and_then(|admin| admin.request(Method::GET, &path, &Value::Null)) {
+            Ok(found) => found,
+            Err(code) => return code,
+        };
+        let mut terminal = Terminal::standard();
+        if self.json {
+            terminal.line(format_args!("{found:#}"));
+        } else if let Some(models) = found["models"].as_array() {
+            for (index, model) in models.iter().enumerate() {
+                if index > 0 {
+                    terminal.line(format_args!(""));
+                }
+                print_model(&mut terminal, model);
+            }
+        } else {
+            print_model(&mut terminal, &found);
+        }
+        terminal.finish(ExitCode::SUCCESS)
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// Prints the versions of a model with their roles, and its latest moves.
+pub(super) fn print_model(terminal: &mut Terminal, model: &Value) {
+    terminal.line(format_args!("{}{}", text(&model["model"]), if model["ready"] == true { "" } else { "  NOT READY" }));
+    if let Some(problem) = model["problem"].as_str() {
+        terminal.line(format_args!("  problem: {problem}"));
+    }
+    let mut rows = vec![["VERSION".to_owned(), "STATE".to_owned(), "SERVES".to_owned()]];
+    let mut reasons = Vec::new();
+    for version in model["versions"].as_array().into_iter().flatten() {
+        let name = text(&version["version"]);
+        rows.push([name.to_owned(), text(&version["state"]).to_owned(), roles(model, version)]);
+        let of_version = version["reasons"].as_array().into_iter().flatten();
+        reasons.extend(of_version.map(|reason| format!("  version {name}: {}", text(reason))));
+    }
+    for version in model["not_loaded"].as_array().into_iter().flatten() {
+        rows.push([text(version).to_owned(), "not loaded".to_owned(), "–".to_owned()]);
+    }
+    let widths: Vec<usize> =
+        (0..2).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    for [version, state, serves] in &rows {
+        terminal.line(format_args!("  {version:0$}  {state:1$}  {serves}", widths[0], widths[1]));
+    }
+    reasons.iter().for_each(|reason| terminal.line(format_args!("{reason}")));
+    if model["pinned"] == false && model["ready"] == true {
+        terminal.line(format_args!("  no move was made yet: the newest version at start is stable"));
+    }
+    for made in model["history"].as_array().into_iter().flatten().take(MOVES) {
+        terminal.line(format_args!("  {}", described(made)));
+    }
+}
+
+/// What a version serves, in words.
+fn roles(model: &Value, version: &Value) -> String {
+    let share = |role: &Value| format!("{} % since {}", role["percent"], text(&role["since"]));
+    let roles: Vec<String> = version["roles"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|role| match text(role) {
+            "stable" if model["canary"].is_null() => "stable: all callers".to_owned(),
+            "stable" => "stable: all other callers".to_owned(),
+            "canary" => format!("canary: {}", share(&model["canary"])),
+            "shadow" => format!("shadow: copies of {} %", model["shadow"]["percent"]),
+            role => role.to_owned(),
+        })
+        .collect();
+    if roles.is_empty() { "by name only".to_owned() } else { roles.join(", ") }
+}
+
+/// One move of the history, as a line.
+fn described(made: &Value) -> String {
+    let mut line = format!("{}  {}", text(&made["at"]), text(&made["move"]));
+    if let Some(version) = made["version"].as_str() {
+        line += &format!(" {version}");
+    }
+    if !made["percent"].is_null() {
+        line += &format!(" at {} %", made["percent"]);
+    }
+    if let Some(before) = made["before"].as_str() {
+        line += &format!(" (before: {before})");
+    }
+    line += &format!(" by {}", text(&made["by"]));
+    match text(&made["why"]) {
+        "" => line,
+        why => line + ": " + why,
+    }
+}
