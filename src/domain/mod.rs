@@ -3,6 +3,7 @@
 //! The order is enforced: a module imports only from the groups below its own.
 
 pub mod findings; // what `candor check` reports of a calibration
+pub mod rollout; // who gets a canary, when it is taken back, when it goes on
 
 pub mod calibration; // fits calibration.json to held-out rows
 pub mod explanation; // Shapley values: which coalitions to run, and what follows from their values
