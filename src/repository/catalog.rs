@@ -149,10 +149,11 @@ impl Catalog {
     /// # Errors
     /// Returns [`ResolveError`], which says what exists instead.
     pub fn resolve(&self, model: Option<&str>, version: Option<&str>) -> Result<&Arc<ModelVersion>, ResolveError> {
-        self.resolve_within(model, version, &|_| true)
+        self.resolve_within(model, version, &|_| true).map(|(_, version)| version)
     }
 
     /// Like [`Catalog::resolve`], for a caller who may only see the models that `known` admits: errors name no others.
+    /// Also returns the model.
     ///
     /// # Errors
     /// As for [`Catalog::resolve`].
@@ -161,7 +162,7 @@ impl Catalog {
         model: Option<&str>,
         version: Option<&str>,
         known: &dyn Fn(&str) -> bool,
-    ) -> Result<&Arc<ModelVersion>, ResolveError> {
+    ) -> Result<(&ModelEntry, &Arc<ModelVersion>), ResolveError> {
         let Some(name) = model.or_else(|| self.default_name()) else {
             let names = self.names(known);
             return Err(unknown_model(format!(
@@ -169,13 +170,14 @@ impl Catalog {
             )));
         };
         let entry = self.entry_within(name, known)?;
-        match version {
+        let resolved = match version {
             None => entry.stable().ok_or_else(|| {
                 let states: Vec<String> = entry.versions.iter().map(VersionEntry::describe).collect();
                 entry.not_ready(&states.join(", "), None)
             }),
             Some(version) => entry.version(version),
-        }
+        };
+        resolved.map(|version| (entry, version))
     }
 
     /// Finds a model, for a caller who may only see the models that `known` admits: errors name no others.

@@ -10,12 +10,12 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, mpsc},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::{
+    announce::{log_failure, log_loaded, log_move},
     catalog::{Catalog, VersionState},
-    error::LoadError,
     event::{Event, ReloadReply},
     listing::{ListedModel, Listing},
     load_job::{LoadJob, LoadOutcome, Loads},
@@ -29,10 +29,16 @@ use super::{
 use crate::{
     domain::{
         name::{ModelName, VersionName},
-        rollout::{Action, Move, MoveContext},
+        rollout::{Action, Move, MoveContext, MoveOrigin},
     },
     telemetry::{Metrics, ModelState, error_chain},
 };
+
+/// How often a running canary is judged.
+const GUARD_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Who makes the moves that nobody asked for.
+const SERVER: &str = "candor";
 
 /// What the coordinator owns.
 pub(super) struct Coordinator {
@@ -63,8 +69,21 @@ impl Coordinator {
 
     /// Handles events until the server stops and the last load has ended.
     pub(super) fn run(mut self, events: &mpsc::Receiver<Event>) {
-        while let Ok(event) = events.recv() {
-            self.handle(event);
+        loop {
+            let event = if self.models.values().any(|control| control.canary.is_some()) {
+                events.recv_timeout(GUARD_INTERVAL)
+            } else {
+                events.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected)
+            };
+            match event {
+                Ok(event) => self.handle(event),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    if self.make_automatic_moves() {
+                        self.proceed();
+                    }
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            }
             if self.stopping && self.loads.is_idle() {
                 break;
             }
@@ -141,8 +160,10 @@ impl Coordinator {
         let now = Instant::now();
         for control in self.models.values_mut() {
             control.decide_initial(now);
+            control.follow_canary();
         }
         if !self.stopping {
+            self.make_automatic_moves();
             self.start_actions();
         }
         self.models.retain(|_, control| !control.listed.versions.is_empty() || !control.versions.is_empty());
@@ -226,6 +247,29 @@ impl Coordinator {
         tracing::info!(%model, %version, "unloaded");
     }
 
+    /// Makes the moves that the guard, the plan of a canary or `promote = "newest"` ask for. Returns whether there were any.
+    fn make_automatic_moves(&mut self) -> bool {
+        let now = rfc3339(SystemTime::now());
+        let due = self.models.iter().filter_map(|(name, control)| {
+            let (made, why) = control.next_canary_move(&now).or_else(|| control.next_promotion())?;
+            let origin = MoveOrigin { at: now.clone(), by: SERVER.to_owned(), why };
+            Some(MoveRequest { model: name.to_string(), made, origin })
+        });
+        let due: Vec<MoveRequest> = due.collect();
+        for request in &due {
+            match self.make_move(request) {
+                Ok(_) => self.metrics.count_automatic_move(&request.model, request.made.name()),
+                // The other server's move decides; this one looks again.
+                Err(MoveRefused::Conflict { .. }) => {}
+                Err(error) => tracing::warn!(model = request.model, "{}: {}", request.made.name(), error_chain(&error)),
+            }
+            if let Some(control) = self.models.get_mut(request.model.as_str()) {
+                control.follow_canary();
+            }
+        }
+        !due.is_empty()
+    }
+
     /// Makes a move: checks it, stores the new state, and follows it.
     fn make_move(&mut self, request: &MoveRequest) -> Result<MoveOutcome, MoveRefused> {
         let known: Vec<String> = self.models.keys().map(ToString::to_string).collect();
@@ -253,6 +297,12 @@ impl Coordinator {
                     }
                     let latest = control.rollout.history.first().cloned();
                     return Err(MoveRefused::Conflict { model: request.model.clone(), latest: Box::new(latest) });
+                }
+                Err(error) if request.origin.by == SERVER => {
+                    // Safety first: a canary that fails its callers is taken back even if that cannot be recorded.
+                    let (model, error) = (&request.model, error_chain(&error));
+                    tracing::error!(model, "a move is not recorded and lasts until the server restarts: {error}");
+                    control.moved(next, None);
                 }
                 Err(error) => return Err(MoveRefused::Store { model: request.model.clone(), source: error.into() }),
             }
@@ -294,6 +344,11 @@ impl Coordinator {
     }
 }
 
+/// A time in RFC 3339.
+pub(super) fn rfc3339(time: SystemTime) -> String {
+    chrono::DateTime::<chrono::Utc>::from(time).to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
 fn reply_to(replies: Vec<ReloadReply>, outcome: &Result<(), String>) {
     for reply in replies {
         // The receiver may have been dropped; ignore the error.
@@ -314,46 +369,4 @@ fn newly_ready(old: &Catalog, new: &Catalog) -> Vec<Arc<ModelVersion>> {
     };
     let before = ready(old);
     ready(new).into_iter().filter(|version| !before.iter().any(|other| Arc::ptr_eq(other, version))).collect()
-}
-
-fn log_failure(model: &ModelName, version: &VersionName, errors: &[LoadError], metrics: &Metrics) {
-    for error in errors {
-        if matches!(error, LoadError::Stopped) {
-            tracing::info!(%model, %version, "{}", error_chain(error));
-        } else {
-            tracing::error!(%model, %version, "{}", error_chain(error));
-        }
-        if matches!(error, LoadError::TimedOut { stuck: true, .. }) {
-            metrics.count_abandoned_load();
-        }
-    }
-}
-
-fn log_move(request: &MoveRequest, control: &ModelControl) {
-    let MoveRequest { model, made, origin } = request;
-    let stable = control.stable().map(ToString::to_string).unwrap_or_default();
-    let (generation, name) = (control.rollout.generation, made.name());
-    tracing::info!(%model, stable, generation, by = origin.by, why = origin.why, "move: {name}");
-}
-
-/// Logs a loaded version and its notes.
-fn log_loaded(version: &ModelVersion) {
-    let cost = version.probe.cost.batch_time(1);
-    tracing::info!(
-        model = %version.model,
-        version = %version.version,
-        contract = version.contract_id,
-        providers = version.providers.join(","),
-        placement = version.plan.placement.as_str(),
-        workers = version.plan.workers,
-        intra_threads = version.plan.intra_threads,
-        row_cost_us = u64::try_from(cost.as_micros()).unwrap_or(u64::MAX),
-        batch_max_abs_diff = version.probe.largest_difference,
-        uncertainty_method = version.uncertainty_method(),
-        load_ms = u64::try_from(version.load.as_millis()).unwrap_or(u64::MAX),
-        "loaded"
-    );
-    for note in &version.notes {
-        tracing::warn!(model = %version.model, version = %version.version, "{note}");
-    }
 }

@@ -1,7 +1,10 @@
 //! Loads models from disk: scans the repository, loads and verifies each version, and publishes an immutable catalog.
 
 mod admit;
+mod announce;
+mod automatic_moves;
 mod baseline;
+mod canary_watch;
 mod catalog;
 mod check_repository;
 mod checked_version;
@@ -20,6 +23,7 @@ mod load_job;
 mod load_supervisor;
 mod loader;
 mod model_control;
+mod model_entry;
 mod model_repository;
 mod model_settings;
 mod model_version;
@@ -30,8 +34,10 @@ mod package;
 mod profile;
 mod published;
 mod retirement;
+mod rollout_settings;
 mod rollout_store;
 mod routing;
+mod running_canary;
 mod scan;
 mod schema_validator;
 mod served_calibration;
@@ -49,6 +55,7 @@ use serde::{Deserialize, Serialize};
 
 pub use admit::admit_features;
 pub use baseline::{Baseline, BaselineState};
+pub use canary_watch::{ArmOutcome, CanaryArm, CanaryWatch};
 pub use catalog::{Catalog, ModelEntry, ResolveError, VersionEntry, VersionState};
 pub use check_repository::{check_all, verify_all};
 pub use checked_version::CheckedVersion;
@@ -63,7 +70,8 @@ pub use model_version::ModelVersion;
 pub use move_request::{MoveOutcome, MoveRefused, MoveRequest, StoreError};
 pub use open::Opened;
 pub use package::{Provenance, TrainingData};
-pub use routing::{RolloutStatus, Routing};
+pub use rollout_settings::{ArmSettings, ExperimentSettings, Promotion, ShadowSettings};
+pub use routing::{CanaryRouting, ExperimentRouting, RequestAssignment, RolloutStatus, Routing, ShadowRouting, Split};
 pub use scan::{ModelDirectory, ScanResult, VersionDirectory, scan};
 pub use schema_validator::SchemaValidator;
 pub use served_calibration::ServedCalibration;

@@ -7,12 +7,12 @@ use std::{
 };
 
 use super::{
-    catalog::{ModelEntry, VersionEntry, VersionState},
     listing::{ListedModel, SelectedSettings},
     model_settings::ModelSettings,
     model_version::ModelVersion,
+    rollout_settings::ExperimentSettings,
     rollout_store::{StateTag, StoredRollout},
-    routing::{RolloutStatus, Routing},
+    running_canary::RunningCanary,
     scan::VersionDirectory,
 };
 use crate::domain::{
@@ -48,12 +48,14 @@ pub(super) struct ModelControl {
     pub(super) settings_problem: Option<String>,
     pub(super) rollout: Rollout,
     pub(super) tag: Option<StateTag>,
-    rollout_problem: Option<String>,
+    pub(super) rollout_problem: Option<String>,
     /// The stable version while the rollout names none.
     initial: Option<VersionName>,
     /// Until then, a version that is being copied can still become the initial stable version.
     initial_until: Instant,
     pub(super) versions: BTreeMap<VersionName, VersionControl>,
+    /// The counts of the running canary.
+    pub(super) canary: Option<RunningCanary>,
 }
 
 impl ModelControl {
@@ -67,6 +69,7 @@ impl ModelControl {
             initial: None,
             initial_until,
             versions: BTreeMap::new(),
+            canary: None,
             listed,
         };
         control.read_listed();
@@ -93,6 +96,10 @@ impl ModelControl {
     /// Takes in the state of the rollout as it is stored.
     pub(super) fn adopt(&mut self, stored: Option<StoredRollout>) {
         self.rollout_problem = None;
+        if stored.as_ref().map(|stored| &stored.tag) == self.tag.as_ref() {
+            // Nothing changed, or a move could not be recorded and lasts until somebody makes another.
+            return;
+        }
         let stable = self.stable().cloned();
         (self.rollout, self.tag) = match stored {
             Some(StoredRollout { rollout, tag }) => (rollout, Some(tag)),
@@ -102,9 +109,9 @@ impl ModelControl {
         self.initial = self.initial.take().or(stable);
     }
 
-    /// Takes in the new state after a move.
+    /// Takes in the new state after a move; `tag` is that of the stored state.
     pub(super) fn moved(&mut self, rollout: Rollout, tag: Option<StateTag>) {
-        (self.rollout, self.tag) = (rollout, tag);
+        (self.rollout, self.tag) = (rollout, tag.or(self.tag.take()));
     }
 
     /// The version that is stable now.
@@ -112,7 +119,7 @@ impl ModelControl {
         self.rollout.stable.as_ref().or(self.initial.as_ref())
     }
 
-    fn is_listed(&self, name: &VersionName) -> bool {
+    pub(super) fn is_listed(&self, name: &VersionName) -> bool {
         self.listed.versions.iter().any(|(version, _)| version.name == *name)
     }
 
@@ -126,10 +133,11 @@ impl ModelControl {
         let Rollout { canary, shadow, earlier, .. } = &self.rollout;
         let canary = canary.as_ref().map(|canary| &canary.version);
         let shadow = shadow.as_ref().map(|shadow| &shadow.version);
-        self.stable().into_iter().chain(canary).chain(shadow).chain(earlier.first()).cloned().collect()
+        let arms = self.settings.0.experiment.iter().flat_map(ExperimentSettings::versions);
+        self.stable().into_iter().chain(canary).chain(shadow).chain(earlier.first()).chain(arms).cloned().collect()
     }
 
-    fn wanted(&self) -> Wanted {
+    pub(super) fn wanted(&self) -> Wanted {
         let with_role = self.with_role();
         let (mut selected, Rollout { loaded, unloaded, .. }) = (self.settings.1.clone(), &self.rollout);
         selected.extend(loaded.iter().cloned());
@@ -205,77 +213,9 @@ impl ModelControl {
         }
     }
 
-    /// Why the rollout cannot be followed.
-    fn problem(&self) -> Option<String> {
-        let missing = self.rollout.stable.as_ref().filter(|stable| {
-            !self.is_listed(stable) && self.versions.get(*stable).is_none_or(|version| version.serving.is_none())
-        });
-        let missing =
-            missing.map(|stable| format!("rollout.json says that version {stable} is stable, which does not exist"));
-        self.rollout_problem.clone().or(missing)
-    }
-
-    /// The versions as the catalog shows them, oldest first.
-    fn entries(&self) -> Vec<VersionEntry> {
-        let selected = self.wanted().selected;
-        let listed = self.listed.versions.iter().map(|(version, _)| &version.name);
-        let names: BTreeSet<&VersionName> =
-            listed.filter(|name| selected.contains(*name)).chain(self.versions.keys()).collect();
-        if let Some(problem) = self.settings_problem.as_ref().filter(|_| self.versions.is_empty()) {
-            let reason: Arc<[String]> = Arc::from([problem.clone()]);
-            let state = VersionState::Unavailable(reason);
-            let all = self.listed.versions.iter();
-            return all
-                .map(|(version, _)| VersionEntry {
-                    name: version.name.clone(),
-                    state: state.clone(),
-                    problems: Arc::default(),
-                })
-                .collect();
-        }
-        names.into_iter().map(|name| self.entry_of(name)).collect()
-    }
-
-    fn entry_of(&self, name: &VersionName) -> VersionEntry {
-        let control = self.versions.get(name);
-        let reasons = || control?.rejected.as_ref().map(|(_, reasons)| Arc::clone(reasons));
-        let mut problems = Arc::default();
-        let state = match control {
-            Some(VersionControl { activity: Activity::Unloading, .. }) => VersionState::Unloading,
-            Some(VersionControl { serving: Some((_, version)), .. }) => {
-                problems = reasons().unwrap_or_default();
-                VersionState::Ready(Arc::clone(version))
-            }
-            Some(VersionControl { activity: Activity::Loading, .. }) | None => VersionState::Loading,
-            Some(VersionControl { .. }) => reasons().map_or(VersionState::Loading, VersionState::Unavailable),
-        };
-        VersionEntry { name: name.clone(), state, problems }
-    }
-
     /// The version with this name, if it serves.
-    fn serving(&self, name: &VersionName) -> Option<&Arc<ModelVersion>> {
+    pub(super) fn serving(&self, name: &VersionName) -> Option<&Arc<ModelVersion>> {
         let control = self.versions.get(name).filter(|version| version.activity != Activity::Unloading)?;
         control.serving.as_ref().map(|(_, version)| version)
-    }
-
-    /// The model as the catalog shows it. `place` is where its rollout is kept.
-    pub(super) fn entry(&self, place: Option<String>) -> ModelEntry {
-        let selected = self.wanted().selected;
-        let listed = self.listed.versions.iter().map(|(version, _)| version.name.clone());
-        let rollout = RolloutStatus {
-            document: self.rollout.clone(),
-            stable: self.stable().cloned(),
-            not_loaded: listed.filter(|name| !selected.contains(name)).collect(),
-            place,
-            problem: self.problem(),
-        };
-        let routing = Routing { stable: self.stable().and_then(|stable| self.serving(stable)).cloned() };
-        ModelEntry {
-            name: self.listed.directory.name.clone(),
-            required: self.settings.0.required,
-            versions: self.entries(),
-            routing: Arc::new(routing),
-            rollout: Arc::new(rollout),
-        }
     }
 }

@@ -101,7 +101,7 @@ impl Repository {
                 routing: Arc::default(),
                 rollout: Arc::default(),
             });
-            entry.routing = Arc::new(Routing { stable: Some(Arc::clone(&version)) });
+            entry.routing = Arc::new(Routing { stable: Some(Arc::clone(&version)), split: None });
             entry.rollout =
                 Arc::new(RolloutStatus { stable: Some(version.version.clone()), ..RolloutStatus::default() });
             let (name, state) = (version.version.clone(), VersionState::Ready(version));

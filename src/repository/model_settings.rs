@@ -11,9 +11,13 @@ use super::{
     error::ModelError,
     file_names::MODEL_SETTINGS,
     files::read_text,
+    rollout_settings::{ExperimentSettings, Promotion, ShadowSettings},
     scan::{ModelDirectory, VersionDirectory},
 };
-use crate::{domain::uncertainty::Coverage, runtime::ThreadCount};
+use crate::{
+    domain::{rollout::CanaryPlan, uncertainty::Coverage},
+    runtime::ThreadCount,
+};
 
 /// A setting of model.toml is invalid: what was found and what is expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,9 +50,14 @@ pub struct ModelSettings {
     pub limits: Limits,
     /// Coverage of sets and intervals; `None`: that of the contract, else that of the server's configuration.
     pub coverage: Option<Coverage>,
-    promote: Option<String>,
-    canary: Option<toml::Table>,
-    shadow: Option<toml::Table>,
+    /// Who makes a newer version stable.
+    pub promote: Promotion,
+    /// How a canary goes on, if there is a `[canary]` table.
+    pub canary: Option<CanaryPlan>,
+    /// The copies that a shadow gets.
+    pub shadow: ShadowSettings,
+    /// An A/B experiment.
+    pub experiment: Option<ExperimentSettings>,
 }
 
 /// Which versions are loaded.
@@ -92,9 +101,10 @@ impl Default for ModelSettings {
             default: false,
             limits: Limits::default(),
             coverage: None,
-            promote: None,
+            promote: Promotion::default(),
             canary: None,
-            shadow: None,
+            shadow: ShadowSettings::default(),
+            experiment: None,
         }
     }
 }
@@ -156,17 +166,25 @@ impl ModelSettings {
         Ok(settings)
     }
 
-    /// Checks the ranges of the values, and rejects the parts of the format that are not implemented yet.
+    /// How a canary goes on.
+    pub fn canary_plan(&self) -> CanaryPlan {
+        let promote_when_proven = self.promote == Promotion::Newest;
+        CanaryPlan { promote_when_proven, ..self.canary.clone().unwrap_or_default() }
+    }
+
+    /// Checks the settings of rollouts.
+    fn check_rollout(&self) -> Result<(), SettingsError> {
+        let mut errors = self.canary.as_ref().map(CanaryPlan::errors).unwrap_or_default();
+        errors.extend(self.shadow.errors());
+        errors.extend(self.experiment.as_ref().and_then(|experiment| experiment.arms().err()).unwrap_or_default());
+        let errors: Vec<String> = errors.iter().map(|error| format!("{} {}", error.key, error.reason)).collect();
+        if errors.is_empty() { Ok(()) } else { Err(errors.join("; ").into()) }
+    }
+
+    /// Checks the ranges of the values.
     fn check(&self) -> Result<(), SettingsError> {
         let limits = &self.limits;
-        let unbuilt = [
-            (self.canary.is_some(), "[canary]"),
-            (self.shadow.is_some(), "[shadow]"),
-            (self.promote.as_deref().is_some_and(|promote| promote != "manual"), "promote other than \"manual\""),
-        ];
-        if let Some((_, what)) = unbuilt.iter().find(|(used, _)| *used) {
-            return Err(format!("{what} is not implemented yet; remove it").into());
-        }
+        self.check_rollout()?;
         if let Some(level) = self.coverage.filter(|coverage| !Coverage::GRID.contains(coverage)) {
             let grid = Coverage::grid_text();
             return Err(format!("coverage must be one of {grid}; found {}", level.as_f64()).into());
@@ -259,8 +277,13 @@ mod tests {
             ("[limits]\nmax_explain_rows = 100000", "0 to 65536"),
             ("coverage = 0.42", "must be one of 0.5, 0.6"),
             ("coverage = 95", "between 0 and 1"),
-            ("[canary]\npercent = 5", "not implemented yet"),
-            ("promote = \"newest\"", "not implemented yet"),
+            ("[canary]\npercent = 0", "canary.percent must be above 0"),
+            ("[canary]\nsticky_by = \"cookie\"", "\"entity_id\", \"request\""),
+            ("[canary.guard]\nmax_errors = 1", "unknown field"),
+            ("[shadow]\npercent = 101", "shadow.percent must be above 0"),
+            ("promote = \"oldest\"", "expected"),
+            ("[experiment]\nname = \"a\"\n[experiment.arms]", "at least one arm"),
+            ("[experiment]\nname = \"a\"\narms.b = { version = \"1\", percent = 120 }", "at most 1, found 1.2"),
         ] {
             let error = read(text).expect_err(text);
             assert!(error.contains(phrase) && error.contains("model.toml"), "{text}: {error}");

@@ -95,6 +95,15 @@ impl ModelVersion {
         }
     }
 
+    /// An uncertainty in the middle of the range: a half for a classification, a typical one for a calibrated regression.
+    pub(super) fn middle_uncertainty(&self) -> Option<f64> {
+        match &self.contract.output {
+            OutputPlan::Classification { .. } => Some(0.5),
+            OutputPlan::Regression { .. } => self.calibrated.as_ref()?.calibrator.typical_uncertainty(),
+            OutputPlan::Tensors { .. } => None,
+        }
+    }
+
     /// Validates the body of a request and converts it to inputs.
     ///
     /// # Errors

@@ -1,15 +1,100 @@
 //! Which version serves a request that names none, and the state of the rollout behind that. Part of the catalog.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use super::model_version::ModelVersion;
-use crate::domain::{name::VersionName, rollout::Rollout};
+use super::{
+    canary_watch::{CanaryArm, CanaryWatch},
+    model_version::ModelVersion,
+};
+use crate::domain::{
+    name::VersionName,
+    rollout::{Arms, Assignment, GuardLimits, Rollout, StickyBy},
+};
 
 /// Which versions serve the requests that name none.
 #[derive(Default)]
 pub struct Routing {
     /// The stable version; `None` while there is none that is ready.
     pub stable: Option<Arc<ModelVersion>>,
+    /// How requests are shared with other versions; `None` if they are not, which costs a request nothing.
+    pub split: Option<Arc<Split>>,
+}
+
+/// How requests are shared between versions. At least one of its parts is there.
+#[derive(Default)]
+pub struct Split {
+    /// The canary.
+    pub canary: Option<CanaryRouting>,
+    /// The A/B experiment.
+    pub experiment: Option<ExperimentRouting>,
+    /// The shadow.
+    pub shadow: Option<ShadowRouting>,
+}
+
+/// The canary of a model.
+pub struct CanaryRouting {
+    /// The version.
+    pub version: Arc<ModelVersion>,
+    /// The stable version that it is compared with.
+    pub stable: Arc<ModelVersion>,
+    /// Its share of the callers, from 0 to 1.
+    pub share: f64,
+    /// What a caller is recognised by.
+    pub sticky_by: StickyBy,
+    /// Which callers get it.
+    pub assignment: Assignment,
+    /// What is counted of both.
+    pub watch: Arc<CanaryWatch>,
+    /// When it is taken back.
+    pub limits: GuardLimits,
+}
+
+/// The A/B experiment of a model.
+pub struct ExperimentRouting {
+    /// What a caller is recognised by.
+    pub sticky_by: StickyBy,
+    /// Which callers get which arm.
+    pub assignment: Assignment,
+    /// The shares.
+    pub arms: Arms,
+    /// The version of each arm that is ready.
+    pub versions: BTreeMap<String, Arc<ModelVersion>>,
+}
+
+/// The shadow of a model.
+pub struct ShadowRouting {
+    /// The version.
+    pub version: Arc<ModelVersion>,
+    /// The share of the requests that are copied, from 0 to 1.
+    pub share: f64,
+}
+
+/// The version that a request is assigned to, and as part of what.
+pub struct RequestAssignment<'r> {
+    /// The version; `None` for the stable one.
+    pub version: Option<&'r Arc<ModelVersion>>,
+    /// Its arm of the canary, if there is a canary and the request is not part of an experiment.
+    pub arm: Option<CanaryArm>,
+    /// Its arm of the experiment, if it is part of one.
+    pub variant: Option<&'r str>,
+}
+
+impl Split {
+    /// Assigns a request. `sticky` returns the value that identifies its caller.
+    pub fn assign<'r>(&'r self, sticky: impl Fn(&StickyBy) -> Vec<u8>) -> RequestAssignment<'r> {
+        if let Some(experiment) = &self.experiment
+            && let Some(arm) = experiment.assignment.arm(&sticky(&experiment.sticky_by), &experiment.arms)
+            && let Some(version) = experiment.versions.get(&arm.name)
+        {
+            return RequestAssignment { version: Some(version), arm: None, variant: Some(&arm.name) };
+        }
+        let Some(canary) = &self.canary else { return RequestAssignment { version: None, arm: None, variant: None } };
+        if canary.assignment.includes(&sticky(&canary.sticky_by), canary.share) {
+            RequestAssignment { version: Some(&canary.version), arm: Some(CanaryArm::Canary), variant: None }
+        } else {
+            RequestAssignment { version: None, arm: Some(CanaryArm::Stable), variant: None }
+        }
+    }
 }
 
 /// The state of a model's rollout.
@@ -25,6 +110,10 @@ pub struct RolloutStatus {
     pub place: Option<String>,
     /// Why the rollout cannot be followed: a file that cannot be read, or a stable version that does not exist.
     pub problem: Option<String>,
+    /// The share that a canary starts with unless the move says otherwise, in percent.
+    pub canary_percent: f64,
+    /// The share that a shadow gets unless the move says otherwise, in percent.
+    pub shadow_percent: f64,
 }
 
 impl RolloutStatus {

@@ -1,6 +1,7 @@
 //! The use cases, one per file, independent of the protocol.
 
 mod admit;
+mod assign;
 mod error;
 mod explain;
 mod interpret;
@@ -8,8 +9,9 @@ mod pin;
 mod predict;
 mod record;
 
+pub use assign::{Assigned, CallerTraits, assign};
 pub use error::ServeError;
 pub use interpret::MIN_BYTES_PER_ELEMENT;
-pub use pin::{authorize, pin};
+pub use pin::{Pinned, authorize, pin};
 pub use predict::{PredictRequest, PredictResponse, RequestProgress, predict};
 pub use record::{ActiveRequest, Recorder, RequestMeta, RequestRecord, Sent};

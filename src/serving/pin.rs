@@ -1,12 +1,12 @@
-//! Chooses the version that answers a request. A request reads the catalog once: authorization, execution and record
-//! use the version that was pinned from that snapshot.
+//! Chooses the version that answers a request. A request reads the catalog once: authorization, assignment, execution and
+//! record use the version that was pinned from that snapshot.
 
 use std::sync::Arc;
 
 use super::ServeError;
 use crate::{
     domain::{error_code::ErrorCode, text::quote},
-    repository::{Catalog, ModelVersion},
+    repository::{Catalog, ModelVersion, Split},
     security::Principal,
 };
 
@@ -28,7 +28,15 @@ pub fn authorize(catalog: &Catalog, model: Option<&str>, caller: Option<&Princip
     }
 }
 
-/// Authorizes the caller and returns the version of a model (`None`: the default model) with this name (`None`: the
+/// The version of a request, before its body is known.
+pub struct Pinned {
+    /// The version that was named, or the stable one.
+    pub version: Arc<ModelVersion>,
+    /// How requests that name no version are shared; `None` if they are not, or the request names a version.
+    pub split: Option<Arc<Split>>,
+}
+
+/// Authorizes the caller and pins the version of a model (`None`: the default model) with this name (`None`: the
 /// stable version).
 ///
 /// # Errors
@@ -39,8 +47,10 @@ pub fn pin(
     model: Option<&str>,
     version: Option<&str>,
     caller: Option<&Principal>,
-) -> Result<Arc<ModelVersion>, ServeError> {
+) -> Result<Pinned, ServeError> {
     authorize(catalog, model, caller)?;
     let known = |model: &str| caller.is_none_or(|caller| caller.can_use(model));
-    catalog.resolve_within(model, version, &known).map(Arc::clone).map_err(ServeError::from_resolve_error)
+    let (entry, pinned) = catalog.resolve_within(model, version, &known).map_err(ServeError::from_resolve_error)?;
+    let split = entry.routing.split.as_ref().filter(|_| version.is_none());
+    Ok(Pinned { version: Arc::clone(pinned), split: split.map(Arc::clone) })
 }

@@ -7,11 +7,11 @@ use std::{
     time::Instant,
 };
 
-use super::{PredictResponse, RequestProgress, ServeError};
+use super::{Assigned, PredictResponse, RequestProgress, ServeError};
 use crate::{
     domain::{error_code::ErrorCode, float::Float, prediction::Outcome},
-    repository::ModelVersion,
-    telemetry::{self, CancelStage, Metrics, RequestEvent, ShedReason, TraceContext, log_request},
+    repository::{ArmOutcome, CanaryArm, CanaryWatch, ModelVersion},
+    telemetry::{self, CancelStage, Metrics, RequestEvent, ShedReason, Stages, TraceContext, log_request},
 };
 
 /// What is known of a request on arrival.
@@ -71,6 +71,8 @@ struct PredictionEvent {
     cancelled: Option<CancelStage>,
     cause: Option<String>,
     caller: Option<Arc<str>>,
+    counted: Option<(Arc<CanaryWatch>, CanaryArm)>,
+    variant: Option<Arc<str>>,
 }
 
 impl Default for PredictionEvent {
@@ -88,6 +90,8 @@ impl Default for PredictionEvent {
             cancelled: None,
             cause: None,
             caller: None,
+            counted: None,
+            variant: None,
         }
     }
 }
@@ -111,6 +115,14 @@ impl RequestRecord {
     /// Sets the version that answers. The record names it even if the request fails later.
     pub fn pin(&self, version: &Arc<ModelVersion>) {
         self.event().version = Some(Arc::clone(version));
+    }
+
+    /// Sets the version that a rollout assigns the request to, and where it is counted.
+    pub fn assign(&self, assigned: &Assigned) {
+        let mut event = self.event();
+        event.version = Some(Arc::clone(&assigned.version));
+        event.counted.clone_from(&assigned.counted);
+        event.variant.clone_from(&assigned.variant);
     }
 
     /// Records that the request was answered with a prediction.
@@ -153,6 +165,8 @@ impl RequestRecord {
             cancelled: error.cut_off.then_some(CancelStage::Body),
             cause: error.cause.clone(),
             caller: known.caller,
+            counted: known.counted,
+            variant: known.variant,
             version: known.version,
             progress: known.progress,
             ..PredictionEvent::default()
@@ -220,10 +234,16 @@ impl Recorder {
             shed: event.shed,
             cancelled: event.cancelled,
             caller: event.caller.as_deref(),
+            variant: event.variant.as_deref(),
             request_bytes: event.progress.body_bytes,
             response_bytes: sent.bytes,
             ..RequestEvent::new(&meta.request_id, meta.protocol, meta.route)
         };
+        if let Some((watch, arm)) = &event.counted
+            && let Some(outcome) = arm_outcome(&line)
+        {
+            watch.count(*arm, outcome);
+        }
         let version = event.version.as_deref();
         self.metrics.record(version.map(|version| &*version.metrics), &event.model, &line);
         let (model, name) =
@@ -235,6 +255,22 @@ impl Recorder {
             log_request(&line, model, name);
         }
     }
+}
+
+/// Returns how a request ended for the version that it was assigned to; `None` if that says nothing about the version.
+fn arm_outcome(event: &RequestEvent<'_>) -> Option<ArmOutcome> {
+    if event.cancelled.is_some() {
+        return None;
+    }
+    if event.status == 200 {
+        let Stages { admit, queue, infer, interpret, .. } = event.stages;
+        let took = [admit, queue, infer, interpret].into_iter().flatten().sum();
+        return Some(ArmOutcome::Answered { took, uncertainty: event.uncertainty });
+    }
+    // The others are refusals of the server, before or apart from the version.
+    let version =
+        ["data_contract_violation", "overloaded"].contains(&event.code) || matches!(event.status, 422 | 500 | 504);
+    version.then_some(ArmOutcome::Failed)
 }
 
 /// A request that is being handled.
@@ -261,6 +297,7 @@ impl Drop for ActiveRequest<'_> {
                 cancelled: Some(CancelStage::Request),
                 version: event.version.take(),
                 caller: event.caller.take(),
+                variant: event.variant.take(),
                 ..PredictionEvent::default()
             };
             drop(event);

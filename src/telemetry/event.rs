@@ -51,6 +51,8 @@ pub struct RequestEvent<'a> {
     pub warnings: &'a [&'a str],
     /// Why the request was shed, if it was: `queue_full`, `deadline`, `rate_limit`, `draining` or `memory`.
     pub shed: Option<ShedReason>,
+    /// The arm of an A/B experiment that the request is part of.
+    pub variant: Option<&'a str>,
     /// The stage that the request had reached when its client disconnected, if it did: `body` or `request`.
     pub cancelled: Option<CancelStage>,
 }
@@ -80,6 +82,7 @@ impl<'a> RequestEvent<'a> {
             warnings: &[],
             shed: None,
             cancelled: None,
+            variant: None,
         }
     }
 }
@@ -121,6 +124,7 @@ impl RequestEvent<'_> {
             ("model", name(model)),
             ("version", name(version)),
             ("caller", self.caller),
+            ("variant", self.variant),
         ];
         for (name, value) in texts {
             if let Some(value) = value {

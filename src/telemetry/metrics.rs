@@ -130,6 +130,8 @@ metrics! {
     model_load_seconds: Gauge = "candor_model_load_seconds" ["model", "version"];
     /// Time in seconds that a session needs for a batch of `rows` rows, as measured at load.
     model_cost_seconds: Gauge = "candor_model_batch_seconds" ["model", "version", "rows"];
+    /// Moves of rollouts that the server made itself: a step of a canary, its promotion, or its rollback by the guard.
+    automatic_moves: Counter = "candor_automatic_moves_total" ["model", "move"];
     /// Log lines dropped because the log is read too slowly or cannot be written.
     log_dropped: Counter = "candor_log_lines_dropped_total" [];
     /// Loads that exceeded their time limit and could not be stopped; the thread of each keeps running.
@@ -236,6 +238,11 @@ impl Metrics {
             let series = self.model_state.series(&[model, version, name], Gauge::default);
             series.set(if each == state { 1.0 } else { 0.0 });
         }
+    }
+
+    /// Counts a move that the server made itself.
+    pub fn count_automatic_move(&self, model: &str, name: &str) {
+        self.automatic_moves.series(&[model, name], Counter::default).inc();
     }
 
     /// Counts a load that could not be stopped.

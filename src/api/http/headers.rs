@@ -10,6 +10,7 @@ use crate::{serving::ServeError, telemetry::TraceContext};
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) const X_MODEL_VERSION: HeaderName = HeaderName::from_static("x-model-version");
+pub(super) const X_VARIANT: HeaderName = HeaderName::from_static("x-variant");
 pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const X_DEADLINE_MS: HeaderName = HeaderName::from_static("x-deadline-ms");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");

@@ -77,7 +77,8 @@ pub(super) async fn contract(
 }
 
 fn contract_of(catalog: &Catalog, model: &str, version: Option<&str>, context: &RequestContext) -> Response {
-    context.respond(pin(catalog, Some(model), version, context.caller()).map(|version| {
+    context.respond(pin(catalog, Some(model), version, context.caller()).map(|pinned| {
+        let version = pinned.version;
         let body = serde_json::to_vec_pretty(&version.document).unwrap_or_default();
         let id = format!("\"{}\"", version.contract_id);
         ([(header::CONTENT_TYPE, "application/schema+json".to_owned()), (header::ETAG, id)], body)

@@ -91,10 +91,11 @@ pub(super) async fn canary(
     PathParams(model): PathParams<String>,
     request: Request,
 ) -> Response {
+    let defaults = default_percents(&state, &model);
     let asked = parse(request, &context, |body: ShareBody| {
         let made = match share(&body)? {
             None => Move::EndCanary,
-            Some((version, percent)) => Move::Canary { version, percent: percent.unwrap_or(DEFAULT_CANARY_PERCENT) },
+            Some((version, percent)) => Move::Canary { version, percent: percent.unwrap_or(defaults.0) },
         };
         Ok((made, body.why))
     });
@@ -108,10 +109,11 @@ pub(super) async fn shadow(
     PathParams(model): PathParams<String>,
     request: Request,
 ) -> Response {
+    let defaults = default_percents(&state, &model);
     let asked = parse(request, &context, |body: ShareBody| {
         let made = match share(&body)? {
             None => Move::EndShadow,
-            Some((version, percent)) => Move::Shadow { version, percent: percent.unwrap_or(DEFAULT_SHADOW_PERCENT) },
+            Some((version, percent)) => Move::Shadow { version, percent: percent.unwrap_or(defaults.1) },
         };
         Ok((made, body.why))
     });
@@ -163,6 +165,13 @@ fn share(body: &ShareBody) -> Result<Option<(VersionName, Option<f64>)>, ServeEr
         (Some(version), percent, false) => Ok(Some((version.clone(), percent))),
         (None, _, false) => Err(invalid("the body needs a `version`, or `\"off\": true` to end it")),
     }
+}
+
+/// The percentages of a canary and a shadow that model.toml sets.
+fn default_percents(state: &SharedState, model: &str) -> (f64, f64) {
+    let catalog = state.repository.catalog();
+    // An unknown model is reported when the move is made.
+    catalog.models.get(model).map_or((0.0, 0.0), |entry| (entry.rollout.canary_percent, entry.rollout.shadow_percent))
 }
 
 /// Reads the body of a move, and the move and its reason from it. An empty body is an empty object.
@@ -227,9 +236,3 @@ fn now() -> String {
     let time = chrono::DateTime::<chrono::Utc>::from(SystemTime::now());
     time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
-
-/// The share of a canary if neither the move nor model.toml sets one.
-const DEFAULT_CANARY_PERCENT: f64 = 5.0;
-
-/// The share of a shadow if neither the move nor model.toml sets one.
-const DEFAULT_SHADOW_PERCENT: f64 = 100.0;

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     domain::error_code::ErrorCode,
     runtime::run_detached,
-    serving::{PredictRequest, PredictResponse, RequestProgress, ServeError, pin, predict},
+    serving::{CallerTraits, PredictRequest, PredictResponse, RequestProgress, ServeError, assign, pin, predict},
     telemetry::Stages,
 };
 
@@ -68,12 +68,13 @@ async fn answer(
     (model, version): (Option<&str>, Option<&str>),
     request: Request,
 ) -> Response {
-    let pinned = pin(&state.repository.catalog(), model, version, context.caller());
-    let version = match pinned {
-        Ok(version) => version,
+    let pinned = match pin(&state.repository.catalog(), model, version, context.caller()) {
+        Ok(pinned) => pinned,
         Err(error) => return context.refuse(&error),
     };
-    context.record.pin(&version);
+    context.record.pin(&pinned.version);
+    // The version that errors name: the pinned one, until a rollout assigns another.
+    let mut version = Arc::clone(&pinned.version);
     let mut progress = RequestProgress::default();
     let (parts, body) = request.into_parts();
     let result: Result<_, ServeError> = async {
@@ -83,6 +84,14 @@ async fn answer(
         let body = body::read(&parts.headers, body, state.settings.body_limits(), &context.connection).await?;
         progress.body_bytes = Some(body.bytes.len());
         let arrived = context.record.meta.arrived;
+        let assigned = assign(
+            pinned,
+            CallerTraits { request_id: context.request_id(), headers: &parts.headers, body: &body.bytes },
+        );
+        if assigned.split.is_some() {
+            context.record.assign(&assigned);
+            version = Arc::clone(&assigned.version);
+        }
         let answer =
             predict(&version, PredictRequest { body: &body.bytes, arrived, client_timeout }, &mut progress).await?;
         let max_bytes = state.settings.max_answer_bytes;
@@ -98,7 +107,10 @@ async fn answer(
         // Do not send a response after the deadline.
         let bytes = if ended > answer.due { Err(EnvelopeError::Late) } else { bytes };
         let bytes = bytes.map_err(|error| unwritten(error, &answer, max_bytes))?;
-        let response = respond(&answer, bytes, progress.stages, ended - arrived);
+        let mut response = respond(&answer, bytes, progress.stages, ended - arrived);
+        if let Some(variant) = assigned.variant.as_deref().and_then(|name| HeaderValue::from_str(name).ok()) {
+            response.headers_mut().insert(headers::X_VARIANT, variant);
+        }
         context.record.answered(&answer, progress);
         Ok(response)
     }

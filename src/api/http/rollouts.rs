@@ -9,8 +9,11 @@ use serde_json::{Value, json};
 
 use super::{SharedState, context::Context, path_params::PathParams};
 use crate::{
-    domain::error_code::ErrorCode,
-    repository::{Catalog, ModelEntry, VersionEntry, VersionState},
+    domain::{
+        error_code::ErrorCode,
+        rollout::{CanaryObservation, Verdict, judge},
+    },
+    repository::{CanaryRouting, Catalog, ModelEntry, VersionEntry, VersionState},
     security::Principal,
     serving::{ServeError, authorize},
 };
@@ -68,6 +71,7 @@ pub(super) fn rollout(entry: &ModelEntry, moves: usize) -> Value {
         "stable": status.stable,
         "pinned": document.stable.is_some(),
         "canary": document.canary,
+        "guard": entry.routing.split.as_ref().and_then(|split| split.canary.as_ref()).map(guard),
         "shadow": document.shadow,
         "previous": document.earlier.first(),
         "versions": entry.versions.iter().map(|version| version_json(entry, version)).collect::<Vec<_>>(),
@@ -76,6 +80,23 @@ pub(super) fn rollout(entry: &ModelEntry, moves: usize) -> Value {
         "place": status.place,
         "problem": status.problem,
         "history": document.history.iter().take(moves).collect::<Vec<_>>(),
+    })
+}
+
+/// What the guard has observed of a canary, and what it makes of it.
+fn guard(canary: &CanaryRouting) -> Value {
+    let counts = canary.watch.counts();
+    let (verdict, reason) = match judge(&canary.limits, &counts) {
+        Verdict::Hold => ("hold", None),
+        Verdict::Promote => ("promote", None),
+        Verdict::RollBack(reason) => ("roll_back", Some(reason.to_string())),
+    };
+    json!({
+        "verdict": verdict,
+        "reason": reason,
+        "min_requests": canary.limits.min_requests,
+        "sticky_by": canary.sticky_by.to_string(),
+        "observed": CanaryObservation::of(&counts),
     })
 }
 

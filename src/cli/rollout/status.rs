@@ -50,6 +50,11 @@ impl Status {
     }
 }
 
+/// A number without a useless fraction.
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_default()
+}
+
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
@@ -68,7 +73,9 @@ pub(super) fn print_model(terminal: &mut Terminal, model: &Value) {
         let of_version = version["reasons"].as_array().into_iter().flatten();
         reasons.extend(of_version.map(|reason| format!("  version {name}: {}", text(reason))));
     }
-    for version in model["not_loaded"].as_array().into_iter().flatten() {
+    let shown =
+        |name: &Value| model["versions"].as_array().is_some_and(|all| all.iter().any(|v| v["version"] == *name));
+    for version in model["not_loaded"].as_array().into_iter().flatten().filter(|version| !shown(version)) {
         rows.push([text(version).to_owned(), "not loaded".to_owned(), "–".to_owned()]);
     }
     let widths: Vec<usize> =
@@ -77,6 +84,7 @@ pub(super) fn print_model(terminal: &mut Terminal, model: &Value) {
         terminal.line(format_args!("  {version:0$}  {state:1$}  {serves}", widths[0], widths[1]));
     }
     reasons.iter().for_each(|reason| terminal.line(format_args!("{reason}")));
+    print_guard(terminal, &model["guard"]);
     if model["pinned"] == false && model["ready"] == true {
         terminal.line(format_args!("  no move was made yet: the newest version at start is stable"));
     }
@@ -85,9 +93,42 @@ pub(super) fn print_model(terminal: &mut Terminal, model: &Value) {
     }
 }
 
+/// Prints what the guard has observed of a canary.
+fn print_guard(terminal: &mut Terminal, guard: &Value) {
+    if guard.is_null() {
+        return;
+    }
+    let verdict = match text(&guard["verdict"]) {
+        "hold" => "hold",
+        "promote" => "within the limits",
+        _ => "roll back",
+    };
+    terminal.line(format_args!(
+        "  guard: {verdict} (sticky by {}, at least {} requests each)",
+        text(&guard["sticky_by"]),
+        guard["min_requests"]
+    ));
+    let observed = &guard["observed"];
+    for arm in ["canary", "stable"] {
+        let of = &observed[arm];
+        let rate = of["error_rate"].as_f64().unwrap_or_default() * 100.0;
+        let mut line = format!("    {arm}: {} requests, errors {rate:.2} %", of["requests"]);
+        if let Some(p99) = of["p99_ms"].as_f64() {
+            line += &format!(", p99 {p99:.2} ms");
+        }
+        if let Some(mean) = of["mean_uncertainty"].as_f64() {
+            line += &format!(", mean uncertainty {mean:.3}");
+        }
+        terminal.line(format_args!("{line}"));
+    }
+    if let Some(share) = observed["disagreement"].as_f64() {
+        terminal.line(format_args!("    different answers: {:.1} % of {} rows", share * 100.0, observed["compared"]));
+    }
+}
+
 /// What a version serves, in words.
 fn roles(model: &Value, version: &Value) -> String {
-    let share = |role: &Value| format!("{} % since {}", role["percent"], text(&role["since"]));
+    let share = |role: &Value| format!("{} % since {}", number(&role["percent"]), text(&role["since"]));
     let roles: Vec<String> = version["roles"]
         .as_array()
         .into_iter()
@@ -96,7 +137,7 @@ fn roles(model: &Value, version: &Value) -> String {
             "stable" if model["canary"].is_null() => "stable: all callers".to_owned(),
             "stable" => "stable: all other callers".to_owned(),
             "canary" => format!("canary: {}", share(&model["canary"])),
-            "shadow" => format!("shadow: copies of {} %", model["shadow"]["percent"]),
+            "shadow" => format!("shadow: copies of {} %", number(&model["shadow"]["percent"])),
             role => role.to_owned(),
         })
         .collect();
@@ -105,15 +146,16 @@ fn roles(model: &Value, version: &Value) -> String {
 
 /// One move of the history, as a line.
 fn described(made: &Value) -> String {
-    let mut line = format!("{}  {}", text(&made["at"]), text(&made["move"]));
+    let mut line = format!("{}  {}", text(&made["at"]), text(&made["move"]).replace('_', " "));
     if let Some(version) = made["version"].as_str() {
-        line += &format!(" {version}");
+        line += if made["move"] == "rollback" { " to " } else { " " };
+        line += version;
     }
     if !made["percent"].is_null() {
-        line += &format!(" at {} %", made["percent"]);
+        line += &format!(" at {} %", number(&made["percent"]));
     }
     if let Some(before) = made["before"].as_str() {
-        line += &format!(" (before: {before})");
+        line += &format!(" (from {before})");
     }
     line += &format!(" by {}", text(&made["by"]));
     match text(&made["why"]) {

@@ -102,8 +102,9 @@ impl UncertaintySums {
 pub struct ArmCounts {
     /// Requests that the version had to answer.
     pub requests: u64,
-    /// Of those, the requests that failed by the version's fault. A request that the contract rejects is none of them,
-    /// nor is one that the server refused before it reached the version.
+    /// Of those, the requests that got no prediction, including those that the contract rejected: a candidate whose
+    /// contract rejects what the stable version accepts fails its callers. A request that the server refused before it
+    /// reached the version is not counted.
     pub errors: u64,
     /// The latencies of the requests that succeeded. A quick failure would make an arm look fast.
     pub latencies: LatencyCounts,

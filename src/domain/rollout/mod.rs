@@ -5,6 +5,7 @@ mod moves; // what each move changes, and when it is refused
 mod steps; // the [canary] table, and the next move of a planned rollout
 
 mod guard; // the verdict
+mod observation; // what was observed, for people
 
 mod latency_test; // p99 of the canary against that of stable
 mod mean_test; // uncertainty of the canary against that of stable
@@ -25,6 +26,7 @@ pub use document::{CanaryRole, FORMAT, MoveRecord, Rollout, ShadowRole};
 pub use guard::{Verdict, judge};
 pub use limits::GuardLimits;
 pub use moves::{Move, MoveContext, MoveError, MoveOrigin, VersionStanding};
+pub use observation::{ArmObservation, CanaryObservation};
 pub use plan::{Action, CatalogedVersion, ContentId, ListedVersion, Wanted, next_action};
 pub use reason::RollbackReason;
 pub use steps::{CanaryPlan, Decision, StepProgress};

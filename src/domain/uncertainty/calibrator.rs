@@ -255,13 +255,18 @@ impl Calibrator {
     /// the calibration. `None` for a classification, or if no interval has a bound.
     pub fn uncertainty_buckets(&self) -> Option<Vec<f64>> {
         const AROUND: [f64; 13] = [0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0];
-        let regression = matches!(self.rule, CompiledRule::Regression { .. });
-        let width = self.width.filter(|width| regression && *width > 0.0)?;
+        let width = self.typical_uncertainty()?;
         Some(AROUND.iter().map(|factor| short_number(width * factor)).collect())
     }
 }
 
 impl Calibrator {
+    /// A typical uncertainty of a regression, in the target's unit. `None` for a classification.
+    pub fn typical_uncertainty(&self) -> Option<f64> {
+        let regression = matches!(self.rule, CompiledRule::Regression { .. });
+        self.width.filter(|width| regression && *width > 0.0)
+    }
+
     /// Histogram bucket bounds for the predicted values of a regression, in the target's unit: the quantiles of the
     /// values seen in calibration. `None` for a classification.
     pub fn value_buckets(&self) -> Option<Vec<f64>> {

@@ -1,0 +1,83 @@
+//! The moves that the server makes itself: the steps of a canary, its promotion or rollback, and the promotion of newer
+//! versions. The decisions are those of `domain::rollout`.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    canary_watch::CanaryWatch, model_control::ModelControl, rollout_settings::Promotion, running_canary::RunningCanary,
+};
+use crate::domain::rollout::{Decision, Move, MoveRecord, StepProgress, judge};
+
+impl ModelControl {
+    /// Follows the canary: starts to count a new one, from zero, and forgets one that ended.
+    pub(super) fn follow_canary(&mut self) {
+        let role = self.rollout.canary.clone();
+        let both = role.as_ref().and_then(|role| {
+            Some((self.serving(&role.version)?.clone(), self.serving(self.stable()?)?.clone(), role.percent))
+        });
+        let Some((version, stable, percent)) = both else {
+            if role.is_none() {
+                self.canary = None;
+            }
+            return;
+        };
+        match &mut self.canary {
+            Some(running) if Arc::ptr_eq(&running.version, &version) && Arc::ptr_eq(&running.stable, &stable) => {
+                if running.percent.to_bits() != percent.to_bits() {
+                    (running.percent, running.requests_before) = (percent, running.watch.canary_requests());
+                }
+            }
+            running => {
+                let watch = Arc::new(CanaryWatch::new(stable.middle_uncertainty()));
+                *running = Some(RunningCanary { version, stable, watch, percent, requests_before: 0 });
+            }
+        }
+    }
+
+    /// The next move of the canary, if the guard or the plan ask for one. `now` is in RFC 3339.
+    pub(super) fn next_canary_move(&self, now: &str) -> Option<(Move, String)> {
+        let (running, role) = (self.canary.as_ref()?, self.rollout.canary.as_ref()?);
+        let plan = self.settings.0.canary_plan();
+        let verdict = judge(&plan.guard, &running.watch.counts());
+        let requests = running.watch.canary_requests() - running.requests_before;
+        let elapsed = elapsed_between(&role.since, now).unwrap_or_default();
+        let progress = StepProgress { percent: role.percent, elapsed, requests };
+        let version = role.version.clone();
+        match plan.next(progress, verdict) {
+            Decision::Hold => None,
+            Decision::Step(percent) => {
+                let why = format!("{requests} requests at {} % were within the limits", role.percent);
+                Some((Move::Canary { version, percent }, why))
+            }
+            Decision::Promote => Some((Move::Promote { version }, "the canary was within the limits".to_owned())),
+            Decision::RollBack(reason) => Some((Move::Rollback { from: Some(version) }, reason.to_string())),
+        }
+    }
+
+    /// The move by which a newer version starts to take over, if model.toml says that newer versions do. A version that
+    /// the history names was decided about already.
+    pub(super) fn next_promotion(&self) -> Option<(Move, String)> {
+        let settings = &self.settings.0;
+        if settings.promote == Promotion::Manual || self.rollout.canary.is_some() {
+            return None;
+        }
+        let stable = self.stable()?;
+        let newest = self.versions.iter().rev().find(|(_, version)| version.serving.is_some())?.0;
+        let known =
+            |record: &MoveRecord| record.version.as_ref() == Some(newest) || record.before.as_ref() == Some(newest);
+        if newest <= stable || self.rollout.history.iter().any(known) {
+            return None;
+        }
+        let (version, why) = (newest.clone(), "model.toml says promote = \"newest\"".to_owned());
+        Some(match &settings.canary {
+            Some(plan) => (Move::Canary { version, percent: plan.first_percent() }, why),
+            None => (Move::Promote { version }, why),
+        })
+    }
+}
+
+/// The time between two times in RFC 3339; `None` if one of them is none, or they are in the other order.
+fn elapsed_between(from: &str, to: &str) -> Option<Duration> {
+    let time = |text: &str| chrono::DateTime::parse_from_rfc3339(text).ok();
+    (time(to)? - time(from)?).to_std().ok()
+}
