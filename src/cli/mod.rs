@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod check;
+mod compare;
 mod completions;
 mod config;
 mod config_args;
@@ -15,6 +16,7 @@ mod progress;
 mod seal;
 mod serve;
 mod table_args;
+mod text_table;
 mod version;
 
 use std::process::ExitCode;
@@ -41,6 +43,7 @@ enum Command {
     Profile(profile::ProfileCommand),
     Calibrate(calibrate::Calibrate),
     Check(check::Check),
+    Compare(compare::Compare),
     Seal(seal::Seal),
     Config(config::ConfigCommand),
     Health(health::Health),
@@ -52,9 +55,13 @@ impl Command {
     /// Whether the command loads ONNX Runtime.
     fn loads_models(&self) -> bool {
         match self {
-            Self::Serve(_) | Self::Init(_) | Self::Profile(_) | Self::Calibrate(_) | Self::Check(_) | Self::Seal(_) => {
-                true
-            }
+            Self::Serve(_)
+            | Self::Init(_)
+            | Self::Profile(_)
+            | Self::Calibrate(_)
+            | Self::Check(_)
+            | Self::Compare(_)
+            | Self::Seal(_) => true,
             Self::Config(_) | Self::Health(_) | Self::Completions(_) | Self::Man(_) => false,
         }
     }
@@ -75,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Profile(profile) => profile.run(),
         Command::Calibrate(calibrate) => calibrate.run(),
         Command::Check(check) => check.run(),
+        Command::Compare(compare) => compare.run(),
         Command::Seal(seal) => seal.run(),
         Command::Config(show) => show.run(),
         Command::Health(health) => health.run(),

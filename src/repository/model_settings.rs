@@ -13,7 +13,10 @@ use super::{
     files::read_text,
     scan::{ModelDirectory, VersionDirectory},
 };
-use crate::{domain::uncertainty::Coverage, runtime::ThreadCount};
+use crate::{
+    domain::{comparison::GateLimits, uncertainty::Coverage},
+    runtime::ThreadCount,
+};
 
 /// A setting of model.toml is invalid: what was found and what is expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +49,8 @@ pub struct ModelSettings {
     pub limits: Limits,
     /// Coverage of sets and intervals; `None`: that of the contract, else that of the server's configuration.
     pub coverage: Option<Coverage>,
+    /// What a version must keep, compared with the one it replaces, before it is promoted.
+    pub gate: GateLimits,
     promote: Option<String>,
     canary: Option<toml::Table>,
     shadow: Option<toml::Table>,
@@ -92,6 +97,7 @@ impl Default for ModelSettings {
             default: false,
             limits: Limits::default(),
             coverage: None,
+            gate: GateLimits::default(),
             promote: None,
             canary: None,
             shadow: None,
@@ -178,6 +184,9 @@ impl ModelSettings {
                 format!("versions must be \"all\", a list of names, or {{ latest = N }}; found {word:?}").into()
             );
         }
+        if let Some(error) = self.gate.errors().first() {
+            return Err(error.to_string().into());
+        }
         if limits.max_explain_rows > MAX_EXPLAIN_ROWS {
             return Err(format!(
                 "limits.max_explain_rows must be from 0 to {MAX_EXPLAIN_ROWS}; found {}",
@@ -257,6 +266,8 @@ mod tests {
             ("versions = \"newest\"", "must be \"all\""),
             ("[limits]\nmax_batch_rows = 0", "1 to 4096"),
             ("[limits]\nmax_explain_rows = 100000", "0 to 65536"),
+            ("[gate]\nmax_disagreement = 5", "gate.max_disagreement must be from 0 to 1; found 5"),
+            ("[gate]\nmax_disagreements = 0.1", "unknown field"),
             ("coverage = 0.42", "must be one of 0.5, 0.6"),
             ("coverage = 95", "between 0 and 1"),
             ("[canary]\npercent = 5", "not implemented yet"),

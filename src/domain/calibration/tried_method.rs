@@ -39,7 +39,8 @@ impl TriedMethod {
         }
         let pairs = current.rows.iter().zip(&self.rows);
         let (comparison, difference) = compare(pairs.map(|(current, own)| (loss(current), loss(own))));
-        comparison == PairedOutcome::Better || (difference > 0.0 && current.is_beyond_chance() && !self.is_beyond_chance())
+        comparison == PairedOutcome::Better
+            || (difference > 0.0 && current.is_beyond_chance() && !self.is_beyond_chance())
     }
 }
 
