@@ -12,7 +12,7 @@ SURVEY ?=
 # The flags for `candor serve`, as in: make run ARGS="--port 9000 my-models"
 ARGS ?=
 # The bundled versions that have a profile.
-PROFILED := breast-cancer/1 churn/1 diabetes/1 diabetes/2 digits/1 wine/1 wine/2
+PROFILED := breast-cancer/1 churn/1 churn/2 diabetes/1 diabetes/2 digits/1 wine/1 wine/2
 # The filter for `cargo test`, as in: make test TESTS=contract
 TESTS ?=
 # The features of the crate to test with, as in: make test FEATURES=arrow TESTS=tables
@@ -120,7 +120,7 @@ calibrations: need-rust need-pip runtime .venv-models/stamp ## Make calibration.
 		$(WITH_ORT) SOURCE_DATE_EPOCH=1772496000 target/debug/candor calibrate "models/$$version" \
 			--data "$$table" --target target "$$@" && echo; \
 	}; \
-	calibrate breast-cancer/1 && calibrate churn/1 && calibrate diabetes/1 --group-by sex && calibrate diabetes/2 && \
+	calibrate breast-cancer/1 && calibrate churn/1 && calibrate churn/2 && calibrate diabetes/1 --group-by sex && calibrate diabetes/2 && \
 		calibrate digits/1 && calibrate wine/1 --prediction-sets none && calibrate wine/2 --prediction-sets none
 
 churn-truth-report: need-rust need-pip runtime .venv-models/stamp ## Measure churn's probabilities against the true ones again

@@ -36,8 +36,8 @@ pub enum InstanceError {
 /// An iterator over the instances of a table.
 pub struct Instances<'a> {
     features: &'a [Feature],
-    /// The column index of each feature.
-    columns: Vec<usize>,
+    /// The column index of each feature; `None` for one that the table may lack.
+    columns: Vec<Option<usize>>,
     target: Option<usize>,
     rows: Rows,
 }
@@ -48,17 +48,30 @@ impl<'a> Instances<'a> {
     /// # Errors
     /// Returns [`TableError`] listing every feature, and the target, without a column.
     pub fn new(table: &'a Table, contract: &'a Contract, target: Option<&str>) -> Result<Self, TableError> {
+        Self::with_gaps(table, contract, target, &|_| false)
+    }
+
+    /// Like [`Instances::new`], for a table that may lack the column of some features. Their values are null.
+    ///
+    /// # Errors
+    /// As for [`Instances::new`], for the other features.
+    pub(super) fn with_gaps(
+        table: &'a Table,
+        contract: &'a Contract,
+        target: Option<&str>,
+        may_lack: &dyn Fn(&str) -> bool,
+    ) -> Result<Self, TableError> {
         let find = |name: &str| table.columns().iter().position(|column| column == name);
         let wanted = contract.features.iter().map(|feature| feature.name.as_str()).chain(target);
         let lacking: Vec<String> = wanted
-            .filter(|name| find(name).is_none())
+            .filter(|name| find(name).is_none() && (Some(*name) == target || !may_lack(name)))
             .map(|name| format!("{name:?}{}", did_you_mean(name, table.columns().iter().map(String::as_str))))
             .collect();
         if !lacking.is_empty() {
             let detail = format!("has no column {}; it has: {}", lacking.join(", "), table.columns().join(", "));
             return Err(table.table_error(detail));
         }
-        let columns = contract.features.iter().filter_map(|feature| find(&feature.name)).collect();
+        let columns = contract.features.iter().map(|feature| find(&feature.name)).collect();
         Ok(Self { features: &contract.features, columns, target: target.and_then(find), rows: table.rows()? })
     }
 }
@@ -74,6 +87,10 @@ impl Iterator for Instances<'_> {
         let mut values = Vec::with_capacity(self.columns.len());
         let mut invalid = Vec::new();
         for (feature, column) in self.features.iter().zip(&self.columns) {
+            let Some(column) = column else {
+                values.push(JsonValue::Null);
+                continue;
+            };
             match value(feature, &row.cells[*column]) {
                 Ok(value) => values.push(value),
                 Err(detail) => {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     authoring::error::AuthoringError,
-    domain::name::ModelName,
+    domain::{comparison::GateLimits, name::ModelName},
     repository::{LoadError, Loader, ModelSettings, VerifiedVersion, VersionDirectory, scan},
 };
 
@@ -59,6 +59,16 @@ impl LocatedVersion {
         let above = directory.canonicalize().ok().and_then(|path| path.parent().map(Path::to_path_buf));
         let settings = ModelSettings::read(above.as_deref()).map_err(|error| undecided(&error))?;
         Ok(Self { model, version, settings })
+    }
+
+    /// The name of the model.
+    pub(super) fn model(&self) -> &ModelName {
+        &self.model
+    }
+
+    /// The limits of `[gate]` in its model.toml.
+    pub(super) fn gate(&self) -> GateLimits {
+        self.settings.gate
     }
 
     /// Loads and verifies it as `serve` would.

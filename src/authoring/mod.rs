@@ -1,6 +1,8 @@
 //! Creates the files of a package from a model and a table. Offline only: nothing here is on the request path.
 
+mod answers;
 mod calibrate;
+mod compare;
 mod error;
 mod files;
 mod flag_value;
@@ -18,6 +20,7 @@ pub use calibrate::{
     CalibrateOptions, CalibrationMethod, CalibrationReport, EvaluateOptions, Evaluation, HeldOut, MeasuredCoverage,
     ProgressEvent, SetChoice, calibrate, evaluate, load_held_out,
 };
+pub use compare::{CompareOptions, CompareReport, ComparedRows, ComparedVersion, ServedUncertainty, compare};
 pub use error::AuthoringError;
 pub use flag_value::{FlagListError, parse_list, shell_quoted};
 pub use init::{InitOptions, InitReport, OpenCategories, QuantileOption, init};

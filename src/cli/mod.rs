@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod check;
+mod compare;
 mod completions;
 mod config;
 mod config_args;
@@ -17,6 +18,7 @@ mod rollout;
 mod seal;
 mod serve;
 mod table_args;
+mod text_table;
 mod version;
 
 use std::process::ExitCode;
@@ -43,6 +45,7 @@ enum Command {
     Profile(profile::ProfileCommand),
     Calibrate(calibrate::Calibrate),
     Check(check::Check),
+    Compare(compare::Compare),
     Seal(seal::Seal),
     Status(rollout::Status),
     Promote(rollout::Promote),
@@ -62,9 +65,13 @@ impl Command {
     /// Whether the command loads ONNX Runtime.
     fn loads_models(&self) -> bool {
         match self {
-            Self::Serve(_) | Self::Init(_) | Self::Profile(_) | Self::Calibrate(_) | Self::Check(_) | Self::Seal(_) => {
-                true
-            }
+            Self::Serve(_)
+            | Self::Init(_)
+            | Self::Profile(_)
+            | Self::Calibrate(_)
+            | Self::Check(_)
+            | Self::Compare(_)
+            | Self::Seal(_) => true,
             Self::Status(_)
             | Self::Promote(_)
             | Self::Canary(_)
@@ -96,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Profile(profile) => profile.run(),
         Command::Calibrate(calibrate) => calibrate.run(),
         Command::Check(check) => check.run(),
+        Command::Compare(compare) => compare.run(),
         Command::Seal(seal) => seal.run(),
         Command::Status(status) => status.run(),
         Command::Promote(promote) => promote.run(),

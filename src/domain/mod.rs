@@ -2,6 +2,7 @@
 //!
 //! The order is enforced: a module imports only from the groups below its own.
 
+pub mod comparison; // two versions of a model: contracts, predictions, the gate
 pub mod findings; // what `candor check` reports of a calibration
 pub mod rollout; // which version serves whom, and what to load next
 

@@ -15,7 +15,7 @@ use super::{
     scan::{ModelDirectory, VersionDirectory},
 };
 use crate::{
-    domain::{rollout::CanaryPlan, uncertainty::Coverage},
+    domain::{comparison::GateLimits, rollout::CanaryPlan, uncertainty::Coverage},
     runtime::ThreadCount,
 };
 
@@ -50,6 +50,8 @@ pub struct ModelSettings {
     pub limits: Limits,
     /// Coverage of sets and intervals; `None`: that of the contract, else that of the server's configuration.
     pub coverage: Option<Coverage>,
+    /// What a version must keep, compared with the one it replaces, before it is promoted.
+    pub gate: GateLimits,
     /// Who makes a newer version stable.
     pub promote: Promotion,
     /// How a canary goes on, if there is a `[canary]` table.
@@ -101,6 +103,7 @@ impl Default for ModelSettings {
             default: false,
             limits: Limits::default(),
             coverage: None,
+            gate: GateLimits::default(),
             promote: Promotion::default(),
             canary: None,
             shadow: ShadowSettings::default(),
@@ -196,6 +199,9 @@ impl ModelSettings {
                 format!("versions must be \"all\", a list of names, or {{ latest = N }}; found {word:?}").into()
             );
         }
+        if let Some(error) = self.gate.errors().first() {
+            return Err(error.to_string().into());
+        }
         if limits.max_explain_rows > MAX_EXPLAIN_ROWS {
             return Err(format!(
                 "limits.max_explain_rows must be from 0 to {MAX_EXPLAIN_ROWS}; found {}",
@@ -275,6 +281,8 @@ mod tests {
             ("versions = \"newest\"", "must be \"all\""),
             ("[limits]\nmax_batch_rows = 0", "1 to 4096"),
             ("[limits]\nmax_explain_rows = 100000", "0 to 65536"),
+            ("[gate]\nmax_disagreement = 5", "gate.max_disagreement must be from 0 to 1; found 5"),
+            ("[gate]\nmax_disagreements = 0.1", "unknown field"),
             ("coverage = 0.42", "must be one of 0.5, 0.6"),
             ("coverage = 95", "between 0 and 1"),
             ("[canary]\npercent = 0", "canary.percent must be above 0"),

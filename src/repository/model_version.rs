@@ -4,10 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     admit::admit, baseline::BaselineState, model_settings::Limits, package::Provenance,
-    schema_validator::SchemaValidator, served_calibration::ServedCalibration,
+    reference_instances::ReferenceInstance, schema_validator::SchemaValidator, served_calibration::ServedCalibration,
 };
 use crate::{
     domain::{
+        comparison::ContractSource,
         contract::{AdmitError, Admitted, Contract, InputHasher, OutputPlan},
         json::JsonValue,
         name::{ModelName, VersionName},
@@ -63,6 +64,8 @@ pub struct ModelVersion {
     pub load: Duration,
     /// An example instance: one that was answered, if there is one.
     pub example: JsonValue,
+    /// The golden cases and the background rows of the profile: what a version is compared on before it is promoted.
+    pub reference_instances: Vec<ReferenceInstance>,
     /// The version's own metrics.
     pub metrics: Arc<VersionMetrics>,
     /// The workers.
@@ -93,6 +96,11 @@ impl ModelVersion {
             (None, OutputPlan::Classification { .. }) => Some(method::UNCALIBRATED),
             (None, _) => None,
         }
+    }
+
+    /// The compiled contract and its document.
+    pub fn contract_source(&self) -> ContractSource<'_> {
+        ContractSource { contract: &self.contract, document: &self.document }
     }
 
     /// An uncertainty in the middle of the range: a half for a classification, a typical one for a calibrated regression.

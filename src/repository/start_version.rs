@@ -44,9 +44,11 @@ impl Loader {
         let options = engine_options(&prepared, plan, &demand);
         let engine = Engine::start(executors, options, Arc::clone(&recorded), &self.watchdog)
             .map_err(|source| LoadError::Workers { source })?;
+        let reference_instances = prepared.reference_instances();
         let profile = prepared.package.profile.map(|(_, profile)| profile);
         let baseline = BaselineState::new(&prepared.contract, prepared.schema.as_ref(), profile.as_ref());
         let version = ModelVersion {
+            reference_instances,
             example: prepared.example,
             model: prepared.model,
             version: prepared.version,

@@ -7,11 +7,13 @@ use super::{
     error::LoadError,
     model_settings::Limits,
     package::{Package, Provenance},
+    reference_instances::{ReferenceInstance, reference_instances},
     schema_validator::SchemaValidator,
     served_calibration::{self, ServedCalibration},
 };
 use crate::{
     domain::{
+        comparison::ContractSource,
         contract::{self, AdmitError, Contract, InputHasher},
         json::JsonValue,
         name::{ModelName, VersionName},
@@ -67,6 +69,16 @@ impl VerifiedVersion {
     /// The number of golden cases.
     pub fn golden_cases(&self) -> usize {
         self.package.golden.as_ref().map_or(0, |(_, cases)| cases.len())
+    }
+
+    /// The golden cases and the background rows of the profile, as instances to compare versions on.
+    pub fn reference_instances(&self) -> Vec<ReferenceInstance> {
+        reference_instances(&self.package, &self.contract)
+    }
+
+    /// The compiled contract and its document.
+    pub fn contract_source(&self) -> ContractSource<'_> {
+        ContractSource { contract: &self.contract, document: &self.document }
     }
 
     /// The digest of model.onnx: `sha256:` followed by hexadecimal.

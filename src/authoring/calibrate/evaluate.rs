@@ -9,16 +9,12 @@ use super::{
     training_data::{refuse_training_data, trained_on},
 };
 use crate::{
-    authoring::{
-        error::{AuthoringError, DecisionError},
-        locate_version,
-    },
+    authoring::{answers::answers, error::AuthoringError, locate_version},
     dataset::{ReadOptions, Table},
     domain::{
         calibration::{calibration_error, coverage_band},
         prediction::{Outcome, Prediction},
-        tensor::Inputs,
-        uncertainty::{AssessContext, CalibrationDocument, CalibrationRule, Coverage, EceByChance, ProbabilityMap},
+        uncertainty::{CalibrationDocument, CalibrationRule, Coverage, EceByChance, ProbabilityMap},
     },
     repository::{Loader, VerifiedVersion},
 };
@@ -98,39 +94,25 @@ pub fn evaluate(
         return Err(table.table_error(detail).into());
     }
     let graph = prepared.graph().to_path_buf();
-    let mut answers: Vec<Prediction> = Vec::new();
+    let mut found: Vec<Prediction> = Vec::new();
     let target = options.target.as_deref().unwrap_or_default();
     let truths =
         run_rows(&mut prepared, &table, (target, options.skip_invalid), seen, &mut |prepared, waiting| {
             for (place, inputs) in waiting.drain(..) {
-                let answer = answer(prepared, &inputs);
-                answers.push(answer.map_err(|detail| AuthoringError::Run {
+                let answer = answers(prepared, &[&inputs]).remove(0);
+                found.push(answer.map_err(|detail| AuthoringError::Run {
                     path: graph.clone(),
                     detail: format!("{place}: {detail}"),
                 })?);
             }
             Ok(())
         })?;
-    let Some((ece, coverage)) = measure(&prepared, &answers, &truths) else {
+    let Some((ece, coverage)) = measure(&prepared, &found, &truths) else {
         let detail =
             "its answers claim neither an uncertainty of a class nor an interval, so there is nothing to check";
         return Err(AuthoringError::NeedsDecision(format!("{}: {detail}", directory.display())));
     };
-    Ok(Evaluation { directory, rows: answers.len(), skipped: truths.invalid.count(), ece, coverage })
-}
-
-/// Answers one row as the server would.
-fn answer(prepared: &mut VerifiedVersion, inputs: &Inputs) -> Result<Prediction, DecisionError> {
-    let (outputs, row) = prepared.run(&[inputs]).remove(0).map_err(|error| error.to_string())?;
-    let found = match &prepared.calibrated {
-        Some(calibrated) => {
-            let hash = prepared.fingerprint().of(inputs);
-            let of = AssessContext { group: calibrated.group(inputs), features_hash: &hash };
-            calibrated.assess(&prepared.contract, &outputs, row, of)
-        }
-        None => prepared.contract.interpret(&outputs, row),
-    };
-    Ok(found.map_err(|error| error.to_string())?)
+    Ok(Evaluation { directory, rows: found.len(), skipped: truths.invalid.count(), ece, coverage })
 }
 
 type Measures = (Option<(f64, EceByChance)>, Option<MeasuredCoverage>);

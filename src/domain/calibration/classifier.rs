@@ -10,7 +10,7 @@ use super::{
     error::{CalibrationError, CalibrationErrors},
     method_choice::MethodChoice,
     method_selection::{FittedProbabilities, select_probabilities},
-    paired_test::{Comparison, compare},
+    paired_test::{PairedOutcome, compare},
     rows::ClassificationRows,
     split::shuffled,
 };
@@ -105,7 +105,7 @@ fn refuse_worse(
     let is_worse = |loss: fn(&AssessedRow) -> f64| {
         let pairs = own_rows.iter().zip(rows).map(|(own, row)| (loss(own), loss(row)));
         let (comparison, difference) = compare(pairs);
-        comparison == Comparison::Worse || (difference < 0.0 && metrics.ece > own.ece)
+        comparison == PairedOutcome::Worse || (difference < 0.0 && metrics.ece > own.ece)
     };
     if !is_worse(brier) && !is_worse(uncertainty_brier) {
         return Ok(());

@@ -6,7 +6,7 @@ const QUANTILE: f64 = 1.96;
 
 /// The outcome of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Comparison {
+pub(super) enum PairedOutcome {
     /// The second method has the lower loss by more than chance.
     Better,
     /// The difference is within chance.
@@ -17,17 +17,17 @@ pub(super) enum Comparison {
 
 /// Compares the losses of two methods, row by row: a paired z-test of the mean difference. Also returns by how much the
 /// second method's loss is lower on average.
-pub(super) fn compare(losses: impl Iterator<Item = (f64, f64)> + Clone) -> (Comparison, f64) {
+pub(super) fn compare(losses: impl Iterator<Item = (f64, f64)> + Clone) -> (PairedOutcome, f64) {
     let count = losses.clone().count() as f64;
     let mean = losses.clone().map(|(first, second)| first - second).sum::<f64>() / count;
     let squares: f64 = losses.map(|(first, second)| (first - second - mean).powi(2)).sum();
     let error = (squares / (count - 1.0).max(1.0) / count).sqrt();
     let comparison = if mean > QUANTILE * error {
-        Comparison::Better
+        PairedOutcome::Better
     } else if mean < -QUANTILE * error {
-        Comparison::Worse
+        PairedOutcome::Worse
     } else {
-        Comparison::Equal
+        PairedOutcome::Equal
     };
     (comparison, mean)
 }
@@ -42,14 +42,14 @@ mod tests {
             (0..100).map(move |row| (0.3 + shift + if row % 2 == 0 { noise } else { -noise }, 0.3))
         };
         for (shift, noise, expected) in [
-            (0.01, 0.04, Comparison::Better),
-            (0.01, 0.06, Comparison::Equal),
-            (-0.01, 0.06, Comparison::Equal),
-            (-0.01, 0.04, Comparison::Worse),
-            (0.01, 0.0, Comparison::Better),
+            (0.01, 0.04, PairedOutcome::Better),
+            (0.01, 0.06, PairedOutcome::Equal),
+            (-0.01, 0.06, PairedOutcome::Equal),
+            (-0.01, 0.04, PairedOutcome::Worse),
+            (0.01, 0.0, PairedOutcome::Better),
         ] {
             assert_eq!(compare(pairs(shift, noise)).0, expected, "{shift} ± {noise}");
         }
-        assert_eq!(compare([(0.5, 0.5)].into_iter()).0, Comparison::Equal);
+        assert_eq!(compare([(0.5, 0.5)].into_iter()).0, PairedOutcome::Equal);
     }
 }

@@ -7,7 +7,7 @@ use super::{
     calibration_metrics::candidate_scores,
     confidence_bins::ConfidenceBins,
     method_choice::FitError,
-    paired_test::{Comparison, compare},
+    paired_test::{PairedOutcome, compare},
 };
 use crate::domain::uncertainty::{Candidate, CandidateScores};
 
@@ -39,7 +39,8 @@ impl TriedMethod {
         }
         let pairs = current.rows.iter().zip(&self.rows);
         let (comparison, difference) = compare(pairs.map(|(current, own)| (loss(current), loss(own))));
-        comparison == Comparison::Better || (difference > 0.0 && current.is_beyond_chance() && !self.is_beyond_chance())
+        comparison == PairedOutcome::Better
+            || (difference > 0.0 && current.is_beyond_chance() && !self.is_beyond_chance())
     }
 }
 

@@ -12,8 +12,8 @@ pub mod schema; // contract.json compiled: features, rules, the plan of inputs a
 
 pub use admit::{AdmitError, Admitted, EntityId, MAX_ENTITY_ID};
 pub use inspect::{
-    DerivedContract, Grouping, InputHasher, InstanceSampler, ObservedOutputs, Style, derive, lengths_of,
-    names_deviation, names_variance, remedy,
+    AdmittedValues, DerivedContract, Grouping, InputHasher, InstanceSampler, Limit, ObservedOutputs, Style, derive,
+    lengths_of, names_deviation, names_variance, remedy,
 };
 pub use interpret::{Labels, ProbabilitySummary, label_text, numbers};
 pub use schema::{

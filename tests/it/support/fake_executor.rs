@@ -177,6 +177,7 @@ fn version(
         probe: Probe { sizes: Vec::new(), seconds: Vec::new(), cost: options.policy.cost, largest_difference: 0.0 },
         providers: vec!["fake".into()],
         load: Duration::ZERO,
+        reference_instances: Vec::new(),
         metrics: recorded,
         engine,
     }

@@ -1,6 +1,7 @@
 //! What a contract says of itself, of a profile and of a graph.
 
 mod accepts;
+mod admitted_values;
 mod calibration_fit;
 mod coalition_inputs;
 mod derive;
@@ -10,7 +11,9 @@ mod infer_output;
 mod input_hasher;
 mod instance_sampler;
 mod output_name;
+mod projection;
 
+pub use admitted_values::{AdmittedValues, Limit};
 pub use derive::{DerivedContract, derive};
 pub use group::Grouping;
 pub use infer_output::{ObservedOutputs, remedy};

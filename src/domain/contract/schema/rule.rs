@@ -95,7 +95,7 @@ impl TypeSet {
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::domain::contract) struct Bound {
     pub(in crate::domain::contract) limit: Number,
-    kind: BoundKind,
+    pub(in crate::domain::contract) kind: BoundKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,7 +188,7 @@ pub(in crate::domain::contract) struct ScalarRule {
     pub(in crate::domain::contract) choices: Option<EnumValues>,
     pub(in crate::domain::contract) min_length: Option<usize>,
     pub(in crate::domain::contract) max_length: Option<usize>,
-    pattern: Option<Pattern>,
+    pub(in crate::domain::contract) pattern: Option<Pattern>,
     /// Keywords in use whose exact check is left to full validation.
     pub(in crate::domain::contract) deferred: Vec<&'static str>,
 }

@@ -1,0 +1,168 @@
+//! The rows of a comparison: those of a table, or the golden cases and background rows of both packages.
+
+use std::collections::HashSet;
+
+use super::{
+    ComparedRows,
+    pairing::{FeatureRow, Pairing},
+};
+use crate::{
+    authoring::{
+        error::AuthoringError,
+        instances::{Instance, InstanceError, Instances},
+        invalid_rows::{InvalidCell, InvalidRows},
+        target::{class_index, number, text},
+    },
+    dataset::{Cell, RowLocation, Table},
+    domain::{
+        comparison::{OutcomeScheme, Side, TrueOutcome},
+        contract::{Contract, Task},
+        json::JsonValue,
+        text::did_you_mean,
+    },
+    repository::VerifiedVersion,
+};
+
+/// Reads the rows of a table. A row without a true outcome is compared, but not judged.
+///
+/// The table must have the columns of all features that both versions have. A row that lacks a feature which only one
+/// version requires cannot be compared.
+pub(super) fn read_table(
+    pairing: &mut Pairing<'_>,
+    table: &Table,
+    target: Option<&str>,
+    seen: &mut dyn FnMut(u64),
+) -> Result<ComparedRows, AuthoringError> {
+    let (old, new) = (pairing.old.contract.clone(), pairing.new.contract.clone());
+    let scheme = pairing.tally.scheme().clone();
+    if let Some(target) = target {
+        check_target(table, target, scheme.task())?;
+    }
+    let only_one = |name: &str| !(has(&old, name) && has(&new, name));
+    let before = Instances::with_gaps(table, &old, None, &only_one)?;
+    let after = Instances::with_gaps(table, &new, target, &only_one)?;
+    let columns: HashSet<&str> = table.columns().iter().map(String::as_str).collect();
+    let (mut read, mut unlabelled) = (0, 0);
+    let mut wrong = InvalidRows::default();
+    for (before, after) in before.zip(after) {
+        read += 1;
+        seen(read);
+        let (before, after) = match (row(before)?, row(after)?) {
+            (Ok(before), Ok(after)) => (before, after),
+            (before, after) => {
+                for (side, refused) in [(Side::Old, before.err()), (Side::New, after.err())] {
+                    if let Some((place, column)) = refused {
+                        pairing.tally.add_uncomparable(side, &format!("{column}: wrong_type"), &place);
+                    }
+                }
+                continue;
+            }
+        };
+        let truth = match target.map(|target| truth(&scheme, target, &after.target)) {
+            Some(Ok(truth)) => {
+                unlabelled += u64::from(truth.is_none());
+                truth
+            }
+            Some(Err(cell)) => {
+                wrong.add(after.place, vec![cell]);
+                continue;
+            }
+            None => None,
+        };
+        let given = |contract: &Contract, instance: &Instance| keep(&columns, contract.instance(&instance.values));
+        let (old, new) = (given(&old, &before), given(&new, &after));
+        pairing.add(FeatureRow { place: after.place.to_string(), old, new, truth });
+    }
+    wrong.into_result(table)?;
+    if read == 0 {
+        return Err(table.table_error("has columns but no rows".to_owned()).into());
+    }
+    Ok(ComparedRows { file: Some(table.file_name()), read, unlabelled: target.map(|_| unlabelled) })
+}
+
+fn has(contract: &Contract, name: &str) -> bool {
+    contract.features.iter().any(|feature| feature.name == name)
+}
+
+/// Keeps the features that are columns of the table; the others are left out, as a request may do.
+fn keep(columns: &HashSet<&str>, features: JsonValue) -> JsonValue {
+    match features {
+        JsonValue::Object(members) => {
+            JsonValue::Object(members.into_iter().filter(|(name, _)| columns.contains(name.as_str())).collect())
+        }
+        other => other,
+    }
+}
+
+/// Separates rows that a contract's types refuse, named by their first column, from errors of the table.
+fn row(found: Result<Instance, InstanceError>) -> Result<Result<Instance, (RowLocation, String)>, AuthoringError> {
+    match found {
+        Ok(instance) => Ok(Ok(instance)),
+        Err(InstanceError::Cells(place, cells)) => {
+            let column = cells.into_iter().next().map(|cell| cell.column);
+            Ok(Err((place, column.unwrap_or_default())))
+        }
+        Err(InstanceError::Table(error)) => Err(error.into()),
+    }
+}
+
+fn check_target(table: &Table, target: &str, task: Task) -> Result<(), AuthoringError> {
+    if task == Task::Tensors {
+        let detail = "--target: the task is tensors, so there are no true outcomes to compare with".to_owned();
+        return Err(table.table_error(detail).into());
+    }
+    if table.columns().iter().any(|column| column == target) {
+        return Ok(());
+    }
+    let near = did_you_mean(target, table.columns().iter().map(String::as_str));
+    let columns = table.columns().join(", ");
+    Err(table.table_error(format!("--target: the table has no column {target:?}{near}; it has: {columns}")).into())
+}
+
+/// Reads the true outcome of a row; `None` if it is missing.
+fn truth(scheme: &OutcomeScheme, target: &str, cell: &Cell) -> Result<Option<TrueOutcome>, InvalidCell> {
+    let missing = matches!(cell, Cell::Missing) || matches!(cell, Cell::Untyped(text) if text.trim().is_empty());
+    if missing {
+        return Ok(None);
+    }
+    let (found, expected) = if scheme.task() == Task::Classification {
+        let class = class_index(scheme.classes(), &text(cell)).map(|(class, _)| TrueOutcome::Class(class));
+        (class, format!("one of {}", scheme.classes().join(", ")))
+    } else {
+        (number(cell).map(TrueOutcome::Value), "a finite number".to_owned())
+    };
+    found.map(Some).ok_or_else(|| InvalidCell {
+        column: target.to_owned(),
+        detail: format!("the target {target:?} holds {:?}; expected {expected}", cell.text()),
+    })
+}
+
+/// Takes the golden cases and the background rows of both packages; the same instance counts once.
+pub(super) fn read_packages(pairing: &mut Pairing<'_>) -> Result<ComparedRows, AuthoringError> {
+    let mut known = HashSet::new();
+    let mut read = 0;
+    let of = |version: &VerifiedVersion| (version.version.to_string(), version.reference_instances());
+    for (version, instances) in [of(pairing.old), of(pairing.new)] {
+        for instance in instances {
+            let features = instance.features;
+            if !known.insert(serde_json::to_string(&features).unwrap_or_default()) {
+                continue;
+            }
+            read += 1;
+            let (old, new) = (pairing.old.contract.project(&features), pairing.new.contract.project(&features));
+            pairing.add(FeatureRow {
+                place: format!("{} of version {version}", instance.origin),
+                old,
+                new,
+                truth: None,
+            });
+        }
+    }
+    if read == 0 {
+        return Err(AuthoringError::NeedsDecision(
+            "there are no rows to compare: neither version has golden cases or a profile; give a table with --data"
+                .to_owned(),
+        ));
+    }
+    Ok(ComparedRows { file: None, read, unlabelled: None })
+}
