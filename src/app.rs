@@ -12,7 +12,7 @@ use crate::{
     repository::{self, Loader, ModelError, Repository},
     runtime::{self, OrtLibrary, OrtLibraryError, ThreadCount},
     security::{self, RateLimiter, TokenStore, TokensError},
-    serving::{MIN_BYTES_PER_ELEMENT, Recorder},
+    serving::{MIN_BYTES_PER_ELEMENT, Recorder, Shadows},
     telemetry::{self, BuildInfo, LogHandle, Metrics, build},
 };
 
@@ -171,6 +171,7 @@ impl App {
         let access = access_control(&config.security, edge.tokens, &shutdown);
         let state = Arc::new(AppState {
             repository,
+            shadows: Shadows::new(Arc::clone(metrics)),
             scrapes: Arc::new(Scrapes::new(Arc::clone(metrics))),
             shutdown,
             log,

@@ -4,9 +4,18 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    canary_watch::CanaryWatch, model_control::ModelControl, rollout_settings::Promotion, running_canary::RunningCanary,
+    canary_watch::CanaryWatch,
+    gate::{GatePair, GateState},
+    model_control::ModelControl,
+    model_version::ModelVersion,
+    rollout_settings::Promotion,
+    running_canary::RunningCanary,
 };
-use crate::domain::rollout::{Decision, Move, MoveRecord, StepProgress, judge};
+use crate::domain::{
+    comparison::GateLimits,
+    name::VersionName,
+    rollout::{Decision, Move, MoveRecord, StepProgress, judge},
+};
 
 impl ModelControl {
     /// Follows the canary: starts to count a new one, from zero, and forgets one that ended.
@@ -51,6 +60,40 @@ impl ModelControl {
             }
             Decision::Promote => Some((Move::Promote { version }, "the canary was within the limits".to_owned())),
             Decision::RollBack(reason) => Some((Move::Rollback { from: Some(version) }, reason.to_string())),
+        }
+    }
+
+    /// Whether the gate lets a version become stable that the server promotes by itself: `None` while it is being run.
+    /// `run` starts it.
+    pub(super) fn passes_gate(
+        &mut self,
+        version: &VersionName,
+        run: impl FnOnce((Arc<ModelVersion>, Arc<ModelVersion>), GateLimits),
+    ) -> Option<bool> {
+        let old = Arc::clone(self.serving(self.stable()?)?);
+        let new = Arc::clone(self.serving(version)?);
+        let pair = GatePair::new(&old, &new);
+        match &self.gate {
+            Some(GateState::Running(running)) if running.is(&pair) => None,
+            Some(GateState::Judged(judged, failures)) if judged.is(&pair) => Some(failures.is_empty()),
+            _ => {
+                self.gate = Some(GateState::Running(pair));
+                run((old, new), self.settings.0.gate);
+                None
+            }
+        }
+    }
+
+    /// Takes in the result of the gate.
+    pub(super) fn take_gate(&mut self, pair: GatePair, failures: Vec<String>) {
+        if let Some(GateState::Running(running)) = &self.gate
+            && running.is(&pair)
+        {
+            for failure in &failures {
+                let model = &self.listed.directory.name;
+                tracing::error!(%model, "a newer version is not promoted: {failure}");
+            }
+            self.gate = Some(GateState::Judged(pair, failures));
         }
     }
 

@@ -72,8 +72,8 @@ pub struct ModelEntry {
 impl ModelEntry {
     /// Returns the version with this name or alias, if it is ready.
     fn version(&self, name: &str) -> Result<&Arc<ModelVersion>, ResolveError> {
-        let named = |name: &str| self.versions.iter().find(|candidate| candidate.name.as_str() == name);
-        let found = named(name).or_else(|| named(self.rollout.alias(name)?.as_str()));
+        let find = |name: &str| self.versions.iter().find(|candidate| candidate.name.as_str() == name);
+        let found = find(name).or_else(|| find(self.rollout.alias(name)?.as_str()));
         match found.map(|found| (found, &found.state)) {
             Some((_, VersionState::Ready(version))) => Ok(version),
             Some((found, _)) => Err(self.not_ready(&found.describe(), Some(found.name.clone()))),

@@ -14,13 +14,12 @@ use std::{
 };
 
 use super::{
-    announce::{log_failure, log_loaded, log_move},
-    catalog::{Catalog, VersionState},
+    announce::{log_failure, log_move},
     event::{Event, ReloadReply},
+    gate::{GatePair, run_gate},
     listing::{ListedModel, Listing},
     load_job::{LoadJob, LoadOutcome, Loads},
     model_control::{Activity, ModelControl},
-    model_version::ModelVersion,
     move_request::{MoveOutcome, MoveRefused, MoveRequest},
     published::Published,
     retirement::Retirement,
@@ -40,6 +39,9 @@ const GUARD_INTERVAL: Duration = Duration::from_millis(100);
 /// Who makes the moves that nobody asked for.
 const SERVER: &str = "candor";
 
+/// What to do with the result of a gate; called on the thread of the gate.
+pub(super) type OnGated = Arc<dyn Fn(ModelName, GatePair, Vec<String>) + Send + Sync>;
+
 /// What the coordinator owns.
 pub(super) struct Coordinator {
     pub(super) published: Arc<Published>,
@@ -47,9 +49,10 @@ pub(super) struct Coordinator {
     pub(super) metrics: Arc<Metrics>,
     pub(super) loads: Loads,
     pub(super) retirement: Retirement,
+    pub(super) on_gated: OnGated,
     pub(super) settle: Duration,
-    models: BTreeMap<ModelName, ModelControl>,
-    default_model: String,
+    pub(super) models: BTreeMap<ModelName, ModelControl>,
+    pub(super) default_model: String,
     /// The problems of the last listing, which are logged once.
     problems: Vec<String>,
     stopping: bool,
@@ -60,11 +63,23 @@ impl Coordinator {
         published: Arc<Published>,
         store: Arc<dyn RolloutStore + Sync>,
         metrics: Arc<Metrics>,
-        (loads, retirement): (Loads, Retirement),
+        (loads, retirement, on_gated): (Loads, Retirement, OnGated),
         settle: Duration,
     ) -> Self {
         let (models, default_model, problems) = (BTreeMap::new(), String::new(), Vec::new());
-        Self { published, store, metrics, loads, retirement, settle, models, default_model, problems, stopping: false }
+        Self {
+            published,
+            store,
+            metrics,
+            loads,
+            retirement,
+            on_gated,
+            settle,
+            models,
+            default_model,
+            problems,
+            stopping: false,
+        }
     }
 
     /// Handles events until the server stops and the last load has ended.
@@ -105,7 +120,12 @@ impl Coordinator {
                 self.log_problems(vec![format!("the repository cannot be listed: {problem}")]);
                 reply_to(replies, &Err(problem));
             }
-            Event::Loaded(outcome) => self.take_load(outcome),
+            Event::Loaded(outcome) => self.take_load(*outcome),
+            Event::Gated(model, pair, failures) => {
+                if let Some(control) = self.models.get_mut(&model) {
+                    control.take_gate(pair, failures);
+                }
+            }
             Event::Retired(model, version) => self.take_retired(&model, &version),
             Event::Move(request, reply) => {
                 let outcome = self.make_move(&request);
@@ -168,7 +188,7 @@ impl Coordinator {
         }
         self.models.retain(|_, control| !control.listed.versions.is_empty() || !control.versions.is_empty());
         self.publish();
-        let waiting = self.models.values().any(|control| control.is_waiting());
+        let waiting = self.models.values().any(ModelControl::is_waiting);
         if self.loads.is_idle() && !waiting && !self.models.is_empty() {
             self.published.set_settled();
         }
@@ -255,7 +275,8 @@ impl Coordinator {
             let origin = MoveOrigin { at: now.clone(), by: SERVER.to_owned(), why };
             Some(MoveRequest { model: name.to_string(), made, origin })
         });
-        let due: Vec<MoveRequest> = due.collect();
+        let mut due: Vec<MoveRequest> = due.collect();
+        due.retain(|request| self.may_make(request));
         for request in &due {
             match self.make_move(request) {
                 Ok(_) => self.metrics.count_automatic_move(&request.model, request.made.name()),
@@ -268,6 +289,21 @@ impl Coordinator {
             }
         }
         !due.is_empty()
+    }
+
+    /// Whether the gate allows a move that the server makes itself. Starts the gate if it was not run yet.
+    fn may_make(&mut self, request: &MoveRequest) -> bool {
+        let Move::Promote { version } = &request.made else { return true };
+        let on_gated = Arc::clone(&self.on_gated);
+        let Some(control) = self.models.get_mut(request.model.as_str()) else { return false };
+        let name = control.listed.directory.name.clone();
+        let passes = control.passes_gate(version, |versions, limits| {
+            let judged = move |pair, failures| on_gated(name, pair, failures);
+            if let Err(error) = run_gate(versions, limits, judged) {
+                tracing::error!(%error, "the gate could not be run");
+            }
+        });
+        passes == Some(true)
     }
 
     /// Makes a move: checks it, stores the new state, and follows it.
@@ -310,38 +346,6 @@ impl Coordinator {
         }
         Ok(MoveOutcome { changed, rollout: control.rollout.clone(), stable: control.stable().cloned() })
     }
-
-    fn publish(&mut self) {
-        let entries = self
-            .models
-            .iter()
-            .map(|(name, control)| (name.clone(), control.entry(self.store.place(&control.listed.directory))));
-        let catalog = Catalog { models: entries.collect(), default_model: self.default_model.clone() };
-        let newly_ready = newly_ready(&self.published.catalog.load(), &catalog);
-        let catalog = Arc::new(catalog);
-        self.published.catalog.store(Arc::clone(&catalog));
-        for version in newly_ready {
-            log_loaded(&version);
-            self.metrics.set_state(version.model.as_str(), version.version.as_str(), ModelState::Ready);
-        }
-        for (name, entry) in &catalog.models {
-            for version in &entry.versions {
-                if matches!(version.state, VersionState::Unavailable(_)) {
-                    self.metrics.set_state(name.as_str(), version.name.as_str(), ModelState::Unavailable);
-                }
-            }
-        }
-        // Only now can no further request find the versions that are unloading.
-        for (name, control) in &mut self.models {
-            for (version, control) in &mut control.versions {
-                if control.activity == Activity::Unloading
-                    && let Some((_, serving)) = control.serving.take()
-                {
-                    self.retirement.retire(name.clone(), version.clone(), serving);
-                }
-            }
-        }
-    }
 }
 
 /// A time in RFC 3339.
@@ -354,19 +358,4 @@ fn reply_to(replies: Vec<ReloadReply>, outcome: &Result<(), String>) {
         // The receiver may have been dropped; ignore the error.
         let _ = reply.send(outcome.clone());
     }
-}
-
-/// The versions that serve in the new catalog and did not in the old one.
-fn newly_ready(old: &Catalog, new: &Catalog) -> Vec<Arc<ModelVersion>> {
-    let ready = |catalog: &Catalog| -> Vec<Arc<ModelVersion>> {
-        let versions = catalog.models.values().flat_map(|entry| &entry.versions);
-        versions
-            .filter_map(|version| match &version.state {
-                VersionState::Ready(version) => Some(Arc::clone(version)),
-                _ => None,
-            })
-            .collect()
-    };
-    let before = ready(old);
-    ready(new).into_iter().filter(|version| !before.iter().any(|other| Arc::ptr_eq(other, version))).collect()
 }

@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 
 use super::{
     error::ModelError,
+    gate::GatePair,
     listing::Listing,
     load_job::LoadOutcome,
     move_request::{MoveOutcome, MoveRefused, MoveRequest},
@@ -18,9 +19,11 @@ pub(super) enum Event {
     /// The repository was listed.
     Listed(Result<Listing, ModelError>, Vec<ReloadReply>),
     /// A load ended.
-    Loaded(LoadOutcome),
+    Loaded(Box<LoadOutcome>),
     /// A version that was taken out of the catalog has answered its last request.
     Retired(ModelName, VersionName),
+    /// The gate of an automatic promotion was run, with these failures.
+    Gated(ModelName, GatePair, Vec<String>),
     /// Somebody asks for a move.
     Move(Box<MoveRequest>, oneshot::Sender<Result<MoveOutcome, MoveRefused>>),
     /// The server stops.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    gate::GateState,
     listing::{ListedModel, SelectedSettings},
     model_settings::ModelSettings,
     model_version::ModelVersion,
@@ -56,6 +57,8 @@ pub(super) struct ModelControl {
     pub(super) versions: BTreeMap<VersionName, VersionControl>,
     /// The counts of the running canary.
     pub(super) canary: Option<RunningCanary>,
+    /// The gate of an automatic promotion.
+    pub(super) gate: Option<GateState>,
 }
 
 impl ModelControl {
@@ -70,6 +73,7 @@ impl ModelControl {
             initial_until,
             versions: BTreeMap::new(),
             canary: None,
+            gate: None,
             listed,
         };
         control.read_listed();

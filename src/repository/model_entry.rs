@@ -7,7 +7,7 @@ use super::{
     model_control::{Activity, ModelControl, VersionControl},
     routing::{CanaryRouting, ExperimentRouting, RolloutStatus, Routing, ShadowRouting, Split},
 };
-use crate::domain::{name::VersionName, rollout::Assignment};
+use crate::domain::{comparison::OutcomeScheme, name::VersionName, rollout::Assignment};
 
 impl ModelControl {
     /// Why the rollout cannot be followed.
@@ -60,7 +60,9 @@ impl ModelControl {
     fn canary_routing(&self) -> Option<CanaryRouting> {
         let (running, role) = (self.canary.as_ref()?, self.rollout.canary.as_ref()?);
         let plan = self.settings.0.canary_plan();
+        let (old, new) = (&running.stable.contract.output, &running.version.contract.output);
         Some(CanaryRouting {
+            scheme: OutcomeScheme::new(old, new).ok().map(Arc::new),
             version: Arc::clone(&running.version),
             stable: Arc::clone(&running.stable),
             share: role.percent / 100.0,
@@ -73,7 +75,10 @@ impl ModelControl {
 
     fn shadow_routing(&self) -> Option<ShadowRouting> {
         let role = self.rollout.shadow.as_ref()?;
-        Some(ShadowRouting { version: Arc::clone(self.serving(&role.version)?), share: role.percent / 100.0 })
+        let (version, stable) = (self.serving(&role.version)?, self.serving(self.stable()?)?);
+        // The gate says that their tasks differ; there is nothing to compare.
+        let scheme = OutcomeScheme::new(&stable.contract.output, &version.contract.output).ok()?;
+        Some(ShadowRouting { version: Arc::clone(version), share: role.percent / 100.0, scheme: Arc::new(scheme) })
     }
 
     fn experiment_routing(&self) -> Option<ExperimentRouting> {
@@ -108,6 +113,7 @@ impl ModelControl {
             not_loaded: listed.filter(|name| !selected.contains(name)).collect(),
             place,
             problem: self.problem(),
+            gate: self.settings.0.gate,
             canary_percent: self.settings.0.canary_plan().first_percent(),
             shadow_percent: self.settings.0.shadow.percent,
         };

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::{
     Settings,
     catalog::{Catalog, ModelEntry, VersionEntry, VersionState},
-    coordinator::Coordinator,
+    coordinator::{Coordinator, OnGated},
     error::ModelError,
     event::Event,
     listing::{DirectorySource, Lister},
@@ -65,23 +65,26 @@ impl Repository {
         let (events, received) = mpsc::channel();
         let (wakes, woken) = mpsc::channel();
         let published = Arc::new(Published::default());
-        let loaded = events.clone();
+        let after_load = events.clone();
         // The coordinator ends after the last load; ignore the error.
-        let on_loaded = Arc::new(move |outcome| _ = loaded.send(Event::Loaded(outcome)));
+        let on_loaded = Arc::new(move |outcome| _ = after_load.send(Event::Loaded(Box::new(outcome))));
         let loads = Loads::new(loader.clone(), Arc::clone(&metrics), settings.max_loading_bytes, on_loaded);
-        let retired = events.clone();
-        let on_retired = Box::new(move |model, version| _ = retired.send(Event::Retired(model, version)));
+        let after_retirement = events.clone();
+        let on_retired = Box::new(move |model, version| _ = after_retirement.send(Event::Retired(model, version)));
         let no_thread = |source| ModelError::Thread { source };
         let retirement = Retirement::start(on_retired).map_err(no_thread)?;
-        let parts = (loads, retirement);
+        let gated = events.clone();
+        let on_gated: OnGated =
+            Arc::new(move |model, pair, failures| _ = gated.send(Event::Gated(model, pair, failures)));
+        let parts = (loads, retirement, on_gated);
         let mut coordinator = Coordinator::new(Arc::clone(&published), store, metrics, parts, settle);
         // The first catalog is there before anyone can ask for it.
         coordinator.handle(Event::Listed(Ok(first), Vec::new()));
-        let (listed, own, interval) = (events.clone(), wakes.clone(), settings.poll_interval());
+        let (after_listing, own, interval) = (events.clone(), wakes.clone(), settings.poll_interval());
         let coordinating = spawn("repository", move || coordinator.run(&received)).map_err(no_thread)?;
         let listing = spawn("lister", move || {
             // The coordinator ends with the server; ignore the error.
-            watch(lister, (own, woken), interval, |event| _ = listed.send(event));
+            watch(lister, (own, woken), interval, |event| _ = after_listing.send(event));
         });
         let threads = Mutex::new(vec![coordinating, listing.map_err(no_thread)?]);
         let (loads, interrupted) = (loader.loads.clone(), AtomicBool::new(false));

@@ -7,6 +7,7 @@ use super::{
     model_version::ModelVersion,
 };
 use crate::domain::{
+    comparison::{GateLimits, OutcomeScheme},
     name::VersionName,
     rollout::{Arms, Assignment, GuardLimits, Rollout, StickyBy},
 };
@@ -47,6 +48,8 @@ pub struct CanaryRouting {
     pub watch: Arc<CanaryWatch>,
     /// When it is taken back.
     pub limits: GuardLimits,
+    /// How the answers of the stable version compare with its own; `None` if they have different tasks.
+    pub scheme: Option<Arc<OutcomeScheme>>,
 }
 
 /// The A/B experiment of a model.
@@ -67,6 +70,8 @@ pub struct ShadowRouting {
     pub version: Arc<ModelVersion>,
     /// The share of the requests that are copied, from 0 to 1.
     pub share: f64,
+    /// How the answers of the stable version compare with its own.
+    pub scheme: Arc<OutcomeScheme>,
 }
 
 /// The version that a request is assigned to, and as part of what.
@@ -110,6 +115,8 @@ pub struct RolloutStatus {
     pub place: Option<String>,
     /// Why the rollout cannot be followed: a file that cannot be read, or a stable version that does not exist.
     pub problem: Option<String>,
+    /// The limits that a version must keep to be promoted.
+    pub gate: GateLimits,
     /// The share that a canary starts with unless the move says otherwise, in percent.
     pub canary_percent: f64,
     /// The share that a shadow gets unless the move says otherwise, in percent.

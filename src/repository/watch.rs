@@ -36,7 +36,7 @@ pub(super) fn watch(
     mut lister: Lister,
     wakes: (mpsc::Sender<Wake>, mpsc::Receiver<Wake>),
     interval: Option<Duration>,
-    listed: impl Fn(Event),
+    report: impl Fn(Event),
 ) {
     runtime::lower_thread_priority();
     let (sender, wakes) = wakes;
@@ -66,7 +66,7 @@ pub(super) fn watch(
                 Wake::Changed => wakes.recv_timeout(QUIET).ok(),
             };
         }
-        listed(Event::Listed(lister.list(), replies));
+        report(Event::Listed(lister.list(), replies));
         next = interval.map(|interval| Instant::now() + interval);
     }
 }

@@ -55,7 +55,7 @@ pub use reply::{Completed, SubmitError};
 pub use run::{BatchRun, RowResult, run_batch};
 pub use scheduler::EngineOptions;
 pub use session::{OrtExecutor, PROVIDERS, SessionOptions};
-pub use thread_priority::{ComputeGuard, compute_threads_busy, lower_thread_priority};
+pub use thread_priority::{ComputeGuard, compute_threads_busy, lower_thread_priority, lowest_thread_priority};
 pub use watchdog::Watchdog;
 
 use crate::domain::setting::SettingError;

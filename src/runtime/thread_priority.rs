@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// and a serving thread is scheduled sooner when a request wakes it. Without contention nothing changes. Measured with
 /// a saturated heavy model, as p99 of a light model divided by its p99 alone: 3.5 at niceness 5, 2.6 at 10, 1.8 at 19;
 /// but at 19 a saturated light model starves a heavy one.
-#[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
+
+/// The highest niceness.
+const LOWEST: i32 = 19;
 
 /// Number of compute threads that are busy. Global, because the CPUs are shared by the whole process.
 static BUSY_COMPUTE_THREADS: AtomicUsize = AtomicUsize::new(0);
@@ -19,11 +21,24 @@ static BUSY_COMPUTE_THREADS: AtomicUsize = AtomicUsize::new(0);
 /// Otherwise, loading a model or running a heavy one at its limit would make other requests wait for whole time slices.
 /// Only Linux has a niceness per thread; on other systems this does nothing.
 pub fn lower_thread_priority() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
+    set_niceness(NICENESS);
+}
+
+/// Lowers the priority of the calling thread to the lowest: it runs on idle processors, and gets a hundredth of a busy
+/// one.
+pub fn lowest_thread_priority() {
+    set_niceness(LOWEST);
+}
+
+#[cfg(target_os = "linux")]
+fn set_niceness(niceness: i32) {
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), niceness) {
         tracing::debug!(%error, "the priority of a thread could not be lowered");
     }
 }
+
+#[cfg(not(target_os = "linux"))]
+fn set_niceness(_: i32) {}
 
 /// Whether a low-priority thread is busy. If so, the CPU is not idle even if no serving thread uses it.
 pub fn compute_threads_busy() -> bool {

@@ -8,6 +8,7 @@ mod interpret;
 mod pin;
 mod predict;
 mod record;
+mod shadow;
 
 pub use assign::{Assigned, CallerTraits, assign};
 pub use error::ServeError;
@@ -15,3 +16,4 @@ pub use interpret::MIN_BYTES_PER_ELEMENT;
 pub use pin::{Pinned, authorize, pin};
 pub use predict::{PredictRequest, PredictResponse, RequestProgress, predict};
 pub use record::{ActiveRequest, Recorder, RequestMeta, RequestRecord, Sent};
+pub use shadow::Shadows;

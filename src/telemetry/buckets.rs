@@ -16,6 +16,17 @@ pub(super) const STAGE_SECONDS: [f64; 22] = [
     0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
 ];
 
+/// Differences of probabilities, and of values in units of half the interval.
+pub(super) const SHADOW_DIFFERENCE: [f64; 13] =
+    [0.0001, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0];
+
+/// Ratios of two latencies.
+pub(super) const LATENCY_RATIO: [f64; 12] = [0.1, 0.25, 0.5, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 5.0, 10.0];
+
+/// Differences of two uncertainties, with their sign.
+pub(super) const SIGNED_DIFFERENCE: [f64; 13] =
+    [-0.5, -0.2, -0.1, -0.05, -0.02, -0.01, 0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5];
+
 /// Bounds of `candor_batch_rows`: powers of two.
 pub(super) const BATCH_ROWS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
 

@@ -130,6 +130,18 @@ metrics! {
     model_load_seconds: Gauge = "candor_model_load_seconds" ["model", "version"];
     /// Time in seconds that a session needs for a batch of `rows` rows, as measured at load.
     model_cost_seconds: Gauge = "candor_model_batch_seconds" ["model", "version", "rows"];
+    /// Copies of requests for a shadow, by what became of them: `agree`, `disagree`, `undecided` (values without an
+    /// interval), `error` (the shadow gave no answer) or `dropped` (no processor was idle, or the shadow is too slow).
+    shadow_rows: Counter = "candor_shadow_rows_total" ["model", "version", "outcome"];
+    /// Difference between the answers of a shadow and those that callers got: the largest difference of a probability,
+    /// or that of the values in units of half the interval.
+    shadow_difference: Histogram = "candor_shadow_difference" ["model", "version"];
+    /// The time that a shadow computed for a row, divided by that of the answer that the caller got.
+    shadow_latency_ratio: Histogram = "candor_shadow_latency_ratio" ["model", "version"];
+    /// The uncertainty of a shadow's answer minus that of the answer that the caller got.
+    shadow_uncertainty: Histogram = "candor_shadow_uncertainty_difference" ["model", "version"];
+    /// Requests that are part of an A/B experiment, by arm (`variant`) and outcome.
+    variant_requests: Counter = "candor_variant_requests_total" ["model", "version", "variant", "outcome"];
     /// Moves of rollouts that the server made itself: a step of a canary, its promotion, or its rollback by the guard.
     automatic_moves: Counter = "candor_automatic_moves_total" ["model", "move"];
     /// Log lines dropped because the log is read too slowly or cannot be written.

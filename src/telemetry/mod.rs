@@ -28,6 +28,7 @@ mod request_json;
 mod request_log;
 mod request_metrics;
 mod settings;
+mod shadow_metrics;
 mod sharded;
 mod trace_context;
 mod version_metrics;
@@ -44,6 +45,7 @@ pub use metrics::{BuildInfo, Metrics, ModelInfo, ModelState};
 pub use openmetrics::OPENMETRICS_CONTENT_TYPE;
 pub use request_log::log_request;
 pub use settings::{LogFormat, Settings};
+pub use shadow_metrics::{ShadowOutcome, ShadowRow};
 pub use trace_context::{TraceContext, TraceId};
 pub use version_metrics::{AbandonStage, BatchCloseReason, VersionLabels, VersionMetrics};
 

@@ -24,6 +24,10 @@ impl Metrics {
         if let Some(version) = version {
             observe_answer(version, event, sighting);
         }
+        if let (Some(variant), Some(version)) = (event.variant, version.filter(|version| !version.is_retired())) {
+            let labels = [version.model(), version.version(), variant, event.outcome_kind().as_str()];
+            self.variant_requests.series(&labels, Counter::default).inc();
+        }
         let refused = event.shed.is_some() || event.cancelled.is_some();
         if !refused && event.violations.is_empty() && event.warnings.is_empty() {
             return;

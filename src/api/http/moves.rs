@@ -1,11 +1,14 @@
 //! The admin routes that make moves: promote, canary, shadow, rollback, load, unload.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use axum::{
     Json,
     extract::{Request, State},
-    response::{IntoResponse as _, Response},
+    response::{IntoResponse, Response},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
@@ -24,7 +27,7 @@ use crate::{
         name::VersionName,
         rollout::{Move, MoveError, MoveOrigin},
     },
-    repository::{MoveRefused, MoveRequest},
+    repository::{MoveRefused, MoveRequest, gate_failures},
     serving::ServeError,
     telemetry::error_chain,
 };
@@ -40,6 +43,9 @@ const MAX_WHY: usize = 1000;
 #[serde(deny_unknown_fields)]
 struct PromoteBody {
     version: VersionName,
+    /// Whether to promote a version that the gate refuses.
+    #[serde(default)]
+    force: bool,
     #[serde(default)]
     why: String,
 }
@@ -80,8 +86,52 @@ pub(super) async fn promote(
     PathParams(model): PathParams<String>,
     request: Request,
 ) -> Response {
-    let asked = parse(request, &context, |body: PromoteBody| Ok((Move::Promote { version: body.version }, body.why)));
-    answer(&state, &context, model, asked.await).await
+    let mut forced = false;
+    let asked = parse(request, &context, |body: PromoteBody| {
+        forced = body.force;
+        if body.force && body.why.trim().is_empty() {
+            return Err(invalid("`force` needs a reason: give it in `why`"));
+        }
+        Ok((Move::Promote { version: body.version }, body.why))
+    });
+    let mut asked = asked.await;
+    if let Ok((Move::Promote { version }, _)) = &asked
+        && !forced
+        && let Err(error) = pass_gate(&state, &context, &model, version).await
+    {
+        asked = Err(error);
+    }
+    answer(&state, &context, model, asked).await
+}
+
+/// Runs the gate on a version that is to be promoted. What else is wrong with the move is reported when it is made.
+async fn pass_gate(
+    state: &SharedState,
+    context: &RequestContext,
+    model: &str,
+    version: &VersionName,
+) -> Result<(), ServeError> {
+    let (old, new, limits) = {
+        let catalog = state.repository.catalog();
+        let entry = rollouts::find(&catalog, model, context.caller())?;
+        let Some(old) = entry.stable().map(Arc::clone) else { return Ok(()) };
+        let Ok(new) = catalog.resolve(Some(model), Some(version.as_str())).map(Arc::clone) else { return Ok(()) };
+        (old, new, entry.rollout.gate)
+    };
+    if Arc::ptr_eq(&old, &new) {
+        return Ok(());
+    }
+    let failures = gate_failures(&old, &new, &limits).await;
+    if failures.is_empty() {
+        return Ok(());
+    }
+    let (model, from) = (&old.model, &old.version);
+    let detail = format!(
+        "the gate refuses {model} {version}, compared with {from}: {}; promote it with `force` and `why` if that is \
+         intended",
+        failures.join("; ")
+    );
+    Err(ServeError::new(MOVE_REFUSED, detail))
 }
 
 /// `POST /admin/models/{model}/canary`
@@ -214,7 +264,7 @@ async fn answer(
         value["changed"] = json!(outcome.changed);
         Ok(Json(value))
     };
-    moved.await.map_or_else(|error: ServeError| context.refuse(&error), |body| body.into_response())
+    moved.await.map_or_else(|error: ServeError| context.refuse(&error), IntoResponse::into_response)
 }
 
 /// Maps a refused move to the error of the request.

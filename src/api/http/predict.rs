@@ -73,7 +73,7 @@ async fn answer(
         Err(error) => return context.refuse(&error),
     };
     context.record.pin(&pinned.version);
-    // The version that errors name: the pinned one, until a rollout assigns another.
+    // What errors name: the pinned version, until a rollout assigns another.
     let mut version = Arc::clone(&pinned.version);
     let mut progress = RequestProgress::default();
     let (parts, body) = request.into_parts();
@@ -84,10 +84,8 @@ async fn answer(
         let body = body::read(&parts.headers, body, state.settings.body_limits(), &context.connection).await?;
         progress.body_bytes = Some(body.bytes.len());
         let arrived = context.record.meta.arrived;
-        let assigned = assign(
-            pinned,
-            CallerTraits { request_id: context.request_id(), headers: &parts.headers, body: &body.bytes },
-        );
+        let traits = CallerTraits { request_id: context.request_id(), headers: &parts.headers, body: &body.bytes };
+        let assigned = assign(pinned, traits);
         if assigned.split.is_some() {
             context.record.assign(&assigned);
             version = Arc::clone(&assigned.version);
@@ -107,11 +105,9 @@ async fn answer(
         // Do not send a response after the deadline.
         let bytes = if ended > answer.due { Err(EnvelopeError::Late) } else { bytes };
         let bytes = bytes.map_err(|error| unwritten(error, &answer, max_bytes))?;
-        let mut response = respond(&answer, bytes, progress.stages, ended - arrived);
-        if let Some(variant) = assigned.variant.as_deref().and_then(|name| HeaderValue::from_str(name).ok()) {
-            response.headers_mut().insert(headers::X_VARIANT, variant);
-        }
+        let response = respond(&answer, assigned.variant.as_deref(), bytes, progress.stages, ended - arrived);
         context.record.answered(&answer, progress);
+        state.shadows.copy(&assigned, context.request_id(), &body.bytes, (&answer, progress));
         Ok(response)
     }
     .await;
@@ -154,13 +150,22 @@ fn unwritten(error: EnvelopeError, answer: &PredictResponse, max_bytes: usize) -
     }
 }
 
-fn respond(answer: &PredictResponse, bytes: Vec<u8>, stages: Stages, total: Duration) -> Response {
+fn respond(
+    answer: &PredictResponse,
+    variant: Option<&str>,
+    bytes: Vec<u8>,
+    stages: Stages,
+    total: Duration,
+) -> Response {
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
     headers.reserve(RESPONSE_HEADER_CAPACITY);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Ok(version) = HeaderValue::from_str(answer.version.version.as_str()) {
         headers.insert(headers::X_MODEL_VERSION, version);
+    }
+    if let Some(variant) = variant.and_then(|name| HeaderValue::from_str(name).ok()) {
+        headers.insert(headers::X_VARIANT, variant);
     }
     if let Ok(timing) = HeaderValue::from_maybe_shared(server_timing(stages, total)) {
         headers.insert(headers::SERVER_TIMING, timing);

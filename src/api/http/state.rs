@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::{scrapes::Scrapes, settings::Settings};
-use crate::{lifecycle::Shutdown, repository::Repository, telemetry::LogHandle};
+use crate::{lifecycle::Shutdown, repository::Repository, serving::Shadows, telemetry::LogHandle};
 
 /// The state that all handlers share.
 pub struct AppState {
     /// The repository of the models.
     pub repository: Arc<Repository>,
+    /// Copies requests to shadows.
+    pub shadows: Shadows,
     /// Renders metric scrapes.
     pub scrapes: Arc<Scrapes>,
     /// The shutdown phase of the process.

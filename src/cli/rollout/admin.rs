@@ -54,16 +54,13 @@ impl AdminArgs {
             }
             None => std::env::var(TOKEN_VARIABLE).ok().map(|token| token.trim().to_owned()),
         };
-        let target = match &self.url {
-            Some(url) => {
-                target_of(url).ok_or_else(|| usage(format!("--url expects http://host:port, found \"{url}\"")))?
-            }
-            None => {
-                let loaded = self.common.load(Vec::new())?;
-                warn(&loaded.warnings);
-                let admin = loaded.config.admin;
-                Target { host: admin.host.reachable(), port: admin.port }
-            }
+        let target = if let Some(url) = &self.url {
+            target_of(url).ok_or_else(|| usage(format!("--url expects http://host:port, found \"{url}\"")))?
+        } else {
+            let loaded = self.common.load(Vec::new())?;
+            warn(&loaded.warnings);
+            let admin = loaded.config.admin;
+            Target { host: admin.host.reachable(), port: admin.port }
         };
         Ok(Admin { target, token: token.filter(|token| !token.is_empty()) })
     }
@@ -104,4 +101,11 @@ impl Admin {
         }
         print_problem(&detail)
     }
+}
+
+/// Encodes a name as one segment of a path. Names need no escapes; anything else leads to no model.
+pub(super) fn segment(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let encoded = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    name.bytes().map(encoded).collect()
 }

@@ -8,19 +8,24 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::output::Terminal,
-    admin::{Admin, AdminArgs},
+    admin::{Admin, AdminArgs, segment},
     status::print_model,
 };
 
 /// Make a version stable: it serves every request that names no version.
 ///
-/// The version must be ready. The stable version before it stays loaded, and `candor rollback` returns to it.
+/// The version must be ready, and must pass the gate: its contract must not break callers, and it must keep the limits in
+/// `[gate]` of model.toml. `candor compare` shows the same offline. The stable version before it stays loaded, and
+/// `candor rollback` returns to it.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Promote {
     /// The model.
     model: String,
     /// The version.
     version: String,
+    /// Promote it even if the gate refuses it; requires --why.
+    #[arg(long, requires = "why")]
+    force: bool,
     /// The reason, which the history keeps.
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
@@ -138,21 +143,13 @@ fn make(admin: &AdminArgs, model: &str, name: &str, body: &Value) -> ExitCode {
     }
 }
 
-/// Encodes a name as one segment of a path. Names need no escapes; anything else leads to no model.
-pub(super) fn segment(name: &str) -> String {
-    name.bytes().fold(String::new(), |mut text, byte| {
-        if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text += &format!("%{byte:02X}");
-        }
-        text
-    })
-}
-
 impl Promote {
     pub(in crate::cli) fn run(self) -> ExitCode {
-        let members = [("version", Some(json!(self.version))), ("why", self.why.map(Value::from))];
+        let members = [
+            ("version", Some(json!(self.version))),
+            ("force", self.force.then_some(json!(true))),
+            ("why", self.why.map(Value::from)),
+        ];
         make(&self.admin, &self.model, "promote", &body(members))
     }
 }

@@ -6,7 +6,10 @@ use clap::Args;
 use http::Method;
 use serde_json::Value;
 
-use super::{super::output::Terminal, admin::AdminArgs};
+use super::{
+    super::output::Terminal,
+    admin::{AdminArgs, segment},
+};
 
 /// The moves that are printed of each model.
 const MOVES: usize = 5;
@@ -25,10 +28,10 @@ pub(in crate::cli) struct Status {
 
 impl Status {
     pub(in crate::cli) fn run(self) -> ExitCode {
-        let path = self.model.as_ref().map_or_else(
-            || "/admin/models".to_owned(),
-            |model| format!("/admin/models/{}", super::moves::segment(model)),
-        );
+        let path = self
+            .model
+            .as_ref()
+            .map_or_else(|| "/admin/models".to_owned(), |model| format!("/admin/models/{}", segment(model)));
         let found = match self.admin.connect().and_then(|admin| admin.request(Method::GET, &path, &Value::Null)) {
             Ok(found) => found,
             Err(code) => return code,
@@ -83,7 +86,9 @@ pub(super) fn print_model(terminal: &mut Terminal, model: &Value) {
     for [version, state, serves] in &rows {
         terminal.line(format_args!("  {version:0$}  {state:1$}  {serves}", widths[0], widths[1]));
     }
-    reasons.iter().for_each(|reason| terminal.line(format_args!("{reason}")));
+    for reason in &reasons {
+        terminal.line(format_args!("{reason}"));
+    }
     print_guard(terminal, &model["guard"]);
     if model["pinned"] == false && model["ready"] == true {
         terminal.line(format_args!("  no move was made yet: the newest version at start is stable"));
@@ -112,14 +117,13 @@ fn print_guard(terminal: &mut Terminal, guard: &Value) {
     for arm in ["canary", "stable"] {
         let of = &observed[arm];
         let rate = of["error_rate"].as_f64().unwrap_or_default() * 100.0;
-        let mut line = format!("    {arm}: {} requests, errors {rate:.2} %", of["requests"]);
-        if let Some(p99) = of["p99_ms"].as_f64() {
-            line += &format!(", p99 {p99:.2} ms");
-        }
-        if let Some(mean) = of["mean_uncertainty"].as_f64() {
-            line += &format!(", mean uncertainty {mean:.3}");
-        }
-        terminal.line(format_args!("{line}"));
+        let p99 = of["p99_ms"].as_f64().map(|p99| format!(", p99 {p99:.2} ms")).unwrap_or_default();
+        let mean = of["mean_uncertainty"].as_f64().map(|mean| format!(", mean uncertainty {mean:.3}"));
+        terminal.line(format_args!(
+            "    {arm}: {} requests, errors {rate:.2} %{p99}{}",
+            of["requests"],
+            mean.unwrap_or_default()
+        ));
     }
     if let Some(share) = observed["disagreement"].as_f64() {
         terminal.line(format_args!("    different answers: {:.1} % of {} rows", share * 100.0, observed["compared"]));
@@ -146,20 +150,14 @@ fn roles(model: &Value, version: &Value) -> String {
 
 /// One move of the history, as a line.
 fn described(made: &Value) -> String {
-    let mut line = format!("{}  {}", text(&made["at"]), text(&made["move"]).replace('_', " "));
-    if let Some(version) = made["version"].as_str() {
-        line += if made["move"] == "rollback" { " to " } else { " " };
-        line += version;
-    }
-    if !made["percent"].is_null() {
-        line += &format!(" at {} %", number(&made["percent"]));
-    }
-    if let Some(before) = made["before"].as_str() {
-        line += &format!(" (from {before})");
-    }
-    line += &format!(" by {}", text(&made["by"]));
-    match text(&made["why"]) {
-        "" => line,
-        why => line + ": " + why,
-    }
+    let name = text(&made["move"]).replace('_', " ");
+    let to = if name == "rollback" { " to" } else { "" };
+    let part = |before: &str, value: &Value, after: &str| match value {
+        Value::Null => String::new(),
+        value => format!("{before}{}{after}", value.as_str().map_or_else(|| number(value).to_string(), str::to_owned)),
+    };
+    let version = part(&format!("{to} "), &made["version"], "");
+    let (share, from) = (part(" at ", &made["percent"], " %"), part(" (from ", &made["before"], ")"));
+    let why = part(": ", &made["why"], "");
+    format!("{}  {name}{version}{share}{from} by {}{why}", text(&made["at"]), text(&made["by"]))
 }

@@ -20,7 +20,7 @@ pub use contract_difference::{ContractSource, contract_changes};
 pub use differing_rows::{BriefPrediction, DifferingRow, MAX_DIFFERING_ROWS};
 pub use distribution::Distribution;
 pub use gate::{GateFailure, GateLimitError, GateLimits, MIN_SLICE_ROWS, UncheckedLimit, gate, is_judged, unchecked};
-pub use pair::{OutcomeScheme, PredictionPair, TaskMismatchError, TrueOutcome};
+pub use pair::{OutcomeScheme, PairDifference, PredictionPair, TaskMismatchError, TrueOutcome};
 pub use slice::{MAX_SLICES, SliceFeature};
 pub use statistics::{ClassDifference, PairStatistics, PairedMeans};
 pub use tally::{Comparison, PairTally, Side, SliceStatistics, UncomparableRows};

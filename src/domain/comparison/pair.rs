@@ -55,20 +55,20 @@ pub struct OutcomeScheme {
 
 /// How much two predictions differ.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct PairDifference {
+pub struct PairDifference {
     /// |difference of the probability| of each class, |difference of the value|, or the largest difference of any
     /// element of raw tensors. Empty if the tensors have different shapes.
-    pub(super) absolute: Vec<f64>,
+    pub absolute: Vec<f64>,
     /// Regression: the difference in units of half the interval's width, that of the old version if it has one.
-    pub(super) relative: Option<f64>,
+    pub relative: Option<f64>,
     /// Whether the predictions agree: the same class, or a difference of at most half the interval's width. `None` if
     /// that is undefined.
-    pub(super) agree: Option<bool>,
+    pub agree: Option<bool>,
 }
 
 impl PairDifference {
     /// The size by which rows are ranked: the largest difference.
-    pub(super) fn size(&self) -> f64 {
+    pub fn size(&self) -> f64 {
         self.relative.unwrap_or_else(|| self.absolute.iter().copied().fold(0.0, f64::max))
     }
 }
@@ -111,7 +111,7 @@ impl OutcomeScheme {
     }
 
     /// Compares two predictions. `None` if they are of different tasks, which a scheme rules out.
-    pub(super) fn difference(&self, old: &Prediction, new: &Prediction) -> Option<PairDifference> {
+    pub fn difference(&self, old: &Prediction, new: &Prediction) -> Option<PairDifference> {
         match (&old.outcome, &new.outcome) {
             (
                 Outcome::Classification { class: old_class, probabilities: before },

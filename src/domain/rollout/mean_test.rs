@@ -36,8 +36,8 @@ fn above(sums: &UncertaintySums, mean: f64) -> f64 {
     let exponents: [f64; BETS] = std::array::from_fn(|index| {
         let (bet, cost) = BET_SIZES[index];
         // The bound is concave in 1/m, while the wealth increases: beyond its maximum, the bound at the maximum holds.
-        let best = (bet + 2.0 * cost) * sum / (2.0 * cost * sum_of_squares);
-        let inverse = if sum > 0.0 && sum_of_squares > 0.0 { inverse.min(best) } else { 1.0 };
+        let optimal = (bet + 2.0 * cost) * sum / (2.0 * cost * sum_of_squares);
+        let inverse = if sum > 0.0 && sum_of_squares > 0.0 { inverse.min(optimal) } else { 1.0 };
         let deviation = inverse * sum - count;
         let squares = inverse * inverse * sum_of_squares - 2.0 * inverse * sum + count;
         bet * deviation - cost * squares

@@ -9,6 +9,7 @@ mod observation; // what was observed, for people
 
 mod latency_test; // p99 of the canary against that of stable
 mod mean_test; // uncertainty of the canary against that of stable
+
 mod rate_test; // errors of the canary against those of stable; disagreement
 
 mod assignment; // which callers get the candidate

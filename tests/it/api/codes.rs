@@ -11,7 +11,7 @@ use candor::{
         transport::Connection,
     },
     lifecycle::{Phase, Shutdown},
-    serving::Recorder,
+    serving::{Recorder, Shadows},
 };
 
 use crate::support::{
@@ -154,6 +154,7 @@ fn refused_while_draining() -> Vec<(&'static str, Reply)> {
     let (repository, metrics) = fake_executor::repository(|value| value, 1);
     let state = AppState {
         repository,
+        shadows: Shadows::new(Arc::clone(&metrics)),
         scrapes: Arc::new(Scrapes::new(Arc::clone(&metrics))),
         shutdown: shutdown.clone(),
         log: log(),

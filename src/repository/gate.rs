@@ -1,0 +1,124 @@
+//! The gate of a promotion: runs the version that is to become stable and the one that it replaces on the instances of
+//! both packages, by their own engines, and judges the result by `[gate]` of model.toml.
+
+use std::{
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+
+use super::{admit::admit_features, model_version::ModelVersion, reference_instances::ReferenceInstance};
+use crate::{
+    domain::{
+        comparison::{GateLimits, PairTally, PredictionPair, Side, gate},
+        json::JsonValue,
+        prediction::Prediction,
+        uncertainty::AssessContext,
+    },
+    runtime::Priority,
+};
+
+/// How long one row may take.
+const ROW_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The reason of a row for which a version gives no prediction.
+const FAILS: &str = "the model fails on it";
+
+/// Returns each limit that the new version does not keep, in words; empty if it passes.
+pub async fn gate_failures(old: &ModelVersion, new: &ModelVersion, limits: &GateLimits) -> Vec<String> {
+    let mut tally = match PairTally::new(old.contract_source(), new.contract_source(), Vec::new()) {
+        Ok(tally) => tally,
+        Err(error) if limits.allow_breaking_contract => {
+            tracing::warn!(model = %new.model, "the gate compares no predictions: {error}");
+            return Vec::new();
+        }
+        Err(error) => return vec![error.to_string()],
+    };
+    // Without measured limits, the contracts are all that is compared.
+    if *limits != (GateLimits { allow_breaking_contract: limits.allow_breaking_contract, ..GateLimits::default() }) {
+        for instance in new.reference_instances.iter().chain(&old.reference_instances) {
+            compare(&mut tally, old, new, instance).await;
+        }
+    }
+    gate(&tally.finish(), limits)
+        .into_iter()
+        .map(|failure| format!("gate.{}: {}", failure.limit, failure.detail))
+        .collect()
+}
+
+async fn compare(tally: &mut PairTally, old: &ModelVersion, new: &ModelVersion, instance: &ReferenceInstance) {
+    let row = &instance.origin;
+    match (predict(old, &instance.features).await, predict(new, &instance.features).await) {
+        (Some(old), Some(new)) => tally.add(&PredictionPair {
+            row,
+            features: &JsonValue::Null,
+            slices: &[],
+            old: &old,
+            new: &new,
+            truth: None,
+        }),
+        (old, new) => {
+            for (side, missing) in [(Side::Old, old.is_none()), (Side::New, new.is_none())] {
+                if missing {
+                    tally.add_uncomparable(side, FAILS, row);
+                }
+            }
+        }
+    }
+}
+
+/// The prediction for an instance; `None` if there is none.
+async fn predict(version: &ModelVersion, features: &JsonValue) -> Option<Prediction> {
+    let inputs = admit_features(&version.contract, version.schema.as_ref(), features).ok()?;
+    let group = version.group(&inputs);
+    let features_hash = version.fingerprint.of(&inputs);
+    let completed = version.engine.execute(inputs, Instant::now() + ROW_TIMEOUT, Priority::Background).await.ok()?;
+    let (outputs, row) = completed.result.ok()?;
+    version.interpret(&outputs, row, AssessContext { group, features_hash: &features_hash }).ok()
+}
+
+/// The two versions that a gate is about.
+#[derive(Clone)]
+pub(super) struct GatePair {
+    old: Weak<ModelVersion>,
+    new: Weak<ModelVersion>,
+}
+
+impl GatePair {
+    pub(super) fn new(old: &Arc<ModelVersion>, new: &Arc<ModelVersion>) -> Self {
+        Self { old: Arc::downgrade(old), new: Arc::downgrade(new) }
+    }
+
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.old.ptr_eq(&other.old) && self.new.ptr_eq(&other.new)
+    }
+}
+
+/// What is known of the gate of an automatic promotion.
+pub(super) enum GateState {
+    /// It is being run.
+    Running(GatePair),
+    /// It was run, with these failures.
+    Judged(GatePair, Vec<String>),
+}
+
+/// Runs the gate on a thread of low priority, and passes the failures on.
+///
+/// # Errors
+/// Returns the OS error if the thread cannot be started.
+pub(super) fn run_gate(
+    (old, new): (Arc<ModelVersion>, Arc<ModelVersion>),
+    limits: GateLimits,
+    judged: impl FnOnce(GatePair, Vec<String>) + Send + 'static,
+) -> std::io::Result<()> {
+    let pair = GatePair::new(&old, &new);
+    let work = move || {
+        crate::runtime::lower_thread_priority();
+        let failures = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime.block_on(gate_failures(&old, &new, &limits)),
+            Err(error) => vec![format!("the gate could not be run: {error}")],
+        };
+        drop((old, new));
+        judged(pair, failures);
+    };
+    std::thread::Builder::new().name("gate".to_owned()).spawn(work).map(drop)
+}
