@@ -16,7 +16,9 @@ use candor::{
     lifecycle::Shutdown,
     repository::{ModelVersion, Repository},
     runtime::{Cancellation, Executor as _, ModelBytes, OrtExecutor, OrtLibrary, SessionOptions},
-    serving::{PredictRequest, PredictResponse, Recorder, RequestMeta, RequestProgress, RequestRecord, Sent, predict},
+    serving::{
+        PredictRequest, PredictResponse, Recorder, RequestMeta, RequestProgress, RequestRecord, Sent, Shadows, predict,
+    },
     telemetry::{self, LogFormat, LogHandle, Metrics, Settings},
 };
 use criterion::{BatchSize, BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
@@ -58,6 +60,7 @@ impl Bench {
         let shutdown = Shutdown::default();
         let state = AppState {
             repository: Arc::clone(&self.repository),
+            shadows: Shadows::new(Arc::clone(&self.metrics)),
             scrapes: Arc::new(Scrapes::new(Arc::clone(&self.metrics))),
             shutdown: shutdown.clone(),
             log: self.log.clone(),

@@ -56,8 +56,12 @@ pub fn name_faults(config: &Config) -> Result<Vec<String>, StartError> {
     Ok(repository::name_errors(&config.repository, callers.iter().flat_map(TokenStore::limits))?)
 }
 
-/// Byte budget of the connections of the health listener.
-const HEALTH_BYTES: usize = 16 << 20;
+/// Returns the byte budget of the health listener. It has its own: buffers of the other listeners must not keep an
+/// orchestrator from checking health.
+fn health_budget() -> Arc<ByteBudget> {
+    const HEALTH_BYTES: usize = 16 << 20;
+    ByteBudget::new(HEALTH_BYTES, Arc::default())
+}
 
 /// Everything that can fail before any model is loaded: the tokens files and the sockets.
 struct Listeners {
@@ -192,13 +196,11 @@ impl App {
             app.shutdown.spawn(server.serve(service, serving("admin", &here)));
         }
         if let Some(server) = edge.health {
-            let service = health_service(config, &state);
-            // A separate budget: buffers of the other listeners must not keep an orchestrator from checking health.
-            let budget = ByteBudget::new(HEALTH_BYTES, Arc::default());
-            app.shutdown.spawn(server.serve(service, Serving { budget, ..serving("health", &here) }));
+            let serving = Serving { budget: health_budget(), ..serving("health", &here) };
+            app.shutdown.spawn(server.serve(health_service(config, &state), serving));
         }
-        let service = http::data_service(&state, access, recorder);
-        app.shutdown.spawn(edge.server.serve(service, serving("data", &app.threads)));
+        let data = http::data_service(&state, access, recorder);
+        app.shutdown.spawn(edge.server.serve(data, serving("data", &app.threads)));
         Ok(app)
     }
 

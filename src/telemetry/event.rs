@@ -157,12 +157,11 @@ impl RequestEvent<'_> {
         if let Some(uncertainty) = self.uncertainty {
             to.number("uncertainty", uncertainty);
         }
-        let sizes =
-            [("request_bytes", self.request_bytes.map(|bytes| bytes as u64)), ("response_bytes", self.response_bytes)];
-        for (name, bytes) in sizes {
-            if let Some(bytes) = bytes {
-                to.count(name, bytes);
-            }
+        if let Some(bytes) = self.request_bytes {
+            to.count("request_bytes", bytes as u64);
+        }
+        if let Some(bytes) = self.response_bytes {
+            to.count("response_bytes", bytes);
         }
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn trace(headers: &HeaderMap) -> Option<TraceContext> {
 }
 
 /// Returns how long the client will wait, from `x-deadline-ms`.
-pub(super) fn client_timeout(headers: &HeaderMap) -> Result<Option<Duration>, ServeError> {
+fn client_timeout(headers: &HeaderMap) -> Result<Option<Duration>, ServeError> {
     if !headers.contains_key(X_DEADLINE_MS) {
         return Ok(None);
     }
@@ -59,8 +59,15 @@ pub(super) fn client_timeout(headers: &HeaderMap) -> Result<Option<Duration>, Se
     }
 }
 
+/// Requires that a request sends and accepts JSON. Returns the client's timeout, if it set one.
+pub(super) fn check_json_exchange(headers: &HeaderMap) -> Result<Option<Duration>, ServeError> {
+    check_accept(headers, "application/json")?;
+    check_content_type(headers)?;
+    client_timeout(headers)
+}
+
 /// Rejects a body that is not declared as JSON.
-pub(super) fn check_content_type(headers: &HeaderMap) -> Result<(), ServeError> {
+fn check_content_type(headers: &HeaderMap) -> Result<(), ServeError> {
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();
     let value = values.next().and_then(|value| value.to_str().ok()).unwrap_or("");
     let mut parts = value.split(';').map(str::trim);
@@ -114,7 +121,7 @@ pub(super) fn weight<'a>(mut parameters: impl Iterator<Item = &'a str>) -> u32 {
 }
 
 /// Rejects a request whose Accept header excludes the media type.
-pub(super) fn check_accept(headers: &HeaderMap, media_type: &str) -> Result<(), ServeError> {
+fn check_accept(headers: &HeaderMap, media_type: &str) -> Result<(), ServeError> {
     // Fast path: most clients send no Accept header, or a wildcard.
     if !headers.contains_key(header::ACCEPT) || accept_quality(headers, media_type) > 0 {
         return Ok(());

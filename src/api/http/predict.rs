@@ -74,13 +74,10 @@ async fn answer(
     };
     context.record.pin(&pinned.version);
     // What errors name: the pinned version, until a rollout assigns another.
-    let mut version = Arc::clone(&pinned.version);
-    let mut progress = RequestProgress::default();
+    let (mut version, mut progress) = (Arc::clone(&pinned.version), RequestProgress::default());
     let (parts, body) = request.into_parts();
     let result: Result<_, ServeError> = async {
-        headers::check_accept(&parts.headers, "application/json")?;
-        headers::check_content_type(&parts.headers)?;
-        let client_timeout = headers::client_timeout(&parts.headers)?;
+        let client_timeout = headers::check_json_exchange(&parts.headers)?;
         let body = body::read(&parts.headers, body, state.settings.body_limits(), &context.connection).await?;
         progress.body_bytes = Some(body.bytes.len());
         let arrived = context.record.meta.arrived;
@@ -92,8 +89,7 @@ async fn answer(
         }
         let answer =
             predict(&version, PredictRequest { body: &body.bytes, arrived, client_timeout }, &mut progress).await?;
-        let max_bytes = state.settings.max_answer_bytes;
-        let started = Instant::now();
+        let (max_bytes, started) = (state.settings.max_answer_bytes, Instant::now());
         let (answer, bytes) = if answer.elements <= LARGE_ELEMENTS {
             let bytes = envelope(&answer, context.request_id(), max_bytes);
             (answer, bytes)
