@@ -28,13 +28,7 @@ impl Loader {
         metrics: &Metrics,
         load: &Cancellation,
     ) -> Result<ModelVersion, LoadError> {
-        let demand = PlanInputs {
-            cost: prepared.probe.cost,
-            max_rows: prepared.max_rows(),
-            max_delay: prepared.limits.max_delay(),
-            workers: prepared.limits.workers.unwrap_or(self.settings.workers),
-            intra_threads: self.settings.intra_threads,
-        };
+        let demand = self.demand(&prepared);
         let plan = runtime::plan(runtime::available_cpus(), &demand);
         let providers = prepared.executor.providers().to_vec();
         load.enter(STARTING).map_err(|_| LoadError::Stopped)?;
@@ -73,6 +67,17 @@ impl Loader {
         };
         export_metrics(&version, metrics);
         Ok(version)
+    }
+
+    /// What the plan of a version depends on.
+    fn demand(&self, prepared: &VerifiedVersion) -> PlanInputs {
+        PlanInputs {
+            cost: prepared.probe.cost,
+            max_rows: prepared.max_rows(),
+            max_delay: prepared.limits.max_delay(),
+            workers: prepared.limits.workers.unwrap_or(self.settings.workers),
+            intra_threads: self.settings.intra_threads,
+        }
     }
 
     /// Opens the sessions of a plan. The session that verified the version is not reused: it has grown with the batch

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use crate::{
     authoring::answers::answers,
     domain::{
-        comparison::{Comparison, PairTally, PredictionPair, Side, TrueOutcome},
+        comparison::{Comparison, PairTally, PredictionPair, RefusedBy, TrueOutcome},
         contract::{AdmitError, Contract},
         json::JsonValue,
         tensor::Inputs,
@@ -67,11 +67,21 @@ impl<'a> Pairing<'a> {
                 }
             }
             (old, new) => {
-                for (side, error) in [(Side::Old, old.err()), (Side::New, new.err())] {
-                    if let Some(error) = error {
-                        self.tally.add_uncomparable(side, &reason(&error), &row.place);
-                    }
-                }
+                let (old, new) = (old.err().map(|error| reason(&error)), new.err().map(|error| reason(&error)));
+                self.refuse(&row.place, old, new);
+            }
+        }
+    }
+
+    /// Counts a row that one version refuses, or both.
+    pub(super) fn refuse(&mut self, place: &dyn Display, old: Option<String>, new: Option<String>) {
+        if old.is_some() && old == new {
+            self.tally.add_uncomparable(RefusedBy::Both, old.as_deref().unwrap_or_default(), place);
+            return;
+        }
+        for (by, reason) in [(RefusedBy::Old, old), (RefusedBy::New, new)] {
+            if let Some(reason) = reason {
+                self.tally.add_uncomparable(by, &reason, place);
             }
         }
     }
@@ -92,11 +102,8 @@ impl<'a> Pairing<'a> {
                     truth: row.truth,
                 }),
                 (old, new) => {
-                    for (side, failed) in [(Side::Old, old.is_err()), (Side::New, new.is_err())] {
-                        if failed {
-                            self.tally.add_uncomparable(side, FAILS, &row.place);
-                        }
-                    }
+                    let failed = |failed: bool| failed.then(|| FAILS.to_owned());
+                    self.refuse(&row.place, failed(old.is_err()), failed(new.is_err()));
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::{
-    domain::contract::OutputPlan,
+    domain::{contract::OutputPlan, uncertainty::Coverage},
     repository::{Provenance, VerifiedVersion},
     runtime::Probe,
 };
@@ -56,7 +56,7 @@ impl ComparedVersion {
         };
         let calibration = prepared.calibrated.as_ref().map(|calibrated| ServedUncertainty {
             method: calibrated.calibrator.method(),
-            coverage: calibrated.calibrator.claimed_coverage().map(|level| level.as_f64()),
+            coverage: calibrated.calibrator.claimed_coverage().map(Coverage::as_f64),
             rows: calibrated.calibration.data.rows,
             file: calibrated.calibration.data.file.clone(),
         });
