@@ -46,7 +46,7 @@ pub use model_repository::{Repository, check_all, verify_all};
 pub use model_settings::{Limits, ModelSettings};
 pub use open::Opened;
 pub use package::{Provenance, TrainingData};
-pub use reference_instances::{ReferenceInstance, ReferenceOrigin};
+pub use reference_instances::{ReferenceInstance, ReferenceOrigin, distinct_instances};
 pub use scan::{ModelDirectory, ScanResult, VersionDirectory, scan};
 pub use schema_validator::SchemaValidator;
 pub use served_calibration::ServedCalibration;

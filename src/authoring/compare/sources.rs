@@ -18,7 +18,7 @@ use crate::{
         text::did_you_mean,
         violation::ViolationCode,
     },
-    repository::VerifiedVersion,
+    repository::distinct_instances,
 };
 
 /// The rows that two versions are compared on.
@@ -96,7 +96,7 @@ fn convertible(
     let reason = |refused: Option<RefusedRow>| {
         refused.map(|(_, column)| format!("{column}: {}", ViolationCode::WrongType.as_str()))
     };
-    pairing.refuse(&place, reason(old), reason(new));
+    pairing.tally.refuse(&place, reason(old).as_deref(), reason(new).as_deref());
     None
 }
 
@@ -159,24 +159,14 @@ fn truth(scheme: &OutcomeScheme, target: &str, cell: &Cell) -> Result<Option<Tru
 
 /// Takes the golden cases and the background rows of both packages; the same instance counts once.
 pub(super) fn read_packages(pairing: &mut Pairing<'_>) -> Result<ComparedRows, AuthoringError> {
-    let mut known = HashSet::new();
-    let mut read = 0;
-    let of = |version: &VerifiedVersion| (version.version.to_string(), version.reference_instances());
-    for (version, instances) in [of(pairing.old), of(pairing.new)] {
-        for instance in instances {
-            let features = instance.features;
-            if !known.insert(serde_json::to_string(&features).unwrap_or_default()) {
-                continue;
-            }
-            read += 1;
-            let (old, new) = (pairing.old.contract.project(&features), pairing.new.contract.project(&features));
-            pairing.add(FeatureRow {
-                place: format!("{} of version {version}", instance.origin),
-                old,
-                new,
-                truth: None,
-            });
-        }
+    let instances = distinct_instances(
+        (pairing.old.version.as_str(), &pairing.old.reference_instances()),
+        (pairing.new.version.as_str(), &pairing.new.reference_instances()),
+    );
+    let read = instances.len() as u64;
+    for (place, features) in instances {
+        let (old, new) = (pairing.old.contract.project(&features), pairing.new.contract.project(&features));
+        pairing.add(FeatureRow { place, old, new, truth: None });
     }
     if read == 0 {
         return Err(AuthoringError::NeedsDecision(

@@ -129,8 +129,21 @@ impl PairTally {
         self.differing.add(pair, &difference, (&self.plans.0, &self.plans.1));
     }
 
-    /// Counts a row that a version refuses. Call it once for each reason.
-    pub fn add_uncomparable(&mut self, by: RefusedBy, reason: &str, row: &dyn std::fmt::Display) {
+    /// Counts a row that a version refuses, or both, each with its reason.
+    pub fn refuse(&mut self, row: &dyn std::fmt::Display, old: Option<&str>, new: Option<&str>) {
+        match (old, new) {
+            (Some(old), Some(new)) if old == new => self.add_uncomparable(RefusedBy::Both, old, row),
+            _ => {
+                for (by, reason) in [(RefusedBy::Old, old), (RefusedBy::New, new)] {
+                    if let Some(reason) = reason {
+                        self.add_uncomparable(by, reason, row);
+                    }
+                }
+            }
+        }
+    }
+
+    fn add_uncomparable(&mut self, by: RefusedBy, reason: &str, row: &dyn std::fmt::Display) {
         match self.uncomparable.iter_mut().find(|known| known.by == by && known.reason == reason) {
             Some(known) => known.rows += 1,
             None => self.uncomparable.push(UncomparableRows {
