@@ -6,12 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{admit::admit_features, model_version::ModelVersion, reference_instances::ReferenceInstance};
+use super::{model_version::ModelVersion, reference_instances::distinct_instances};
 use crate::{
     domain::{
-        comparison::{GateLimits, PairTally, PredictionPair, Side, gate},
+        comparison::{GateLimits, PairTally, PredictionPair, gate, refusal_reason},
         json::JsonValue,
         prediction::Prediction,
+        tensor::Inputs,
         uncertainty::AssessContext,
     },
     runtime::Priority,
@@ -35,40 +36,41 @@ pub async fn gate_failures(old: &ModelVersion, new: &ModelVersion, limits: &Gate
     };
     // Without measured limits, the contracts are all that is compared.
     if *limits != (GateLimits { allow_breaking_contract: limits.allow_breaking_contract, ..GateLimits::default() }) {
-        for instance in new.reference_instances.iter().chain(&old.reference_instances) {
-            compare(&mut tally, old, new, instance).await;
+        let of = |version: &ModelVersion| version.version.to_string();
+        let instances = distinct_instances((&of(old), &old.reference_instances), (&of(new), &new.reference_instances));
+        for (place, features) in &instances {
+            compare(&mut tally, (old, new), place, features).await;
         }
     }
-    gate(&tally.finish(), limits)
-        .into_iter()
-        .map(|failure| format!("gate.{}: {}", failure.limit, failure.detail))
-        .collect()
+    let failures = gate(&tally.finish(), limits).into_iter();
+    failures.map(|failure| format!("gate.{}: {}", failure.limit, failure.detail)).collect()
 }
 
-async fn compare(tally: &mut PairTally, old: &ModelVersion, new: &ModelVersion, instance: &ReferenceInstance) {
-    let row = &instance.origin;
-    match (predict(old, &instance.features).await, predict(new, &instance.features).await) {
-        (Some(old), Some(new)) => tally.add(&PredictionPair {
-            row,
-            features: &JsonValue::Null,
-            slices: &[],
-            old: &old,
-            new: &new,
-            truth: None,
-        }),
+/// Has both versions answer an instance, and adds their answers to the tally.
+async fn compare(tally: &mut PairTally, (old, new): (&ModelVersion, &ModelVersion), place: &str, features: &JsonValue) {
+    let (before, after) = (old.contract.project(features), new.contract.project(features));
+    match (old.admit_instance(&before), new.admit_instance(&after)) {
+        (Ok(old_inputs), Ok(new_inputs)) => match (predict(old, old_inputs).await, predict(new, new_inputs).await) {
+            (Some(old), Some(new)) => tally.add(&PredictionPair {
+                row: &place,
+                // The gate shows no rows.
+                features: &JsonValue::Null,
+                slices: &[],
+                old: &old,
+                new: &new,
+                truth: None,
+            }),
+            (old, new) => tally.refuse(&place, old.is_none().then_some(FAILS), new.is_none().then_some(FAILS)),
+        },
         (old, new) => {
-            for (side, missing) in [(Side::Old, old.is_none()), (Side::New, new.is_none())] {
-                if missing {
-                    tally.add_uncomparable(side, FAILS, row);
-                }
-            }
+            let reason = |refused: Option<_>| refused.as_ref().map(refusal_reason);
+            tally.refuse(&place, reason(old.err()).as_deref(), reason(new.err()).as_deref());
         }
     }
 }
 
 /// The prediction for an instance; `None` if there is none.
-async fn predict(version: &ModelVersion, features: &JsonValue) -> Option<Prediction> {
-    let inputs = admit_features(&version.contract, version.schema.as_ref(), features).ok()?;
+async fn predict(version: &ModelVersion, inputs: Inputs) -> Option<Prediction> {
     let group = version.group(&inputs);
     let features_hash = version.fingerprint.of(&inputs);
     let completed = version.engine.execute(inputs, Instant::now() + ROW_TIMEOUT, Priority::Background).await.ok()?;

@@ -74,7 +74,7 @@ pub use model_version::ModelVersion;
 pub use move_request::{MoveOutcome, MoveRefused, MoveRequest, StoreError};
 pub use open::Opened;
 pub use package::{Provenance, TrainingData};
-pub use reference_instances::{ReferenceInstance, ReferenceOrigin};
+pub use reference_instances::{ReferenceInstance, ReferenceOrigin, distinct_instances};
 pub use rollout_settings::{ArmSettings, ExperimentSettings, Promotion, ShadowSettings};
 pub use routing::{CanaryRouting, ExperimentRouting, RequestAssignment, RolloutStatus, Routing, ShadowRouting, Split};
 pub use scan::{ModelDirectory, ScanResult, VersionDirectory, scan};

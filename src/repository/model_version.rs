@@ -3,8 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    admit::admit, baseline::BaselineState, model_settings::Limits, package::Provenance,
-    reference_instances::ReferenceInstance, schema_validator::SchemaValidator, served_calibration::ServedCalibration,
+    admit::{admit, admit_features},
+    baseline::BaselineState,
+    model_settings::Limits,
+    package::Provenance,
+    reference_instances::ReferenceInstance,
+    schema_validator::SchemaValidator,
+    served_calibration::ServedCalibration,
 };
 use crate::{
     domain::{
@@ -118,6 +123,14 @@ impl ModelVersion {
     /// Returns [`AdmitError`] with the JSON error, or with all violations.
     pub fn admit(&self, body: &[u8]) -> Result<Admitted, AdmitError<serde_json::Error>> {
         admit(&self.contract, self.schema.as_ref(), body)
+    }
+
+    /// Admits the features of an instance, as a request would be.
+    ///
+    /// # Errors
+    /// As for [`ModelVersion::admit`].
+    pub fn admit_instance(&self, features: &JsonValue) -> Result<Inputs, AdmitError<serde_json::Error>> {
+        admit_features(&self.contract, self.schema.as_ref(), features)
     }
 
     /// The calibration group of an instance; `None` if there are no groups or it is in none of them.

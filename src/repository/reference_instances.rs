@@ -1,7 +1,7 @@
 //! The instances that a package holds: its golden cases and the background rows of its profile. Two versions are
 //! compared on them where there is no table.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use super::{golden::Case, package::Package};
 use crate::domain::{contract::Contract, json::JsonValue, profile::Profile};
@@ -45,6 +45,24 @@ pub(super) fn reference_instances(package: &Package, contract: &Contract) -> Vec
     });
     let profile = package.profile.as_ref().map(|(_, profile)| profile);
     golden.chain(profile.into_iter().flat_map(|profile| background(profile, contract))).collect()
+}
+
+/// Returns the instances of two versions, given with their names: where each comes from, and its features. The same
+/// instance counts once.
+pub fn distinct_instances(
+    old: (&str, &[ReferenceInstance]),
+    new: (&str, &[ReferenceInstance]),
+) -> Vec<(String, JsonValue)> {
+    let mut known = HashSet::new();
+    let mut distinct = Vec::new();
+    for (version, instances) in [old, new] {
+        for instance in instances {
+            if known.insert(serde_json::to_string(&instance.features).unwrap_or_default()) {
+                distinct.push((format!("{} of version {version}", instance.origin), instance.features.clone()));
+            }
+        }
+    }
+    distinct
 }
 
 /// The features of a golden case. They were parsed when the package was read.

@@ -5,6 +5,7 @@ mod api;
 mod architecture;
 mod authoring;
 mod commands;
+mod compare;
 mod configuration;
 mod contract;
 mod default_model;

@@ -8,7 +8,7 @@ mod evaluate;
 mod options;
 mod plan;
 mod targets;
-mod training_data;
+pub(super) mod training_data;
 
 use std::path::{Path, PathBuf};
 

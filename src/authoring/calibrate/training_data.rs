@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Returns the name of the file that lists this table as training data.
-pub(super) fn trained_on(prepared: &VerifiedVersion, sha256: &str) -> Option<&'static str> {
+pub(in crate::authoring) fn trained_on(prepared: &VerifiedVersion, sha256: &str) -> Option<&'static str> {
     let profiled = prepared.profile().is_some_and(|profile| profile.source.sha256 == sha256);
     let data = prepared.provenance().training_data.as_ref();
     let listed = data.and_then(|data| data.sha256.as_deref());

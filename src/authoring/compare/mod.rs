@@ -9,6 +9,7 @@ mod version_summary;
 use std::path::{Path, PathBuf};
 
 use super::{
+    calibrate::training_data::trained_on,
     error::AuthoringError,
     locate_version::{self, LocatedVersion},
 };
@@ -23,6 +24,7 @@ use crate::{
 };
 use pairing::Pairing;
 use slices::slice_features;
+pub use sources::ComparedRows;
 pub use version_summary::{ComparedVersion, ServedUncertainty};
 
 /// The options of `compare`.
@@ -36,17 +38,6 @@ pub struct CompareOptions {
     pub slices: Vec<String>,
     /// Options for reading the table.
     pub reading: ReadOptions,
-}
-
-/// The rows that two versions are compared on.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct ComparedRows {
-    /// The file name of the table; `None` for the golden cases and the background rows.
-    pub file: Option<String>,
-    /// The number of rows.
-    pub read: u64,
-    /// The number of rows that have no true outcome, if there is a target.
-    pub unlabelled: Option<u64>,
 }
 
 /// The result of a comparison.
@@ -64,6 +55,8 @@ pub struct CompareReport {
     pub unit: Option<String>,
     /// The rows.
     pub rows: ComparedRows,
+    /// Points for the reviewer to check, one sentence each.
+    pub notes: Vec<String>,
     /// Contracts, predictions, slices and the rows that differ most.
     pub comparison: Comparison,
     /// The limits of the gate.
@@ -92,10 +85,14 @@ pub fn compare(
         .map_err(|error| AuthoringError::NeedsDecision(format!("{} and {}: {error}", old.display(), new.display())))?;
     let summaries = (ComparedVersion::of(&before, old), ComparedVersion::of(&after, new));
     let (task, unit) = (after.contract.output.task(), after.contract.output.unit().map(str::to_owned));
+    let mut notes = Vec::new();
     let mut pairing = Pairing::new(&mut before, &mut after, tally);
     let rows = match &options.data {
         Some(data) => {
             let table = Table::open(data, &options.reading)?;
+            let sha256 = table.sha256()?;
+            notes
+                .extend([&*pairing.old, &*pairing.new].into_iter().filter_map(|version| seen_before(version, &sha256)));
             sources::read_table(&mut pairing, &table, options.target.as_deref(), seen)?
         }
         None => sources::read_packages(&mut pairing)?,
@@ -108,10 +105,26 @@ pub fn compare(
         task: Task::as_str(task),
         unit,
         rows,
+        notes,
         failures: gate(&comparison, &limits),
         unchecked: unchecked(&comparison, &limits),
         comparison,
         limits,
+    })
+}
+
+/// Says whether a version was trained or calibrated on a table, on which it then looks better than on new rows.
+fn seen_before(version: &VerifiedVersion, sha256: &str) -> Option<String> {
+    let name = &version.version;
+    if let Some(file) = trained_on(version, sha256) {
+        return Some(format!(
+            "{file} of version {name} names this table as training data: on new rows the version is worse than here"
+        ));
+    }
+    let calibrated = version.calibrated.as_ref()?;
+    let same = calibrated.calibration.data.sha256 == format!("sha256:{sha256}");
+    same.then(|| {
+        format!("version {name} was calibrated on this table: on new rows its uncertainty and coverage may be worse than here")
     })
 }
 

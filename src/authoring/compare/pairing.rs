@@ -1,13 +1,10 @@
 //! Runs rows through both versions in batches and hands the pairs of predictions to the tally. A row that one version
 //! refuses is counted with the reason.
 
-use std::fmt::Display;
-
 use crate::{
     authoring::answers::answers,
     domain::{
-        comparison::{Comparison, PairTally, PredictionPair, Side, TrueOutcome},
-        contract::{AdmitError, Contract},
+        comparison::{Comparison, PairTally, PredictionPair, TrueOutcome, displayable_features, refusal_reason},
         json::JsonValue,
         tensor::Inputs,
     },
@@ -59,7 +56,7 @@ impl<'a> Pairing<'a> {
         let (old, new) = (self.old.admit(&row.old), self.new.admit(&row.new));
         match (old, new) {
             (Ok(old), Ok(new)) => {
-                let shown = shown(&self.old.contract, &self.new.contract, &row);
+                let shown = displayable_features((&self.old.contract, &row.old), (&self.new.contract, &row.new));
                 let slices = self.slices(&old, &new);
                 self.waiting.push(AdmittedRow { place: row.place, shown, slices, truth: row.truth, old, new });
                 if self.waiting.len() == self.most {
@@ -67,11 +64,9 @@ impl<'a> Pairing<'a> {
                 }
             }
             (old, new) => {
-                for (side, error) in [(Side::Old, old.err()), (Side::New, new.err())] {
-                    if let Some(error) = error {
-                        self.tally.add_uncomparable(side, &reason(&error), &row.place);
-                    }
-                }
+                let reason = |refused: Option<_>| refused.map(|error| refusal_reason(&error));
+                let (old, new) = (reason(old.err()), reason(new.err()));
+                self.tally.refuse(&row.place, old.as_deref(), new.as_deref());
             }
         }
     }
@@ -92,11 +87,8 @@ impl<'a> Pairing<'a> {
                     truth: row.truth,
                 }),
                 (old, new) => {
-                    for (side, failed) in [(Side::Old, old.is_err()), (Side::New, new.is_err())] {
-                        if failed {
-                            self.tally.add_uncomparable(side, FAILS, &row.place);
-                        }
-                    }
+                    let failed = |failed: bool| failed.then_some(FAILS);
+                    self.tally.refuse(&row.place, failed(old.is_err()), failed(new.is_err()));
                 }
             }
         }
@@ -115,34 +107,5 @@ impl<'a> Pairing<'a> {
     pub(super) fn finish(mut self) -> Comparison {
         self.flush();
         self.tally.finish()
-    }
-}
-
-/// The features of both versions that may be shown.
-fn shown(old: &Contract, new: &Contract, row: &FeatureRow) -> JsonValue {
-    let mut members = Vec::new();
-    for features in [&row.new, &row.old] {
-        if let JsonValue::Object(own) = new.displayable(&old.displayable(features)) {
-            for (name, value) in own {
-                if !members.iter().any(|(known, _)| *known == name) {
-                    members.push((name, value));
-                }
-            }
-        }
-    }
-    JsonValue::Object(members)
-}
-
-/// Says why a version refuses a row, without quoting its values, so that rows with one reason are counted together.
-fn reason<E: Display>(error: &AdmitError<E>) -> String {
-    match error {
-        AdmitError::Violations(violations) => violations.first_n().first().map_or_else(
-            || "the contract refuses it".to_owned(),
-            |violation| {
-                let subject = violation.feature.as_deref().unwrap_or(&violation.pointer);
-                format!("{subject}: {}", violation.code.as_str())
-            },
-        ),
-        AdmitError::Malformed(_) => "it is not JSON".to_owned(),
     }
 }

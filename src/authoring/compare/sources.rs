@@ -2,10 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{
-    ComparedRows,
-    pairing::{FeatureRow, Pairing},
-};
+use super::pairing::{FeatureRow, Pairing};
 use crate::{
     authoring::{
         error::AuthoringError,
@@ -15,13 +12,25 @@ use crate::{
     },
     dataset::{Cell, RowLocation, Table},
     domain::{
-        comparison::{OutcomeScheme, Side, TrueOutcome},
+        comparison::{OutcomeScheme, TrueOutcome},
         contract::{Contract, Task},
         json::JsonValue,
         text::did_you_mean,
+        violation::ViolationCode,
     },
-    repository::VerifiedVersion,
+    repository::distinct_instances,
 };
+
+/// The rows that two versions are compared on.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ComparedRows {
+    /// The file name of the table; `None` for the golden cases and the background rows.
+    pub file: Option<String>,
+    /// The number of rows.
+    pub read: u64,
+    /// The number of rows that have no true outcome, if there is a target.
+    pub unlabelled: Option<u64>,
+}
 
 /// Reads the rows of a table. A row without a true outcome is compared, but not judged.
 ///
@@ -47,17 +56,7 @@ pub(super) fn read_table(
     for (before, after) in before.zip(after) {
         read += 1;
         seen(read);
-        let (before, after) = match (row(before)?, row(after)?) {
-            (Ok(before), Ok(after)) => (before, after),
-            (before, after) => {
-                for (side, refused) in [(Side::Old, before.err()), (Side::New, after.err())] {
-                    if let Some((place, column)) = refused {
-                        pairing.tally.add_uncomparable(side, &format!("{column}: wrong_type"), &place);
-                    }
-                }
-                continue;
-            }
-        };
+        let Some((before, after)) = convertible(pairing, row(before)?, row(after)?) else { continue };
         let truth = match target.map(|target| truth(&scheme, target, &after.target)) {
             Some(Ok(truth)) => {
                 unlabelled += u64::from(truth.is_none());
@@ -80,6 +79,27 @@ pub(super) fn read_table(
     Ok(ComparedRows { file: Some(table.file_name()), read, unlabelled: target.map(|_| unlabelled) })
 }
 
+/// A row that a contract's types refuse: its place and its first wrong column.
+type RefusedRow = (RowLocation, String);
+
+/// Returns the instances of a row; `None` if the types of a contract refuse it, which is then counted.
+fn convertible(
+    pairing: &mut Pairing<'_>,
+    old: Result<Instance, RefusedRow>,
+    new: Result<Instance, RefusedRow>,
+) -> Option<(Instance, Instance)> {
+    let (old, new) = match (old, new) {
+        (Ok(old), Ok(new)) => return Some((old, new)),
+        (old, new) => (old.err(), new.err()),
+    };
+    let place = old.as_ref().or(new.as_ref()).map(|(place, _)| *place)?;
+    let reason = |refused: Option<RefusedRow>| {
+        refused.map(|(_, column)| format!("{column}: {}", ViolationCode::WrongType.as_str()))
+    };
+    pairing.tally.refuse(&place, reason(old).as_deref(), reason(new).as_deref());
+    None
+}
+
 fn has(contract: &Contract, name: &str) -> bool {
     contract.features.iter().any(|feature| feature.name == name)
 }
@@ -95,7 +115,7 @@ fn keep(columns: &HashSet<&str>, features: JsonValue) -> JsonValue {
 }
 
 /// Separates rows that a contract's types refuse, named by their first column, from errors of the table.
-fn row(found: Result<Instance, InstanceError>) -> Result<Result<Instance, (RowLocation, String)>, AuthoringError> {
+fn row(found: Result<Instance, InstanceError>) -> Result<Result<Instance, RefusedRow>, AuthoringError> {
     match found {
         Ok(instance) => Ok(Ok(instance)),
         Err(InstanceError::Cells(place, cells)) => {
@@ -139,24 +159,14 @@ fn truth(scheme: &OutcomeScheme, target: &str, cell: &Cell) -> Result<Option<Tru
 
 /// Takes the golden cases and the background rows of both packages; the same instance counts once.
 pub(super) fn read_packages(pairing: &mut Pairing<'_>) -> Result<ComparedRows, AuthoringError> {
-    let mut known = HashSet::new();
-    let mut read = 0;
-    let of = |version: &VerifiedVersion| (version.version.to_string(), version.reference_instances());
-    for (version, instances) in [of(pairing.old), of(pairing.new)] {
-        for instance in instances {
-            let features = instance.features;
-            if !known.insert(serde_json::to_string(&features).unwrap_or_default()) {
-                continue;
-            }
-            read += 1;
-            let (old, new) = (pairing.old.contract.project(&features), pairing.new.contract.project(&features));
-            pairing.add(FeatureRow {
-                place: format!("{} of version {version}", instance.origin),
-                old,
-                new,
-                truth: None,
-            });
-        }
+    let instances = distinct_instances(
+        (pairing.old.version.as_str(), &pairing.old.reference_instances()),
+        (pairing.new.version.as_str(), &pairing.new.reference_instances()),
+    );
+    let read = instances.len() as u64;
+    for (place, features) in instances {
+        let (old, new) = (pairing.old.contract.project(&features), pairing.new.contract.project(&features));
+        pairing.add(FeatureRow { place, old, new, truth: None });
     }
     if read == 0 {
         return Err(AuthoringError::NeedsDecision(

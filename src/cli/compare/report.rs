@@ -8,8 +8,8 @@ use crate::{
     authoring::{CompareReport, ComparedVersion},
     domain::{
         comparison::{
-            BriefPrediction, Comparison, DifferingRow, Distribution, MIN_SLICE_ROWS, PairStatistics, PairedMeans, Side,
-            SliceStatistics, is_judged,
+            BriefPrediction, Comparison, DifferenceDistribution, DifferingRow, MIN_SLICE_ROWS, PairStatistics,
+            PairedMeans, RefusedBy, SliceStatistics, is_judged,
         },
         json::JsonValue,
     },
@@ -113,15 +113,19 @@ fn rows(made: &CompareReport) -> String {
         let _ = writeln!(text, "          {} of them are compared", whole.rows);
     }
     for refused in &made.comparison.uncomparable {
-        let version = if refused.side == Side::Old { &made.old.version } else { &made.new.version };
-        let _ = writeln!(
-            text,
-            "          {} not comparable: version {version} refuses them ({}), the first is {}",
-            refused.rows, refused.reason, refused.first
-        );
+        let versions = match refused.by {
+            RefusedBy::Old => format!("version {} refuses", made.old.version),
+            RefusedBy::New => format!("version {} refuses", made.new.version),
+            RefusedBy::Both => "both versions refuse".to_owned(),
+        };
+        let (rows, reason, first) = (refused.rows, &refused.reason, &refused.first);
+        let _ = writeln!(text, "          {rows} not comparable: {versions} them ({reason}), the first is {first}");
     }
     if let Some(unlabelled) = rows.unlabelled.filter(|unlabelled| *unlabelled > 0) {
         let _ = writeln!(text, "          {unlabelled} have no true outcome");
+    }
+    for note in &made.notes {
+        let _ = writeln!(text, "check     {note}");
     }
     text
 }
@@ -145,8 +149,8 @@ fn differences(made: &CompareReport) -> String {
         None => "agreement not defined: there are neither classes nor intervals\n".to_owned(),
     };
     let title = |what: &str| [what, "mean", "median", "90 %", "99 %", "largest", ""].map(str::to_owned).to_vec();
-    let row = |name: &str, found: &Distribution| {
-        let values = [found.mean, found.median, found.p90, found.p99, found.maximum].map(format_sig);
+    let row = |name: &str, found: &DifferenceDistribution, text: fn(f64) -> String| {
+        let values = [found.mean, found.median, found.p90, found.p99, found.maximum].map(text);
         std::iter::once(name.to_owned()).chain(values).chain([String::new()]).collect::<Vec<_>>()
     };
     let mut rows = Vec::new();
@@ -154,14 +158,14 @@ fn differences(made: &CompareReport) -> String {
         rows.push(title("|difference of the probability|"));
         // Of two classes, both have the same differences.
         let shown = if whole.classes.len() == 2 { &whole.classes[1..] } else { &whole.classes[..] };
-        rows.extend(shown.iter().map(|class| row(&format!("  {}", class.class), &class.difference)));
+        rows.extend(shown.iter().map(|class| row(&format!("  {}", class.class), &class.difference, decimals)));
     }
     if let Some(found) = &whole.difference {
         rows.push(title("|difference|"));
-        rows.push(row(&format!("  {}", made.unit.as_deref().unwrap_or("of the value")), found));
+        rows.push(row(&format!("  {}", made.unit.as_deref().unwrap_or("of the value")), found, format_sig));
     }
     if let Some(found) = &whole.relative_difference {
-        rows.push(row("  in half interval widths", found));
+        rows.push(row("  in half interval widths", found, decimals));
     }
     text += &table(&rows);
     text

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// The p-quantile of n sorted values is the ⌈np⌉-th (the inverse of the empirical distribution; Hyndman and Fan's
 /// definition 1), so each is a difference that occurred.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Distribution {
+pub struct DifferenceDistribution {
     /// The mean.
     pub mean: f64,
     /// The 0.5 quantile.
@@ -20,7 +20,7 @@ pub struct Distribution {
     pub maximum: f64,
 }
 
-impl Distribution {
+impl DifferenceDistribution {
     /// The distribution of finite values; `None` if there are none.
     pub fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
@@ -39,10 +39,10 @@ mod tests {
     #[test]
     fn quantiles_are_values_that_occurred() {
         let hundred = (1..=100).rev().map(f64::from).collect();
-        let found = Distribution::of(hundred).expect("values");
+        let found = DifferenceDistribution::of(hundred).expect("values");
         assert_eq!((found.median, found.p90, found.p99, found.maximum), (50.0, 90.0, 99.0, 100.0));
         assert!((found.mean - 50.5).abs() < 1e-12);
-        assert_eq!(Distribution::of(vec![3.0]).map(|one| (one.median, one.p99)), Some((3.0, 3.0)));
-        assert_eq!(Distribution::of(Vec::new()), None);
+        assert_eq!(DifferenceDistribution::of(vec![3.0]).map(|one| (one.median, one.p99)), Some((3.0, 3.0)));
+        assert_eq!(DifferenceDistribution::of(Vec::new()), None);
     }
 }

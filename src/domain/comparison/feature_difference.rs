@@ -23,9 +23,16 @@ pub(super) fn feature_changes(old: &Feature, new: &Feature) -> Vec<ContractChang
     changes.extend(requirement(old, new));
     if old.unit != new.unit {
         let unit = |unit: &Option<String>| unit.clone().unwrap_or_else(|| "none".to_owned());
-        let detail = format!("unit {}, was {}: a value means something else", unit(&new.unit), unit(&old.unit));
-        // Naming the unit of a feature that had none changes no value.
-        changes.push(ContractChange::new(old.unit.is_some(), name, ChangeKind::Unit, detail));
+        changes.push(match &old.unit {
+            Some(before) => {
+                let detail = format!("unit {}, was {before}: a value means something else", unit(&new.unit));
+                ContractChange::breaking(name, ChangeKind::Unit, detail)
+            }
+            // To name the unit of a feature that had none changes no value.
+            None => {
+                ContractChange::compatible(name, ChangeKind::Unit, format!("unit {}, it had none", unit(&new.unit)))
+            }
+        });
     }
     if before.null && after.null && before.null_becomes != after.null_becomes {
         let text = |values: &AdmittedValues| values.null_becomes.unwrap_or("nothing");

@@ -163,3 +163,69 @@ fn shown(share: f64) -> String {
     let text = format!("{share:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        comparison::{PairStatistics, PairedMeans},
+        json::JsonValue,
+    };
+
+    fn statistics(rows: u64, (old, new): (u64, u64), coverage: (f64, Option<f64>)) -> PairStatistics {
+        let share = |right: u64| Some(right as f64 / rows as f64);
+        PairStatistics {
+            rows,
+            judged: rows,
+            disagreements: rows / 10,
+            labelled: rows,
+            accuracy: PairedMeans { old: share(old), new: share(new) },
+            right_only_old: old.saturating_sub(new),
+            right_only_new: new.saturating_sub(old),
+            coverage: PairedMeans { old: Some(coverage.0), new: coverage.1 },
+            ..PairStatistics::default()
+        }
+    }
+
+    fn comparison(whole: PairStatistics, slices: Vec<PairStatistics>) -> Comparison {
+        let slice = |statistics| SliceStatistics {
+            feature: "plan".to_owned(),
+            value: Some(JsonValue::text("basic")),
+            statistics,
+        };
+        let slices = slices.into_iter().map(slice).collect();
+        Comparison { contract: Vec::new(), whole, slices, differing_rows: Vec::new(), uncomparable: Vec::new() }
+    }
+
+    #[test]
+    fn a_limit_fails_beyond_it_and_not_at_it() {
+        let whole = || statistics(1000, (900, 880), (0.9, Some(0.87)));
+        let limits = |of: fn(&mut GateLimits)| {
+            let mut limits = GateLimits::default();
+            of(&mut limits);
+            limits
+        };
+        let cases: [(&str, GateLimits, &[&str]); 7] = [
+            ("none", GateLimits::default(), &[]),
+            ("at the limit", limits(|it| it.max_accuracy_drop = Some(0.02)), &[]),
+            ("beyond it", limits(|it| it.max_accuracy_drop = Some(0.019)), &["max_accuracy_drop"]),
+            ("disagreement", limits(|it| it.max_disagreement = Some(0.09)), &["max_disagreement"]),
+            ("coverage at the limit", limits(|it| it.max_coverage_drop = Some(0.03)), &[]),
+            ("coverage", limits(|it| it.max_coverage_drop = Some(0.029)), &["max_coverage_drop"]),
+            ("a group", limits(|it| it.max_group_gap = Some(0.1)), &["max_group_gap"]),
+        ];
+        let slices = || vec![statistics(100, (90, 79), (0.9, Some(0.9))), statistics(99, (90, 0), (0.9, Some(0.9)))];
+        for (name, limits, expected) in cases {
+            let failed: Vec<&str> =
+                gate(&comparison(whole(), slices()), &limits).into_iter().map(|failure| failure.limit).collect();
+            assert_eq!(failed, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_version_that_claims_no_coverage_loses_all_of_it() {
+        let limits = GateLimits { max_coverage_drop: Some(0.5), ..GateLimits::default() };
+        let found = gate(&comparison(statistics(1000, (900, 900), (0.9, None)), Vec::new()), &limits);
+        assert_eq!(found[0].measured, Some(0.9));
+    }
+}

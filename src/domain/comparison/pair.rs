@@ -125,7 +125,9 @@ impl OutcomeScheme {
                 for (index, probability) in after.iter().enumerate() {
                     absolute[self.new_class(index)] -= probability.as_f64();
                 }
-                absolute.iter_mut().for_each(|difference| *difference = difference.abs());
+                for difference in &mut absolute {
+                    *difference = difference.abs();
+                }
                 let agree = self.old_class(*old_class) == self.new_class(*new_class);
                 Some(PairDifference { absolute, relative: None, agree: Some(agree) })
             }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    distribution::Distribution,
+    distribution::DifferenceDistribution,
     pair::{OutcomeScheme, PairDifference, PredictionPair, TrueOutcome},
 };
 use crate::domain::{
@@ -27,7 +27,7 @@ pub struct ClassDifference {
     /// The class.
     pub class: String,
     /// The distribution over the rows.
-    pub difference: Distribution,
+    pub difference: DifferenceDistribution,
 }
 
 /// The statistics of a set of rows. Members that do not apply are `None` or empty.
@@ -41,35 +41,53 @@ pub struct PairStatistics {
     /// Number of rows whose predictions disagree: another class, or values further apart than half the interval's width.
     pub disagreements: u64,
     /// Classification: the differences of the probabilities.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<ClassDifference>,
     /// Regression and tensors: the absolute differences of the value, or of any element.
-    pub difference: Option<Distribution>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difference: Option<DifferenceDistribution>,
     /// Regression: the differences in units of half the interval's width.
-    pub relative_difference: Option<Distribution>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relative_difference: Option<DifferenceDistribution>,
     /// The mean uncertainty.
+    #[serde(skip_serializing_if = "PairedMeans::is_empty")]
     pub uncertainty: PairedMeans,
     /// The mean number of classes in a prediction set.
+    #[serde(skip_serializing_if = "PairedMeans::is_empty")]
     pub set_size: PairedMeans,
     /// The mean width of the intervals that have bounds.
+    #[serde(skip_serializing_if = "PairedMeans::is_empty")]
     pub interval_width: PairedMeans,
     /// The coverage claimed; the mean if it is not the same for all rows.
+    #[serde(skip_serializing_if = "PairedMeans::is_empty")]
     pub claimed_coverage: PairedMeans,
     /// Number of rows whose true outcome is known.
     pub labelled: u64,
     /// Classification: the share of labelled rows whose class is right.
+    #[serde(skip_serializing_if = "PairedMeans::is_empty")]
     pub accuracy: PairedMeans,
     /// Classification: number of labelled rows that only the old version has right.
     pub right_only_old: u64,
     /// Classification: number of labelled rows that only the new version has right.
     pub right_only_new: u64,
     /// Classification: the mean negative log probability of the true class, in nats.
+    #[serde(skip_serializing_if = "PairedMeans::is_empty")]
     pub log_loss: PairedMeans,
     /// Regression: the mean absolute error.
+    #[serde(skip_serializing_if = "PairedMeans::is_empty")]
     pub mean_absolute_error: PairedMeans,
     /// Regression: the root mean square error.
+    #[serde(skip_serializing_if = "PairedMeans::is_empty")]
     pub root_mean_square_error: PairedMeans,
     /// The share of labelled rows whose set or interval holds the true outcome.
+    #[serde(skip_serializing_if = "PairedMeans::is_empty")]
     pub coverage: PairedMeans,
+}
+
+impl PairedMeans {
+    fn is_empty(&self) -> bool {
+        self.old.is_none() && self.new.is_none()
+    }
 }
 
 impl PairStatistics {
@@ -167,7 +185,7 @@ impl StatisticsBuilder {
         let (old, new) = (self.old, self.new);
         let means = |of: fn(&VersionSums) -> Sum| PairedMeans { old: of(&old).mean(), new: of(&new).mean() };
         let roots = |means: PairedMeans| PairedMeans { old: means.old.map(f64::sqrt), new: means.new.map(f64::sqrt) };
-        let mut distributions = self.absolute.into_iter().map(Distribution::of);
+        let mut distributions = self.absolute.into_iter().map(DifferenceDistribution::of);
         let (classes, difference) = if scheme.classes().is_empty() {
             (Vec::new(), distributions.next().flatten())
         } else {
@@ -182,7 +200,7 @@ impl StatisticsBuilder {
             disagreements: self.disagreements,
             classes,
             difference,
-            relative_difference: Distribution::of(self.relative),
+            relative_difference: DifferenceDistribution::of(self.relative),
             uncertainty: means(|sums| sums.uncertainty),
             set_size: means(|sums| sums.set_size),
             interval_width: means(|sums| sums.width),

@@ -14,21 +14,23 @@ use super::{
 };
 use crate::domain::{contract::OutputPlan, json::JsonValue};
 
-/// One of the two versions.
+/// Which of the two versions refuses a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Side {
+pub enum RefusedBy {
     /// The version that is compared with.
     Old,
     /// The version that is judged.
     New,
+    /// Both, for one reason.
+    Both,
 }
 
-/// Rows that one version refuses, so that their predictions cannot be compared.
+/// Rows that a version refuses, so that their predictions cannot be compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UncomparableRows {
     /// The version that refuses them.
-    pub side: Side,
+    pub by: RefusedBy,
     /// Why.
     pub reason: String,
     /// How many they are.
@@ -127,12 +129,25 @@ impl PairTally {
         self.differing.add(pair, &difference, (&self.plans.0, &self.plans.1));
     }
 
-    /// Counts a row that one version refuses.
-    pub fn add_uncomparable(&mut self, side: Side, reason: &str, row: &dyn std::fmt::Display) {
-        match self.uncomparable.iter_mut().find(|known| known.side == side && known.reason == reason) {
+    /// Counts a row that a version refuses, or both, each with its reason.
+    pub fn refuse(&mut self, row: &dyn std::fmt::Display, old: Option<&str>, new: Option<&str>) {
+        match (old, new) {
+            (Some(old), Some(new)) if old == new => self.add_uncomparable(RefusedBy::Both, old, row),
+            _ => {
+                for (by, reason) in [(RefusedBy::Old, old), (RefusedBy::New, new)] {
+                    if let Some(reason) = reason {
+                        self.add_uncomparable(by, reason, row);
+                    }
+                }
+            }
+        }
+    }
+
+    fn add_uncomparable(&mut self, by: RefusedBy, reason: &str, row: &dyn std::fmt::Display) {
+        match self.uncomparable.iter_mut().find(|known| known.by == by && known.reason == reason) {
             Some(known) => known.rows += 1,
             None => self.uncomparable.push(UncomparableRows {
-                side,
+                by,
                 reason: reason.to_owned(),
                 rows: 1,
                 first: row.to_string(),

@@ -127,7 +127,7 @@ fn a_dry_run_writes_nothing() {
 
 #[test]
 fn the_coverage_that_is_served_is_told() {
-    let models = copy_models(&["churn"]);
+    let models = copy_models(&["churn/1"]);
     let version = models.path().join("churn/1");
     let data = root().join(CHURN);
     let churned = |wishes: &mut candor::authoring::CalibrateOptions| {
