@@ -39,6 +39,7 @@ mod reference_instances;
 mod retirement;
 mod rollout_settings;
 mod rollout_store;
+mod rollout_warnings;
 mod routing;
 mod running_canary;
 mod scan;
