@@ -148,7 +148,11 @@ fn roles(model: &Value, version: &Value) -> String {
             role => role.to_owned(),
         })
         .collect();
-    if roles.is_empty() { "by name only".to_owned() } else { roles.join(", ") }
+    match version["state"].as_str() {
+        _ if !roles.is_empty() => roles.join(", "),
+        Some("ready") => "by name only".to_owned(),
+        _ => "–".to_owned(),
+    }
 }
 
 /// One move of the history, as a line.
