@@ -6,6 +6,9 @@ use crate::domain::{
     rollout::{Move, MoveError, MoveOrigin, MoveRecord, Rollout},
 };
 
+/// Who makes the moves that nobody asked for.
+pub(super) const SERVER: &str = "candor";
+
 /// A request for a move.
 #[derive(Debug, Clone)]
 pub struct MoveRequest {

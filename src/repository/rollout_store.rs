@@ -110,8 +110,12 @@ pub(super) struct DirectoryStore {
 
 impl DirectoryStore {
     fn path(&self, model: &ModelDirectory) -> Option<PathBuf> {
-        let beside = model.directory.as_ref().map(|directory| directory.join(ROLLOUT));
-        let apart = self.state_directory.as_ref().map(|root| root.join(model.name.as_str()).join(ROLLOUT));
+        let beside = model.directory.as_ref().filter(|_| !model.by_path).map(|directory| directory.join(ROLLOUT));
+        let apart = self
+            .state_directory
+            .as_ref()
+            .filter(|_| !model.by_path)
+            .map(|root| root.join(model.name.as_str()).join(ROLLOUT));
         apart.or(beside)
     }
 }
