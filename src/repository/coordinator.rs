@@ -23,7 +23,7 @@ use super::{
     move_request::{MoveOutcome, MoveRefused, MoveRequest, SERVER},
     published::Published,
     retirement::Retirement,
-    rollout_store::{RolloutStore, WriteStateError},
+    rollout_store::{RolloutStore, RolloutWriteError},
 };
 use crate::{
     domain::{
@@ -327,7 +327,7 @@ impl Coordinator {
             let directory = control.listed.directory.clone();
             match self.store.write(&directory, &next, control.tag.as_ref()) {
                 Ok(tag) => control.moved(next, Some(tag)),
-                Err(WriteStateError::Conflict) => {
+                Err(RolloutWriteError::Conflict) => {
                     if let Ok(stored) = self.store.read(&directory) {
                         control.adopt(stored);
                     }
@@ -340,7 +340,7 @@ impl Coordinator {
                     tracing::error!(model, "a move is not recorded and lasts until the server restarts: {error}");
                     control.moved(next, None);
                 }
-                Err(error) => return Err(MoveRefused::Store { model: request.model.clone(), source: error.into() }),
+                Err(error) => return Err(MoveRefused::Store { model: request.model.clone(), source: error }),
             }
             log_move(request, control);
         }

@@ -18,15 +18,15 @@ use super::{
     coordinator::{Coordinator, OnGated},
     error::ModelError,
     event::Event,
-    listing::{DirectorySource, Lister},
+    listing::Lister,
     load_job::Loads,
     load_supervisor::LoadSupervisor,
     loader::Loader,
     model_version::ModelVersion,
     move_request::{MoveOutcome, MoveRefused, MoveRequest},
     published::Published,
+    remote_source,
     retirement::Retirement,
-    rollout_store::{DirectoryStore, RolloutStore},
     routing::{RolloutStatus, Routing},
     watch::{Wake, watch},
 };
@@ -61,10 +61,7 @@ impl Repository {
     /// Returns [`ModelError`] if the repository itself cannot be read. Problems inside it are logged and are part of
     /// the catalog.
     pub fn open(settings: &Settings, loader: &Loader, metrics: Arc<Metrics>) -> Result<Arc<Self>, ModelError> {
-        let store: Arc<dyn RolloutStore + Sync> = Arc::new(DirectoryStore {
-            state_directory: Some(settings.state_directory.clone()).filter(|path| !path.as_os_str().is_empty()),
-        });
-        let source = Box::new(DirectorySource(settings.models.clone()));
+        let (source, store) = remote_source::open(settings)?;
         let settle = settings.settle();
         let mut lister = Lister::new(source, Arc::clone(&store), settle, &settings.default_model);
         let first = lister.list()?;
