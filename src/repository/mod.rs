@@ -19,6 +19,7 @@ mod model_settings;
 mod open;
 mod package;
 mod profile;
+mod remote;
 mod scan;
 mod schema_validator;
 mod served_calibration;
@@ -45,6 +46,9 @@ pub use model_repository::{Repository, check_all, verify_all};
 pub use model_settings::{Limits, ModelSettings};
 pub use open::Opened;
 pub use package::{Provenance, TrainingData};
+pub use remote::{
+    Cloud, RemoteOptions, RemoteStore, StateTag, StoreAddress, StoreError, StoredState, WriteStateError, is_remote,
+};
 pub use scan::{ModelDirectory, ScanResult, VersionDirectory, scan};
 pub use schema_validator::SchemaValidator;
 pub use served_calibration::ServedCalibration;
