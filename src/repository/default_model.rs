@@ -106,7 +106,7 @@ mod tests {
             (["default = true", "deadline = 1"], "", "churn"),
         ] {
             let root = repository(files);
-            let models = scan(root.path()).expect("a listing").models;
+            let models = crate::repository::scan(root.path()).expect("a listing").models;
             assert_eq!(default_model(configured, &models), expected, "{files:?} {configured}");
         }
     }
