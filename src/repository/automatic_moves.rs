@@ -25,9 +25,9 @@ impl ModelControl {
             Some((self.serving(&role.version)?.clone(), self.serving(self.stable()?)?.clone(), role.percent))
         });
         let Some((version, stable, percent)) = both else {
-            if role.is_none() {
-                self.canary = None;
-            }
+            // While the canary is replaced by new files, its counts are kept; those of another version are not its own.
+            let version = role.as_ref().map(|role| &role.version);
+            self.canary.take_if(|running| Some(&running.version.version) != version);
             return;
         };
         match &mut self.canary {
@@ -72,7 +72,7 @@ impl ModelControl {
     ) -> Option<bool> {
         let old = Arc::clone(self.serving(self.stable()?)?);
         let new = Arc::clone(self.serving(version)?);
-        let pair = GatePair::new(&old, &new);
+        let pair = GatePair::new(&old, &new, self.settings.0.gate);
         match &self.gate {
             Some(GateState::Running(running)) if running.is(&pair) => None,
             Some(GateState::Judged(judged, failures)) if judged.is(&pair) => Some(failures.is_empty()),

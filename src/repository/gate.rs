@@ -78,20 +78,27 @@ async fn predict(version: &ModelVersion, inputs: Inputs) -> Option<Prediction> {
     version.interpret(&outputs, row, AssessContext { group, features_hash: &features_hash }).ok()
 }
 
-/// The two versions that a gate is about.
+/// The two versions that a gate is about, and its limits.
 #[derive(Clone)]
 pub(super) struct GatePair {
     old: Weak<ModelVersion>,
     new: Weak<ModelVersion>,
+    limits: GateLimits,
 }
 
 impl GatePair {
-    pub(super) fn new(old: &Arc<ModelVersion>, new: &Arc<ModelVersion>) -> Self {
-        Self { old: Arc::downgrade(old), new: Arc::downgrade(new) }
+    pub(super) fn new(old: &Arc<ModelVersion>, new: &Arc<ModelVersion>, limits: GateLimits) -> Self {
+        Self { old: Arc::downgrade(old), new: Arc::downgrade(new), limits }
     }
 
+    /// Whether the result of one gate is that of the other.
     pub(super) fn is(&self, other: &Self) -> bool {
-        self.old.ptr_eq(&other.old) && self.new.ptr_eq(&other.new)
+        self.old.ptr_eq(&other.old) && self.new.ptr_eq(&other.new) && self.limits == other.limits
+    }
+
+    /// The old and the new version, if both are still loaded.
+    pub(super) fn versions(&self) -> Option<(Arc<ModelVersion>, Arc<ModelVersion>)> {
+        self.old.upgrade().zip(self.new.upgrade())
     }
 }
 
@@ -112,7 +119,7 @@ pub(super) fn run_gate(
     limits: GateLimits,
     judged: impl FnOnce(GatePair, Vec<String>) + Send + 'static,
 ) -> std::io::Result<()> {
-    let pair = GatePair::new(&old, &new);
+    let pair = GatePair::new(&old, &new, limits);
     let work = move || {
         crate::runtime::lower_thread_priority();
         let failures = match tokio::runtime::Builder::new_current_thread().enable_all().build() {

@@ -41,6 +41,7 @@ mod remote_source;
 mod retirement;
 mod rollout_settings;
 mod rollout_store;
+mod rollout_warnings;
 mod routing;
 mod running_canary;
 mod scan;

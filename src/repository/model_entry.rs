@@ -113,6 +113,7 @@ impl ModelControl {
             not_loaded: listed.filter(|name| !selected.contains(name)).collect(),
             place,
             problem: self.problem(),
+            warnings: self.warnings(),
             gate: self.settings.0.gate,
             canary_percent: self.settings.0.canary_plan().first_percent(),
             shadow_percent: self.settings.0.shadow.percent,

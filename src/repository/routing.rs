@@ -115,6 +115,8 @@ pub struct RolloutStatus {
     pub place: Option<String>,
     /// Why the rollout cannot be followed: a file that cannot be read, or a stable version that does not exist.
     pub problem: Option<String>,
+    /// What is followed, but not as one may expect: a version that the gate refuses, answers that cannot be compared.
+    pub warnings: Vec<String>,
     /// The limits that a version must keep to be promoted.
     pub gate: GateLimits,
     /// The share that a canary starts with unless the move says otherwise, in percent.

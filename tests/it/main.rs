@@ -32,6 +32,7 @@ mod packages;
 mod quoted;
 mod raw_onnx;
 mod request_ids;
+mod rollout;
 mod shutdown;
 mod support;
 mod uncertainty;

@@ -87,7 +87,7 @@ pub(super) async fn promote(
     request: Request,
 ) -> Response {
     let mut forced = false;
-    let asked = parse(request, &context, |body: PromoteBody| {
+    let asked = parse(&state, &context, &model, request, |body: PromoteBody| {
         forced = body.force;
         if body.force && body.why.trim().is_empty() {
             return Err(invalid("`force` needs a reason: give it in `why`"));
@@ -101,7 +101,7 @@ pub(super) async fn promote(
     {
         asked = Err(error);
     }
-    answer(&state, &context, model, asked).await
+    answer(&state, &context, &model, asked).await
 }
 
 /// Runs the gate on a version that is to be promoted. What else is wrong with the move is reported when it is made.
@@ -142,14 +142,14 @@ pub(super) async fn canary(
     request: Request,
 ) -> Response {
     let defaults = default_percents(&state, &model);
-    let asked = parse(request, &context, |body: ShareBody| {
+    let asked = parse(&state, &context, &model, request, |body: ShareBody| {
         let made = match share(&body)? {
             None => Move::EndCanary,
             Some((version, percent)) => Move::Canary { version, percent: percent.unwrap_or(defaults.0) },
         };
         Ok((made, body.why))
     });
-    answer(&state, &context, model, asked.await).await
+    answer(&state, &context, &model, asked.await).await
 }
 
 /// `POST /admin/models/{model}/shadow`
@@ -160,14 +160,14 @@ pub(super) async fn shadow(
     request: Request,
 ) -> Response {
     let defaults = default_percents(&state, &model);
-    let asked = parse(request, &context, |body: ShareBody| {
+    let asked = parse(&state, &context, &model, request, |body: ShareBody| {
         let made = match share(&body)? {
             None => Move::EndShadow,
             Some((version, percent)) => Move::Shadow { version, percent: percent.unwrap_or(defaults.1) },
         };
         Ok((made, body.why))
     });
-    answer(&state, &context, model, asked.await).await
+    answer(&state, &context, &model, asked.await).await
 }
 
 /// `POST /admin/models/{model}/rollback`
@@ -177,8 +177,10 @@ pub(super) async fn rollback(
     PathParams(model): PathParams<String>,
     request: Request,
 ) -> Response {
-    let asked = parse(request, &context, |body: RollbackBody| Ok((Move::Rollback { from: body.from }, body.why)));
-    answer(&state, &context, model, asked.await).await
+    let asked = parse(&state, &context, &model, request, |body: RollbackBody| {
+        Ok((Move::Rollback { from: body.from }, body.why))
+    });
+    answer(&state, &context, &model, asked.await).await
 }
 
 /// `POST /admin/models/{model}/load`
@@ -188,8 +190,10 @@ pub(super) async fn load(
     PathParams(model): PathParams<String>,
     request: Request,
 ) -> Response {
-    let asked = parse(request, &context, |body: VersionBody| Ok((Move::Load { version: body.version }, body.why)));
-    answer(&state, &context, model, asked.await).await
+    let asked = parse(&state, &context, &model, request, |body: VersionBody| {
+        Ok((Move::Load { version: body.version }, body.why))
+    });
+    answer(&state, &context, &model, asked.await).await
 }
 
 /// `POST /admin/models/{model}/unload`
@@ -199,8 +203,10 @@ pub(super) async fn unload(
     PathParams(model): PathParams<String>,
     request: Request,
 ) -> Response {
-    let asked = parse(request, &context, |body: VersionBody| Ok((Move::Unload { version: body.version }, body.why)));
-    answer(&state, &context, model, asked.await).await
+    let asked = parse(&state, &context, &model, request, |body: VersionBody| {
+        Ok((Move::Unload { version: body.version }, body.why))
+    });
+    answer(&state, &context, &model, asked.await).await
 }
 
 fn invalid(detail: impl Into<String>) -> ServeError {
@@ -220,16 +226,20 @@ fn share(body: &ShareBody) -> Result<Option<(VersionName, Option<f64>)>, ServeEr
 /// The percentages of a canary and a shadow that model.toml sets.
 fn default_percents(state: &SharedState, model: &str) -> (f64, f64) {
     let catalog = state.repository.catalog();
-    // An unknown model is reported when the move is made.
+    // An unknown model is refused before these are used.
     catalog.models.get(model).map_or((0.0, 0.0), |entry| (entry.rollout.canary_percent, entry.rollout.shadow_percent))
 }
 
-/// Reads the body of a move, and the move and its reason from it. An empty body is an empty object.
+/// Finds the model, reads the body of a move, and the move and its reason from it. An empty body is an empty object. The
+/// caller is authorized before the body is read.
 async fn parse<B: DeserializeOwned>(
-    request: Request,
+    state: &SharedState,
     context: &RequestContext,
+    model: &str,
+    request: Request,
     read: impl FnOnce(B) -> Result<(Move, String), ServeError>,
 ) -> Result<(Move, String), ServeError> {
+    rollouts::find(&state.repository.catalog(), model, context.caller())?;
     let (parts, body) = request.into_parts();
     let received = body::read(&parts.headers, body, LIMITS, &context.connection).await?;
     let text: &[u8] = if received.bytes.trim_ascii().is_empty() { b"{}" } else { &received.bytes };
@@ -248,18 +258,17 @@ async fn parse<B: DeserializeOwned>(
 async fn answer(
     state: &SharedState,
     context: &RequestContext,
-    model: String,
+    model: &str,
     asked: Result<(Move, String), ServeError>,
 ) -> Response {
     let moved = async {
         let (made, why) = asked?;
-        rollouts::find(&state.repository.catalog(), &model, context.caller())?;
         let by = context.caller().map_or_else(String::new, |caller| caller.name.to_string());
         let origin = MoveOrigin { at: now(), by, why };
-        let outcome = state.repository.make_move(MoveRequest { model: model.clone(), made, origin }).await;
+        let outcome = state.repository.make_move(MoveRequest { model: model.to_owned(), made, origin }).await;
         let outcome = outcome.map_err(|error| refusal(&error))?;
         let catalog = state.repository.catalog();
-        let entry = rollouts::find(&catalog, &model, context.caller())?;
+        let entry = rollouts::find(&catalog, model, context.caller())?;
         let mut value = rollouts::rollout(entry, 1);
         value["changed"] = json!(outcome.changed);
         Ok(Json(value))

@@ -79,6 +79,7 @@ pub(super) fn rollout(entry: &ModelEntry, moves: usize) -> Value {
         "generation": document.generation,
         "place": status.place,
         "problem": status.problem,
+        "warnings": status.warnings,
         "history": document.history.iter().take(moves).collect::<Vec<_>>(),
     })
 }

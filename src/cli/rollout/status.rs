@@ -68,6 +68,9 @@ pub(super) fn print_model(terminal: &mut Terminal, model: &Value) {
     if let Some(problem) = model["problem"].as_str() {
         terminal.line(format_args!("  problem: {problem}"));
     }
+    for warning in model["warnings"].as_array().into_iter().flatten() {
+        terminal.line(format_args!("  warning: {}", text(warning)));
+    }
     let mut rows = vec![["VERSION".to_owned(), "STATE".to_owned(), "SERVES".to_owned()]];
     let mut reasons = Vec::new();
     for version in model["versions"].as_array().into_iter().flatten() {

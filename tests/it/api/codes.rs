@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{Arc, mpsc},
 };
 
@@ -18,8 +19,9 @@ use crate::support::{
     fake_executor,
     http_client::{Reply, raw},
     metrics::{series, wait_for},
+    packages::copy_models,
     paths::fixture,
-    server::{Server, block_on, config, log},
+    server::{Server, block_on, config, log, send_to},
     wait::TEST_TIMEOUT,
 };
 
@@ -137,6 +139,35 @@ fn refused_for_lack_of_time() -> Vec<(&'static str, Reply)> {
     replies
 }
 
+fn refused_moves() -> Vec<(&'static str, Reply)> {
+    let tokens = tempfile::NamedTempFile::new().expect("a file");
+    let text = format!("[[caller]]\nname = \"ops\"\ntoken_sha256 = \"{DIGEST}\"\n");
+    std::fs::write(tokens.path(), text).expect("written");
+    let serve = |models: &Path| {
+        Server::start(|config| {
+            config.repository.models = models.to_path_buf();
+            config.repository.default_model = String::new();
+            config.admin.tokens_file = tokens.path().to_path_buf();
+        })
+    };
+    let make = |server: &Server, path: &str, body: &str| {
+        let headers = [("authorization", "Bearer s3cret")];
+        send_to(server.admin_address(), ("POST", path), &headers, body.as_bytes())
+    };
+    let models = copy_models(&["churn"]);
+    let server = serve(models.path());
+    let refused = make(&server, "/admin/models/churn/canary", r#"{"version": "1"}"#);
+    // Another server makes a move that this one has not read yet.
+    let moved = r#"{"stable": "1", "generation": 1,
+        "history": [{"at": "2026-03-02T03:04:05Z", "by": "eva", "move": "promote", "version": "1"}]}"#;
+    std::fs::write(models.path().join("churn/rollout.json"), moved).expect("written");
+    let conflict = make(&server, "/admin/models/churn/promote", r#"{"version": "1"}"#);
+    // A single file has no directory for the state of its rollout.
+    let single = serve(&fixture("failing.onnx"));
+    let unrecorded = make(&single, "/admin/models/failing/promote", r#"{"version": "1"}"#);
+    vec![("move_refused", refused), ("move_conflict", conflict), ("move_not_recorded", unrecorded)]
+}
+
 fn timed_out() -> Vec<(&'static str, Reply)> {
     let server = Server::start(|config| config.http.server.body_timeout_ms = 50);
     let head = format!(
@@ -199,6 +230,7 @@ fn every_error_code_is_produced_by_a_request() {
         refused_by_security(),
         failed_by_the_model(),
         refused_for_lack_of_time(),
+        refused_moves(),
         timed_out(),
         refused_while_draining(),
     ];

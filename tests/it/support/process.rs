@@ -16,6 +16,8 @@ pub(crate) struct Process {
     pub(crate) address: SocketAddr,
     /// The address of its health listener, if it has one.
     pub(crate) health: Option<SocketAddr>,
+    /// The address of its admin listener, if it has one.
+    pub(crate) admin: Option<SocketAddr>,
     lines: std::sync::mpsc::Receiver<String>,
 }
 
@@ -31,14 +33,17 @@ impl Process {
         let address = |line: &Value| line["address"].as_str().and_then(|text| text.parse().ok());
         let listening = process.wait_for(|line| line["message"] == "listening").expect("it listens");
         process.address = address(&listening).expect("an address");
-        let health = std::cell::Cell::new(None);
+        let (health, admin) = (std::cell::Cell::new(None), std::cell::Cell::new(None));
         process.wait_for(|line| {
             if line["message"] == "health listening" {
                 health.set(address(line));
             }
+            if line["message"] == "admin listening" {
+                admin.set(address(line));
+            }
             line["message"].as_str().is_some_and(|text| text.starts_with("try: ") || text.starts_with("no model"))
         });
-        process.health = health.get();
+        (process.health, process.admin) = (health.get(), admin.get());
         process
     }
 
@@ -57,7 +62,7 @@ impl Process {
         let reader = BufReader::new(child.stderr.take().expect("its log"));
         let (sender, lines) = std::sync::mpsc::channel();
         std::thread::spawn(move || reader.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), health: None, lines }
+        Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), health: None, admin: None, lines }
     }
 
     /// Returns the next log line that matches, as JSON; earlier lines are dropped.

@@ -109,18 +109,7 @@ impl Server {
 
     /// Sends one request on a new connection.
     pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
-        use std::fmt::Write as _;
-        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
-        for (name, value) in headers {
-            let _ = write!(request, "{name}: {value}\r\n");
-        }
-        if method != "GET" || !body.is_empty() {
-            let _ = write!(request, "content-length: {}\r\n", body.len());
-        }
-        request.push_str("\r\n");
-        let bytes = raw(self.address, &[request.as_bytes(), body].concat(), false);
-        Reply::parse(&bytes)
-            .unwrap_or_else(|| panic!("no answer to {method} {path}: {:?}", String::from_utf8_lossy(&bytes)))
+        send_to(self.address, (method, path), headers, body)
     }
 
     /// Stops the server as SIGTERM would; true if all requests in flight were finished.
@@ -128,4 +117,25 @@ impl Server {
         let app = self.app.take().expect("a running server");
         RUNTIME.block_on(app.drain()).finished
     }
+}
+
+/// Sends one request to this address, on a new connection.
+pub(crate) fn send_to(
+    address: SocketAddr,
+    (method, path): (&str, &str),
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Reply {
+    use std::fmt::Write as _;
+    let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        let _ = write!(request, "{name}: {value}\r\n");
+    }
+    if method != "GET" || !body.is_empty() {
+        let _ = write!(request, "content-length: {}\r\n", body.len());
+    }
+    request.push_str("\r\n");
+    let bytes = raw(address, &[request.as_bytes(), body].concat(), false);
+    Reply::parse(&bytes)
+        .unwrap_or_else(|| panic!("no answer to {method} {path}: {:?}", String::from_utf8_lossy(&bytes)))
 }
