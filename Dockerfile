@@ -19,8 +19,10 @@ COPY benches benches
 COPY config config
 # The commit, which only the one who builds knows: git's own files are not sent to the engine.
 ARG CANDOR_REVISION
+# Optional features of the crate, such as "arrow object-store".
+ARG CANDOR_FEATURES=""
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    CANDOR_REVISION="$CANDOR_REVISION" cargo build --profile dist --locked --bin candor
+    CANDOR_REVISION="$CANDOR_REVISION" cargo build --profile dist --locked --features "$CANDOR_FEATURES" --bin candor
 
 # The same Debian as the stages above, so the same C library; only what a dynamically linked program needs.
 FROM gcr.io/distroless/cc-debian12:nonroot

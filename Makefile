@@ -15,7 +15,7 @@ ARGS ?=
 PROFILED := breast-cancer/1 churn/1 churn/2 diabetes/1 diabetes/2 digits/1 wine/1 wine/2
 # The filter for `cargo test`, as in: make test TESTS=contract
 TESTS ?=
-# The features of the crate to test with, as in: make test FEATURES=arrow TESTS=tables
+# The features of the crate to test with, as in: make test FEATURES="arrow object-store" TESTS=tables
 FEATURES ?=
 
 ifeq ($(shell uname -s),Darwin)

@@ -1,8 +1,16 @@
 //! What the log says of loads and moves.
 
-use super::{error::LoadError, model_control::ModelControl, model_version::ModelVersion, move_request::MoveRequest};
+use super::{
+    error::LoadError,
+    model_control::ModelControl,
+    model_version::ModelVersion,
+    move_request::{MoveRequest, SERVER},
+};
 use crate::{
-    domain::name::{ModelName, VersionName},
+    domain::{
+        name::{ModelName, VersionName},
+        rollout::Move,
+    },
     telemetry::{Metrics, error_chain},
 };
 
@@ -23,7 +31,11 @@ pub(super) fn log_move(request: &MoveRequest, control: &ModelControl) {
     let MoveRequest { model, made, origin } = request;
     let stable = control.stable().map(ToString::to_string).unwrap_or_default();
     let (generation, name) = (control.rollout.generation, made.name());
-    tracing::info!(%model, stable, generation, by = origin.by, why = origin.why, "move: {name}");
+    if origin.by == SERVER && matches!(made, Move::Rollback { .. }) {
+        tracing::warn!(%model, stable, generation, by = origin.by, why = origin.why, "move: {name}");
+    } else {
+        tracing::info!(%model, stable, generation, by = origin.by, why = origin.why, "move: {name}");
+    }
 }
 
 /// Logs a loaded version and its notes.

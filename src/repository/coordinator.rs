@@ -20,10 +20,10 @@ use super::{
     listing::{ListedModel, Listing},
     load_job::{LoadJob, LoadOutcome, Loads},
     model_control::{Activity, ModelControl},
-    move_request::{MoveOutcome, MoveRefused, MoveRequest},
+    move_request::{MoveOutcome, MoveRefused, MoveRequest, SERVER},
     published::Published,
     retirement::Retirement,
-    rollout_store::{RolloutStore, WriteStateError},
+    rollout_store::{RolloutStore, RolloutWriteError},
 };
 use crate::{
     domain::{
@@ -35,9 +35,6 @@ use crate::{
 
 /// How often a running canary is judged.
 const GUARD_INTERVAL: Duration = Duration::from_millis(100);
-
-/// Who makes the moves that nobody asked for.
-const SERVER: &str = "candor";
 
 /// What to do with the result of a gate; called on the thread of the gate.
 pub(super) type OnGated = Arc<dyn Fn(ModelName, GatePair, Vec<String>) + Send + Sync>;
@@ -207,7 +204,10 @@ impl Coordinator {
                         to_load.push((!default, serves, name.clone(), version));
                         break;
                     }
-                    Some(Action::Forget(version)) => _ = control.versions.remove(&version),
+                    Some(Action::Forget(version)) => {
+                        control.versions.remove(&version);
+                        self.metrics.remove_version(name.as_str(), version.as_str());
+                    }
                     Some(Action::Unload(version)) => {
                         if let Some(leaving) = control.versions.get_mut(&version) {
                             leaving.activity = Activity::Unloading;
@@ -327,7 +327,7 @@ impl Coordinator {
             let directory = control.listed.directory.clone();
             match self.store.write(&directory, &next, control.tag.as_ref()) {
                 Ok(tag) => control.moved(next, Some(tag)),
-                Err(WriteStateError::Conflict) => {
+                Err(RolloutWriteError::Conflict) => {
                     if let Ok(stored) = self.store.read(&directory) {
                         control.adopt(stored);
                     }
@@ -340,7 +340,7 @@ impl Coordinator {
                     tracing::error!(model, "a move is not recorded and lasts until the server restarts: {error}");
                     control.moved(next, None);
                 }
-                Err(error) => return Err(MoveRefused::Store { model: request.model.clone(), source: error.into() }),
+                Err(error) => return Err(MoveRefused::Store { model: request.model.clone(), source: error }),
             }
             log_move(request, control);
         }

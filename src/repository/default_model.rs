@@ -1,11 +1,8 @@
 //! Selects the default model, which serves `/predict`, and checks that the models named in the configuration exist.
 
 use super::{
-    Settings,
-    error::ModelError,
-    file_names::MODEL_SETTINGS,
-    model_settings::ModelSettings,
-    scan::{ModelDirectory, scan},
+    Settings, error::ModelError, file_names::MODEL_SETTINGS, model_settings::ModelSettings, remote_source,
+    scan::ModelDirectory,
 };
 use crate::domain::text::did_you_mean;
 
@@ -31,7 +28,7 @@ pub fn name_errors<'t>(
     settings: &Settings,
     limits: impl IntoIterator<Item = (&'t str, &'t str)>,
 ) -> Result<Vec<String>, ModelError> {
-    let models = scan(&settings.models)?.models;
+    let models = remote_source::open(settings)?.0.scan()?.models;
     let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
     let missing = |who: &str, name: &str| {
         let hint = match did_you_mean(name, names.iter().copied()) {
@@ -109,7 +106,7 @@ mod tests {
             (["default = true", "deadline = 1"], "", "churn"),
         ] {
             let root = repository(files);
-            let models = scan(root.path()).expect("a listing").models;
+            let models = crate::repository::scan(root.path()).expect("a listing").models;
             assert_eq!(default_model(configured, &models), expected, "{files:?} {configured}");
         }
     }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::file_names::PACKAGE;
+use super::{file_names::PACKAGE, remote::StoreError};
 
 use crate::{
     domain::contract::ContractProblem,
@@ -146,6 +146,14 @@ pub enum ModelError {
         path: PathBuf,
         /// What is wrong and what is expected.
         detail: String,
+    },
+    /// An object store cannot be used.
+    #[error("{url}")]
+    Store {
+        /// The URL of the repository or of the object.
+        url: String,
+        /// The cause.
+        source: StoreError,
     },
 }
 

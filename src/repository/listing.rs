@@ -121,7 +121,9 @@ impl Lister {
             (ListedVersion { name: version.name.clone(), content, whole, bytes }, version.clone())
         });
         let versions = versions.collect();
-        let rollout = self.store.read(model).map_err(|error| error_chain(&error));
+        // A version that was requested by its path is served whatever a rollout says.
+        let rollout =
+            if model.by_path { Ok(None) } else { self.store.read(model).map_err(|error| error_chain(&error)) };
         ListedModel { directory: model.clone(), settings, versions, rollout }
     }
 }

@@ -36,6 +36,8 @@ mod profile;
 mod publish;
 mod published;
 mod reference_instances;
+mod remote;
+mod remote_source;
 mod retirement;
 mod rollout_settings;
 mod rollout_store;
@@ -72,11 +74,15 @@ pub use loader::Loader;
 pub use model_repository::{ReloadError, Repository};
 pub use model_settings::{Limits, ModelSettings};
 pub use model_version::ModelVersion;
-pub use move_request::{MoveOutcome, MoveRefused, MoveRequest, StoreError};
+pub use move_request::{MoveOutcome, MoveRefused, MoveRequest};
 pub use open::Opened;
 pub use package::{Provenance, TrainingData};
 pub use reference_instances::{ReferenceInstance, ReferenceOrigin, distinct_instances};
+pub use remote::{
+    Cloud, RemoteOptions, RemoteStore, StateTag, StoreAddress, StoreError, StoredState, WriteStateError, is_remote,
+};
 pub use rollout_settings::{ArmSettings, ExperimentSettings, Promotion, ShadowSettings};
+pub use rollout_store::RolloutWriteError;
 pub use routing::{CanaryRouting, ExperimentRouting, RequestAssignment, RolloutStatus, Routing, ShadowRouting, Split};
 pub use scan::{ModelDirectory, ScanResult, VersionDirectory, scan};
 pub use schema_validator::SchemaValidator;
@@ -110,6 +116,8 @@ pub struct Settings {
     pub max_loading_bytes: u64,
     /// The directory of the states of rollouts; empty: each is beside the versions of its model.
     pub state_directory: PathBuf,
+    /// Where models of an object store are mirrored; empty: `candor` in the user's cache directory.
+    pub cache_directory: PathBuf,
 }
 
 impl Settings {
@@ -124,12 +132,30 @@ impl Settings {
             settle_ms: 2000,
             max_loading_bytes: 2 << 30,
             state_directory: PathBuf::new(),
+            cache_directory: PathBuf::new(),
         }
     }
 
     /// How often the repository is listed again; `None` to list it only on request.
     pub fn poll_interval(&self) -> Option<Duration> {
         (self.poll_interval_ms > 0).then(|| Duration::from_millis(self.poll_interval_ms))
+    }
+
+    /// Where models of an object store are mirrored.
+    ///
+    /// # Errors
+    /// Returns [`ModelError`] if neither the setting nor the environment names a directory.
+    fn cache_directory(&self) -> Result<PathBuf, ModelError> {
+        let set = |path: PathBuf| Some(path).filter(|path| !path.as_os_str().is_empty());
+        let of_user = || {
+            let variable = |name| std::env::var_os(name).map(PathBuf::from).and_then(set);
+            let root = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")))?;
+            Some(root.join("candor"))
+        };
+        set(self.cache_directory.clone()).or_else(of_user).ok_or_else(|| ModelError::Content {
+            path: self.models.clone(),
+            detail: "needs a local copy: set repository.cache_directory".to_owned(),
+        })
     }
 
     /// How long the files of a version must not have changed before it is loaded.

@@ -11,8 +11,9 @@ use super::{
     listing::{ListedModel, SelectedSettings},
     model_settings::ModelSettings,
     model_version::ModelVersion,
+    remote::StateTag,
     rollout_settings::ExperimentSettings,
-    rollout_store::{StateTag, StoredRollout},
+    rollout_store::StoredRollout,
     running_canary::RunningCanary,
     scan::VersionDirectory,
 };

@@ -18,19 +18,25 @@ use super::{
     coordinator::{Coordinator, OnGated},
     error::ModelError,
     event::Event,
-    listing::{DirectorySource, Lister},
+    listing::Lister,
     load_job::Loads,
     load_supervisor::LoadSupervisor,
     loader::Loader,
     model_version::ModelVersion,
     move_request::{MoveOutcome, MoveRefused, MoveRequest},
     published::Published,
+    remote_source,
     retirement::Retirement,
-    rollout_store::{DirectoryStore, RolloutStore},
     routing::{RolloutStatus, Routing},
     watch::{Wake, watch},
 };
 use crate::telemetry::Metrics;
+
+/// The most events that wait for the coordinator.
+const MAX_EVENTS: usize = 256;
+
+/// The most reasons to list the repository that wait.
+const MAX_WAKES: usize = 64;
 
 /// The models of a server.
 pub struct Repository {
@@ -41,11 +47,11 @@ pub struct Repository {
 
 /// How the threads of a repository are told what to do.
 struct Control {
-    events: mpsc::Sender<Event>,
-    wakes: mpsc::Sender<Wake>,
+    events: mpsc::SyncSender<Event>,
+    wakes: mpsc::SyncSender<Wake>,
     loads: LoadSupervisor,
     interrupted: AtomicBool,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    coordinator: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Repository {
@@ -55,15 +61,12 @@ impl Repository {
     /// Returns [`ModelError`] if the repository itself cannot be read. Problems inside it are logged and are part of
     /// the catalog.
     pub fn open(settings: &Settings, loader: &Loader, metrics: Arc<Metrics>) -> Result<Arc<Self>, ModelError> {
-        let store: Arc<dyn RolloutStore + Sync> = Arc::new(DirectoryStore {
-            state_directory: Some(settings.state_directory.clone()).filter(|path| !path.as_os_str().is_empty()),
-        });
-        let source = Box::new(DirectorySource(settings.models.clone()));
+        let (source, store) = remote_source::open(settings)?;
         let settle = settings.settle();
         let mut lister = Lister::new(source, Arc::clone(&store), settle, &settings.default_model);
         let first = lister.list()?;
-        let (events, received) = mpsc::channel();
-        let (wakes, woken) = mpsc::channel();
+        let (events, received) = mpsc::sync_channel(MAX_EVENTS);
+        let (wakes, woken) = mpsc::sync_channel(MAX_WAKES);
         let published = Arc::new(Published::default());
         let after_load = events.clone();
         // The coordinator ends after the last load; ignore the error.
@@ -81,14 +84,16 @@ impl Repository {
         // The first catalog is there before anyone can ask for it.
         coordinator.handle(Event::Listed(Ok(first), Vec::new()));
         let (after_listing, own, interval) = (events.clone(), wakes.clone(), settings.poll_interval());
-        let coordinating = spawn("repository", move || coordinator.run(&received)).map_err(no_thread)?;
+        let coordinator = spawn("repository", move || coordinator.run(&received)).map_err(no_thread)?;
         let listing = spawn("lister", move || {
             // The coordinator ends with the server; ignore the error.
             watch(lister, (own, woken), interval, |event| _ = after_listing.send(event));
         });
-        let threads = Mutex::new(vec![coordinating, listing.map_err(no_thread)?]);
+        // Nobody waits for the lister, which may wait for a file system or a network.
+        listing.map_err(no_thread)?;
+        let coordinator = Mutex::new(Some(coordinator));
         let (loads, interrupted) = (loader.loads.clone(), AtomicBool::new(false));
-        let control = Some(Control { events, wakes, loads, interrupted, threads });
+        let control = Some(Control { events, wakes, loads, interrupted, coordinator });
         Ok(Arc::new(Self { published, control }))
     }
 
@@ -130,9 +135,9 @@ impl Repository {
     pub fn interrupt_loading(&self) {
         let Some(control) = &self.control else { return };
         control.interrupted.store(true, Ordering::Relaxed);
-        // The threads may have ended already; ignore the errors.
-        let _ = (control.wakes.send(Wake::Stop), control.events.send(Event::Stop));
         control.loads.stop();
+        // The threads may have ended already; ignore the errors. The lister ends with its sender if there is no room.
+        let _ = (control.wakes.try_send(Wake::Stop), control.events.send(Event::Stop));
     }
 
     /// Whether loading was interrupted.
@@ -147,7 +152,7 @@ impl Repository {
     pub async fn make_move(&self, request: MoveRequest) -> Result<MoveOutcome, MoveRefused> {
         let control = self.control.as_ref().ok_or(MoveRefused::Stopping)?;
         let (reply, outcome) = oneshot::channel();
-        control.events.send(Event::Move(Box::new(request), reply)).map_err(|_| MoveRefused::Stopping)?;
+        control.events.try_send(Event::Move(Box::new(request), reply)).map_err(|_| MoveRefused::Stopping)?;
         outcome.await.unwrap_or(Err(MoveRefused::Stopping))
     }
 
@@ -158,28 +163,27 @@ impl Repository {
     pub async fn reload(&self) -> Result<(), ReloadError> {
         let control = self.control.as_ref().ok_or_else(ReloadError::stopping)?;
         let (reply, outcome) = oneshot::channel();
-        control.wakes.send(Wake::Asked(Some(reply))).map_err(|_| ReloadError::stopping())?;
+        control.wakes.try_send(Wake::Asked(Some(reply))).map_err(|_| ReloadError::stopping())?;
         outcome.await.unwrap_or_else(|_| Err("the server is stopping".to_owned())).map_err(ReloadError)
     }
 
     /// Lists the repository again soon.
     pub fn request_reload(&self) {
         if let Some(control) = &self.control {
-            // The thread ends with the server; ignore the error.
-            let _ = control.wakes.send(Wake::Asked(None));
+            // If there is no room, the repository is about to be listed anyway.
+            let _ = control.wakes.try_send(Wake::Asked(None));
         }
     }
 
     /// Stops the workers of every version after they have processed their queues. Blocks until they are done.
     pub fn stop(&self) {
         self.interrupt_loading();
-        if let Some(control) = &self.control {
-            let threads = std::mem::take(&mut *control.threads.lock().unwrap_or_else(PoisonError::into_inner));
-            for thread in threads {
-                if thread.join().is_err() {
-                    tracing::error!("a thread of the repository panicked");
-                }
-            }
+        let coordinator = self
+            .control
+            .as_ref()
+            .and_then(|control| control.coordinator.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if coordinator.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread of the repository panicked");
         }
         for version in self.catalog().models.values().flat_map(|entry| &entry.versions) {
             if let VersionState::Ready(version) = &version.state {

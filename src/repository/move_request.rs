@@ -1,10 +1,13 @@
 //! A request for a move, its outcome, and why it is refused.
 
-use super::rollout_store::WriteStateError;
+use super::rollout_store::RolloutWriteError;
 use crate::domain::{
     name::VersionName,
     rollout::{Move, MoveError, MoveOrigin, MoveRecord, Rollout},
 };
+
+/// Who makes the moves that nobody asked for.
+pub(super) const SERVER: &str = "candor";
 
 /// A request for a move.
 #[derive(Debug, Clone)]
@@ -56,22 +59,11 @@ pub enum MoveRefused {
         /// The model.
         model: String,
         /// The cause.
-        source: StoreError,
+        source: RolloutWriteError,
     },
     /// The repository does not change: the server is stopping, or its versions were given by a test.
     #[error("the server is stopping and makes no moves")]
     Stopping,
-}
-
-/// The state of a rollout cannot be stored.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct StoreError(WriteStateError);
-
-impl From<WriteStateError> for StoreError {
-    fn from(error: WriteStateError) -> Self {
-        Self(error)
-    }
 }
 
 fn described(record: Option<&MoveRecord>) -> String {

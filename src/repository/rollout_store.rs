@@ -12,13 +12,10 @@ use std::{
 use super::{
     file_names::ROLLOUT,
     files::{self, MAX_TEXT_BYTES, digest, sync_directory, write_and_sync},
+    remote::StateTag,
     scan::ModelDirectory,
 };
 use crate::domain::rollout::{FORMAT, Rollout};
-
-/// Identifies the bytes of a stored state: a digest, or the entity tag of an object store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct StateTag(pub(super) String);
 
 /// A state as it was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,10 +30,10 @@ pub(super) enum ReadStateError {
     /// The file cannot be read.
     #[error("{place}")]
     Read {
-        /// The file.
+        /// The file or object.
         place: String,
         /// The cause.
-        source: io::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The file is not a state.
     #[error("{place}: {detail}; correct the file, or remove it to start over")]
@@ -50,7 +47,7 @@ pub(super) enum ReadStateError {
 
 /// A state was not written.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum WriteStateError {
+pub enum RolloutWriteError {
     /// Another server wrote first.
     #[error("another move was made at the same time")]
     Conflict,
@@ -58,12 +55,12 @@ pub(super) enum WriteStateError {
     #[error("{0} has no directory for rollout.json: set repository.state_directory, or serve a directory of models")]
     NoPlace(String),
     /// The place cannot be written.
-    #[error("{} cannot be written; set repository.state_directory to a directory that can", path.display())]
+    #[error("{place} cannot be written; set repository.state_directory to a directory that can")]
     Write {
-        /// The file.
-        path: PathBuf,
+        /// The file or object.
+        place: String,
         /// The cause.
-        source: io::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
@@ -78,7 +75,7 @@ pub(super) trait RolloutStore: Send {
         model: &ModelDirectory,
         next: &Rollout,
         expected: Option<&StateTag>,
-    ) -> Result<StateTag, WriteStateError>;
+    ) -> Result<StateTag, RolloutWriteError>;
 
     /// Where the state of a model is kept, for messages; `None` if there is no place for it.
     fn place(&self, model: &ModelDirectory) -> Option<String>;
@@ -110,8 +107,12 @@ pub(super) struct DirectoryStore {
 
 impl DirectoryStore {
     fn path(&self, model: &ModelDirectory) -> Option<PathBuf> {
-        let beside = model.directory.as_ref().map(|directory| directory.join(ROLLOUT));
-        let apart = self.state_directory.as_ref().map(|root| root.join(model.name.as_str()).join(ROLLOUT));
+        let beside = model.directory.as_ref().filter(|_| !model.by_path).map(|directory| directory.join(ROLLOUT));
+        let apart = self
+            .state_directory
+            .as_ref()
+            .filter(|_| !model.by_path)
+            .map(|root| root.join(model.name.as_str()).join(ROLLOUT));
         apart.or(beside)
     }
 }
@@ -119,9 +120,11 @@ impl DirectoryStore {
 fn read_file(path: &Path) -> Result<Option<StoredRollout>, ReadStateError> {
     let place = path.display().to_string();
     match files::read(path, MAX_TEXT_BYTES) {
-        Ok(bytes) => Ok(Some(StoredRollout { rollout: parse(&bytes, &place)?, tag: StateTag(digest(&bytes)) })),
+        Ok(bytes) => {
+            Ok(Some(StoredRollout { rollout: parse(&bytes, &place)?, tag: StateTag::of_digest(digest(&bytes)) }))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(ReadStateError::Read { place, source }),
+        Err(source) => Err(ReadStateError::Read { place, source: source.into() }),
     }
 }
 
@@ -135,27 +138,28 @@ impl RolloutStore for DirectoryStore {
         model: &ModelDirectory,
         next: &Rollout,
         expected: Option<&StateTag>,
-    ) -> Result<StateTag, WriteStateError> {
-        let path = self.path(model).ok_or_else(|| WriteStateError::NoPlace(model.name.to_string()))?;
-        let failed = |source| WriteStateError::Write { path: path.clone(), source };
+    ) -> Result<StateTag, RolloutWriteError> {
+        let path = self.path(model).ok_or_else(|| RolloutWriteError::NoPlace(model.name.to_string()))?;
+        let place = path.display().to_string();
+        let failed = |source: io::Error| RolloutWriteError::Write { place: place.clone(), source: source.into() };
         let directory = files::parent_of(&path);
         fs::create_dir_all(directory).map_err(failed)?;
         // The lock ends with the process, so a server that is killed leaves none behind.
         let lock = File::create(path.with_file_name(".rollout.lock")).map_err(failed)?;
         lock.lock().map_err(failed)?;
         let found = match files::read(&path, MAX_TEXT_BYTES) {
-            Ok(bytes) => Some(StateTag(digest(&bytes))),
+            Ok(bytes) => Some(StateTag::of_digest(digest(&bytes))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(source) => return Err(failed(source)),
         };
         if found.as_ref() != expected {
-            return Err(WriteStateError::Conflict);
+            return Err(RolloutWriteError::Conflict);
         }
         let (bytes, draft) = (render(next), path.with_file_name(".rollout.json.new"));
         write_and_sync(&draft, &bytes).map_err(failed)?;
         fs::rename(&draft, &path).map_err(failed)?;
         sync_directory(directory).map_err(failed)?;
-        Ok(StateTag(digest(&bytes)))
+        Ok(StateTag::of_digest(digest(&bytes)))
     }
 
     fn place(&self, model: &ModelDirectory) -> Option<String> {

@@ -34,7 +34,7 @@ pub(super) enum Wake {
 /// Lists the repository whenever there is a reason, until the server stops.
 pub(super) fn watch(
     mut lister: Lister,
-    wakes: (mpsc::Sender<Wake>, mpsc::Receiver<Wake>),
+    wakes: (mpsc::SyncSender<Wake>, mpsc::Receiver<Wake>),
     interval: Option<Duration>,
     report: impl Fn(Event),
 ) {
@@ -72,15 +72,15 @@ pub(super) fn watch(
 }
 
 /// Has the operating system announce changes below a path. `None` if it cannot; changes are then found by polling.
-fn notifications(path: &Path, sender: mpsc::Sender<Wake>) -> Option<notify::RecommendedWatcher> {
+fn notifications(path: &Path, sender: mpsc::SyncSender<Wake>) -> Option<notify::RecommendedWatcher> {
     let handler = move |event: notify::Result<notify::Event>| {
         // Reading a file is no change; the server reads them itself.
         let read = event.as_ref().is_ok_and(
             |event| matches!(event.kind, EventKind::Access(kind) if kind != AccessKind::Close(AccessMode::Write)),
         );
         if !read {
-            // The receiver ends with the server; ignore the error.
-            let _ = sender.send(Wake::Changed);
+            // If there is no room, the repository is about to be listed anyway.
+            let _ = sender.try_send(Wake::Changed);
         }
     };
     let watching = notify::recommended_watcher(handler).and_then(|mut watcher| {

@@ -24,6 +24,7 @@ mod matrix;
 mod metrics;
 mod model_paths;
 mod no_phone_home;
+mod object_store;
 mod openapi;
 mod operations;
 mod output;

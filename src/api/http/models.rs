@@ -51,7 +51,8 @@ pub(super) async fn version(
 ) -> Response {
     let (catalog, caller) = (state.repository.catalog(), context.caller());
     let found = find_model(&catalog, &model, caller).and_then(|entry| {
-        let found = entry.versions.iter().find(|found| found.name.as_str() == version);
+        let find = |name: &str| entry.versions.iter().find(|found| found.name.as_str() == name);
+        let found = find(&version).or_else(|| find(entry.rollout.alias(&version)?.as_str()));
         let found = found.ok_or_else(|| not_found(&catalog, &model, Some(&version), caller))?;
         Ok(Json(version_detail(entry, found.name.as_str(), &found.state)))
     });

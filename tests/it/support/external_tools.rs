@@ -20,7 +20,8 @@ pub(crate) fn module(name: &str, arguments: &[&str]) -> String {
 
 const REMEDY: &str = "`make test` sets CANDOR_TEST_PYTHON to a Python with tests/requirements.txt installed";
 
-fn interpreter() -> Command {
+/// The Python of the tests.
+pub(crate) fn interpreter() -> Command {
     Command::new(std::env::var("CANDOR_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned()))
 }
 

@@ -10,5 +10,7 @@ pub(crate) mod metrics;
 pub(crate) mod packages;
 pub(crate) mod paths;
 pub(crate) mod process;
+#[cfg(feature = "object-store")]
+pub(crate) mod s3_server;
 pub(crate) mod server;
 pub(crate) mod wait;
