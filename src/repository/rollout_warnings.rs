@@ -1,5 +1,5 @@
 //! What a person should know of a rollout that is followed, but not as they may expect: a version that the gate keeps from
-//! being promoted, answers that cannot be compared, arms without a version.
+//! being promoted, answers that cannot be compared, arms without a version, a model.toml that cannot be used.
 
 use std::sync::Arc;
 
@@ -12,7 +12,9 @@ impl ModelControl {
         let shadow = self.rollout.shadow.as_ref().and_then(|shadow| self.uncompared(&shadow.version, "gets no copies"));
         let canary =
             self.rollout.canary.as_ref().and_then(|canary| self.uncompared(&canary.version, "is not compared"));
-        self.refused_by_gate().into_iter().chain(canary).chain(shadow).chain(self.empty_arms()).collect()
+        let settings =
+            self.settings_problem.iter().map(|problem| format!("the last valid model.toml is followed: {problem}"));
+        settings.chain(self.refused_by_gate()).chain(canary).chain(shadow).chain(self.empty_arms()).collect()
     }
 
     /// The version that the server would promote, and why the gate refuses it.

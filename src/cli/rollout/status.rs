@@ -165,6 +165,7 @@ fn described(made: &Value) -> String {
     };
     let version = part(&format!("{to} "), &made["version"], "");
     let (share, from) = (part(" at ", &made["percent"], " %"), part(" (from ", &made["before"], ")"));
-    let why = part(": ", &made["why"], "");
+    // A reason may hold anything; a line break or an escape sequence must not forge lines of the table.
+    let why = part(": ", &made["why"], "").replace(char::is_control, " ");
     format!("{}  {name}{version}{share}{from} by {}{why}", text(&made["at"]), text(&made["by"]))
 }

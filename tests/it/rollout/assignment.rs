@@ -48,6 +48,18 @@ fn an_entity_keeps_its_version_on_every_server_and_a_larger_share_only_adds_enti
 }
 
 #[test]
+fn a_canary_that_another_server_chose_and_that_is_not_there_has_no_callers() {
+    let rollout = start("", 100.0);
+    assert_eq!(rollout.version_of(1), "2");
+    let state = r#"{"stable": "1", "generation": 9,
+        "canary": {"version": "7", "percent": 100, "since": "2026-05-04T09:00:00Z"}}"#;
+    std::fs::write(rollout.repository.path().join("model/rollout.json"), state).expect("written");
+    rollout.reload();
+    assert_eq!((&rollout.state()["canary"]["version"], &rollout.state()["guard"]), (&json!("7"), &Value::Null));
+    assert_eq!(rollout.version_of(1), "1");
+}
+
+#[test]
 fn callers_are_recognised_by_a_header_where_model_toml_says_so() {
     let rollout = start("[canary]\nsticky_by = \"header:x-user-id\"\n", 50.0);
     let version = |user: &str, entity: u64| {

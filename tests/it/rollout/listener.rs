@@ -70,6 +70,9 @@ fn a_move_is_kept_with_its_person_and_its_reason() {
     let status = rollout.status();
     assert!(status.contains("promote 2 (from 1) by root: ticket 17"), "{status}");
     assert!(status.contains("stable: all callers") && status.contains("previous"), "{status}");
+    rollout.made("rollback", &json!({ "why": "line 1\n  line 2\u{1b}[31m" }));
+    let status = rollout.status();
+    assert!(status.contains("rollback to 1 (from 2) by root: line 1   line 2 [31m\n"), "{status}");
     let kept = std::fs::read_to_string(rollout.repository.path().join("model/rollout.json")).expect("the state");
     assert!(kept.contains("ticket 17"), "{kept}");
 }

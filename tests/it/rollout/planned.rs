@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Rollout, versions::repository};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 fn plan(steps: Vec<f64>, step_minutes: u64, min_requests: u64) -> CanaryPlan {
     let guard = GuardLimits { min_requests, ..GuardLimits::default() };

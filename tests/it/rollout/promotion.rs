@@ -142,6 +142,17 @@ fn a_canary_that_fails_is_taken_back_even_if_that_cannot_be_recorded() {
     assert_eq!(reply.status, 200);
 }
 
+#[test]
+fn a_model_toml_that_cannot_be_used_is_shown_and_the_last_one_is_followed() {
+    let rollout = Rollout::start(repository(&["stable", "retrained"], "[canary]\npercent = 7\n"));
+    write_settings(rollout.repository.path(), "[canary]\npercent = 700\n");
+    rollout.reload();
+    let status = rollout.status();
+    assert!(status.contains("warning: the last valid model.toml is followed: "), "{status}");
+    assert!(status.contains("canary.percent must be above 0 and at most 100, found 700"), "{status}");
+    assert_eq!(rollout.made("canary", &json!({ "version": "2" }))["canary"]["percent"], 7.0);
+}
+
 /// Makes every state below a directory unwritable: a directory takes the place of each lock.
 fn block_writes(directory: &std::path::Path) {
     for entry in fs::read_dir(directory).expect("a directory").flatten() {
