@@ -162,7 +162,7 @@ fn a_name_is_resolved_where_an_address_is_wanted() {
     }
     let output = candor(&["health", "--url", &format!("{url}/nothing")]).output().expect("it ran");
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(err(&output), format!("candor: {url}/nothing answered HTTP/1.1 404 Not Found\n"));
+    assert_eq!(err(&output), format!("candor: {url}/nothing answered 404 Not Found\n"));
     let output = candor(&["health", "--url", "https://localhost"]).output().expect("it ran");
     assert!(output.status.code() == Some(2) && err(&output).contains("--url expects http://host"), "{}", err(&output));
 }

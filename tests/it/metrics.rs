@@ -16,9 +16,11 @@ use tempfile::TempDir;
 
 use crate::support::{
     external_tools::{python, tool},
-    metrics::{series, value_of, wait_for},
-    packages::{add, ask, copy_models},
+    metrics::{scraped, series, value_of, wait_for},
+    packages::{add, ask, contract, copy_models},
+    paths::fixture,
     server::Server,
+    wait::wait_until,
 };
 
 /// The Accept header of Prometheus 3.
@@ -51,6 +53,38 @@ static USED: LazyLock<(Server, TempDir, String)> = LazyLock::new(|| {
     let counted = scrape(&server, "text/plain");
     (server, root, counted)
 });
+
+/// A server with a model whose version 2 is an arm of an experiment and the shadow of version 1, and one whose version 2
+/// takes over by itself.
+fn with_rollouts() -> (Server, TempDir) {
+    let models = tempfile::tempdir().expect("a directory");
+    let root = models.path();
+    let features = json!({ "x0": { "type": "number" }, "x1": { "type": "number" } });
+    let output = json!({ "task": "classification", "classes": ["no", "yes"], "probabilities": { "tensor": "p" } });
+    let document = contract("x", &features, &output).to_string();
+    let experiment = "[experiment]\nname = \"a\"\narms.new = { version = \"2\", percent = 50 }\n";
+    let shadow = r#"{"stable": "1", "shadow": {"version": "2", "percent": 100}}"#;
+    for (model, settings, state) in
+        [("shadowed", experiment, shadow), ("promoted", "promote = \"newest\"\n", r#"{"stable": "1"}"#)]
+    {
+        add(root, model, "rollout_stable", &[("contract.json", &document)]);
+        fs::create_dir(root.join(model).join("2")).expect("a directory");
+        fs::copy(fixture("rollout_stable.onnx"), root.join(model).join("2/model.onnx")).expect("copied");
+        fs::write(root.join(model).join("2/contract.json"), &document).expect("written");
+        fs::write(root.join(model).join("model.toml"), settings).expect("written");
+        fs::write(root.join(model).join("rollout.json"), state).expect("written");
+    }
+    let server = Server::over(root);
+    let second = |name: &str, more: &str| format!("candor_{name}{{model=\"shadowed\",version=\"2\"{more}}}");
+    let requests = |name: &str, more: &str| scraped(&server, &second(name, more));
+    wait_until("a shadow and an arm answer", || {
+        ask(&server, "shadowed", &json!({ "x0": 1, "x1": 2 }));
+        let answered = requests("shadow_difference_count", "");
+        answered > 0 && requests("variant_requests_total", ",variant=\"new\",outcome=\"ok\"") > 0
+    });
+    wait_for(&server, "candor_automatic_moves_total{model=\"promoted\",move=\"promote\"}", 1);
+    (server, models)
+}
 
 fn traffic(server: &Server) {
     let churn = |more: &str| format!(r#"{{"features":{{"tenure_months":4,"monthly_charge":79.5{more}}}}}"#);
@@ -122,7 +156,8 @@ fn promtool_finds_nothing_to_say() {
 #[test]
 fn every_metric_of_the_table_is_there_with_its_labels() {
     let (server, ..) = &*USED;
-    let found = samples(&scrape(server, "text/plain"));
+    let (with_rollouts, _models) = with_rollouts();
+    let found = [server, &with_rollouts].map(|server| samples(&scrape(server, "text/plain"))).concat();
     for described in Metrics::descriptions() {
         let own = |name: &str| {
             let rest = name.strip_prefix(described.name);

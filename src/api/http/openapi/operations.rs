@@ -4,7 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        error_codes::{self, INVALID_HEADER, METHOD_NOT_ALLOWED, NOT_FOUND, error_codes},
+        error_codes::{
+            self, INVALID_HEADER, METHOD_NOT_ALLOWED, MOVE_CONFLICT, MOVE_NOT_RECORDED, MOVE_REFUSED, NOT_FOUND,
+            error_codes,
+        },
         routes::{ROUTES, Route, RouteAccess, RouteName},
     },
     view::View,
@@ -27,6 +30,7 @@ pub(super) fn prediction(view: &View<'_>, version: &ModelVersion, name: RouteNam
         "headers": {
             "x-request-id": shared("x-request-id"),
             "x-model-version": shared("x-model-version"),
+            "x-variant": shared("x-variant"),
             "server-timing": shared("server-timing"),
         },
         "content": { "application/json": { "schema": schema("answer") } },
@@ -164,12 +168,13 @@ fn header(name: &str, description: &str, schema: &Value) -> Value {
 }
 
 /// Headers of responses: name, type, meaning.
-const HEADERS: [(&str, &str, &str); 5] = [
+const HEADERS: [(&str, &str, &str); 6] = [
     ("retry-after", "integer", "The time to wait before a retry, in seconds"),
     ("server-timing", "string", "The duration of each stage, in milliseconds"),
     ("www-authenticate", "string", "The required authentication scheme"),
     ("x-model-version", "string", "The version that answered"),
     ("x-request-id", "string", "The request id, as in the log"),
+    ("x-variant", "string", "The arm of the A/B experiment, if the request is part of one"),
 ];
 
 /// Returns the headers of responses, described once for all operations.
@@ -226,6 +231,7 @@ fn may_answer(code: ErrorCode, route: &Route, view: &View<'_>) -> bool {
         ErrorCode::UnknownModel | ErrorCode::NotReady => route.access == RouteAccess::Model,
         ErrorCode::UnknownVersion => route.template.contains("{version}"),
         METHOD_NOT_ALLOWED => false,
+        MOVE_REFUSED | MOVE_CONFLICT | MOVE_NOT_RECORDED => route.access == RouteAccess::Admin,
         // The other codes concern a request body or running a model.
         _ => route.method == "POST",
     }
