@@ -30,6 +30,7 @@ mod packages;
 mod quoted;
 mod raw_onnx;
 mod request_ids;
+mod rollout_guard;
 mod shutdown;
 mod support;
 mod uncertainty;

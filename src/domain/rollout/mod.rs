@@ -6,6 +6,7 @@ mod steps; // the [canary] table, and the next move of a planned rollout
 mod guard; // the verdict
 
 mod latency_test; // p99 of the canary against that of stable
+
 mod mean_test; // uncertainty of the canary against that of stable
 mod rate_test; // errors of the canary against those of stable; disagreement
 
