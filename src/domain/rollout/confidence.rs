@@ -33,8 +33,8 @@ pub(super) fn is_certain(ln_evidence: f64, alpha: f64) -> bool {
     ln_evidence >= -alpha.ln()
 }
 
-/// The average of this evidence and of the constant 1, which is evidence as well. Stable has many times the requests of
-/// the canary, so its evidence is used mostly to bound `x`, and the cost of weighing several alternatives is limited.
+/// The average of this evidence and of the constant 1, which is an e-process too. At values of stable that its counts do
+/// not speak against, evidence from a mixture falls slowly and without end; this keeps it above 1/2.
 pub(super) fn hedge(ln_evidence: f64) -> f64 {
     // ln((1 + e^v) / 2) without overflow.
     ln_add_exp(0.0, ln_evidence) - std::f64::consts::LN_2

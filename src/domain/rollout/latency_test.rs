@@ -66,7 +66,11 @@ pub(super) fn excess_latency(counts: &CanaryCounts, limit: f64) -> Option<Rollba
     if !is_slower_by(canary, stable, least, alpha) {
         return None;
     }
-    let certain = (least..LATENCY_BUCKETS).take_while(|shift| is_slower_by(canary, stable, *shift, alpha)).last()?;
+    let (mut certain, mut uncertain) = (least, LATENCY_BUCKETS);
+    while uncertain - certain > 1 {
+        let middle = usize::midpoint(certain, uncertain);
+        if is_slower_by(canary, stable, middle, alpha) { certain = middle } else { uncertain = middle }
+    }
     Some(RollbackReason::Latency {
         canary_p99_ms: p99_ms(canary)?,
         canary_requests: canary.total(),
