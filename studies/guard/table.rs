@@ -34,8 +34,7 @@ pub(crate) fn row(scenario: &Scenario, lives: &[Life]) -> String {
 
 /// The whole document, from the rows of each section.
 pub(crate) fn markdown(requests: u64, times: usize, sections: &[(&str, Vec<String>)]) -> String {
-    let requests = format!("{},{:03}", requests / 1000, requests % 1000);
-    let times = format!("{},{:03}", times / 1000, times % 1000);
+    let [requests, times] = [requests, times as u64].map(grouped);
     let mut text = format!(
         "# How often the guard is right\n\n{times} simulated canaries for each line, with the default limits and up to \
          {requests} canary requests each. The function that the server calls judges them after every request up to 500, \
@@ -48,7 +47,7 @@ pub(crate) fn markdown(requests: u64, times: usize, sections: &[(&str, Vec<Strin
          % of it, errors 0.4 %, and the counts before the first restart half of that. A canary just beyond a limit is found \
          late or never, and may be promoted. A ratio of latencies is certain only from about 1.32 on, because buckets are \
          4.7 % wide. Where exactly 1 % of the requests are slow, p99 may be anywhere between the quick and the slow \
-         requests, and the guard is never certain of a ratio. p99 needs about 1,000 requests of stable at least.\n\n\
+         requests, and the guard is hardly ever certain of a ratio. p99 needs about 1,000 requests of stable at least.\n\n\
          The fourth table breaks the assumptions: requests that fail together; shares that grow while errors do, which is \
          why counts are restarted with a new share; callers that differ, each with an exponential error rate, so that a \
          small group of them differs from the rest whatever the version is. Where few callers send most of the requests, \
@@ -61,4 +60,9 @@ pub(crate) fn markdown(requests: u64, times: usize, sections: &[(&str, Vec<Strin
         }
     }
     text
+}
+
+/// A number below a million with a comma before the last three digits.
+fn grouped(number: u64) -> String {
+    if number < 1000 { number.to_string() } else { format!("{},{:03}", number / 1000, number % 1000) }
 }
