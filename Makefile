@@ -60,6 +60,10 @@ bench-overload-deps: need-rust runtime .venv-models/stamp
 bench-overload: bench-overload-deps ## Measure overload: goodput, lateness, refusals, isolation
 	@$(WITH_ORT) python3 benches/overload/run.py --out target/overload/overload.md $(OVERLOAD)
 
+bench-shadow: need-rust runtime ## Measure what a shadow costs the answered requests
+	cargo build --release --locked --bin candor
+	@$(WITH_ORT) python3 benches/shadow/run.py target/release/candor
+
 hostile: need-rust need-pip runtime .venv-test/stamp ## Attack the server at full size, and print what it held
 	@$(WITH_ORT) $(WITH_PYTHON) CANDOR_LONG=1 cargo test --locked --test it hostile -- --nocapture --test-threads 1
 
