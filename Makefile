@@ -7,7 +7,7 @@ OVERLOAD ?=
 # The binary that `make survey` tests, and its options, as in: make survey SURVEY="--filter silero"
 SURVEY_BINARY ?= target/debug/candor
 SURVEY ?=
-.PHONY: help run test lint bench bench-overload hostile bench-soak bench-overload-deps coverage matrix-study selection-study docs models profiles calibrations churn-truth-report survey fixtures clean need-rust need-python need-pip runtime
+.PHONY: help run test lint bench bench-overload hostile bench-soak bench-overload-deps coverage guard-study matrix-study selection-study docs models profiles calibrations churn-truth-report survey fixtures clean need-rust need-python need-pip runtime
 
 # The flags for `candor serve`, as in: make run ARGS="--port 9000 my-models"
 ARGS ?=
@@ -60,6 +60,10 @@ bench-overload-deps: need-rust runtime .venv-models/stamp
 bench-overload: bench-overload-deps ## Measure overload: goodput, lateness, refusals, isolation
 	@$(WITH_ORT) python3 benches/overload/run.py --out target/overload/overload.md $(OVERLOAD)
 
+bench-shadow: need-rust runtime ## Measure what a shadow costs the answered requests
+	cargo build --release --locked --bin candor
+	@$(WITH_ORT) python3 benches/shadow/run.py target/release/candor
+
 hostile: need-rust need-pip runtime .venv-test/stamp ## Attack the server at full size, and print what it held
 	@$(WITH_ORT) $(WITH_PYTHON) CANDOR_LONG=1 cargo test --locked --test it hostile -- --nocapture --test-threads 1
 
@@ -92,6 +96,12 @@ DATASETS ?= 1000
 selection-study: need-rust ## Simulate what `auto` selects, for docs/uncertainty
 	cargo build --release --locked --example selection
 	target/release/examples/selection docs/uncertainty/selection.md $(DATASETS)
+
+# How many canaries for each line, as in: make guard-study CANARIES=1000
+CANARIES ?= 10000
+guard-study: need-rust ## Simulate canaries and their guard, for docs/rollout
+	cargo build --release --locked --example guard
+	target/release/examples/guard docs/rollout/guard.md $(CANARIES)
 
 docs: need-rust need-pip runtime .venv-test/stamp ## Write the generated documents again
 	@$(WITH_ORT) $(WITH_PYTHON) CANDOR_BLESS=1 cargo test --locked --test it documents

@@ -30,17 +30,15 @@ impl ModelControl {
             self.canary.take_if(|running| Some(&running.version.version) != version);
             return;
         };
-        match &mut self.canary {
-            Some(running) if Arc::ptr_eq(&running.version, &version) && Arc::ptr_eq(&running.stable, &stable) => {
-                if running.percent.to_bits() != percent.to_bits() {
-                    (running.percent, running.requests_before) = (percent, running.watch.canary_requests());
-                }
-            }
-            running => {
-                let watch = Arc::new(CanaryWatch::new(stable.middle_uncertainty()));
-                *running = Some(RunningCanary { version, stable, watch, percent, requests_before: 0 });
-            }
+        if self.canary.as_ref().is_some_and(|running| running.is_of(&version, &stable, percent)) {
+            return;
         }
+        let before = self.canary.take().filter(|running| running.version.version == version.version);
+        let replaced = before.as_ref().is_some_and(|running| running.percent.to_bits() == percent.to_bits());
+        let replacements = before.map_or(0, |running| running.replacements) + u32::from(replaced);
+        let restarts = self.rollout.canary_shares().saturating_sub(1) + replacements;
+        let watch = Arc::new(CanaryWatch::new(stable.middle_uncertainty(), restarts));
+        self.canary = Some(RunningCanary { version, stable, percent, watch, replacements });
     }
 
     /// The next move of the canary, if the guard or the plan ask for one. `now` is in RFC 3339.
@@ -48,7 +46,7 @@ impl ModelControl {
         let (running, role) = (self.canary.as_ref()?, self.rollout.canary.as_ref()?);
         let plan = self.settings.0.canary_plan();
         let verdict = judge(&plan.guard, &running.watch.counts());
-        let requests = running.watch.canary_requests() - running.requests_before;
+        let requests = running.watch.canary_requests();
         let elapsed = elapsed_between(&role.since, now).unwrap_or_default();
         let progress = StepProgress { percent: role.percent, elapsed, requests };
         let version = role.version.clone();

@@ -81,11 +81,14 @@ pub struct CanaryWatch {
     /// The uncertainty that counts as one half: 0.5 for probabilities, a typical one of the stable version for a
     /// regression, whose uncertainty is in the unit of the target. `None` if it is not counted.
     half: Option<f64>,
+    /// How often the counts of this canary were begun anew before.
+    restarts: u32,
 }
 
 impl CanaryWatch {
-    /// Creates a watch. `half` is the uncertainty that counts as one half; `None` if none is counted.
-    pub(super) fn new(half: Option<f64>) -> Self {
+    /// Creates a watch. `half` is the uncertainty that counts as one half; `None` if none is counted. `restarts` is how
+    /// often the counts of the canary were begun anew before.
+    pub(super) fn new(half: Option<f64>, restarts: u32) -> Self {
         let half = half.filter(|half| *half > 0.0 && half.is_finite());
         Self {
             canary: ArmTally::default(),
@@ -93,6 +96,7 @@ impl CanaryWatch {
             compared: AtomicU64::default(),
             disagreed: AtomicU64::default(),
             half,
+            restarts,
         }
     }
 
@@ -138,6 +142,7 @@ impl CanaryWatch {
     pub fn counts(&self) -> CanaryCounts {
         let compared = self.compared.load(Ordering::Acquire);
         CanaryCounts {
+            restarts: self.restarts,
             canary: self.canary.read(),
             stable: self.stable.read(),
             compared,

@@ -1,20 +1,18 @@
 //! Access control with a tokens file: every route without a token, with a wrong one, with one for a single model, and
 //! with one for everything. The expected table is that of docs/access.md.
 
-use std::fmt::Write as _;
-
 use candor::{
     api::http::{ROUTES, Route, RouteAccess},
     security::MetricsAccess,
 };
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use crate::support::{
     http_client::Reply,
     packages::{add, copy_models},
     server::Server,
+    tokens::{Caller, write_tokens},
 };
 
 /// The models that the limited caller may not use.
@@ -33,12 +31,7 @@ fn start(metrics: MetricsAccess) -> (Server, TempDir) {
     add(root.path(), "broken", "members", &[("contract.json", "{}")]);
     add(root.path(), "unready", "members", &[("contract.json", "{}")]);
     let tokens = root.path().join("tokens.toml");
-    let mut text = String::new();
-    for (name, more) in CALLERS {
-        let digest = Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
-        let _ = write!(text, "[[caller]]\nname = \"{name}\"\ntoken_sha256 = \"{digest}\"\n{more}\n");
-    }
-    std::fs::write(&tokens, text).expect("written");
+    write_tokens(&tokens, &CALLERS.map(|(name, more)| Caller { name, token: name, more }));
     let server = Server::start(|config| {
         config.repository.models = root.path().to_path_buf();
         config.security.tokens_file = tokens;

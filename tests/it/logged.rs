@@ -3,13 +3,13 @@
 use std::{cell::RefCell, io::Write as _, net::TcpStream, path::Path};
 
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::support::{
     http_client::{Reply, raw},
     packages::{add, copy_models},
     paths::fixture,
     process::Process,
+    tokens::{Caller, write_tokens},
     wait::TEST_TIMEOUT,
 };
 
@@ -54,8 +54,7 @@ fn over(models: &Path, more: &[&str]) -> Process {
 fn a_line_tells_method_route_caller_and_sizes() {
     let root = copy_models(&["churn"]);
     let tokens = root.path().join("tokens.toml");
-    let digest = Sha256::digest("s3cret").iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
-    std::fs::write(&tokens, format!("[[caller]]\nname = \"shop\"\ntoken_sha256 = \"{digest}\"\n")).expect("written");
+    write_tokens(&tokens, &[Caller { name: "shop", token: "s3cret", more: "" }]);
     let set = format!("security.tokens_file={}", tokens.display());
     let process = over(root.path(), &["--set", &set]);
     let bearer = "authorization: Bearer s3cret\r\n";

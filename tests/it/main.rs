@@ -33,6 +33,7 @@ mod quoted;
 mod raw_onnx;
 mod request_ids;
 mod rollout;
+mod rollout_guard;
 mod shutdown;
 mod support;
 mod uncertainty;

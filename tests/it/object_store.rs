@@ -3,6 +3,8 @@
 #[cfg(feature = "object-store")]
 mod mirrored;
 #[cfg(feature = "object-store")]
+mod served;
+#[cfg(feature = "object-store")]
 mod unavailable;
 #[cfg(feature = "object-store")]
 mod whole;

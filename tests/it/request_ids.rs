@@ -4,13 +4,13 @@
 use std::cell::RefCell;
 
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::support::{
     http_client::{Reply, raw},
     process::Process,
     server::Server,
+    tokens::{Caller, write_tokens},
 };
 
 const GOOD: &str = r#"{"features":{"tenure_months":4,"monthly_charge":79.5,"plan":"basic"}}"#;
@@ -223,8 +223,7 @@ const BODIES: &[(&str, u16)] = &[
 fn no_value_body_or_token_is_logged() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("tokens.toml");
-    let digest = Sha256::digest("hippo").iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
-    std::fs::write(&file, format!("[[caller]]\nname = \"web\"\ntoken_sha256 = \"{digest}\"\n")).expect("written");
+    write_tokens(&file, &[Caller { name: "web", token: "hippo", more: "" }]);
     let tokens = format!("security.tokens_file={}", file.display());
     let mut process = serve(&["--log-level", "trace", "--set", &tokens]);
 

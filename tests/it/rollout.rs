@@ -17,13 +17,13 @@ use std::process::Output;
 
 use candor::config::Config;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use crate::support::{
     http_client::Reply,
     process::candor,
     server::{Server, send_to},
+    tokens::{Caller, write_tokens},
 };
 
 /// The administrators: each name is also the token.
@@ -40,12 +40,9 @@ struct Rollout {
 /// Writes the file of the administrators: one for every model, one for `other` only.
 fn tokens() -> TempDir {
     let directory = tempfile::tempdir().expect("a directory");
-    let entry = |name: &str, more: &str| {
-        let digest = Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
-        format!("[[caller]]\nname = \"{name}\"\ntoken_sha256 = \"{digest}\"\n{more}\n")
-    };
-    let text = entry(ADMINS, "") + &entry(LIMITED, "models = [\"other\"]");
-    std::fs::write(directory.path().join("admins.toml"), text).expect("written");
+    let callers =
+        [(ADMINS, ""), (LIMITED, "models = [\"other\"]")].map(|(name, more)| Caller { name, token: name, more });
+    write_tokens(&directory.path().join("admins.toml"), &callers);
     directory
 }
 

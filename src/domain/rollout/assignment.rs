@@ -210,7 +210,7 @@ mod tests {
             }] += 1;
         }
         for (count, share) in counts.into_iter().zip([0.2, 0.5, 0.3]) {
-            let sigma = (1e5 * share * (1.0 - share) as f64).sqrt();
+            let sigma = (1e5 * share * (1.0_f64 - share)).sqrt();
             assert!((f64::from(count) - 1e5 * share).abs() < 5.0 * sigma, "{counts:?}");
         }
         let thirds = Arms::new(vec![arm("a", 0.1), arm("b", 0.2), arm("c", 0.7)]).expect("good shares");

@@ -22,41 +22,48 @@ pub(super) fn bucket_start(bucket: usize) -> Duration {
 
 /// How many latencies are in each bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LatencyCounts(Vec<u64>);
+pub struct LatencyCounts {
+    buckets: Vec<u64>,
+    total: u64,
+}
 
 impl Default for LatencyCounts {
     fn default() -> Self {
-        Self(vec![0; LATENCY_BUCKETS])
+        Self { buckets: vec![0; LATENCY_BUCKETS], total: 0 }
     }
 }
 
 impl From<[u64; LATENCY_BUCKETS]> for LatencyCounts {
     fn from(counts: [u64; LATENCY_BUCKETS]) -> Self {
-        Self(counts.to_vec())
+        Self { buckets: counts.to_vec(), total: counts.iter().sum() }
     }
 }
 
 impl LatencyCounts {
     /// Counts `times` latencies in a bucket of [`latency_bucket`].
     pub fn add(&mut self, bucket: usize, times: u64) {
-        self.0[bucket.min(LATENCY_BUCKETS - 1)] += times;
+        self.buckets[bucket.min(LATENCY_BUCKETS - 1)] += times;
+        self.total += times;
     }
 
     pub(super) fn total(&self) -> u64 {
-        self.0.iter().sum()
+        self.total
     }
 
     /// How many are in this bucket and the ones above it; 0 beyond the last bucket.
     pub(super) fn count_from(&self, bucket: usize) -> u64 {
-        self.0.get(bucket..).map_or(0, |above| above.iter().sum())
+        self.buckets.get(bucket..).map_or(0, |above| above.iter().sum())
     }
 
     /// The bucket that holds the quantile above which `share` of the latencies are, and where in it the quantile is,
     /// from 0 to 1. `None` if nothing was counted.
     pub(super) fn upper_quantile(&self, share: f64) -> Option<(usize, f64)> {
-        let wanted = self.total() as f64 * share;
+        if self.total == 0 {
+            return None;
+        }
+        let wanted = self.total as f64 * share;
         let mut above = 0;
-        for (bucket, count) in self.0.iter().enumerate().rev().filter(|(_, count)| **count > 0) {
+        for (bucket, count) in self.buckets.iter().enumerate().rev().filter(|(_, count)| **count > 0) {
             if (above + count) as f64 >= wanted {
                 return Some((bucket, 1.0 - (wanted - above as f64) / *count as f64));
             }
@@ -97,7 +104,7 @@ impl UncertaintySums {
     }
 }
 
-/// What is counted of one arm since the canary began.
+/// What is counted of one arm.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ArmCounts {
     /// Requests that the version had to answer.
@@ -112,7 +119,7 @@ pub struct ArmCounts {
     pub uncertainty: UncertaintySums,
 }
 
-/// What is counted of a canary and, in the same time, of stable.
+/// What is counted of a canary and, in the same time, of stable, since the canary's share was set.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CanaryCounts {
     /// The candidate.
@@ -123,6 +130,8 @@ pub struct CanaryCounts {
     pub compared: u64,
     /// Of those, the rows with different answers.
     pub disagreed: u64,
+    /// How often the counts of this canary have been set back to 0 before, for whatever reason.
+    pub restarts: u32,
 }
 
 #[cfg(test)]
@@ -144,7 +153,7 @@ mod tests {
         {
             assert_eq!(latency_bucket(latency), bucket);
         }
-        let ten_minutes = Duration::from_secs(600);
+        let ten_minutes = Duration::from_mins(10);
         assert!(bucket_start(LATENCY_BUCKETS - 2) <= ten_minutes && ten_minutes < bucket_start(LATENCY_BUCKETS - 1));
     }
 

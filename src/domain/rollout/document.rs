@@ -65,6 +65,17 @@ impl Rollout {
             .collect()
     }
 
+    /// How many shares the canary has had, by the history.
+    pub fn canary_shares(&self) -> u32 {
+        let Some(canary) = &self.canary else { return 0 };
+        let decisive =
+            |record: &&MoveRecord| !["load", "unload", "shadow", "end_shadow"].contains(&record.name.as_str());
+        let moves = self.history.iter().filter(decisive);
+        let own =
+            moves.take_while(|record| record.name == "canary" && record.version.as_ref() == Some(&canary.version));
+        u32::try_from(own.count()).unwrap_or(u32::MAX)
+    }
+
     /// The version with this alias: `stable`, `canary`, `shadow` or `previous`.
     pub fn alias<'v>(&'v self, name: &str, stable: Option<&'v VersionName>) -> Option<&'v VersionName> {
         match name {

@@ -2,13 +2,15 @@
 //!
 //! **Roll back** means: a limit is certainly exceeded. Over the whole life of a canary, the probability of a rollback of
 //! one that keeps all limits is at most 1 %, however often the verdict is asked for (see [`super::confidence`]). This
-//! holds if the requests of each arm are independent and their rates do not change while the canary runs. Counts must
-//! run from the start of the canary and never be reset, or each reset spends another 1 %.
+//! holds if the requests of each arm are independent and each rate stays as it is while one share is counted. Counts are
+//! restarted when the share changes: with a larger share at a time of more errors, the canary would otherwise have more
+//! of its requests in the bad time than stable. A server that counts and judges by itself spends 1 % of its own.
 //!
 //! **Promote** means: each arm has at least `min_requests`, and what was observed keeps every limit. It is no proof: a
 //! canary just beyond a limit is within it by chance about every second time, and docs/rollout/guard.md says how often
 //! a worse one is. A limit for which nothing was counted (no answer with an uncertainty, no compared rows) does not
-//! object.
+//! object. Without any request of stable, as at 100 %, the errors of the canary must be within `max_error_increase` of
+//! none, and nothing else is compared.
 //!
 //! **Hold** is everything else: too few requests, or an observation beyond a limit that may still be chance.
 
@@ -50,7 +52,8 @@ pub fn judge(limits: &GuardLimits, counts: &CanaryCounts) -> Verdict {
 }
 
 fn has_enough_requests(limits: &GuardLimits, counts: &CanaryCounts) -> bool {
-    counts.canary.requests.min(counts.stable.requests) >= limits.min_requests
+    let stable = counts.stable.requests;
+    counts.canary.requests >= limits.min_requests && (stable >= limits.min_requests || stable == 0)
 }
 
 /// Whether what was observed keeps every limit.
@@ -91,6 +94,7 @@ mod tests {
             stable: arm(19, 19_000, 150, 0.2),
             compared: 1000,
             disagreed: 50,
+            restarts: 0,
         }
     }
 
@@ -127,6 +131,18 @@ mod tests {
     }
 
     #[test]
+    fn after_restarts_more_evidence_is_asked_for() {
+        let counts = changed(|counts| counts.canary = arm(25, 1000, 150, 0.2));
+        let least = |restarts| match judge(&GuardLimits::default(), &CanaryCounts { restarts, ..counts.clone() }) {
+            Verdict::RollBack(RollbackReason::Errors { least_increase, .. }) => Some(least_increase),
+            _ => None,
+        };
+        let bounds = [0, 1, 2, 1000].map(least);
+        assert!(bounds.is_sorted_by(|earlier, later| earlier > later), "{bounds:?}");
+        assert_eq!((bounds[0].is_some(), bounds[3]), (true, None), "{bounds:?}");
+    }
+
+    #[test]
     fn a_limit_that_is_off_neither_takes_back_nor_holds() {
         let off = GuardLimits {
             max_error_increase: None,
@@ -140,10 +156,12 @@ mod tests {
     }
 
     #[test]
-    fn without_stable_requests_nothing_is_certain_but_disagreement() {
-        let alone = changed(|counts| counts.stable = ArmCounts::default());
-        assert_eq!(judge(&GuardLimits::default(), &alone), Verdict::Hold);
-        let failing = CanaryCounts { canary: arm(1000, 1000, 150, 0.2), ..alone };
-        assert_eq!(judge(&GuardLimits::default(), &failing), Verdict::Hold);
+    fn without_stable_requests_only_few_errors_are_promoted() {
+        for (errors, expected) in
+            [(1, Verdict::Promote), (5, Verdict::Promote), (6, Verdict::Hold), (1000, Verdict::Hold)]
+        {
+            let alone = changed(|c| (c.canary, c.stable) = (arm(errors, 1000, 150, 0.9), ArmCounts::default()));
+            assert_eq!(judge(&GuardLimits::default(), &alone), expected, "{errors}");
+        }
     }
 }

@@ -7,7 +7,7 @@
 //! Rounding up to whole buckets costs at most two of them: a ratio of 1.25 is certainly exceeded from about 1.32 on.
 
 use super::{
-    confidence::{LATENCY_ALPHA, hedge, is_certain},
+    confidence::{LATENCY_ALPHA, hedge, is_certain, part_of},
     counts::{BUCKETS_PER_DECADE, CanaryCounts, LATENCY_BUCKETS, LatencyCounts, bucket_start},
     rate_test::{RateEvidence, RateMixture},
     reason::RollbackReason,
@@ -23,16 +23,26 @@ const STABLE_TAIL: RateMixture = RateMixture { a: 0.5, b: 50.0 };
 
 /// Whether the canary's p99 is certainly more than this many buckets above that of stable. If so, it exceeds every ratio
 /// up to 10^(shift / 50).
-fn is_slower_by(canary: &LatencyCounts, stable: &LatencyCounts, shift: usize) -> bool {
+fn is_slower_by(canary: &LatencyCounts, stable: &LatencyCounts, shift: usize, alpha: f64) -> bool {
     let (canary_total, stable_total) = (canary.total(), stable.total());
-    let is_certain_at = |bucket: usize| {
-        let canary_tail = RateEvidence::new(canary.count_from(bucket + 1 + shift), canary_total, CANARY_TAIL);
-        let stable_tail = RateEvidence::new(stable.count_from(bucket), stable_total, STABLE_TAIL);
-        is_certain(canary_tail.above(TAIL) + hedge(stable_tail.below(TAIL)), LATENCY_ALPHA)
+    let is_certain_at = |canary_tail, stable_tail| {
+        let canary_tail = RateEvidence::new(canary_tail, canary_total, CANARY_TAIL);
+        let stable_tail = RateEvidence::new(stable_tail, stable_total, STABLE_TAIL);
+        is_certain(canary_tail.above(TAIL) + hedge(stable_tail.below(TAIL)), alpha)
     };
-    // Nearly every test of a good canary ends at the first bucket.
-    stable.upper_quantile(TAIL).is_some_and(|(bucket, _)| is_certain_at(bucket))
-        && (0..LATENCY_BUCKETS).all(is_certain_at)
+    let tails_at = |bucket: usize| (canary.count_from(bucket + 1 + shift), stable.count_from(bucket));
+    let Some((guess, _)) = stable.upper_quantile(TAIL) else { return false };
+    let (canary_tail, stable_tail) = tails_at(guess);
+    // Nearly every test of a good canary ends here.
+    if canary_tail as f64 <= TAIL * canary_total as f64 || !is_certain_at(canary_tail, stable_tail) {
+        return false;
+    }
+    // The p99 of stable is most likely in a bucket nearby. Empty buckets change nothing.
+    let mut previous = None;
+    (guess..LATENCY_BUCKETS).chain((0..guess).rev()).all(|bucket| {
+        let tails = tails_at(bucket);
+        previous.replace(tails) == Some(tails) || is_certain_at(tails.0, tails.1)
+    })
 }
 
 /// The buckets that a ratio spans, rounded up.
@@ -52,11 +62,15 @@ pub(super) fn p99_ms(latencies: &LatencyCounts) -> Option<f64> {
 /// The reason to take a canary back whose p99 is certainly above that of stable by more than this ratio.
 pub(super) fn excess_latency(counts: &CanaryCounts, limit: f64) -> Option<RollbackReason> {
     let (canary, stable) = (&counts.canary.latencies, &counts.stable.latencies);
-    let least = shift(limit);
-    if !is_slower_by(canary, stable, least) {
+    let (least, alpha) = (shift(limit), part_of(LATENCY_ALPHA, counts.restarts));
+    if !is_slower_by(canary, stable, least, alpha) {
         return None;
     }
-    let certain = (least..LATENCY_BUCKETS).take_while(|shift| is_slower_by(canary, stable, *shift)).last()?;
+    let (mut certain, mut uncertain) = (least, LATENCY_BUCKETS);
+    while uncertain - certain > 1 {
+        let middle = usize::midpoint(certain, uncertain);
+        if is_slower_by(canary, stable, middle, alpha) { certain = middle } else { uncertain = middle }
+    }
     Some(RollbackReason::Latency {
         canary_p99_ms: p99_ms(canary)?,
         canary_requests: canary.total(),
@@ -118,6 +132,6 @@ mod tests {
         counts.add(150, 1000);
         let p99 = p99_ms(&counts).expect("latencies");
         // Bucket 150 is 1 ms to 1.047 ms, and 99 % of it are below the p99.
-        assert!(p99 > 1.044 && p99 < 1.0472, "{p99}");
+        assert!(p99 > 1.044 && p99 < 1.048, "{p99}");
     }
 }

@@ -54,7 +54,7 @@ impl GuardLimits {
             "canary.guard.min_requests",
             self.min_requests,
             &(1..=1_000_000_000),
-            "fewer say nothing, and more never come",
+            "with 0, a canary would be promoted unseen",
         );
         let shares = shares.into_iter().filter_map(|(key, limit)| {
             SettingError::out_of_range(key, limit?, &(0.0..=1.0), "it is a share of 1; false switches the limit off")

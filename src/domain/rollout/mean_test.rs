@@ -9,7 +9,7 @@
 use std::sync::LazyLock;
 
 use super::{
-    confidence::{TwoArms, UNCERTAINTY_ALPHA, greatest_certain, hedge},
+    confidence::{TwoArms, UNCERTAINTY_ALPHA, greatest_certain, hedge, part_of},
     counts::{CanaryCounts, UncertaintySums},
     reason::RollbackReason,
 };
@@ -19,13 +19,24 @@ const BETS: usize = 20;
 const GREATEST_BET: f64 = 0.95;
 const RATIO_OF_BETS: f64 = std::f64::consts::FRAC_1_SQRT_2;
 
-/// λ and ψ(λ) of each bet.
-static BET_SIZES: LazyLock<[(f64, f64); BETS]> = LazyLock::new(|| {
-    let mut bet = GREATEST_BET;
+/// One λ.
+#[derive(Debug, Clone, Copy)]
+struct Bet {
+    /// λ.
+    size: f64,
+    /// ψ(λ).
+    cost: f64,
+    /// 1 + λ / (2·ψ(λ)): the bound is greatest at 1/m = this × Σx / Σx².
+    best: f64,
+}
+
+static BET_SIZES: LazyLock<[Bet; BETS]> = LazyLock::new(|| {
+    let mut next = GREATEST_BET;
     std::array::from_fn(|_| {
-        let this = bet;
-        bet *= RATIO_OF_BETS;
-        (this, -(-this).ln_1p() - this)
+        let size = next;
+        next *= RATIO_OF_BETS;
+        let cost = -(-size).ln_1p() - size;
+        Bet { size, cost, best: 1.0 + size / (2.0 * cost) }
     })
 });
 
@@ -33,14 +44,14 @@ static BET_SIZES: LazyLock<[(f64, f64); BETS]> = LazyLock::new(|| {
 fn above(sums: &UncertaintySums, mean: f64) -> f64 {
     let UncertaintySums { count, sum, sum_of_squares } = *sums;
     let (count, inverse) = (count as f64, 1.0 / mean);
-    let exponents: [f64; BETS] = std::array::from_fn(|index| {
-        let (bet, cost) = BET_SIZES[index];
+    // All values 0: m does not matter.
+    let greatest = if sum > 0.0 && sum_of_squares > 0.0 { sum / sum_of_squares } else { 0.0 };
+    let exponents = BET_SIZES.map(|Bet { size, cost, best }| {
         // The bound is concave in 1/m, while the wealth increases: beyond its maximum, the bound at the maximum holds.
-        let optimal = (bet + 2.0 * cost) * sum / (2.0 * cost * sum_of_squares);
-        let inverse = if sum > 0.0 && sum_of_squares > 0.0 { inverse.min(optimal) } else { 1.0 };
+        let inverse = inverse.min(best * greatest);
         let deviation = inverse * sum - count;
         let squares = inverse * inverse * sum_of_squares - 2.0 * inverse * sum + count;
-        bet * deviation - cost * squares
+        size * deviation - cost * squares
     });
     let greatest = exponents.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = exponents.iter().map(|exponent| (exponent - greatest).exp()).sum();
@@ -50,15 +61,15 @@ fn above(sums: &UncertaintySums, mean: f64) -> f64 {
 /// The reason to take a canary back whose mean uncertainty is certainly above that of stable by more than `limit`.
 pub(super) fn excess_uncertainty(counts: &CanaryCounts, limit: f64) -> Option<RollbackReason> {
     let (canary, stable) = (&counts.canary.uncertainty, &counts.stable.uncertainty);
-    if canary.count == 0 || stable.count == 0 {
+    if stable.count == 0 || canary.mean() - stable.mean() <= limit {
         return None;
     }
+    let alpha = part_of(UNCERTAINTY_ALPHA, counts.restarts);
     let complement = stable.reflected();
     let stable_below = |mean: f64| hedge(above(&complement, 1.0 - mean));
     let is_certain = |increase: f64| {
         let canary_above = |mean: f64| above(canary, (mean + increase).min(1.0));
-        TwoArms { canary_above: &canary_above, stable_below: &stable_below }
-            .is_certain(stable.mean(), UNCERTAINTY_ALPHA)
+        TwoArms { canary_above: &canary_above, stable_below: &stable_below }.is_certain(stable.mean(), alpha)
     };
     is_certain(limit).then(|| RollbackReason::Uncertainty {
         canary_mean: canary.mean(),
@@ -78,7 +89,9 @@ mod tests {
 
     fn sums(values: &[(f64, u64)]) -> UncertaintySums {
         let mut sums = UncertaintySums::default();
-        values.iter().for_each(|(value, times)| sums.add(*value, *times));
+        for (value, times) in values {
+            sums.add(*value, *times);
+        }
         sums
     }
 
@@ -117,7 +130,7 @@ mod tests {
             let pairs: Vec<(f64, u64)> = values.iter().map(|value| (*value, 1)).collect();
             let (at_low, at_high) = (above(&sums(&pairs), low), above(&sums(&pairs), high));
             prop_assert!(at_low >= at_high - 1e-9, "{at_low} {at_high}");
-            let wealths = BET_SIZES.map(|(bet, _)| values.iter().map(|x| 1.0 + bet * (x / low - 1.0)).product::<f64>());
+            let wealths = BET_SIZES.map(|bet| values.iter().map(|x| 1.0 + bet.size * (x / low - 1.0)).product::<f64>());
             let wealth = (wealths.iter().sum::<f64>() / BETS as f64).ln();
             prop_assert!(at_low <= wealth + 1e-9, "{at_low} {wealth}");
         }

@@ -48,7 +48,7 @@ impl ArmObservation {
 impl CanaryObservation {
     /// Summarizes counts.
     pub fn of(counts: &CanaryCounts) -> Self {
-        let CanaryCounts { canary, stable, compared, disagreed } = counts;
+        let CanaryCounts { canary, stable, compared, disagreed, restarts: _ } = counts;
         let disagreement = (*compared > 0).then(|| *disagreed as f64 / *compared as f64);
         Self {
             canary: ArmObservation::of(canary),

@@ -7,7 +7,7 @@
 use statrs::function::gamma::ln_gamma;
 
 use super::{
-    confidence::{DISAGREEMENT_ALPHA, ERRORS_ALPHA, TwoArms, greatest_certain, hedge, is_certain},
+    confidence::{DISAGREEMENT_ALPHA, ERRORS_ALPHA, TwoArms, greatest_certain, hedge, is_certain, part_of},
     counts::{ArmCounts, CanaryCounts},
     reason::RollbackReason,
 };
@@ -75,13 +75,17 @@ fn ln_beta(a: f64, b: f64) -> f64 {
 /// The reason to take a canary back whose error rate is certainly above that of stable by more than `limit`.
 pub(super) fn excess_errors(counts: &CanaryCounts, limit: f64) -> Option<RollbackReason> {
     let (canary, stable) = (&counts.canary, &counts.stable);
+    if error_rate(canary) - error_rate(stable) <= limit {
+        return None;
+    }
     let canary_evidence = RateEvidence::new(canary.errors, canary.requests, CANARY_ERRORS);
     let stable_evidence = RateEvidence::new(stable.errors, stable.requests, STABLE_ERRORS);
     let guess = stable_evidence.rate()?;
+    let alpha = part_of(ERRORS_ALPHA, counts.restarts);
     let stable_below = |rate| hedge(stable_evidence.below(rate));
     let is_certain = |increase: f64| {
         let canary_above = |rate: f64| canary_evidence.above((rate + increase).min(1.0));
-        TwoArms { canary_above: &canary_above, stable_below: &stable_below }.is_certain(guess, ERRORS_ALPHA)
+        TwoArms { canary_above: &canary_above, stable_below: &stable_below }.is_certain(guess, alpha)
     };
     is_certain(limit).then(|| RollbackReason::Errors {
         canary_rate: error_rate(canary),
@@ -101,8 +105,9 @@ pub(super) fn error_rate(arm: &ArmCounts) -> f64 {
 /// The reason to take a canary back that certainly disagrees with stable on more than this share of the rows.
 pub(super) fn excess_disagreement(counts: &CanaryCounts, limit: f64) -> Option<RollbackReason> {
     let evidence = RateEvidence::new(counts.disagreed, counts.compared, DISAGREEMENT);
-    let rate = evidence.rate()?;
-    let is_certain = |share| is_certain(evidence.above(share), DISAGREEMENT_ALPHA);
+    let rate = evidence.rate().filter(|rate| *rate > limit)?;
+    let alpha = part_of(DISAGREEMENT_ALPHA, counts.restarts);
+    let is_certain = |share| is_certain(evidence.above(share), alpha);
     is_certain(limit).then(|| RollbackReason::Disagreement {
         rate,
         compared: counts.compared,

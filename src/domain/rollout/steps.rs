@@ -76,9 +76,8 @@ impl CanaryPlan {
         self.steps.first().copied().unwrap_or(self.percent)
     }
 
-    /// Decides the next move. `verdict` is on all requests since the canary began; a step also asks for
-    /// `guard.min_requests` of its own. A step that was set by hand, beyond the plan or between its steps, goes on with
-    /// the next larger one.
+    /// Decides the next move; each step needs `guard.min_requests` of its own. A percentage that was set by hand, beyond
+    /// the plan or between its steps, goes on with the next larger one.
     pub fn next(&self, progress: StepProgress, verdict: Verdict) -> Decision {
         match verdict {
             Verdict::RollBack(reason) => return Decision::RollBack(reason),

@@ -36,7 +36,7 @@ fn a_repository_is_mirrored_and_its_versions_load() {
     server.put("production/other/1/model.onnx", b"another repository".to_vec());
     let store = open("prod", at_once(server.options(cache.path())));
     let result = store.sync().expect("a result");
-    assert_eq!(names(&result), ["churn/1", "wine/1", "wine/2"]);
+    assert_eq!(names(&result), ["churn/1", "churn/2", "wine/1", "wine/2"]);
     let problems = problems(&result);
     assert_eq!(problems, ["s3://models/prod/notes: holds no version; expected notes/<version>/model.onnx"]);
     for model in &result.models {
@@ -101,7 +101,7 @@ fn what_is_removed_from_the_store_leaves_the_result_and_then_the_cache() {
     }
     let store = open("", at_once(server.options(cache.path())));
     assert_eq!(store.prune(&[]).expect("nothing to do"), 0);
-    assert_eq!(names(&store.sync().expect("a result")), ["churn/1", "wine/1", "wine/2"]);
+    assert_eq!(names(&store.sync().expect("a result")), ["churn/1", "churn/2", "wine/1", "wine/2"]);
     server.delete("wine/1/model.onnx");
     server.delete("churn/1/model.onnx");
     let result = store.sync().expect("a result");

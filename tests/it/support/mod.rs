@@ -13,4 +13,5 @@ pub(crate) mod process;
 #[cfg(feature = "object-store")]
 pub(crate) mod s3_server;
 pub(crate) mod server;
+pub(crate) mod tokens;
 pub(crate) mod wait;
