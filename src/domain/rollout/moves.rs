@@ -216,6 +216,8 @@ impl MoveContext<'_> {
             Move::Shadow { version: to, percent: share } => {
                 self.candidate(to, *share)?;
                 next.shadow = Some(ShadowRole { version: to.clone(), percent: *share });
+                // A restart must not make the newest version stable, which may be the shadow.
+                next.stable = self.stable.cloned();
                 (Some(to.clone()), Some(*share), None)
             }
             Move::EndShadow => (next.shadow.take().map(|shadow| shadow.version), None, None),

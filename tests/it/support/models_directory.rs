@@ -10,9 +10,9 @@ use tempfile::TempDir;
 use candor::config::Config;
 
 use crate::support::{
-    http_client::{Reply, raw},
+    http_client::Reply,
     onnx::{adder, adder_contract},
-    server::Server,
+    server::{Server, send_to},
 };
 
 /// The body of a prediction.
@@ -119,11 +119,7 @@ impl ModelsDirectory {
 
 /// Asks the admin listener.
 pub(crate) fn admin(server: &Server, method: &str, path: &str, body: &Value) -> Reply {
-    let body = body.to_string();
-    let head = "host: test\r\nconnection: close\r\nauthorization: Bearer foo\r\ncontent-type: application/json\r\n";
-    let request = format!("{method} {path} HTTP/1.1\r\n{head}content-length: {}\r\n\r\n{body}", body.len());
-    let bytes = raw(server.admin_address(), request.as_bytes(), false);
-    Reply::parse(&bytes).unwrap_or_else(|| panic!("no answer to {method} {path}"))
+    send_to(server.admin_address(), (method, path), &[("authorization", "Bearer foo")], body.to_string().as_bytes())
 }
 
 /// Makes a move.

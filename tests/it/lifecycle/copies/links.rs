@@ -13,7 +13,7 @@ use crate::{
 
 /// Points a link at another target at once.
 fn swap(link: &Path, target: &str) {
-    let draft = link.with_extension("tmp");
+    let draft = link.with_file_name("..tmp");
     symlink(target, &draft).expect("a link");
     fs::rename(draft, link).expect("renamed");
 }
@@ -68,5 +68,6 @@ fn a_repository_behind_a_link_is_replaced_at_once() {
     server.reload();
     wait_until("the new tree serves", || predict(&server, "m") == answer("1", 11.0));
     wait_until("its models serve", || server.get("/models/o").json()["ready"] == true);
+    crate::lifecycle::until(&server, "m/2", "ready");
     assert_eq!(predict(&server, "m/versions/2"), answer("2", 20.0));
 }
