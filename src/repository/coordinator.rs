@@ -184,6 +184,8 @@ impl Coordinator {
             self.make_automatic_moves();
             self.start_actions();
         }
+        // What is about to be unloaded must not be published as a part of a canary.
+        self.models.values_mut().for_each(ModelControl::follow_canary);
         self.models.retain(|_, control| !control.listed.versions.is_empty() || !control.versions.is_empty());
         self.publish();
         let waiting = self.models.values().any(ModelControl::is_waiting);

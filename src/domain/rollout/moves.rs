@@ -246,8 +246,10 @@ impl MoveContext<'_> {
 
     fn load(&self, next: &mut Rollout, to: &VersionName) -> Result<(), MoveError> {
         self.exists(to)?;
+        // Whether model.toml selects a version that was unloaded may have changed meanwhile.
+        let absent = next.unloaded.contains(to) || (self.standing)(to) == VersionStanding::NotLoaded;
         next.unloaded.retain(|other| other != to);
-        if (self.standing)(to) == VersionStanding::NotLoaded && !self.rollout.unloaded.contains(to) {
+        if absent && !next.loaded.contains(to) {
             next.loaded.push(to.clone());
         }
         Ok(())

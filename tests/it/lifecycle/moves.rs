@@ -114,10 +114,12 @@ fn a_request_is_answered_by_the_version_that_it_began_with() {
 }
 
 #[test]
-fn an_unloaded_version_is_loaded_again_on_request() {
+fn an_unloaded_version_is_loaded_again_on_request_whatever_is_selected() {
     let models = ModelsDirectory::new(&[("m/1", 10.0), ("m/2", 20.0)]);
     let server = models.serve(|_| {});
-    for _ in 0..3 {
+    for settings in ["versions = \"all\"", "versions = [\"2\"]", "versions = \"all\"", "versions = [\"2\"]"] {
+        std::fs::write(models.at("m/model.toml"), settings).expect("written");
+        server.reload();
         assert_eq!(make(&server, "m", "unload", &json!({ "version": "1" })).status, 200);
         until(&server, "m/1", "absent");
         let refused = make(&server, "m", "promote", &json!({ "version": "1" }));
