@@ -247,7 +247,7 @@ mod tests {
         fs::write(&graph, "half").expect("written");
         let name = VersionName::new("1").expect("a name");
         let version = VersionDirectory { name, graph: graph.clone(), directory: Some(root.path().to_path_buf()) };
-        let settle = Duration::from_secs(3600);
+        let settle = Duration::from_hours(1);
         let (mut observer, now) = (Observer::new(settle), Instant::now());
         // When it is observed, whether it has changed, whether it is whole, and when it may be.
         for (seconds, changed, whole, next) in [

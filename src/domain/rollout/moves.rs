@@ -1,5 +1,8 @@
 //! The moves of a rollout: what each changes, and when it is refused. A pure function of the state and the versions.
 
+#[cfg(test)]
+mod tests;
+
 use crate::domain::{
     name::VersionName,
     rollout::document::{CanaryRole, MAX_EARLIER, MAX_HISTORY, MoveRecord, Rollout, ShadowRole},
@@ -299,8 +302,8 @@ impl MoveContext<'_> {
 
 /// Makes a version stable; the stable version before it becomes the first to roll back to.
 fn make_stable(next: &mut Rollout, to: &VersionName, before: Option<VersionName>) {
+    next.earlier.retain(|other| other != to && Some(other) != before.as_ref());
     if let Some(before) = before {
-        next.earlier.retain(|other| *other != before && other != to);
         next.earlier.insert(0, before);
         next.earlier.truncate(MAX_EARLIER);
     }

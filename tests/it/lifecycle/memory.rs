@@ -24,7 +24,7 @@ fn process_state(address: std::net::SocketAddr) -> String {
     reply.json()["versions"][1].to_string()
 }
 
-/// 5 MB and 60 times, or with CANDOR_LONG=1 50 MB and 200 times.
+/// 5 MB and 60 times, or with `CANDOR_LONG=1` 50 MB and 200 times.
 #[test]
 fn memory_does_not_grow_by_loading_and_unloading() {
     let long = std::env::var_os("CANDOR_LONG").is_some_and(|value| value == "1");

@@ -19,7 +19,8 @@ use crate::support::{
 pub(crate) const BODY: &str = r#"{"features":{"x":1}}"#;
 
 /// The arguments and settings of an administrator, whose token is `foo`.
-const ADMINISTRATORS: &str = "[[caller]]\nname = \"ops\"\ntoken_sha256 = \"2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae\"\n";
+const ADMINISTRATORS: &str =
+    "[[caller]]\nname = \"ops\"\ntoken_sha256 = \"2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae\"\n";
 
 /// The names and contents of the files of a version.
 pub(crate) type VersionFiles = Vec<(&'static str, Vec<u8>)>;
@@ -55,7 +56,7 @@ fn tag(constant: f32) -> String {
 }
 
 fn hexadecimal(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 /// The directory. Removed when dropped.

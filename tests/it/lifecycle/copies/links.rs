@@ -18,7 +18,7 @@ fn swap(link: &Path, target: &str) {
     fs::rename(draft, link).expect("renamed");
 }
 
-/// A ConfigMap: each file is a link into `..data`, which is a link to a directory with a time in its name.
+/// A `ConfigMap`: each file is a link into `..data`, which is a link to a directory with a time in its name.
 #[test]
 fn a_version_in_a_config_map_is_replaced_at_once() {
     let models = ModelsDirectory::new(&[]);

@@ -27,7 +27,7 @@ const PERIOD: Duration = Duration::from_millis(40);
 /// What the load was answered.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
-    pub(super) answers: usize,
+    pub(super) count: usize,
     pub(super) failures: Vec<String>,
     /// Every constant that was seen.
     pub(super) constants: BTreeSet<String>,
@@ -116,7 +116,7 @@ impl Load {
     fn take(&self, model: &str, reply: &Reply) {
         let read = catch_unwind(AssertUnwindSafe(|| read_answer(reply)));
         let mut answers = self.answers.lock().expect("no panic");
-        answers.answers += 1;
+        answers.count += 1;
         let of_one_version = |(version, found): &(String, f32)| {
             let version: u8 = version.parse().unwrap_or_default();
             (0..10).any(|revision| constant(model, version, revision).to_bits() == found.to_bits())
