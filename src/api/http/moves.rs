@@ -115,7 +115,7 @@ fn refusal(error: &MoveRefused) -> ServeError {
         MoveRefused::UnknownModel { .. } => ErrorCode::UnknownModel,
         MoveRefused::Rule(MoveError::UnknownVersion { .. }) => ErrorCode::UnknownVersion,
         MoveRefused::Rule(MoveError::Percent { .. }) => ErrorCode::DataContractViolation,
-        MoveRefused::Rule(_) => MOVE_REFUSED,
+        MoveRefused::Rule(_) | MoveRefused::Unreadable { .. } => MOVE_REFUSED,
         MoveRefused::Conflict { .. } => MOVE_CONFLICT,
         MoveRefused::Store { .. } => MOVE_NOT_RECORDED,
         MoveRefused::Stopping => ErrorCode::Draining,
