@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,9 +11,10 @@ use super::{
     default_model::default_model,
     error::ModelError,
     model_settings::ModelSettings,
+    model_source::ModelSource,
     observer::{self, Observation, Observer},
     rollout_store::{RolloutStore, StoredRollout},
-    scan::{ModelDirectory, ScanResult, VersionDirectory, scan},
+    scan::{ModelDirectory, VersionDirectory},
 };
 use crate::{
     domain::{
@@ -23,28 +23,6 @@ use crate::{
     },
     telemetry::error_chain,
 };
-
-/// Where models come from.
-pub(super) trait ModelSource: Send {
-    /// Returns the models, as directories on this machine.
-    fn scan(&mut self) -> Result<ScanResult, ModelError>;
-
-    /// The directory or file whose changes the operating system can announce; `None` if it must be polled.
-    fn watched(&self) -> Option<PathBuf>;
-}
-
-/// Models in a directory.
-pub(super) struct DirectorySource(pub(super) PathBuf);
-
-impl ModelSource for DirectorySource {
-    fn scan(&mut self) -> Result<ScanResult, ModelError> {
-        scan(&self.0)
-    }
-
-    fn watched(&self) -> Option<PathBuf> {
-        Some(self.0.clone())
-    }
-}
 
 /// The settings of a model, and the versions that they select.
 pub(super) type SelectedSettings = (ModelSettings, BTreeSet<VersionName>);

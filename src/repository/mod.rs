@@ -27,6 +27,7 @@ mod model_control;
 mod model_entry;
 mod model_repository;
 mod model_settings;
+mod model_source;
 mod model_version;
 mod move_request;
 mod observer;

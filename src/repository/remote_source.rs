@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use super::{
     Settings,
     error::ModelError,
-    listing::{DirectorySource, ModelSource},
+    model_source::{DirectorySource, ModelSource},
     remote::{RemoteOptions, RemoteStore, StateTag, WriteStateError, is_remote},
     rollout_store::{DirectoryStore, ReadStateError, RolloutStore, RolloutWriteError, StoredRollout, parse, render},
     scan::{ModelDirectory, ScanResult},
