@@ -4,10 +4,12 @@
 .DEFAULT_GOAL := help
 # The options of the overload bench, as in: make bench-overload OVERLOAD="--seconds 3"
 OVERLOAD ?=
+# The options of the bench of moves, as in: make bench-moves MOVES="--seconds 5 --moves 10"
+MOVES ?=
 # The binary that `make survey` tests, and its options, as in: make survey SURVEY="--filter silero"
 SURVEY_BINARY ?= target/debug/candor
 SURVEY ?=
-.PHONY: help run test lint bench bench-overload hostile bench-soak bench-overload-deps coverage guard-study matrix-study selection-study docs models profiles calibrations churn-truth-report survey fixtures clean need-rust need-python need-pip runtime
+.PHONY: help run test lint bench bench-overload hostile bench-shadow bench-soak bench-overload-deps coverage guard-study matrix-study selection-study docs models profiles calibrations churn-truth-report survey fixtures clean need-rust need-python need-pip runtime bench-moves
 
 # The flags for `candor serve`, as in: make run ARGS="--port 9000 my-models"
 ARGS ?=
@@ -63,6 +65,9 @@ bench-overload: bench-overload-deps ## Measure overload: goodput, lateness, refu
 bench-shadow: need-rust runtime ## Measure what a shadow costs the answered requests
 	cargo build --release --locked --bin candor
 	@$(WITH_ORT) python3 benches/shadow/run.py target/release/candor
+
+bench-moves: bench-overload-deps ## Measure what callers notice of moves
+	@$(WITH_ORT) .venv-models/bin/python benches/moves/run.py --out target/moves.md $(MOVES)
 
 hostile: need-rust need-pip runtime .venv-test/stamp ## Attack the server at full size, and print what it held
 	@$(WITH_ORT) $(WITH_PYTHON) CANDOR_LONG=1 cargo test --locked --test it hostile -- --nocapture --test-threads 1

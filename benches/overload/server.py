@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 PLACE = TARGET / "overload"
 CANDOR = pathlib.Path(os.environ.get("CANDOR", TARGET / "dist" / "candor"))
-GENERATOR = TARGET / "dist" / "examples" / "overload-generator"
+GENERATOR = pathlib.Path(os.environ.get("GENERATOR", TARGET / "dist" / "examples" / "overload-generator"))
 TICKS = os.sysconf("SC_CLK_TCK")
 
 

@@ -93,7 +93,7 @@ pub fn main() -> ExitCode {
     let command = Cli::parse().command;
     // Before anything is read, since this re-executes the program.
     if command.loads_models()
-        && let Err(code) = reexec_without_ort_telemetry()
+        && let Err(code) = reexec_with_environment()
     {
         return code;
     }
@@ -120,20 +120,36 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Re-executes this program with the usage telemetry of ONNX Runtime disabled before the library is loaded. Returns if
-/// it is disabled already. The variable cannot be set in the running process, since that is unsafe once other threads
-/// may read it.
-fn reexec_without_ort_telemetry() -> Result<(), ExitCode> {
+/// The variable by which glibc takes the size from which it maps each allocation by itself, and gives it back when freed.
+/// By default glibc raises this size to that of the largest weights that were freed, and keeps the memory of unloaded models
+/// in pieces.
+const MMAP_THRESHOLD: &str = "MALLOC_MMAP_THRESHOLD_";
+const MMAP_THRESHOLD_BYTES: &str = "1048576";
+
+/// Re-executes this program with the usage telemetry of ONNX Runtime disabled before the library is loaded, and with
+/// memory that is given back. Returns if both are set already. The variables cannot be set in the running process, since
+/// that is unsafe once other threads may read them.
+fn reexec_with_environment() -> Result<(), ExitCode> {
     use std::os::unix::process::CommandExt as _;
 
     let name = crate::runtime::DISABLE_TELEMETRY;
-    if std::env::var_os(name).is_some_and(|value| value == "1") {
+    let is_silent = std::env::var_os(name).is_some_and(|value| value == "1");
+    let threshold = std::env::var_os(MMAP_THRESHOLD);
+    if is_silent && threshold.is_some() {
         return Ok(());
     }
+    let threshold = threshold.unwrap_or_else(|| MMAP_THRESHOLD_BYTES.into());
     let error = match std::env::current_exe() {
-        Ok(program) => std::process::Command::new(program).args(std::env::args_os().skip(1)).env(name, "1").exec(),
+        Ok(program) => {
+            let mut command = std::process::Command::new(program);
+            command.args(std::env::args_os().skip(1)).env(name, "1").env(MMAP_THRESHOLD, threshold).exec()
+        }
         Err(error) => error,
     };
+    if is_silent {
+        // The program only needs more memory.
+        return Ok(());
+    }
     complain(format_args!(
         "candor: could not restart with {name}=1, which disables the usage telemetry of ONNX Runtime: {error}"
     ));

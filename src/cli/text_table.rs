@@ -5,14 +5,23 @@ use std::fmt::Write as _;
 /// Formats rows as a table; the first and the last column are left-aligned, the others right-aligned.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    aligned(rows, |column| column == 0 || column + 1 == columns)
+}
+
+/// Formats rows as a table whose columns are all left-aligned.
+pub(super) fn left_aligned(rows: &[Vec<String>]) -> String {
+    aligned(rows, |_| true)
+}
+
+fn aligned(rows: &[Vec<String>], is_left: impl Fn(usize) -> bool) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
         for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            let left = column == 0 || column + 1 == columns;
-            let _ = if left { write!(line, "{cell:<width$}  ") } else { write!(line, "{cell:>width$}  ") };
+            let _ = if is_left(column) { write!(line, "{cell:<width$}  ") } else { write!(line, "{cell:>width$}  ") };
         }
         text += line.trim_end();
         text.push('\n');

@@ -38,6 +38,11 @@ pub(super) fn log_move(request: &MoveRequest, control: &ModelControl) {
     }
 }
 
+/// Logs a move of the server that is in memory only.
+pub(super) fn log_unrecorded(model: &str, error: &str) {
+    tracing::error!(model, "a move is not recorded and lasts until the server restarts: {error}");
+}
+
 /// Logs a loaded version and its notes.
 pub(super) fn log_loaded(version: &ModelVersion) {
     let cost = version.probe.cost.batch_time(1);

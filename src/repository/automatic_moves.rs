@@ -25,8 +25,9 @@ impl ModelControl {
             Some((self.serving(&role.version)?.clone(), self.serving(self.stable()?)?.clone(), role.percent))
         });
         let Some((version, stable, percent)) = both else {
-            // While the canary is replaced by new files, its counts are kept; those of another version are not its own.
-            let version = role.as_ref().map(|role| &role.version);
+            // While the canary is replaced by new files, its counts are kept; those of another version are not its own. They
+            // hold both versions, so they end with the model.
+            let version = role.as_ref().map(|role| &role.version).filter(|_| !self.listed.versions.is_empty());
             self.canary.take_if(|running| Some(&running.version.version) != version);
             return;
         };

@@ -77,13 +77,15 @@ impl ModelEntry {
         match found.map(|found| (found, &found.state)) {
             Some((_, VersionState::Ready(version))) => Ok(version),
             Some((found, _)) => Err(self.not_ready(&found.describe(), Some(found.name.clone()))),
-            None => {
-                let names: Vec<&str> = self.versions.iter().map(|version| version.name.as_str()).collect();
-                let detail = format!("{} has no version {}; there are: {}", self.name, quote(name), names.join(", "));
-                let model = Some(self.name.clone());
-                Err(ResolveError { code: ErrorCode::UnknownVersion, detail, model, version: None })
-            }
+            None => Err(self.unknown_version(name)),
         }
+    }
+
+    /// The error for a version that the model does not have; says which it has.
+    pub fn unknown_version(&self, name: &str) -> ResolveError {
+        let names: Vec<&str> = self.versions.iter().map(|version| version.name.as_str()).collect();
+        let detail = format!("{} has no version {}; there are: {}", self.name, quote(name), names.join(", "));
+        ResolveError { code: ErrorCode::UnknownVersion, detail, model: Some(self.name.clone()), version: None }
     }
 
     /// The reasons name files, which concern only the operator. Callers get the states and the path that has the reasons.

@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::{
-    announce::{log_failure, log_move},
+    announce::{log_failure, log_move, log_unrecorded},
     event::{Event, ReloadReply},
     gate::{GatePair, run_gate},
     listing::{ListedModel, Listing},
@@ -161,7 +161,8 @@ impl Coordinator {
                 // Without versions there is nothing to keep, so all of them are unloaded.
                 let ListedModel { directory, settings, .. } = &control.listed;
                 let (directory, settings) = (directory.clone(), settings.clone());
-                control.update(ListedModel { directory, settings, versions: Vec::new(), rollout: Ok(None) });
+                let (listed_at, versions) = (Instant::now(), Vec::new());
+                control.update(ListedModel { listed_at, directory, settings, versions, rollout: Ok(None) });
             }
         }
         for (name, listed) in models {
@@ -183,6 +184,8 @@ impl Coordinator {
             self.make_automatic_moves();
             self.start_actions();
         }
+        // What is about to be unloaded must not be published as a part of a canary.
+        self.models.values_mut().for_each(ModelControl::follow_canary);
         self.models.retain(|_, control| !control.listed.versions.is_empty() || !control.versions.is_empty());
         self.publish();
         let waiting = self.models.values().any(ModelControl::is_waiting);
@@ -238,12 +241,14 @@ impl Coordinator {
     fn take_load(&mut self, outcome: LoadOutcome) {
         let LoadOutcome { model, version, content, bytes, result } = outcome;
         self.loads.ended(bytes);
-        let Some(control) = self.models.get_mut(&model).and_then(|control| control.versions.get_mut(&version)) else {
-            return;
-        };
+        let Some(model_control) = self.models.get_mut(&model) else { return };
+        if result.is_none() {
+            model_control.distrust(&version, &content);
+        }
+        let Some(control) = model_control.versions.get_mut(&version) else { return };
         control.activity = Activity::None;
         match result {
-            // Its files changed while they were read: they are loaded again once they are whole.
+            // They are loaded again once a listing says that they are whole.
             None => tracing::debug!(%model, %version, "its files changed while it was loaded"),
             Some(Ok(loaded)) => {
                 control.rejected = None;
@@ -328,23 +333,29 @@ impl Coordinator {
             match self.store.write(&directory, &next, control.tag.as_ref()) {
                 Ok(tag) => control.moved(next, Some(tag)),
                 Err(RolloutWriteError::Conflict) => {
-                    if let Ok(stored) = self.store.read(&directory) {
-                        control.adopt(stored);
+                    match self.store.read(&directory) {
+                        Ok(stored) => control.follow(stored),
+                        // Safety first, as below.
+                        Err(error) if request.origin.by == SERVER => {
+                            log_unrecorded(&request.model, &error_chain(&error));
+                            control.moved(next, None);
+                            return Ok(control.outcome(true));
+                        }
+                        Err(source) => return Err(MoveRefused::Unreadable { model: request.model.clone(), source }),
                     }
                     let latest = control.rollout.history.first().cloned();
                     return Err(MoveRefused::Conflict { model: request.model.clone(), latest: Box::new(latest) });
                 }
                 Err(error) if request.origin.by == SERVER => {
                     // Safety first: a canary that fails its callers is taken back even if that cannot be recorded.
-                    let (model, error) = (&request.model, error_chain(&error));
-                    tracing::error!(model, "a move is not recorded and lasts until the server restarts: {error}");
+                    log_unrecorded(&request.model, &error_chain(&error));
                     control.moved(next, None);
                 }
                 Err(error) => return Err(MoveRefused::Store { model: request.model.clone(), source: error }),
             }
             log_move(request, control);
         }
-        Ok(MoveOutcome { changed, rollout: control.rollout.clone(), stable: control.stable().cloned() })
+        Ok(control.outcome(changed))
     }
 }
 

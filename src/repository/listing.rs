@@ -50,7 +50,10 @@ impl ModelSource for DirectorySource {
 pub(super) type SelectedSettings = (ModelSettings, BTreeSet<VersionName>);
 
 /// One model as it is on disk.
+#[derive(Clone)]
 pub(super) struct ListedModel {
+    /// When it began to be read.
+    pub(super) listed_at: Instant,
     pub(super) directory: ModelDirectory,
     pub(super) settings: Result<SelectedSettings, String>,
     /// Each version with its directory, oldest first.
@@ -72,7 +75,11 @@ pub(super) struct Lister {
     pub(super) source: Box<dyn ModelSource>,
     pub(super) store: Arc<dyn RolloutStore + Sync>,
     observer: Observer,
+    settle: Duration,
     configured_default: String,
+    /// The models of the last listing, and since when each is missing, if it is.
+    known: BTreeMap<ModelName, (ListedModel, Option<Instant>)>,
+    default_model: String,
 }
 
 impl Lister {
@@ -83,7 +90,8 @@ impl Lister {
         configured_default: &str,
     ) -> Self {
         let configured_default = configured_default.to_owned();
-        Self { source, store, observer: Observer::new(settle), configured_default }
+        let (observer, known, default_model) = (Observer::new(settle), BTreeMap::new(), String::new());
+        Self { source, store, observer, settle, configured_default, known, default_model }
     }
 
     /// Lists the repository.
@@ -92,22 +100,44 @@ impl Lister {
     /// Returns [`ModelError`] if the repository itself cannot be read.
     pub(super) fn list(&mut self) -> Result<Listing, ModelError> {
         let found = self.source.scan()?;
-        let default_model = default_model(&self.configured_default, &found.models);
         let problems = found.problems.iter().map(|problem| error_chain(problem)).collect();
         let graphs: Vec<_> =
             found.models.iter().flat_map(|model| &model.versions).map(|version| &*version.graph).collect();
         self.observer.retain(&graphs);
         let now = Instant::now();
-        let models = found.models.iter().map(|model| (model.name.clone(), self.list_model(model, now))).collect();
-        Ok(Listing { models, problems, default_model })
+        let mut models: BTreeMap<_, _> =
+            found.models.iter().map(|model| (model.name.clone(), self.list_model(model, now))).collect();
+        if !self.keep_missing(&mut models, now) {
+            self.default_model = default_model(&self.configured_default, &found.models);
+        }
+        Ok(Listing { models, problems, default_model: self.default_model.clone() })
     }
 
-    /// When a version that is being copied may be whole, if there is one.
+    /// Adds the models that have been missing for less than the settle time, since they may be about to be replaced: first
+    /// removed, then copied. Returns whether there are any.
+    fn keep_missing(&mut self, models: &mut BTreeMap<ModelName, ListedModel>, now: Instant) -> bool {
+        for (name, listed) in &*models {
+            self.known.insert(name.clone(), (listed.clone(), None));
+        }
+        let settle = self.settle;
+        self.known.retain(|name, (_, missing)| {
+            models.contains_key(name) || now.duration_since(*missing.get_or_insert(now)) < settle
+        });
+        let missing = self.known.iter().filter(|(_, (_, missing))| missing.is_some());
+        let kept: Vec<_> = missing.map(|(name, (listed, _))| (name.clone(), listed.clone())).collect();
+        let any = !kept.is_empty();
+        models.extend(kept);
+        any
+    }
+
+    /// When a version that is being copied may be whole, or a model that is missing is given up, if there is one.
     pub(super) fn next_settled(&self) -> Option<Instant> {
-        self.observer.next_settled(Instant::now())
+        let given_up = self.known.values().filter_map(|(_, missing)| *missing).map(|missing| missing + self.settle);
+        self.observer.next_settled(Instant::now()).into_iter().chain(given_up).min()
     }
 
     fn list_model(&mut self, model: &ModelDirectory, now: Instant) -> ListedModel {
+        let listed_at = Instant::now();
         let settings =
             ModelSettings::for_model(model).map_err(|error| error_chain(&error)).map(|(settings, chosen)| {
                 (settings, chosen.into_iter().map(|version| version.name).collect::<BTreeSet<_>>())
@@ -124,6 +154,6 @@ impl Lister {
         // A version that was requested by its path is served whatever a rollout says.
         let rollout =
             if model.by_path { Ok(None) } else { self.store.read(model).map_err(|error| error_chain(&error)) };
-        ListedModel { directory: model.clone(), settings, versions, rollout }
+        ListedModel { listed_at, directory: model.clone(), settings, versions, rollout }
     }
 }

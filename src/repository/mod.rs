@@ -82,7 +82,7 @@ pub use remote::{
     Cloud, RemoteOptions, RemoteStore, StateTag, StoreAddress, StoreError, StoredState, WriteStateError, is_remote,
 };
 pub use rollout_settings::{ArmSettings, ExperimentSettings, Promotion, ShadowSettings};
-pub use rollout_store::RolloutWriteError;
+pub use rollout_store::{ReadStateError, RolloutWriteError};
 pub use routing::{CanaryRouting, ExperimentRouting, RequestAssignment, RolloutStatus, Routing, ShadowRouting, Split};
 pub use scan::{ModelDirectory, ScanResult, VersionDirectory, scan};
 pub use schema_validator::SchemaValidator;

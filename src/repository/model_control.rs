@@ -11,6 +11,7 @@ use super::{
     listing::{ListedModel, SelectedSettings},
     model_settings::ModelSettings,
     model_version::ModelVersion,
+    move_request::MoveOutcome,
     remote::StateTag,
     rollout_settings::ExperimentSettings,
     rollout_store::StoredRollout,
@@ -51,6 +52,8 @@ pub(super) struct ModelControl {
     pub(super) rollout: Rollout,
     pub(super) tag: Option<StateTag>,
     pub(super) rollout_problem: Option<String>,
+    /// When the rollout was last written or read outside of a listing. Listings that began earlier do not know of that.
+    decided_at: Option<Instant>,
     /// The stable version while the rollout names none.
     initial: Option<VersionName>,
     /// Until then, a version that is being copied can still become the initial stable version.
@@ -70,6 +73,7 @@ impl ModelControl {
             rollout: Rollout::default(),
             tag: None,
             rollout_problem: None,
+            decided_at: None,
             initial: None,
             initial_until,
             versions: BTreeMap::new(),
@@ -93,13 +97,20 @@ impl ModelControl {
             Err(problem) => self.settings_problem = Some(problem.clone()),
         }
         match self.listed.rollout.clone() {
+            _ if self.decided_at.is_some_and(|decided| self.listed.listed_at <= decided) => {}
             Ok(stored) => self.adopt(stored),
             Err(problem) => self.rollout_problem = Some(problem),
         }
     }
 
+    /// Takes in the state of the rollout that another server has just written.
+    pub(super) fn follow(&mut self, stored: Option<StoredRollout>) {
+        self.adopt(stored);
+        self.decided_at = Some(Instant::now());
+    }
+
     /// Takes in the state of the rollout as it is stored.
-    pub(super) fn adopt(&mut self, stored: Option<StoredRollout>) {
+    fn adopt(&mut self, stored: Option<StoredRollout>) {
         self.rollout_problem = None;
         if stored.as_ref().map(|stored| &stored.tag) == self.tag.as_ref() {
             // Nothing changed, or a move could not be recorded and lasts until somebody makes another.
@@ -117,6 +128,19 @@ impl ModelControl {
     /// Takes in the new state after a move; `tag` is that of the stored state.
     pub(super) fn moved(&mut self, rollout: Rollout, tag: Option<StateTag>) {
         (self.rollout, self.tag) = (rollout, tag.or(self.tag.take()));
+        self.decided_at = Some(Instant::now());
+    }
+
+    /// The state after a move.
+    pub(super) fn outcome(&self, changed: bool) -> MoveOutcome {
+        MoveOutcome { changed, rollout: self.rollout.clone(), stable: self.stable().cloned() }
+    }
+
+    /// Waits for the next listing before a version is loaded again whose files changed while they were read.
+    pub(super) fn distrust(&mut self, name: &VersionName, content: &ContentId) {
+        for (version, _) in &mut self.listed.versions {
+            version.whole &= version.name != *name || version.content != *content;
+        }
     }
 
     /// The version that is stable now.

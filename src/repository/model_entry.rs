@@ -10,14 +10,16 @@ use super::{
 use crate::domain::{comparison::OutcomeScheme, name::VersionName, rollout::Assignment};
 
 impl ModelControl {
-    /// Why the rollout cannot be followed.
+    /// Why the rollout or the settings cannot be followed.
     fn problem(&self) -> Option<String> {
         let missing = self.rollout.stable.as_ref().filter(|stable| {
             !self.is_listed(stable) && self.versions.get(*stable).is_none_or(|version| version.serving.is_none())
         });
         let missing =
             missing.map(|stable| format!("rollout.json says that version {stable} is stable, which does not exist"));
-        self.rollout_problem.clone().or(missing)
+        // While nothing is loaded, the versions say what is wrong with the settings.
+        let settings = self.settings_problem.as_ref().filter(|_| !self.versions.is_empty());
+        self.rollout_problem.clone().or(missing).or_else(|| settings.cloned())
     }
 
     /// The versions as the catalog shows them, oldest first.

@@ -19,7 +19,7 @@ use super::{
     error::ModelError,
     event::Event,
     listing::Lister,
-    load_job::Loads,
+    load_job::{LoadOutcome, Loads},
     load_supervisor::LoadSupervisor,
     loader::Loader,
     model_version::ModelVersion,
@@ -70,7 +70,15 @@ impl Repository {
         let published = Arc::new(Published::default());
         let after_load = events.clone();
         // The coordinator ends after the last load; ignore the error.
-        let on_loaded = Arc::new(move |outcome| _ = after_load.send(Event::Loaded(Box::new(outcome))));
+        let listed_again = wakes.clone();
+        let on_loaded = Arc::new(move |outcome: LoadOutcome| {
+            let is_outdated = outcome.result.is_none();
+            let _ = after_load.send(Event::Loaded(Box::new(outcome)));
+            if is_outdated {
+                // If there is no room, the repository is about to be listed anyway.
+                let _ = listed_again.try_send(Wake::Changed);
+            }
+        });
         let loads = Loads::new(loader.clone(), Arc::clone(&metrics), settings.max_loading_bytes, on_loaded);
         let after_retirement = events.clone();
         let on_retired = Box::new(move |model, version| _ = after_retirement.send(Event::Retired(model, version)));

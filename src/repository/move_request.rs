@@ -1,6 +1,6 @@
 //! A request for a move, its outcome, and why it is refused.
 
-use super::rollout_store::RolloutWriteError;
+use super::rollout_store::{ReadStateError, RolloutWriteError};
 use crate::domain::{
     name::VersionName,
     rollout::{Move, MoveError, MoveOrigin, MoveRecord, Rollout},
@@ -52,6 +52,14 @@ pub enum MoveRefused {
         model: String,
         /// That move, if it is known.
         latest: Box<Option<MoveRecord>>,
+    },
+    /// Somebody has made the state unreadable.
+    #[error("{model}: the state of the rollout cannot be read, so nothing can be moved")]
+    Unreadable {
+        /// The model.
+        model: String,
+        /// The cause.
+        source: ReadStateError,
     },
     /// The state cannot be stored.
     #[error("{model}: the move cannot be recorded")]

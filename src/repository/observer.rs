@@ -41,7 +41,9 @@ pub(super) struct Observation {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct FileStamp {
     bytes: u64,
-    modified: (i64, i64),
+    /// The status change, and not the modification: copying programs set the time of the modification, perhaps to the same
+    /// one for every build, and a file that becomes readable changes too.
+    changed: (i64, i64),
     inode: u64,
 }
 
@@ -161,14 +163,14 @@ fn collect(root: &Path, below: &Path, depth: usize, files: &mut Vec<ObservedFile
 fn observed(path: &Path, name: PathBuf) -> Option<ObservedFile> {
     let metadata = fs::metadata(path).ok()?;
     let stamp =
-        FileStamp { bytes: metadata.len(), modified: (metadata.mtime(), metadata.mtime_nsec()), inode: metadata.ino() };
+        FileStamp { bytes: metadata.len(), changed: (metadata.ctime(), metadata.ctime_nsec()), inode: metadata.ino() };
     Some(ObservedFile { name, stamp, metadata })
 }
 
 fn content_id(files: &[ObservedFile]) -> ContentId {
     let mut hasher = blake3::Hasher::new();
     for ObservedFile { name, stamp, .. } in files {
-        let FileStamp { bytes, modified: (seconds, nanos), inode } = stamp;
+        let FileStamp { bytes, changed: (seconds, nanos), inode } = stamp;
         hasher.update(format!("{}\0{bytes} {seconds} {nanos} {inode}\0", name.display()).as_bytes());
     }
     ContentId(hasher.finalize().to_hex().to_string())
@@ -184,4 +186,86 @@ fn unchanged_for(version: &VersionDirectory, files: &[ObservedFile]) -> Duration
         metadata.modified().map_or(changed, |modified| modified.max(changed))
     });
     changes.max().and_then(|latest| now.duration_since(latest).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::domain::name::VersionName;
+
+    /// Files with the same size, whose times are set back, as copying programs do.
+    #[test]
+    fn each_change_changes_the_content_and_reading_does_not() {
+        let root = tempfile::tempdir().expect("a directory");
+        let (graph, weights) = (root.path().join(GRAPH), root.path().join("weights/0.bin"));
+        fs::create_dir(root.path().join("weights")).expect("made");
+        let write = |path: &Path, content: &str| {
+            fs::write(path, content).expect("written");
+            let file = fs::File::options().write(true).open(path).expect("a file");
+            file.set_modified(SystemTime::UNIX_EPOCH).expect("set");
+        };
+        write(&graph, "1");
+        write(&weights, "1");
+        let name = VersionName::new("1").expect("a name");
+        let version = VersionDirectory { name, graph: graph.clone(), directory: Some(root.path().to_path_buf()) };
+        let content = || content_id(&files_of(&version));
+        let mut before = content();
+        assert_eq!((fs::read(&graph).map(|bytes| bytes.len()).ok(), content()), (Some(1), before.clone()));
+        let changes: [(&str, &dyn Fn()); 6] = [
+            ("the same size and time", &|| write(&graph, "2")),
+            ("a file below", &|| write(&weights, "2")),
+            ("it becomes readable", &|| {
+                fs::set_permissions(&graph, fs::Permissions::from_mode(0o640)).expect("set");
+            }),
+            ("another file", &|| write(&root.path().join("contract.json"), "")),
+            ("renamed over it", &|| {
+                write(&root.path().join(".draft"), "3");
+                fs::rename(root.path().join(".draft"), &graph).expect("renamed");
+            }),
+            ("removed", &|| fs::remove_file(&weights).expect("removed")),
+        ];
+        for (what, change) in changes {
+            // The clock of a file system may tick only every few milliseconds.
+            let started = fs::metadata(&graph).expect("there").ctime_nsec();
+            let ticked = || {
+                let probe = tempfile::NamedTempFile::new_in(root.path().parent()?).ok()?;
+                Some(probe.as_file().metadata().ok()?.ctime_nsec() != started)
+            };
+            while ticked() != Some(true) {}
+            change();
+            assert_ne!(content(), before, "{what}");
+            before = content();
+        }
+    }
+
+    #[test]
+    fn a_version_is_whole_once_it_has_been_quiet() {
+        let root = tempfile::tempdir().expect("a directory");
+        let graph = root.path().join(GRAPH);
+        fs::write(&graph, "half").expect("written");
+        let name = VersionName::new("1").expect("a name");
+        let version = VersionDirectory { name, graph: graph.clone(), directory: Some(root.path().to_path_buf()) };
+        let settle = Duration::from_hours(1);
+        let (mut observer, now) = (Observer::new(settle), Instant::now());
+        // When it is observed, whether it has changed, whether it is whole, and when it may be.
+        for (seconds, changed, whole, next) in [
+            (0, false, false, Some(3600)),
+            (3599, false, false, Some(3600)),
+            (3600, false, true, None),
+            (3601, true, false, Some(7201)),
+            (7200, false, false, Some(7201)),
+            (7201, false, true, None),
+        ] {
+            if changed {
+                fs::write(&graph, "whole, and of another size").expect("written");
+            }
+            let at = now + Duration::from_secs(seconds);
+            assert_eq!(observer.observe(&version, at).whole, whole, "{seconds}");
+            assert_eq!(observer.next_settled(at), next.map(|next| now + Duration::from_secs(next)), "{seconds}");
+        }
+        observer.retain(&[]);
+        assert!(observer.seen.is_empty());
+    }
 }

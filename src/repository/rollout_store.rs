@@ -4,9 +4,10 @@
 //! made from: the loser of a race is told, and reads the state of the winner.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -17,6 +18,10 @@ use super::{
 };
 use crate::domain::rollout::{FORMAT, Rollout};
 
+/// How long the lock of a state is waited for, and how often it is tried. It is held for one write.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+const LOCK_INTERVAL: Duration = Duration::from_millis(5);
+
 /// A state as it was read.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct StoredRollout {
@@ -26,7 +31,7 @@ pub(super) struct StoredRollout {
 
 /// A state cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ReadStateError {
+pub enum ReadStateError {
     /// The file cannot be read.
     #[error("{place}")]
     Read {
@@ -52,7 +57,7 @@ pub enum RolloutWriteError {
     #[error("another move was made at the same time")]
     Conflict,
     /// There is no place for it.
-    #[error("{0} has no directory for rollout.json: set repository.state_directory, or serve a directory of models")]
+    #[error("{0} is served by its own path and has no rollout.json: serve a directory of models")]
     NoPlace(String),
     /// The place cannot be written.
     #[error("{place} cannot be written; set repository.state_directory to a directory that can")]
@@ -123,8 +128,28 @@ fn read_file(path: &Path) -> Result<Option<StoredRollout>, ReadStateError> {
         Ok(bytes) => {
             Ok(Some(StoredRollout { rollout: parse(&bytes, &place)?, tag: StateTag::of_digest(digest(&bytes)) }))
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if is_absent(&error) => Ok(None),
         Err(source) => Err(ReadStateError::Read { place, source: source.into() }),
+    }
+}
+
+/// Whether there is no such file, nor can be one without somebody else's doing.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Locks a file, within a time: whoever holds the lock may hang.
+fn lock(file: &File) -> io::Result<()> {
+    let latest = Instant::now() + LOCK_TIMEOUT;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < latest => std::thread::sleep(LOCK_INTERVAL),
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "another program holds its lock, .rollout.lock"));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+            Ok(()) => return Ok(()),
+        }
     }
 }
 
@@ -145,8 +170,8 @@ impl RolloutStore for DirectoryStore {
         let directory = files::parent_of(&path);
         fs::create_dir_all(directory).map_err(failed)?;
         // The lock ends with the process, so a server that is killed leaves none behind.
-        let lock = File::create(path.with_file_name(".rollout.lock")).map_err(failed)?;
-        lock.lock().map_err(failed)?;
+        let locked = File::create(path.with_file_name(".rollout.lock")).map_err(failed)?;
+        lock(&locked).map_err(failed)?;
         let found = match files::read(&path, MAX_TEXT_BYTES) {
             Ok(bytes) => Some(StateTag::of_digest(digest(&bytes))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,

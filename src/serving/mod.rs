@@ -13,7 +13,7 @@ mod shadow;
 pub use assign::{Assigned, CallerTraits, assign};
 pub use error::ServeError;
 pub use interpret::MIN_BYTES_PER_ELEMENT;
-pub use pin::{Pinned, authorize, pin};
+pub use pin::{Pinned, find_model, pin};
 pub use predict::{PredictRequest, PredictResponse, RequestProgress, predict};
 pub use record::{ActiveRequest, Recorder, RequestMeta, RequestRecord, Sent};
 pub use shadow::Shadows;

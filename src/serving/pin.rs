@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::ServeError;
 use crate::{
     domain::{error_code::ErrorCode, text::quote},
-    repository::{Catalog, ModelVersion, Split},
+    repository::{Catalog, ModelEntry, ModelVersion, Split},
     security::Principal,
 };
 
@@ -15,7 +15,7 @@ use crate::{
 ///
 /// # Errors
 /// Returns [`ErrorCode::Forbidden`] if it does not.
-pub fn authorize(catalog: &Catalog, model: Option<&str>, caller: Option<&Principal>) -> Result<(), ServeError> {
+fn authorize(catalog: &Catalog, model: Option<&str>, caller: Option<&Principal>) -> Result<(), ServeError> {
     let Some(caller) = caller else { return Ok(()) };
     match model.or_else(|| catalog.default_name()) {
         Some(name) if !caller.can_use(name) => {
@@ -26,6 +26,21 @@ pub fn authorize(catalog: &Catalog, model: Option<&str>, caller: Option<&Princip
         }
         _ => Ok(()),
     }
+}
+
+/// Authorizes the caller and finds a model.
+///
+/// # Errors
+/// Returns a [`ServeError`] if the caller may not use the model, or if it does not exist. The error names no models that
+/// the caller may not use.
+pub fn find_model<'c>(
+    catalog: &'c Catalog,
+    model: &str,
+    caller: Option<&Principal>,
+) -> Result<&'c ModelEntry, ServeError> {
+    authorize(catalog, Some(model), caller)?;
+    let known = |model: &str| caller.is_none_or(|caller| caller.can_use(model));
+    catalog.entry_within(model, &known).map_err(ServeError::from_resolve_error)
 }
 
 /// The version of a request, before its body is known.

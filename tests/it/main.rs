@@ -17,6 +17,7 @@ mod explain;
 mod full_validation;
 mod golden;
 mod hostile;
+mod lifecycle;
 mod loading;
 mod logged;
 mod malformed;

@@ -15,6 +15,7 @@ pub mod health;
 mod index;
 mod metrics;
 mod models;
+mod move_body;
 mod moves;
 mod openapi;
 mod path_params;

@@ -14,13 +14,9 @@ use super::{
     path_params::PathParams,
 };
 use crate::{
-    domain::{
-        calibration::{CoverageLaw, coverage_law},
-        error_code::ErrorCode,
-    },
+    domain::calibration::{CoverageLaw, coverage_law},
     repository::{Catalog, ModelEntry, ModelVersion, ServedCalibration, VersionEntry, VersionState},
-    security::Principal,
-    serving::{ServeError, authorize, pin},
+    serving::{ServeError, find_model, pin},
 };
 
 /// `GET /models`
@@ -53,7 +49,7 @@ pub(super) async fn version(
     let found = find_model(&catalog, &model, caller).and_then(|entry| {
         let find = |name: &str| entry.versions.iter().find(|found| found.name.as_str() == name);
         let found = find(&version).or_else(|| find(entry.rollout.alias(&version)?.as_str()));
-        let found = found.ok_or_else(|| not_found(&catalog, &model, Some(&version), caller))?;
+        let found = found.ok_or_else(|| ServeError::from_resolve_error(entry.unknown_version(&version)))?;
         Ok(Json(version_detail(entry, found.name.as_str(), &found.state)))
     });
     context.respond(found)
@@ -84,20 +80,6 @@ fn contract_of(catalog: &Catalog, model: &str, version: Option<&str>, context: &
         let id = format!("\"{}\"", version.contract_id);
         ([(header::CONTENT_TYPE, "application/schema+json".to_owned()), (header::ETAG, id)], body)
     }))
-}
-
-fn find_model<'c>(catalog: &'c Catalog, model: &str, caller: Option<&Principal>) -> Result<&'c ModelEntry, ServeError> {
-    authorize(catalog, Some(model), caller)?;
-    catalog.models.get(model).ok_or_else(|| not_found(catalog, model, None, caller))
-}
-
-/// Says what there is instead of a model or a version that was not found.
-fn not_found(catalog: &Catalog, model: &str, version: Option<&str>, caller: Option<&Principal>) -> ServeError {
-    match pin(catalog, Some(model), version, caller) {
-        Err(error) => error,
-        // Unreachable: the name was just looked up in the same catalog and not found.
-        Ok(_) => ServeError::new(ErrorCode::Internal, "internal server error"),
-    }
 }
 
 fn model_summary(catalog: &Catalog, entry: &ModelEntry) -> Value {

@@ -13,9 +13,8 @@ use crate::{
         error_code::ErrorCode,
         rollout::{CanaryObservation, Verdict, judge},
     },
-    repository::{CanaryRouting, Catalog, ModelEntry, VersionEntry, VersionState},
-    security::Principal,
-    serving::{ServeError, authorize},
+    repository::{CanaryRouting, ModelEntry, VersionEntry, VersionState},
+    serving::{ServeError, find_model},
 };
 
 /// The moves that the list of all models shows of each.
@@ -36,7 +35,7 @@ pub(super) async fn model(
     PathParams(model): PathParams<String>,
 ) -> Response {
     let catalog = state.repository.catalog();
-    let found = find(&catalog, &model, context.caller());
+    let found = find_model(&catalog, &model, context.caller());
     context.respond(found.map(|entry| Json(rollout(entry, usize::MAX))))
 }
 
@@ -48,17 +47,6 @@ pub(super) async fn reload(State(state): State<SharedState>, Context(context): C
         let not_ready: Vec<String> = catalog.not_ready();
         Json(json!({ "models": catalog.models.len(), "not_ready": not_ready }))
     }))
-}
-
-/// Finds a model that the caller may use.
-pub(super) fn find<'c>(
-    catalog: &'c Catalog,
-    model: &str,
-    caller: Option<&Principal>,
-) -> Result<&'c ModelEntry, ServeError> {
-    authorize(catalog, Some(model), caller)?;
-    let known = |model: &str| caller.is_none_or(|caller| caller.can_use(model));
-    catalog.entry_within(model, &known).map_err(ServeError::from_resolve_error)
 }
 
 /// Returns the rollout of a model, with this many of its latest moves.

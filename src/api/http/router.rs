@@ -18,7 +18,9 @@ use super::{
     context::Context,
     docs,
     error_codes::{METHOD_NOT_ALLOWED, NOT_FOUND},
-    health, index, metrics, models, moves, openapi, predict, rollouts,
+    health, index, metrics, models,
+    move_body::{CanaryBody, LoadBody, PromoteBody, RollbackBody, ShadowBody, UnloadBody},
+    moves, openapi, predict, rollouts,
     routes::{self, ADMIN_ROUTES, ROUTES, Route, RouteAccess, RouteName},
     service::HttpService,
 };
@@ -94,12 +96,12 @@ fn handler(name: RouteName) -> MethodRouter<SharedState> {
         RouteName::Reload => post(rollouts::reload),
         RouteName::Rollouts => get(rollouts::list),
         RouteName::Rollout => get(rollouts::model),
-        RouteName::Promote => post(moves::promote),
-        RouteName::Canary => post(moves::canary),
-        RouteName::Shadow => post(moves::shadow),
-        RouteName::Rollback => post(moves::rollback),
-        RouteName::Load => post(moves::load),
-        RouteName::Unload => post(moves::unload),
+        RouteName::Promote => post(moves::make::<PromoteBody>),
+        RouteName::Canary => post(moves::make::<CanaryBody>),
+        RouteName::Shadow => post(moves::make::<ShadowBody>),
+        RouteName::Rollback => post(moves::make::<RollbackBody>),
+        RouteName::Load => post(moves::make::<LoadBody>),
+        RouteName::Unload => post(moves::make::<UnloadBody>),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::text_table::{decimals, format_sig, percent, table};
+use super::super::text_table::{decimals, format_sig, left_aligned, percent, table};
 use crate::{
     authoring::{CompareReport, ComparedVersion},
     domain::{
@@ -339,23 +339,6 @@ fn gate(made: &CompareReport) -> String {
     }
     for unchecked in &made.unchecked {
         let _ = writeln!(text, "  not checked  {}: {}", unchecked.limit, unchecked.reason);
-    }
-    text
-}
-
-/// Formats rows as a table whose columns are all left-aligned.
-fn left_aligned(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            let _ = write!(line, "{cell:<width$}  ");
-        }
-        text += line.trim_end();
-        text.push('\n');
     }
     text
 }

@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::{
-    super::output::Terminal,
+    super::{output::Terminal, text_table::left_aligned},
     admin::{AdminArgs, segment},
 };
 
@@ -71,23 +71,21 @@ pub(super) fn print_model(terminal: &mut Terminal, model: &Value) {
     for warning in model["warnings"].as_array().into_iter().flatten() {
         terminal.line(format_args!("  warning: {}", text(warning)));
     }
-    let mut rows = vec![["VERSION".to_owned(), "STATE".to_owned(), "SERVES".to_owned()]];
+    let mut rows = vec![["VERSION", "STATE", "SERVES"].map(str::to_owned).to_vec()];
     let mut reasons = Vec::new();
     for version in model["versions"].as_array().into_iter().flatten() {
         let name = text(&version["version"]);
-        rows.push([name.to_owned(), text(&version["state"]).to_owned(), roles(model, version)]);
+        rows.push(vec![name.to_owned(), text(&version["state"]).to_owned(), roles(model, version)]);
         let of_version = version["reasons"].as_array().into_iter().flatten();
         reasons.extend(of_version.map(|reason| format!("  version {name}: {}", text(reason))));
     }
     let shown =
         |name: &Value| model["versions"].as_array().is_some_and(|all| all.iter().any(|v| v["version"] == *name));
     for version in model["not_loaded"].as_array().into_iter().flatten().filter(|version| !shown(version)) {
-        rows.push([text(version).to_owned(), "not loaded".to_owned(), "–".to_owned()]);
+        rows.push(vec![text(version).to_owned(), "not loaded".to_owned(), "–".to_owned()]);
     }
-    let widths: Vec<usize> =
-        (0..2).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
-    for [version, state, serves] in &rows {
-        terminal.line(format_args!("  {version:0$}  {state:1$}  {serves}", widths[0], widths[1]));
+    for line in left_aligned(&rows).lines() {
+        terminal.line(format_args!("  {line}"));
     }
     for reason in &reasons {
         terminal.line(format_args!("{reason}"));

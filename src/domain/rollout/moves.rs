@@ -1,5 +1,8 @@
 //! The moves of a rollout: what each changes, and when it is refused. A pure function of the state and the versions.
 
+#[cfg(test)]
+mod tests;
+
 use crate::domain::{
     name::VersionName,
     rollout::document::{CanaryRole, MAX_EARLIER, MAX_HISTORY, MoveRecord, Rollout, ShadowRole},
@@ -216,6 +219,8 @@ impl MoveContext<'_> {
             Move::Shadow { version: to, percent: share } => {
                 self.candidate(to, *share)?;
                 next.shadow = Some(ShadowRole { version: to.clone(), percent: *share });
+                // A restart must not make the newest version stable, which may be the shadow.
+                next.stable = self.stable.cloned();
                 (Some(to.clone()), Some(*share), None)
             }
             Move::EndShadow => (next.shadow.take().map(|shadow| shadow.version), None, None),
@@ -244,8 +249,10 @@ impl MoveContext<'_> {
 
     fn load(&self, next: &mut Rollout, to: &VersionName) -> Result<(), MoveError> {
         self.exists(to)?;
+        // Whether model.toml selects a version that was unloaded may have changed meanwhile.
+        let absent = next.unloaded.contains(to) || (self.standing)(to) == VersionStanding::NotLoaded;
         next.unloaded.retain(|other| other != to);
-        if (self.standing)(to) == VersionStanding::NotLoaded && !self.rollout.unloaded.contains(to) {
+        if absent && !next.loaded.contains(to) {
             next.loaded.push(to.clone());
         }
         Ok(())
@@ -295,8 +302,8 @@ impl MoveContext<'_> {
 
 /// Makes a version stable; the stable version before it becomes the first to roll back to.
 fn make_stable(next: &mut Rollout, to: &VersionName, before: Option<VersionName>) {
+    next.earlier.retain(|other| other != to && Some(other) != before.as_ref());
     if let Some(before) = before {
-        next.earlier.retain(|other| *other != before && other != to);
         next.earlier.insert(0, before);
         next.earlier.truncate(MAX_EARLIER);
     }

@@ -7,6 +7,8 @@ pub(crate) mod http_client;
 pub(crate) mod loader;
 pub(crate) mod matching;
 pub(crate) mod metrics;
+pub(crate) mod models_directory;
+pub(crate) mod onnx;
 pub(crate) mod packages;
 pub(crate) mod paths;
 pub(crate) mod process;

@@ -99,6 +99,12 @@ impl Server {
         self.app.as_ref().and_then(App::admin_address).expect("a server with an admin listener")
     }
 
+    /// Lists the repository again, as SIGHUP would, and waits until the listing is published.
+    pub(crate) fn reload(&self) {
+        let repository = self.app.as_ref().expect("a running server").repository();
+        RUNTIME.block_on(repository.reload()).expect("it can be listed");
+    }
+
     pub(crate) fn get(&self, path: &str) -> Reply {
         self.send("GET", path, &[], b"")
     }
