@@ -100,7 +100,7 @@ fn a_shadow_with_another_contract_or_another_task_hurts_nobody() {
 #[test]
 fn copies_that_a_slow_shadow_cannot_take_are_dropped() {
     // One row at a time, so that it needs about 10 s for 500 rows; 288 of them can wait or run.
-    let rollout = Rollout::start(repository(&["stable", "slow"], "[limits]\nmax_batch_rows = 1\n"));
+    let rollout = Rollout::start(repository(&["stable", "slow"], "limits.max_batch_rows = 1\n"));
     rollout.made("shadow", &json!({ "version": "2" }));
     let mut sent = 0;
     wait_until("copies are dropped", || {

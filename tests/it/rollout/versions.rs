@@ -44,6 +44,8 @@ pub(super) fn add_other(root: &Path) {
     add(root, "other", "rollout_stable", &[("contract.json", &document().to_string())]);
 }
 
+/// Writes model.toml, with a deadline that is not missed on a busy machine.
 pub(super) fn write_settings(root: &Path, settings: &str) {
+    let settings = format!("limits.deadline_ms = 60000\n{settings}");
     fs::write(root.join("model/model.toml"), settings).expect("written");
 }
