@@ -100,15 +100,13 @@ impl Observer {
             && listed.iter().all(|(name, expected)| {
                 let Some(file) = files.iter().find(|file| file.name == Path::new(name)) else { return false };
                 let path = directory.join(name);
-                let found = match self.digests.get(&(path.clone(), file.stamp.clone())) {
-                    Some(known) => known.clone(),
-                    None => {
-                        let Ok(digest) = digest_file(&path) else { return false };
-                        self.digests.insert((path, file.stamp.clone()), digest.clone());
-                        digest
-                    }
-                };
-                expected.strip_prefix("sha256:") == Some(found.as_str())
+                let key = (path, file.stamp.clone());
+                if !self.digests.contains_key(&key) {
+                    let Ok(digest) = digest_file(&key.0) else { return false };
+                    self.digests.insert(key.clone(), digest);
+                }
+                let found = self.digests.get(&key);
+                expected.strip_prefix("sha256:") == found.map(String::as_str)
             })
     }
 }

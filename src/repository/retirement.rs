@@ -56,9 +56,10 @@ impl Retirement {
 fn release_all(arriving: &mpsc::Receiver<Leaving>, on_retired: &OnRetired) {
     let mut held: Vec<Leaving> = Vec::new();
     loop {
-        let next = match held.is_empty() {
-            true => arriving.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
-            false => arriving.recv_timeout(INTERVAL),
+        let next = if held.is_empty() {
+            arriving.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected)
+        } else {
+            arriving.recv_timeout(INTERVAL)
         };
         match next {
             Ok(leaving) => held.push(leaving),

@@ -37,7 +37,7 @@ impl Default for ShadowSettings {
 
 impl ShadowSettings {
     /// The settings that are out of range.
-    pub(super) fn errors(&self) -> Vec<SettingError> {
+    pub(super) fn errors(self) -> Vec<SettingError> {
         let usable = self.percent > 0.0 && self.percent <= 100.0;
         let reason = format!("must be above 0 and at most 100, found {}", self.percent);
         if usable { Vec::new() } else { vec![SettingError::new("shadow.percent", reason)] }

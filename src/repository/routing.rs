@@ -86,7 +86,7 @@ pub struct RequestAssignment<'r> {
 
 impl Split {
     /// Assigns a request. `sticky` returns the value that identifies its caller.
-    pub fn assign<'r>(&'r self, sticky: impl Fn(&StickyBy) -> Vec<u8>) -> RequestAssignment<'r> {
+    pub fn assign(&self, sticky: impl Fn(&StickyBy) -> Vec<u8>) -> RequestAssignment<'_> {
         if let Some(experiment) = &self.experiment
             && let Some(arm) = experiment.assignment.arm(&sticky(&experiment.sticky_by), &experiment.arms)
             && let Some(version) = experiment.versions.get(&arm.name)

@@ -15,7 +15,7 @@ pub(crate) struct Caller<'a> {
 /// Writes a tokens file.
 pub(crate) fn write_tokens(path: &Path, callers: &[Caller<'_>]) {
     let entry = |Caller { name, token, more }: &Caller<'_>| {
-        let digest = Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let digest = Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         format!("[[caller]]\nname = \"{name}\"\ntoken_sha256 = \"{digest}\"\n{more}\n")
     };
     std::fs::write(path, callers.iter().map(entry).collect::<String>()).expect("written");
