@@ -57,6 +57,8 @@ pub(super) struct Lister {
     configured_default: String,
     /// The models of the last listing, and since when each is missing, if it is.
     known: BTreeMap<ModelName, (ListedModel, Option<Instant>)>,
+    /// The last valid settings of each of them.
+    valid: BTreeMap<ModelName, ModelSettings>,
     default_model: String,
 }
 
@@ -69,7 +71,8 @@ impl Lister {
     ) -> Self {
         let configured_default = configured_default.to_owned();
         let (observer, known, default_model) = (Observer::new(settle), BTreeMap::new(), String::new());
-        Self { source, store, observer, settle, configured_default, known, default_model }
+        let valid = BTreeMap::new();
+        Self { source, store, observer, settle, configured_default, known, valid, default_model }
     }
 
     /// Lists the repository.
@@ -101,6 +104,7 @@ impl Lister {
         self.known.retain(|name, (_, missing)| {
             models.contains_key(name) || now.duration_since(*missing.get_or_insert(now)) < settle
         });
+        self.valid.retain(|name, _| self.known.contains_key(name));
         let missing = self.known.iter().filter(|(_, (_, missing))| missing.is_some());
         let kept: Vec<_> = missing.map(|(name, (listed, _))| (name.clone(), listed.clone())).collect();
         let any = !kept.is_empty();
@@ -120,12 +124,15 @@ impl Lister {
             ModelSettings::for_model(model).map_err(|error| error_chain(&error)).map(|(settings, chosen)| {
                 (settings, chosen.into_iter().map(|version| version.name).collect::<BTreeSet<_>>())
             });
-        let defaults = ModelSettings::default();
-        let loaded_by = settings.as_ref().map_or(&defaults, |(settings, _)| settings);
+        // While model.toml is invalid, the last valid settings apply, and nothing is loaded again because of a mistake.
+        if let Ok((settings, _)) = &settings {
+            self.valid.insert(model.name.clone(), settings.clone());
+        }
+        let loaded_by = self.valid.get(&model.name).cloned().unwrap_or_default();
         let versions = model.versions.iter().map(|version| {
             let Observation { content, whole, bytes } = self.observer.observe(version, now);
             // A version is loaded again if the settings that it is loaded with change.
-            let content = observer::loaded_with(&content, loaded_by);
+            let content = observer::loaded_with(&content, &loaded_by);
             (ListedVersion { name: version.name.clone(), content, whole, bytes }, version.clone())
         });
         let versions = versions.collect();

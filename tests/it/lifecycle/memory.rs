@@ -41,7 +41,7 @@ fn memory_does_not_grow_by_loading_and_unloading() {
         assert_eq!(reply.status, 200, "{}", reply.text());
     };
     let predict = || crate::lifecycle::servers::post(process.address, "/models/m/versions/2/predict");
-    let mut settled = 0;
+    let mut settled = u64::MAX;
     let mut figures = Vec::new();
     for round in 1..=rounds {
         make("load");
@@ -57,16 +57,26 @@ fn memory_does_not_grow_by_loading_and_unloading() {
         make("unload");
         wait_until("it is unloaded", || predict().is_some_and(|reply| reply.status == 404));
         let now = resident(&process);
-        if round == 5 {
-            settled = now;
+        if round <= 5 {
+            // The allocator gives pages back at a later allocation, so that a single figure may include one more model.
+            settled = settled.min(now);
         }
         if round % (rounds / 20).max(1) == 0 || round <= 5 {
             figures.push(format!("{round}: {}", now >> 20));
         }
     }
-    let (now, slack) = (resident(&process), 8 << 20);
+    let limit = settled + settled / 10 + (8 << 20);
+    let mut now = u64::MAX;
+    for _ in 0..2000 {
+        // Requests allocate, and so have freed pages given back.
+        crate::lifecycle::servers::post(process.address, "/models/m/predict");
+        now = now.min(resident(&process));
+        if now <= limit {
+            break;
+        }
+    }
     if long {
         println!("resident memory after each of these rounds, in MB: {}", figures.join(", "));
     }
-    assert!(now <= settled + settled / 10 + slack, "{} MB, then {} MB: {figures:?}", settled >> 20, now >> 20);
+    assert!(now <= limit, "{} MB, then {} MB: {figures:?}", settled >> 20, now >> 20);
 }
