@@ -18,7 +18,7 @@ const GOOD: &str = r#"{"format":1,"generation":3,"stable":"1"}"#;
 const FAULTS: [(&str, &str); 5] = [
     ("{", "EOF while parsing"),
     (r#"{"format":2,"stable":"1"}"#, "its format is 2; this server reads format 1"),
-    (r#"{"format":1,"stabel":"1"}"#, "unknown field `stabel`"),
+    (r#"{"format":1,"stable_version":"1"}"#, "unknown field `stable_version`"),
     (r#"{"format":1,"stable":"../1"}"#, "is not a name"),
     (r#"{"format":1,"stable":"7"}"#, "version 7 is stable, which does not exist"),
 ];
