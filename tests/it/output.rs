@@ -153,7 +153,13 @@ fn the_long_version_tells_revision_runtime_and_features() {
     assert_eq!(line("revision"), Some(revision.as_str()));
     assert_eq!(line("onnxruntime"), Some("built for 1.31; loads this version or a newer one"));
     assert_eq!(line("execution providers"), Some("cpu, cuda, tensorrt, openvino, xnnpack"));
-    assert_eq!(line("features"), Some(if cfg!(feature = "arrow") { "arrow" } else { "none" }));
+    let features = match (cfg!(feature = "arrow"), cfg!(feature = "object-store")) {
+        (true, true) => "arrow,object-store",
+        (true, false) => "arrow",
+        (false, true) => "object-store",
+        (false, false) => "none",
+    };
+    assert_eq!(line("features"), Some(features));
     assert!(line("target").is_some_and(|target| target.contains('-')), "{text}");
 
     let process = Process::starting(&["models/churn"]);
