@@ -172,7 +172,7 @@ fn the_long_version_tells_revision_runtime_and_features() {
         format!("revision=\"{revision}\""),
         format!("onnxruntime=\"{version}\""),
         "onnxruntime_built_for=\"1.31\"".to_owned(),
-        format!("features=\"{}\"", if cfg!(feature = "arrow") { "arrow" } else { "" }),
+        format!("features=\"{}\"", if features == "none" { "" } else { features }),
     ] {
         assert!(info.contains(&label), "{label}\n{info}");
     }
