@@ -66,7 +66,7 @@ impl Health {
         let url = format!("http://{}:{}{path}", target.host, target.port);
         let request =
             ClientRequest { method: Method::GET, path: &path, token: None, body: String::new(), timeout: TIMEOUT };
-        match send(&target, &request) {
+        match send(&target, request) {
             Ok((status, _)) if status == StatusCode::OK => return ExitCode::SUCCESS,
             Ok((status, _)) => complain(format_args!("candor: {url} answered {status}")),
             Err(error) => complain(format_args!("candor: {url} {}", error_chain(&error))),

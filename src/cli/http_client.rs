@@ -49,14 +49,15 @@ pub(super) enum ClientError {
 ///
 /// # Errors
 /// Returns [`ClientError`] if there is no complete response.
-pub(super) fn send(target: &Target, request: &ClientRequest<'_>) -> Result<(StatusCode, Bytes), ClientError> {
+pub(super) fn send(target: &Target, request: ClientRequest<'_>) -> Result<(StatusCode, Bytes), ClientError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ClientError::Connect)?;
+    let timeout = request.timeout;
     let exchange = async {
         let stream = connect(target).await.map_err(ClientError::Connect)?;
         exchange(stream, target, request).await.map_err(|error| ClientError::Response(error.to_string()))
     };
     runtime.block_on(async {
-        tokio::time::timeout(request.timeout, exchange).await.unwrap_or(Err(ClientError::TimedOut(request.timeout)))
+        tokio::time::timeout(timeout, exchange).await.unwrap_or(Err(ClientError::TimedOut(timeout)))
     })
 }
 
@@ -68,11 +69,11 @@ async fn connect(target: &Target) -> io::Result<TcpStream> {
 async fn exchange(
     stream: TcpStream,
     target: &Target,
-    request: &ClientRequest<'_>,
+    request: ClientRequest<'_>,
 ) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let mut head = Request::builder()
-        .method(&request.method)
+        .method(request.method)
         .uri(request.path)
         .header(header::HOST, format!("{}:{}", target.host, target.port))
         .header(header::CONNECTION, "close");
@@ -82,7 +83,7 @@ async fn exchange(
     if !request.body.is_empty() {
         head = head.header(header::CONTENT_TYPE, "application/json");
     }
-    let sent = head.body(Full::new(Bytes::from(request.body.clone())))?;
+    let sent = head.body(Full::new(Bytes::from(request.body)))?;
     let response = async move {
         let response = sender.send_request(sent).await?;
         let status = response.status();

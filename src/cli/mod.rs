@@ -147,7 +147,7 @@ fn reexec_with_environment() -> Result<(), ExitCode> {
         Err(error) => error,
     };
     if is_silent {
-        // The program only needs more memory.
+        // Without the threshold the program only needs more memory.
         return Ok(());
     }
     complain(format_args!(

@@ -4,7 +4,7 @@ use super::{
     error::LoadError,
     model_control::ModelControl,
     model_version::ModelVersion,
-    move_request::{MoveRequest, SERVER},
+    move_request::{MoveMaker, MoveRequest},
 };
 use crate::{
     domain::{
@@ -28,13 +28,13 @@ pub(super) fn log_failure(model: &ModelName, version: &VersionName, errors: &[Lo
 }
 
 pub(super) fn log_move(request: &MoveRequest, control: &ModelControl) {
-    let MoveRequest { model, made, origin } = request;
+    let MoveRequest { model, made, by, why } = request;
     let stable = control.stable().map(ToString::to_string).unwrap_or_default();
     let (generation, name) = (control.rollout.generation, made.name());
-    if origin.by == SERVER && matches!(made, Move::Rollback { .. }) {
-        tracing::warn!(%model, stable, generation, by = origin.by, why = origin.why, "move: {name}");
+    if *by == MoveMaker::Server && matches!(made, Move::Rollback { .. }) {
+        tracing::warn!(%model, stable, generation, %by, why, "move: {name}");
     } else {
-        tracing::info!(%model, stable, generation, by = origin.by, why = origin.why, "move: {name}");
+        tracing::info!(%model, stable, generation, %by, why, "move: {name}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     canary_watch::CanaryWatch,
-    gate::{GatePair, GateState},
+    gate::{GateInputs, GateState},
     model_control::ModelControl,
     model_version::ModelVersion,
     rollout_settings::Promotion,
@@ -71,12 +71,12 @@ impl ModelControl {
     ) -> Option<bool> {
         let old = Arc::clone(self.serving(self.stable()?)?);
         let new = Arc::clone(self.serving(version)?);
-        let pair = GatePair::new(&old, &new, self.settings.0.gate);
+        let inputs = GateInputs::new(&old, &new, self.settings.0.gate);
         match &self.gate {
-            Some(GateState::Running(running)) if running.is(&pair) => None,
-            Some(GateState::Judged(judged, failures)) if judged.is(&pair) => Some(failures.is_empty()),
+            Some(GateState::Running(running)) if running.is_same(&inputs) => None,
+            Some(GateState::Judged(judged, failures)) if judged.is_same(&inputs) => Some(failures.is_empty()),
             _ => {
-                self.gate = Some(GateState::Running(pair));
+                self.gate = Some(GateState::Running(inputs));
                 run((old, new), self.settings.0.gate);
                 None
             }
@@ -84,15 +84,15 @@ impl ModelControl {
     }
 
     /// Takes in the result of the gate.
-    pub(super) fn take_gate(&mut self, pair: GatePair, failures: Vec<String>) {
+    pub(super) fn take_gate(&mut self, inputs: GateInputs, failures: Vec<String>) {
         if let Some(GateState::Running(running)) = &self.gate
-            && running.is(&pair)
+            && running.is_same(&inputs)
         {
             for failure in &failures {
                 let model = &self.listed.directory.name;
                 tracing::error!(%model, "a newer version is not promoted: {failure}");
             }
-            self.gate = Some(GateState::Judged(pair, failures));
+            self.gate = Some(GateState::Judged(inputs, failures));
         }
     }
 

@@ -5,7 +5,7 @@ use super::{
     error::{LoadError, ModelError},
     loader::Loader,
     model_settings::ModelSettings,
-    remote_source,
+    open_source::open_source,
     verified_version::VerifiedVersion,
 };
 use crate::{domain::findings::Finding, telemetry::error_chain};
@@ -31,7 +31,7 @@ pub fn check_all(
     loader: &Loader,
     mut each: impl FnMut(&str, Result<VerifiedVersion, Vec<String>>, &[Finding]),
 ) -> Result<(), ModelError> {
-    let listing = remote_source::open(settings)?.0.scan()?;
+    let listing = open_source(settings)?.0.scan()?;
     for problem in listing.problems {
         each("repository", Err(vec![problem.to_string()]), &[]);
     }

@@ -16,19 +16,20 @@ use std::{
 use super::{
     announce::{log_failure, log_move, log_unrecorded},
     event::{Event, ReloadReply},
-    gate::{GatePair, run_gate},
+    gate::{GateInputs, run_gate},
     listing::{ListedModel, Listing},
     load_job::{LoadJob, LoadOutcome, Loads},
     model_control::{Activity, ModelControl},
-    move_request::{MoveOutcome, MoveRefused, MoveRequest, SERVER},
+    move_request::{MoveMaker, MoveRefused, MoveRequest},
     published::Published,
+    remote::StateTag,
     retirement::Retirement,
     rollout_store::{RolloutStore, RolloutWriteError},
 };
 use crate::{
     domain::{
         name::{ModelName, VersionName},
-        rollout::{Action, Move, MoveContext, MoveOrigin},
+        rollout::{Action, Move, MoveContext, MoveOrigin, Rollout},
     },
     telemetry::{Metrics, ModelState, error_chain},
 };
@@ -37,7 +38,7 @@ use crate::{
 const GUARD_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What to do with the result of a gate; called on the thread of the gate.
-pub(super) type OnGated = Arc<dyn Fn(ModelName, GatePair, Vec<String>) + Send + Sync>;
+pub(super) type OnGated = Arc<dyn Fn(ModelName, GateInputs, Vec<String>) + Send + Sync>;
 
 /// What the coordinator owns.
 pub(super) struct Coordinator {
@@ -118,9 +119,9 @@ impl Coordinator {
                 reply_to(replies, &Err(problem));
             }
             Event::Loaded(outcome) => self.take_load(*outcome),
-            Event::Gated(model, pair, failures) => {
+            Event::Gated(model, inputs, failures) => {
                 if let Some(control) = self.models.get_mut(&model) {
-                    control.take_gate(pair, failures);
+                    control.take_gate(inputs, failures);
                 }
             }
             Event::Retired(model, version) => self.take_retired(&model, &version),
@@ -277,8 +278,7 @@ impl Coordinator {
         let now = rfc3339(SystemTime::now());
         let due = self.models.iter().filter_map(|(name, control)| {
             let (made, why) = control.next_canary_move(&now).or_else(|| control.next_promotion())?;
-            let origin = MoveOrigin { at: now.clone(), by: SERVER.to_owned(), why };
-            Some(MoveRequest { model: name.to_string(), made, origin })
+            Some(MoveRequest { model: name.to_string(), made, by: MoveMaker::Server, why })
         });
         let mut due: Vec<MoveRequest> = due.collect();
         due.retain(|request| self.may_make(request));
@@ -303,7 +303,7 @@ impl Coordinator {
         let Some(control) = self.models.get_mut(request.model.as_str()) else { return false };
         let name = control.listed.directory.name.clone();
         let passes = control.passes_gate(version, |versions, limits| {
-            let judged = move |pair, failures| on_gated(name, pair, failures);
+            let judged = move |inputs, failures| on_gated(name, inputs, failures);
             if let Err(error) = run_gate(versions, limits, judged) {
                 tracing::error!(%error, "the gate could not be run");
             }
@@ -311,56 +311,57 @@ impl Coordinator {
         passes == Some(true)
     }
 
-    /// Makes a move: checks it, stores the new state, and follows it.
-    fn make_move(&mut self, request: &MoveRequest) -> Result<MoveOutcome, MoveRefused> {
-        let known: Vec<String> = self.models.keys().map(ToString::to_string).collect();
+    /// Makes a move: checks it, stores the new state, and follows it. Returns whether it changed anything.
+    fn make_move(&mut self, request: &MoveRequest) -> Result<bool, MoveRefused> {
         let Some(control) = self.models.get_mut(request.model.as_str()) else {
+            let known = self.models.keys().map(ToString::to_string).collect();
             return Err(MoveRefused::UnknownModel { model: request.model.clone(), known });
         };
-        let (rollout, stable) = (control.rollout.clone(), control.stable().cloned());
         let standing = |version: &VersionName| control.standing(version);
-        let context = MoveContext { rollout: &rollout, stable: stable.as_ref(), standing: &standing };
-        let next = context.apply(&request.made, request.origin.clone())?;
+        let context = MoveContext { rollout: &control.rollout, stable: control.stable(), standing: &standing };
+        let (by, why) = (request.by.to_string(), request.why.clone());
+        let next = context.apply(&request.made, MoveOrigin { at: rfc3339(SystemTime::now()), by, why })?;
         if let Move::Load { version } = &request.made
             && let Some(version) = control.versions.get_mut(version)
         {
             // Somebody asks to try again.
             version.rejected = None;
         }
-        let changed = next.is_some();
-        if let Some(next) = next {
-            let directory = control.listed.directory.clone();
-            match self.store.write(&directory, &next, control.tag.as_ref()) {
-                Ok(tag) => control.moved(next, Some(tag)),
-                Err(RolloutWriteError::Conflict) => {
-                    match self.store.read(&directory) {
-                        Ok(stored) => control.follow(stored),
-                        // Safety first, as below.
-                        Err(error) if request.origin.by == SERVER => {
-                            log_unrecorded(&request.model, &error_chain(&error));
-                            control.moved(next, None);
-                            return Ok(control.outcome(true));
-                        }
-                        Err(source) => return Err(MoveRefused::Unreadable { model: request.model.clone(), source }),
-                    }
-                    let latest = control.rollout.history.first().cloned();
-                    return Err(MoveRefused::Conflict { model: request.model.clone(), latest: Box::new(latest) });
-                }
-                Err(error) if request.origin.by == SERVER => {
-                    // Safety first: a canary that fails its callers is taken back even if that cannot be recorded.
-                    log_unrecorded(&request.model, &error_chain(&error));
-                    control.moved(next, None);
-                }
-                Err(error) => return Err(MoveRefused::Store { model: request.model.clone(), source: error }),
+        let Some(next) = next else { return Ok(false) };
+        match record(&*self.store, control, &next) {
+            Ok(tag) => control.moved(next, Some(tag)),
+            // Safety first: a canary that fails its callers is taken back even if that cannot be recorded.
+            Err(error) if request.by == MoveMaker::Server && !matches!(error, MoveRefused::Conflict { .. }) => {
+                log_unrecorded(&request.model, &error_chain(&error));
+                control.moved(next, None);
             }
-            log_move(request, control);
+            Err(error) => return Err(error),
         }
-        Ok(control.outcome(changed))
+        log_move(request, control);
+        Ok(true)
+    }
+}
+
+/// Stores the state after a move. If another one was stored meanwhile, the control follows that one.
+fn record(store: &dyn RolloutStore, control: &mut ModelControl, next: &Rollout) -> Result<StateTag, MoveRefused> {
+    let directory = control.listed.directory.clone();
+    let model = directory.name.to_string();
+    match store.write(&directory, next, control.tag.as_ref()) {
+        Ok(tag) => Ok(tag),
+        Err(RolloutWriteError::Conflict) => match store.read(&directory) {
+            Ok(stored) => {
+                control.follow(stored);
+                let latest = control.rollout.history.first().cloned();
+                Err(MoveRefused::Conflict { model, latest: Box::new(latest) })
+            }
+            Err(source) => Err(MoveRefused::Unreadable { model, source }),
+        },
+        Err(source) => Err(MoveRefused::Store { model, source }),
     }
 }
 
 /// A time in RFC 3339.
-pub(super) fn rfc3339(time: SystemTime) -> String {
+fn rfc3339(time: SystemTime) -> String {
     chrono::DateTime::<chrono::Utc>::from(time).to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 

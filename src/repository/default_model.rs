@@ -1,7 +1,7 @@
 //! Selects the default model, which serves `/predict`, and checks that the models named in the configuration exist.
 
 use super::{
-    Settings, error::ModelError, file_names::MODEL_SETTINGS, model_settings::ModelSettings, remote_source,
+    Settings, error::ModelError, file_names::MODEL_SETTINGS, model_settings::ModelSettings, open_source::open_source,
     scan::ModelDirectory,
 };
 use crate::domain::text::did_you_mean;
@@ -28,7 +28,7 @@ pub fn name_errors<'t>(
     settings: &Settings,
     limits: impl IntoIterator<Item = (&'t str, &'t str)>,
 ) -> Result<Vec<String>, ModelError> {
-    let models = remote_source::open(settings)?.0.scan()?.models;
+    let models = open_source(settings)?.0.scan()?.models;
     let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
     let missing = |who: &str, name: &str| {
         let hint = match did_you_mean(name, names.iter().copied()) {

@@ -4,10 +4,10 @@ use tokio::sync::oneshot;
 
 use super::{
     error::ModelError,
-    gate::GatePair,
+    gate::GateInputs,
     listing::Listing,
     load_job::LoadOutcome,
-    move_request::{MoveOutcome, MoveRefused, MoveRequest},
+    move_request::{MoveRefused, MoveRequest},
 };
 use crate::domain::name::{ModelName, VersionName};
 
@@ -23,9 +23,9 @@ pub(super) enum Event {
     /// A version that was taken out of the catalog has answered its last request.
     Retired(ModelName, VersionName),
     /// The gate of an automatic promotion was run, with these failures.
-    Gated(ModelName, GatePair, Vec<String>),
-    /// Somebody asks for a move.
-    Move(Box<MoveRequest>, oneshot::Sender<Result<MoveOutcome, MoveRefused>>),
+    Gated(ModelName, GateInputs, Vec<String>),
+    /// Somebody asks for a move, and wants to know whether it changed anything.
+    Move(Box<MoveRequest>, oneshot::Sender<Result<bool, MoveRefused>>),
     /// The server stops.
     Stop,
 }

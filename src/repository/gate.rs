@@ -13,9 +13,8 @@ use crate::{
         json::JsonValue,
         prediction::Prediction,
         tensor::Inputs,
-        uncertainty::AssessContext,
     },
-    runtime::Priority,
+    runtime::lower_thread_priority,
 };
 
 /// How long one row may take.
@@ -34,8 +33,8 @@ pub async fn gate_failures(old: &ModelVersion, new: &ModelVersion, limits: &Gate
         }
         Err(error) => return vec![error.to_string()],
     };
-    // Without measured limits, the contracts are all that is compared.
-    if *limits != (GateLimits { allow_breaking_contract: limits.allow_breaking_contract, ..GateLimits::default() }) {
+    // There are no true outcomes here, so this is the only limit that predictions are needed for.
+    if limits.max_disagreement.is_some() {
         let of = |version: &ModelVersion| version.version.to_string();
         let instances = distinct_instances((&of(old), &old.reference_instances), (&of(new), &new.reference_instances));
         for (place, features) in &instances {
@@ -44,6 +43,11 @@ pub async fn gate_failures(old: &ModelVersion, new: &ModelVersion, limits: &Gate
     }
     let failures = gate(&tally.finish(), limits).into_iter();
     failures.map(|failure| format!("gate.{}: {}", failure.limit, failure.detail)).collect()
+}
+
+/// The prediction for an instance; `None` if there is none.
+async fn predict(version: &ModelVersion, inputs: Inputs) -> Option<Prediction> {
+    version.predict_in_background(inputs, Instant::now() + ROW_TIMEOUT).await.map(|(prediction, _)| prediction)
 }
 
 /// Has both versions answer an instance, and adds their answers to the tally.
@@ -69,30 +73,21 @@ async fn compare(tally: &mut PairTally, (old, new): (&ModelVersion, &ModelVersio
     }
 }
 
-/// The prediction for an instance; `None` if there is none.
-async fn predict(version: &ModelVersion, inputs: Inputs) -> Option<Prediction> {
-    let group = version.group(&inputs);
-    let features_hash = version.fingerprint.of(&inputs);
-    let completed = version.engine.execute(inputs, Instant::now() + ROW_TIMEOUT, Priority::Background).await.ok()?;
-    let (outputs, row) = completed.result.ok()?;
-    version.interpret(&outputs, row, AssessContext { group, features_hash: &features_hash }).ok()
-}
-
-/// The two versions that a gate is about, and its limits.
+/// What a gate judges: the two versions and the limits.
 #[derive(Clone)]
-pub(super) struct GatePair {
+pub(super) struct GateInputs {
     old: Weak<ModelVersion>,
     new: Weak<ModelVersion>,
     limits: GateLimits,
 }
 
-impl GatePair {
+impl GateInputs {
     pub(super) fn new(old: &Arc<ModelVersion>, new: &Arc<ModelVersion>, limits: GateLimits) -> Self {
         Self { old: Arc::downgrade(old), new: Arc::downgrade(new), limits }
     }
 
-    /// Whether the result of one gate is that of the other.
-    pub(super) fn is(&self, other: &Self) -> bool {
+    /// Whether both are of the same versions and limits.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
         self.old.ptr_eq(&other.old) && self.new.ptr_eq(&other.new) && self.limits == other.limits
     }
 
@@ -105,9 +100,9 @@ impl GatePair {
 /// What is known of the gate of an automatic promotion.
 pub(super) enum GateState {
     /// It is being run.
-    Running(GatePair),
+    Running(GateInputs),
     /// It was run, with these failures.
-    Judged(GatePair, Vec<String>),
+    Judged(GateInputs, Vec<String>),
 }
 
 /// Runs the gate on a thread of low priority, and passes the failures on.
@@ -117,17 +112,17 @@ pub(super) enum GateState {
 pub(super) fn run_gate(
     (old, new): (Arc<ModelVersion>, Arc<ModelVersion>),
     limits: GateLimits,
-    judged: impl FnOnce(GatePair, Vec<String>) + Send + 'static,
+    judged: impl FnOnce(GateInputs, Vec<String>) + Send + 'static,
 ) -> std::io::Result<()> {
-    let pair = GatePair::new(&old, &new, limits);
+    let inputs = GateInputs::new(&old, &new, limits);
     let work = move || {
-        crate::runtime::lower_thread_priority();
+        lower_thread_priority();
         let failures = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime.block_on(gate_failures(&old, &new, &limits)),
             Err(error) => vec![format!("the gate could not be run: {error}")],
         };
         drop((old, new));
-        judged(pair, failures);
+        judged(inputs, failures);
     };
     std::thread::Builder::new().name("gate".to_owned()).spawn(work).map(drop)
 }

@@ -70,7 +70,9 @@ impl Lister {
         configured_default: &str,
     ) -> Self {
         let configured_default = configured_default.to_owned();
-        let (observer, known, default_model) = (Observer::new(settle), BTreeMap::new(), String::new());
+        // What the source waited for is not waited for again.
+        let quiet = if source.waits_until_whole() { Duration::ZERO } else { settle };
+        let (observer, known, default_model) = (Observer::new(quiet), BTreeMap::new(), String::new());
         let valid = BTreeMap::new();
         Self { source, store, observer, settle, configured_default, known, valid, default_model }
     }

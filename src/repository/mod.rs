@@ -32,6 +32,7 @@ mod model_version;
 mod move_request;
 mod observer;
 mod open;
+mod open_source;
 mod package;
 mod profile;
 mod publish;
@@ -75,7 +76,7 @@ pub use loader::Loader;
 pub use model_repository::{ReloadError, Repository};
 pub use model_settings::{Limits, ModelSettings};
 pub use model_version::ModelVersion;
-pub use move_request::{MoveOutcome, MoveRefused, MoveRequest};
+pub use move_request::{MoveMaker, MoveRefused, MoveRequest};
 pub use open::Opened;
 pub use package::{Provenance, TrainingData};
 pub use reference_instances::{ReferenceInstance, ReferenceOrigin, distinct_instances};
@@ -146,7 +147,7 @@ impl Settings {
     ///
     /// # Errors
     /// Returns [`ModelError`] if neither the setting nor the environment names a directory.
-    fn cache_directory(&self) -> Result<PathBuf, ModelError> {
+    fn mirror_directory(&self) -> Result<PathBuf, ModelError> {
         let set = |path: PathBuf| Some(path).filter(|path| !path.as_os_str().is_empty());
         let of_user = || {
             let variable = |name| std::env::var_os(name).map(PathBuf::from).and_then(set);

@@ -11,7 +11,6 @@ use super::{
     listing::{ListedModel, SelectedSettings},
     model_settings::ModelSettings,
     model_version::ModelVersion,
-    move_request::MoveOutcome,
     remote::StateTag,
     rollout_settings::ExperimentSettings,
     rollout_store::StoredRollout,
@@ -129,11 +128,6 @@ impl ModelControl {
     pub(super) fn moved(&mut self, rollout: Rollout, tag: Option<StateTag>) {
         (self.rollout, self.tag) = (rollout, tag.or(self.tag.take()));
         self.decided_at = Some(Instant::now());
-    }
-
-    /// The state after a move.
-    pub(super) fn outcome(&self, changed: bool) -> MoveOutcome {
-        MoveOutcome { changed, rollout: self.rollout.clone(), stable: self.stable().cloned() }
     }
 
     /// Waits for the next listing before a version is loaded again whose files changed while they were read.

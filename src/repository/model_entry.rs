@@ -22,10 +22,6 @@ impl ModelControl {
 
     /// The versions as the catalog shows them, oldest first.
     fn entries(&self) -> Vec<VersionEntry> {
-        let selected = self.wanted().selected;
-        let listed = self.listed.versions.iter().map(|(version, _)| &version.name);
-        let names: BTreeSet<&VersionName> =
-            listed.filter(|name| selected.contains(*name)).chain(self.versions.keys()).collect();
         if let Some(problem) = self.settings_problem.as_ref().filter(|_| self.versions.is_empty()) {
             let reason: Arc<[String]> = Arc::from([problem.clone()]);
             let state = VersionState::Unavailable(reason);
@@ -38,6 +34,10 @@ impl ModelControl {
                 })
                 .collect();
         }
+        let selected = self.wanted().selected;
+        let listed = self.listed.versions.iter().map(|(version, _)| &version.name);
+        let names: BTreeSet<&VersionName> =
+            listed.filter(|name| selected.contains(*name)).chain(self.versions.keys()).collect();
         names.into_iter().map(|name| self.entry_of(name)).collect()
     }
 

@@ -23,9 +23,9 @@ use super::{
     load_supervisor::LoadSupervisor,
     loader::Loader,
     model_version::ModelVersion,
-    move_request::{MoveOutcome, MoveRefused, MoveRequest},
+    move_request::{MoveRefused, MoveRequest},
+    open_source::open_source,
     published::Published,
-    remote_source,
     retirement::Retirement,
     routing::{RolloutStatus, Routing},
     watch::{Wake, watch},
@@ -61,22 +61,21 @@ impl Repository {
     /// Returns [`ModelError`] if the repository itself cannot be read. Problems inside it are logged and are part of
     /// the catalog.
     pub fn open(settings: &Settings, loader: &Loader, metrics: Arc<Metrics>) -> Result<Arc<Self>, ModelError> {
-        let (source, store) = remote_source::open(settings)?;
+        let (source, store) = open_source(settings)?;
         let settle = settings.settle();
         let mut lister = Lister::new(source, Arc::clone(&store), settle, &settings.default_model);
         let first = lister.list()?;
         let (events, received) = mpsc::sync_channel(MAX_EVENTS);
         let (wakes, woken) = mpsc::sync_channel(MAX_WAKES);
         let published = Arc::new(Published::default());
-        let after_load = events.clone();
-        // The coordinator ends after the last load; ignore the error.
-        let listed_again = wakes.clone();
+        let (after_load, list_again) = (events.clone(), wakes.clone());
         let on_loaded = Arc::new(move |outcome: LoadOutcome| {
             let is_outdated = outcome.result.is_none();
+            // The coordinator ends after the last load; ignore the error.
             let _ = after_load.send(Event::Loaded(Box::new(outcome)));
             if is_outdated {
                 // If there is no room, the repository is about to be listed anyway.
-                let _ = listed_again.try_send(Wake::Changed);
+                let _ = list_again.try_send(Wake::Changed);
             }
         });
         let loads = Loads::new(loader.clone(), Arc::clone(&metrics), settings.max_loading_bytes, on_loaded);
@@ -86,7 +85,7 @@ impl Repository {
         let retirement = Retirement::start(on_retired).map_err(no_thread)?;
         let gated = events.clone();
         let on_gated: OnGated =
-            Arc::new(move |model, pair, failures| _ = gated.send(Event::Gated(model, pair, failures)));
+            Arc::new(move |model, inputs, failures| _ = gated.send(Event::Gated(model, inputs, failures)));
         let parts = (loads, retirement, on_gated);
         let mut coordinator = Coordinator::new(Arc::clone(&published), store, metrics, parts, settle);
         // The first catalog is there before anyone can ask for it.
@@ -153,14 +152,17 @@ impl Repository {
         self.control.as_ref().is_some_and(|control| control.interrupted.load(Ordering::Relaxed))
     }
 
-    /// Makes a move.
+    /// Makes a move. Returns whether it changed anything.
     ///
     /// # Errors
     /// Returns [`MoveRefused`] with the reason.
-    pub async fn make_move(&self, request: MoveRequest) -> Result<MoveOutcome, MoveRefused> {
+    pub async fn make_move(&self, request: MoveRequest) -> Result<bool, MoveRefused> {
         let control = self.control.as_ref().ok_or(MoveRefused::Stopping)?;
         let (reply, outcome) = oneshot::channel();
-        control.events.try_send(Event::Move(Box::new(request), reply)).map_err(|_| MoveRefused::Stopping)?;
+        control.events.try_send(Event::Move(Box::new(request), reply)).map_err(|error| match error {
+            mpsc::TrySendError::Full(_) => MoveRefused::Busy,
+            mpsc::TrySendError::Disconnected(_) => MoveRefused::Stopping,
+        })?;
         outcome.await.unwrap_or(Err(MoveRefused::Stopping))
     }
 
@@ -169,10 +171,13 @@ impl Repository {
     /// # Errors
     /// Returns why the repository cannot be listed.
     pub async fn reload(&self) -> Result<(), ReloadError> {
-        let control = self.control.as_ref().ok_or_else(ReloadError::stopping)?;
+        let control = self.control.as_ref().ok_or(ReloadError::Stopping)?;
         let (reply, outcome) = oneshot::channel();
-        control.wakes.try_send(Wake::Asked(Some(reply))).map_err(|_| ReloadError::stopping())?;
-        outcome.await.unwrap_or_else(|_| Err("the server is stopping".to_owned())).map_err(ReloadError)
+        control.wakes.try_send(Wake::Asked(Some(reply))).map_err(|error| match error {
+            mpsc::TrySendError::Full(_) => ReloadError::Busy,
+            mpsc::TrySendError::Disconnected(_) => ReloadError::Stopping,
+        })?;
+        outcome.await.map_err(|_| ReloadError::Stopping)?.map_err(ReloadError::Listing)
     }
 
     /// Lists the repository again soon.
@@ -207,15 +212,18 @@ impl Drop for Repository {
     }
 }
 
-/// The repository cannot be listed again: why.
+/// Why the repository cannot be listed again.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct ReloadError(String);
-
-impl ReloadError {
-    fn stopping() -> Self {
-        Self("the server is stopping".to_owned())
-    }
+pub enum ReloadError {
+    /// The listing failed.
+    #[error("{0}")]
+    Listing(String),
+    /// Too many requests to list it wait.
+    #[error("too many requests to reload are waiting; try again")]
+    Busy,
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopping,
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {

@@ -14,6 +14,9 @@ pub(super) trait ModelSource: Send {
 
     /// The directory or file whose changes the operating system can announce; `None` if it must be polled.
     fn watched(&self) -> Option<PathBuf>;
+
+    /// Whether the source itself leaves a version out until all of its files are there.
+    fn waits_until_whole(&self) -> bool;
 }
 
 /// Models in a directory.
@@ -26,5 +29,9 @@ impl ModelSource for DirectorySource {
 
     fn watched(&self) -> Option<PathBuf> {
         Some(self.0.clone())
+    }
+
+    fn waits_until_whole(&self) -> bool {
+        false
     }
 }

@@ -1,6 +1,9 @@
 //! A version that serves: everything that was loaded of it, and its workers.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     admit::{admit, admit_features},
@@ -23,7 +26,7 @@ use crate::{
         tensor::{Inputs, Tensor},
         uncertainty::{AssessContext, method},
     },
-    runtime::{Engine, ExecutionPlan, Probe},
+    runtime::{Engine, ExecutionPlan, Priority, Probe},
     telemetry::VersionMetrics,
 };
 
@@ -136,6 +139,15 @@ impl ModelVersion {
     /// The calibration group of an instance; `None` if there are no groups or it is in none of them.
     pub fn group(&self, inputs: &Inputs) -> Option<usize> {
         self.calibrated.as_ref()?.group(inputs)
+    }
+
+    /// Predicts for inputs that no client waits for. Also returns how long the run took; `None` if there is no prediction.
+    pub async fn predict_in_background(&self, inputs: Inputs, due: Instant) -> Option<(Prediction, Duration)> {
+        let (features_hash, group) = (self.fingerprint.of(&inputs), self.group(&inputs));
+        let completed = self.engine.execute(inputs, due, Priority::Background).await.ok()?;
+        let (outputs, row) = completed.result.ok()?;
+        let prediction = self.interpret(&outputs, row, AssessContext { group, features_hash: &features_hash }).ok()?;
+        Some((prediction, completed.infer))
     }
 
     /// Interprets row `row` of a run's outputs as a prediction, calibrated if there is a calibration.

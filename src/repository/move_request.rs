@@ -1,13 +1,27 @@
-//! A request for a move, its outcome, and why it is refused.
+//! A request for a move, and why it is refused.
+
+use std::fmt;
 
 use super::rollout_store::{ReadStateError, RolloutWriteError};
-use crate::domain::{
-    name::VersionName,
-    rollout::{Move, MoveError, MoveOrigin, MoveRecord, Rollout},
-};
+use crate::domain::rollout::{Move, MoveError, MoveRecord};
 
-/// Who makes the moves that nobody asked for.
-pub(super) const SERVER: &str = "candor";
+/// Who makes a move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MoveMaker {
+    /// The server itself.
+    Server,
+    /// A caller of the admin listener, by the name of its token.
+    Caller(String),
+}
+
+impl fmt::Display for MoveMaker {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Server => "candor",
+            Self::Caller(name) => name,
+        })
+    }
+}
 
 /// A request for a move.
 #[derive(Debug, Clone)]
@@ -16,19 +30,10 @@ pub struct MoveRequest {
     pub model: String,
     /// The move.
     pub made: Move,
-    /// Who makes it, when and why.
-    pub origin: MoveOrigin,
-}
-
-/// The state after a move.
-#[derive(Debug, Clone)]
-pub struct MoveOutcome {
-    /// Whether the move changed anything.
-    pub changed: bool,
-    /// The state.
-    pub rollout: Rollout,
-    /// The stable version.
-    pub stable: Option<VersionName>,
+    /// Who makes it.
+    pub by: MoveMaker,
+    /// The reason.
+    pub why: String,
 }
 
 /// Why a move was refused.
@@ -69,6 +74,9 @@ pub enum MoveRefused {
         /// The cause.
         source: RolloutWriteError,
     },
+    /// Too many moves wait.
+    #[error("too many moves are waiting; try again")]
+    Busy,
     /// The repository does not change: the server is stopping, or its versions were given by a test.
     #[error("the server is stopping and makes no moves")]
     Stopping,

@@ -19,8 +19,8 @@ impl ModelControl {
 
     /// The version that the server would promote, and why the gate refuses it.
     fn refused_by_gate(&self) -> Option<String> {
-        let Some(GateState::Judged(pair, failures)) = &self.gate else { return None };
-        let (old, new) = pair.versions()?;
+        let Some(GateState::Judged(inputs, failures)) = &self.gate else { return None };
+        let (old, new) = inputs.versions()?;
         let is_serving =
             |version: &Arc<_>, name| self.serving(name).is_some_and(|serving| Arc::ptr_eq(serving, version));
         let is_present = is_serving(&old, self.stable()?) && is_serving(&new, &new.version);

@@ -14,7 +14,7 @@ use crate::{
 
 /// What identifies the caller of a request.
 #[derive(Clone, Copy)]
-pub struct CallerTraits<'a> {
+pub struct CallerIdentity<'a> {
     /// The request id.
     pub request_id: &'a str,
     /// The headers.
@@ -36,7 +36,7 @@ pub struct Assigned {
 }
 
 /// Assigns a request.
-pub fn assign(pinned: Pinned, caller: CallerTraits<'_>) -> Assigned {
+pub fn assign(pinned: Pinned, caller: CallerIdentity<'_>) -> Assigned {
     let Pinned { version, split } = pinned;
     let Some(split) = split else { return Assigned { version, split: None, counted: None, variant: None } };
     let assigned = split.assign(|sticky_by| caller.sticky_value(sticky_by));
@@ -46,7 +46,7 @@ pub fn assign(pinned: Pinned, caller: CallerTraits<'_>) -> Assigned {
     Assigned { version: chosen, counted, variant, split: Some(split) }
 }
 
-impl CallerTraits<'_> {
+impl CallerIdentity<'_> {
     /// The value that keeps a caller with its version. Without one, each request is assigned anew.
     fn sticky_value(&self, sticky_by: &StickyBy) -> Vec<u8> {
         let value = match sticky_by {
@@ -82,7 +82,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-user-id", "u-1".parse().expect("a value"));
         let value = |sticky_by: &str, body: &str| {
-            let caller = CallerTraits { request_id: "r-1", headers: &headers, body: body.as_bytes() };
+            let caller = CallerIdentity { request_id: "r-1", headers: &headers, body: body.as_bytes() };
             String::from_utf8(caller.sticky_value(&sticky_by.parse().expect("a form"))).expect("text")
         };
         for (sticky_by, body, expected) in [

@@ -10,7 +10,7 @@ mod predict;
 mod record;
 mod shadow;
 
-pub use assign::{Assigned, CallerTraits, assign};
+pub use assign::{Assigned, CallerIdentity, assign};
 pub use error::ServeError;
 pub use interpret::MIN_BYTES_PER_ELEMENT;
 pub use pin::{Pinned, find_model, pin};

@@ -267,10 +267,10 @@ fn arm_outcome(event: &RequestEvent<'_>) -> Option<ArmOutcome> {
         let took = [admit, queue, infer, interpret].into_iter().flatten().sum();
         return Some(ArmOutcome::Answered { took, uncertainty: event.uncertainty });
     }
-    // The others are refusals of the server, before or apart from the version.
-    let version =
-        ["data_contract_violation", "overloaded"].contains(&event.code) || matches!(event.status, 422 | 500 | 504);
-    version.then_some(ArmOutcome::Failed)
+    // The other codes are refusals of the server, before or apart from the version.
+    let refused = [ErrorCode::DataContractViolation, ErrorCode::Overloaded].map(ErrorCode::as_str);
+    let is_failed = refused.contains(&event.code) || matches!(event.status, 422 | 500 | 504);
+    is_failed.then_some(ArmOutcome::Failed)
 }
 
 /// A request that is being handled.

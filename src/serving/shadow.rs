@@ -15,17 +15,16 @@ use std::{
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::sync::mpsc;
 
-use super::{Assigned, PredictResponse, RequestProgress, interpret::interpret};
+use super::{Assigned, PredictResponse, RequestProgress};
 use crate::{
     domain::{
         comparison::{OutcomeScheme, PairDifference},
         float::Float,
         prediction::Prediction,
         random::hash64,
-        uncertainty::AssessContext,
     },
     repository::{CanaryArm, CanaryWatch, ModelVersion},
-    runtime::{Priority, lowest_thread_priority},
+    runtime::lowest_thread_priority,
     telemetry::{Metrics, ShadowOutcome, ShadowRow},
 };
 
@@ -57,13 +56,13 @@ struct ShadowCopy {
 pub struct Shadows {
     metrics: Arc<Metrics>,
     /// For shadows, at the lowest priority.
-    idle: OnceLock<Option<Lane>>,
+    low_priority: OnceLock<Option<CopyWorker>>,
     /// For canaries, whose comparisons must not hold a session of the stable version for long.
-    prompt: OnceLock<Option<Lane>>,
+    normal_priority: OnceLock<Option<CopyWorker>>,
 }
 
 /// A queue of copies and the thread that runs them.
-struct Lane {
+struct CopyWorker {
     sender: mpsc::Sender<ShadowCopy>,
     bytes: Arc<AtomicUsize>,
 }
@@ -71,7 +70,7 @@ struct Lane {
 impl Shadows {
     /// Creates it without threads; they start with the first copy.
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics, idle: OnceLock::new(), prompt: OnceLock::new() }
+        Self { metrics, low_priority: OnceLock::new(), normal_priority: OnceLock::new() }
     }
 
     /// Copies an answered request to the versions that are to answer it too.
@@ -94,10 +93,10 @@ impl Shadows {
         };
         if let (Some((watch, CanaryArm::Canary)), Some(canary)) = (&assigned.counted, &split.canary) {
             if let Some(scheme) = &canary.scheme {
-                let lane = self.prompt.get_or_init(|| Lane::start(false, &self.metrics));
+                let worker = self.normal_priority.get_or_init(|| CopyWorker::start(false, &self.metrics));
                 let compare = || copy(&canary.stable, scheme, Some(Arc::clone(watch)));
                 // A row that is not compared is not counted.
-                let _ = lane.as_ref().is_some_and(|lane| lane.try_send(body.len(), compare));
+                let _ = worker.as_ref().is_some_and(|worker| worker.try_send(body.len(), compare));
             }
             return;
         }
@@ -106,9 +105,10 @@ impl Shadows {
         if !is_sampled(request_id, shadow.share) {
             return;
         }
-        let lane = self.idle.get_or_init(|| Lane::start(true, &self.metrics));
-        let sent =
-            lane.as_ref().is_some_and(|lane| lane.try_send(body.len(), || copy(&shadow.version, &shadow.scheme, None)));
+        let worker = self.low_priority.get_or_init(|| CopyWorker::start(true, &self.metrics));
+        let sent = worker
+            .as_ref()
+            .is_some_and(|worker| worker.try_send(body.len(), || copy(&shadow.version, &shadow.scheme, None)));
         if !sent {
             self.metrics.record_shadow(&shadow.version.metrics, ShadowRow::without_answer(ShadowOutcome::Dropped));
         }
@@ -121,7 +121,7 @@ fn is_sampled(request_id: &str, share: f64) -> bool {
     share >= 1.0 || (mixed as f64) < share * u64::MAX as f64
 }
 
-impl Lane {
+impl CopyWorker {
     /// Starts the thread; `None` if that fails.
     fn start(lowest: bool, metrics: &Arc<Metrics>) -> Option<Self> {
         let (sender, copies) = mpsc::channel(MAX_WAITING);
@@ -210,12 +210,7 @@ async fn answer(copy: ShadowCopy, metrics: &Metrics) {
 }
 
 /// The prediction of a version for a body, and how long it computed; `None` if there is none.
-async fn predict(version: &Arc<ModelVersion>, body: &[u8]) -> Option<(Prediction, Duration)> {
+async fn predict(version: &ModelVersion, body: &[u8]) -> Option<(Prediction, Duration)> {
     let inputs = version.admit(body).ok()?.inputs;
-    let (features_hash, group) = (version.fingerprint.of(&inputs), version.group(&inputs));
-    let due = Instant::now() + version.limits.deadline();
-    let completed = version.engine.execute(inputs, due, Priority::Background).await.ok()?;
-    let took = completed.infer;
-    let of = AssessContext { group, features_hash: &features_hash };
-    interpret(version, completed, of).ok().map(|prediction| (prediction, took))
+    version.predict_in_background(inputs, Instant::now() + version.limits.deadline()).await
 }

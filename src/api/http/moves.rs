@@ -1,9 +1,6 @@
 //! The admin routes that make moves: promote, canary, shadow, rollback, load, unload. They differ in their bodies only.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -25,9 +22,9 @@ use crate::{
     domain::{
         error_code::ErrorCode,
         name::VersionName,
-        rollout::{Move, MoveError, MoveOrigin},
+        rollout::{Move, MoveError},
     },
-    repository::{MoveRefused, MoveRequest, gate_failures},
+    repository::{MoveMaker, MoveRefused, MoveRequest, gate_failures},
     serving::{ServeError, find_model},
     telemetry::error_chain,
 };
@@ -60,11 +57,11 @@ async fn make_move<B: MoveBody>(
     {
         pass_gate(state, context, model, version).await?;
     }
-    let by = context.caller().map_or_else(String::new, |caller| caller.name.to_string());
-    let request = MoveRequest { model: model.to_owned(), made, origin: MoveOrigin { at: now(), by, why } };
-    let outcome = state.repository.make_move(request).await.map_err(|error| refusal(&error))?;
+    let by = MoveMaker::Caller(context.caller().map_or_else(String::new, |caller| caller.name.to_string()));
+    let request = MoveRequest { model: model.to_owned(), made, by, why };
+    let changed = state.repository.make_move(request).await.map_err(|error| refusal(&error))?;
     let mut value = rollouts::rollout(find_model(&state.repository.catalog(), model, context.caller())?, 1);
-    value["changed"] = json!(outcome.changed);
+    value["changed"] = json!(changed);
     Ok(value)
 }
 
@@ -118,13 +115,8 @@ fn refusal(error: &MoveRefused) -> ServeError {
         MoveRefused::Rule(_) | MoveRefused::Unreadable { .. } => MOVE_REFUSED,
         MoveRefused::Conflict { .. } => MOVE_CONFLICT,
         MoveRefused::Store { .. } => MOVE_NOT_RECORDED,
+        MoveRefused::Busy => ErrorCode::Overloaded,
         MoveRefused::Stopping => ErrorCode::Draining,
     };
     ServeError::new(code, error_chain(error))
-}
-
-/// The present time, in RFC 3339.
-fn now() -> String {
-    let time = chrono::DateTime::<chrono::Utc>::from(SystemTime::now());
-    time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }

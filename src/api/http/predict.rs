@@ -22,7 +22,7 @@ use super::{
 use crate::{
     domain::error_code::ErrorCode,
     runtime::run_detached,
-    serving::{CallerTraits, PredictRequest, PredictResponse, RequestProgress, ServeError, assign, pin, predict},
+    serving::{CallerIdentity, PredictRequest, PredictResponse, RequestProgress, ServeError, assign, pin, predict},
     telemetry::Stages,
 };
 
@@ -81,8 +81,8 @@ async fn answer(
         let body = body::read(&parts.headers, body, state.settings.body_limits(), &context.connection).await?;
         progress.body_bytes = Some(body.bytes.len());
         let arrived = context.record.meta.arrived;
-        let traits = CallerTraits { request_id: context.request_id(), headers: &parts.headers, body: &body.bytes };
-        let assigned = assign(pinned, traits);
+        let identity = CallerIdentity { request_id: context.request_id(), headers: &parts.headers, body: &body.bytes };
+        let assigned = assign(pinned, identity);
         if assigned.split.is_some() {
             context.record.assign(&assigned);
             version = Arc::clone(&assigned.version);

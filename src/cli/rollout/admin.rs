@@ -77,7 +77,7 @@ impl Admin {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let request = ClientRequest { method, path, token: self.token.as_deref(), body, timeout: TIMEOUT };
         let place = format!("http://{}:{}", self.target.host, self.target.port);
-        match send(&self.target, &request) {
+        match send(&self.target, request) {
             Ok((status, bytes)) if status.is_success() => serde_json::from_slice(&bytes)
                 .map_err(|_| print_problem(&format_args!("{place}{path} is not the admin listener of Candor"))),
             Ok((status, bytes)) => Err(self.print_refusal(&place, status, &bytes)),

@@ -58,8 +58,7 @@ impl Assignment {
 }
 
 /// One arm of an experiment.
-#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Arm {
     /// The name in headers, logs and metrics.
     pub name: String,

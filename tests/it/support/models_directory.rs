@@ -13,14 +13,14 @@ use crate::support::{
     http_client::Reply,
     onnx::{adder, adder_contract},
     server::{Server, send_to},
+    tokens::{Caller, write_tokens},
 };
 
 /// The body of a prediction.
 pub(crate) const BODY: &str = r#"{"features":{"x":1}}"#;
 
-/// The arguments and settings of an administrator, whose token is `foo`.
-const ADMINISTRATORS: &str =
-    "[[caller]]\nname = \"ops\"\ntoken_sha256 = \"2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae\"\n";
+/// The token of the administrator.
+const TOKEN: &str = "foo";
 
 /// The names and contents of the files of a version.
 pub(crate) type VersionFiles = Vec<(&'static str, Vec<u8>)>;
@@ -67,7 +67,7 @@ impl ModelsDirectory {
     pub(crate) fn new(versions: &[(&str, f32)]) -> Self {
         let directory = Self(tempfile::tempdir().expect("a directory"));
         fs::create_dir(directory.at("")).expect("a directory");
-        fs::write(directory.administrators(), ADMINISTRATORS).expect("written");
+        directory.name_administrator("ops");
         for (version, constant) in versions {
             directory.put(version, *constant);
         }
@@ -87,6 +87,11 @@ impl ModelsDirectory {
     /// The tokens file of the admin listener.
     pub(crate) fn administrators(&self) -> PathBuf {
         self.beside("admins.toml")
+    }
+
+    /// Sets the name of the only administrator.
+    pub(crate) fn name_administrator(&self, name: &str) {
+        write_tokens(&self.administrators(), &[Caller { name, token: TOKEN, more: "" }]);
     }
 
     /// Writes the files of a version that adds this constant.
@@ -120,7 +125,8 @@ impl ModelsDirectory {
 
 /// Asks the admin listener.
 pub(crate) fn admin(server: &Server, method: &str, path: &str, body: &Value) -> Reply {
-    send_to(server.admin_address(), (method, path), &[("authorization", "Bearer foo")], body.to_string().as_bytes())
+    let bearer = format!("Bearer {TOKEN}");
+    send_to(server.admin_address(), (method, path), &[("authorization", &bearer)], body.to_string().as_bytes())
 }
 
 /// Makes a move.

@@ -39,6 +39,18 @@ fn moves_that_cannot_be_recorded_are_refused() {
     assert_eq!(predict(&server, "m"), answer("1", 10.0));
 }
 
+/// The server's own moves take effect even if they cannot be recorded. They are `by candor` in the history, which a
+/// person may be called, too.
+#[test]
+fn an_administrator_with_the_name_of_the_server_is_refused_as_well() {
+    let models = ModelsDirectory::new(&[("m/1", 10.0), ("m/2", 20.0)]);
+    models.name_administrator("candor");
+    forbid_writing(&models, "m");
+    let server = models.serve(|_| {});
+    assert_refused(&server, "m", "cannot be written; set repository.state_directory");
+    assert_eq!(predict(&server, "m"), answer("2", 20.0));
+}
+
 #[test]
 fn a_bare_graph_has_no_state() {
     let models = ModelsDirectory::new(&[]);
